@@ -1,0 +1,79 @@
+//! Balance: choosing one server among candidates that may all be chosen.
+//!
+//! An algorithm is one file and one line in [`REGISTRY`]. Must never ask whether a server is up: whoever is a
+//! [`Candidate`] is usable (see `backend.rs`).
+
+mod host_hash;
+mod least_connections;
+mod random;
+mod rendezvous;
+mod round_robin;
+mod source_hash;
+mod two_choices;
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+
+use crate::backend::Millis;
+
+/// Every algorithm, by its name in the configuration.
+pub static REGISTRY: &[&dyn Balance] = &[
+    &round_robin::RoundRobin,
+    &least_connections::LeastConnections,
+    &random::Random,
+    &two_choices::TwoChoices,
+    &source_hash::SourceHash,
+    &host_hash::HostHash,
+];
+
+/// One balancing algorithm.
+pub trait Balance: Debug + Sync {
+    /// Its name in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// The [`Candidate::server`] chosen. `candidates` is not empty and every weight is at least 1.
+    fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize;
+
+    /// Whether a choice must be made (and remembered) even when there is one candidate.
+    fn counts_every_choice(&self) -> bool {
+        false
+    }
+}
+
+/// A server that may be chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    /// Index in the backend's servers.
+    pub server: usize,
+    /// Effective weight, at least 1 (in units of 1/16, see [`SCALE`](crate::backend::SCALE)).
+    pub weight: u32,
+    /// Open connections.
+    pub active: u32,
+    /// Hash of the server's address: stable over reloads, restarts and machines.
+    pub identity: u64,
+}
+
+/// What a choice may depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Seed<'a> {
+    /// The client's address (from the PROXY header where there is one); None for a unix client.
+    pub client: Option<IpAddr>,
+    /// The name the client asked for, lower case; None when there is none.
+    pub host: Option<&'a str>,
+    /// A fresh random number.
+    pub random: u64,
+    /// The clock.
+    pub now: Millis,
+}
+
+/// What an algorithm remembers between choices, in server order; sized by its backend.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Smooth weighted round robin: current weight of each server.
+    pub current: Vec<i64>,
+}
+
+/// The algorithm called `name`.
+pub fn find(name: &str) -> Option<&'static dyn Balance> {
+    REGISTRY.iter().copied().find(|balance| balance.name() == name)
+}

@@ -1,0 +1,21 @@
+//! Headworks core: decides. Bytes and a clock value in, actions out.
+//!
+//! Must never open a socket, read a clock, start a thread, use `unsafe` or know of Python. The rooms:
+//!
+//! | room | owns |
+//! |---|---|
+//! | [`spec`], [`plan`] | the configuration as given, and compiled |
+//! | [`session`], [`flow`], [`buffer`], [`action`] | one connection as a state machine |
+//! | [`protocol`], [`analyze`], [`wire`] | what a listener speaks, what looks at held bytes, how bytes are read |
+//! | [`table`], [`backend`], [`balance`] | name -> backend -> server |
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod backend;
+pub mod balance;
+pub mod networks;
+pub mod spec;
+pub mod table;
+pub mod tally;
+pub mod wire;

@@ -1,0 +1,83 @@
+"""The native module: Plans, the Engine, and TOML with positions. JSON text crosses the boundary, never live objects."""
+
+from typing import final
+
+class PlanError(ValueError):
+    """A Spec that cannot be compiled. ``args[0]`` is JSON: ``[{"path": ["tables", "sites", "~("], "reason": ..., "hint": ... | null}, ...]``."""
+
+class BindError(OSError):
+    """Listeners that cannot be bound. ``args[0]`` is JSON: ``[{"listener": ..., "address": ..., "reason": ...}, ...]``. Nothing was changed."""
+
+class TomlError(ValueError):
+    """Text that is not TOML. ``args`` are ``(reason, line, column)``, both counted from 1."""
+
+def parse_toml(text: str) -> str:
+    """Parse TOML 1.0 with positions.
+
+    Returns JSON ``{"value": {...}, "positions": [[["listeners", "secure", "bind", 0], 7, 8], ...]}``: one position
+    (line and column, counted from 1) for every key (where the key is written) and every array item (where its value
+    is written). Raises TomlError.
+    """
+
+def balances() -> list[str]:
+    """Names of every balancing algorithm."""
+
+def protocols() -> list[str]:
+    """Names of every protocol a listener can speak."""
+
+@final
+class Plan:
+    """A compiled, immutable configuration."""
+
+    @staticmethod
+    def compile(spec: str) -> Plan:
+        """Compile a Spec given as JSON (``crates/core/src/spec.rs``). Raises PlanError with every problem."""
+
+    def explain(self, listener: str, sni: str | None, client: str | None) -> str:
+        """Which entry, backend and server a new connection would get, and why not the others, as JSON.
+
+        Every server is taken to be up. Raises KeyError for an unknown listener, ValueError for a bad client address.
+        """
+
+@final
+class Engine:
+    """Worker threads that serve a Plan. Every method is safe from any thread and lets other Python threads run."""
+
+    def __init__(self, plan: Plan, options: str, binder: int | None = None) -> None:
+        """Bind every listener and start. ``options`` is JSON::
+
+            {"workers": 2, "access_log": "-" | "off" | PATH, "log_format": "text" | "json"}
+
+        ``binder`` is a connected unix socket to a binder process asked when binding here is not permitted.
+        Raises BindError; nothing runs then. OSError when the access log cannot be opened.
+        """
+
+    def apply(self, plan: Plan) -> None:
+        """Swap to ``plan`` without dropping a connection. Raises BindError and changes nothing when a new address cannot be bound."""
+
+    def addresses(self) -> dict[str, list[str]]:
+        """The bound addresses of every listener, in the order of its ``bind``."""
+
+    def stats(self) -> str:
+        """A snapshot as JSON: ``{"workers": ..., "connections": ..., "listeners": {...}, "backends": {NAME: {..., "servers": {...}}}}``."""
+
+    def connections(self, limit: int) -> str:
+        """At most ``limit`` live connections as a JSON array."""
+
+    def next_notice(self, timeout: float) -> str | None:
+        """The next rare event (server up or down, a worker's panic, descriptors exhausted ...) as JSON, or None after ``timeout`` seconds."""
+
+    def set_server(self, backend: str, server: str, admin: str | None, weight: int | None) -> None:
+        """Set ``admin`` (``ready``, ``drain``, ``maintenance``) and the weight (None: as configured). Raises KeyError."""
+
+    def reopen_logs(self) -> None:
+        """Reopen the access log by its path. Raises OSError and keeps the old one when that fails."""
+
+    def drain(self) -> None:
+        """Stop accepting; connections go on."""
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds until no connection is left; whether that is so."""
+
+    def stop(self) -> None:
+        """Close every connection now, write what is left of the access log and end the threads. May be called twice."""
