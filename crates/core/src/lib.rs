@@ -11,10 +11,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod action;
 pub mod address;
+pub mod analyze;
 pub mod backend;
 pub mod balance;
+pub mod buffer;
+pub mod flow;
+pub mod listener;
 pub mod networks;
+pub mod plan;
+pub mod protocol;
+pub mod session;
 pub mod spec;
 pub mod table;
 pub mod tally;

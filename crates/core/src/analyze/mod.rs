@@ -1,0 +1,57 @@
+//! Flow analyzers: each looks at the held bytes of one flow and answers with a Verdict.
+//!
+//! An analyzer is one file and one line in [`REGISTRY`]; which ones a flow gets is said by its Protocol. Must never
+//! keep state of its own: what it learns goes into [`Facts`], and it is called again with all held bytes when they grew.
+
+mod proxy_header;
+mod sni;
+
+use std::fmt::Debug;
+use std::net::SocketAddr;
+
+pub use proxy_header::{NoProxyHeader, ProxyHeader};
+pub use sni::Sni;
+
+use crate::action::CloseReason;
+
+/// Every analyzer, for the laws they all keep (any split of the input gives the same verdict; no panic on any bytes).
+pub static REGISTRY: &[&dyn Analyzer] = &[&ProxyHeader, &NoProxyHeader, &Sni];
+
+/// Looks at held bytes.
+pub trait Analyzer: Debug + Sync {
+    /// Its name in logs and documentation.
+    fn name(&self) -> &'static str;
+
+    /// Judges the bytes held so far, oldest first, without those that earlier analyzers consumed.
+    fn inspect(&self, held: &[u8], facts: &mut Facts) -> Verdict;
+}
+
+/// An analyzer's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Cannot say before `need` bytes are held.
+    Wait {
+        /// Total held bytes at which to ask again, more than are held now.
+        need: usize,
+    },
+    /// Nothing against it; the first `consumed` bytes were for us alone.
+    Pass {
+        /// Bytes not to be passed on.
+        consumed: usize,
+    },
+    /// All is known that routing needs: the flow may be routed by [`Facts::name`].
+    Route,
+    /// Refuse the connection.
+    Reject(CloseReason),
+}
+
+/// What analyzers have learned about a connection.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The client: as accepted, or from a PROXY header. None for a unix client.
+    pub client: Option<SocketAddr>,
+    /// Where the client connected to: as accepted, or from a PROXY header.
+    pub local: Option<SocketAddr>,
+    /// The name the client asked for, lower case, no trailing dot.
+    pub name: Option<Box<str>>,
+}

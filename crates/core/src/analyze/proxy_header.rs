@@ -1,0 +1,47 @@
+//! PROXY headers in front of what the client says: required from listed sources, refused from all others.
+
+use super::{Analyzer, Facts, Verdict};
+use crate::action::CloseReason;
+use crate::wire::proxy_protocol::{self, LIMIT, Parsed};
+
+/// Demands a PROXY header and takes the client's addresses from it.
+#[derive(Debug)]
+pub struct ProxyHeader;
+
+impl Analyzer for ProxyHeader {
+    fn name(&self) -> &'static str {
+        "proxy_header"
+    }
+
+    fn inspect(&self, held: &[u8], facts: &mut Facts) -> Verdict {
+        match proxy_protocol::parse(held) {
+            Parsed::Partial if held.len() < LIMIT => Verdict::Wait { need: held.len() + 1 },
+            Parsed::Partial | Parsed::Invalid => Verdict::Reject(CloseReason::BadRequest),
+            Parsed::Complete { length, addresses } => {
+                if let Some((client, local)) = addresses {
+                    facts.client = Some(client);
+                    facts.local = Some(local);
+                }
+                Verdict::Pass { consumed: length }
+            }
+        }
+    }
+}
+
+/// Refuses a PROXY header from a source that may not send one.
+#[derive(Debug)]
+pub struct NoProxyHeader;
+
+impl Analyzer for NoProxyHeader {
+    fn name(&self) -> &'static str {
+        "no_proxy_header"
+    }
+
+    fn inspect(&self, held: &[u8], _facts: &mut Facts) -> Verdict {
+        match proxy_protocol::begins_header(held) {
+            None => Verdict::Wait { need: held.len() + 1 },
+            Some(true) => Verdict::Reject(CloseReason::BadRequest),
+            Some(false) => Verdict::Pass { consumed: 0 },
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Flow: one direction of a connection: bytes from one side, whether they are held, and which analyzers still run.
+//!
+//! A flow is *held* while analyzers are attached: its bytes are shown to them and not passed on. When the last has
+//! passed, the hold ends for good and the relay moves bytes without asking. Must never own bytes: those are the
+//! engine's scratch or a [`Buffer`](crate::buffer::Buffer).
+
+/// One direction, named by the side that sends.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// Bytes wait for an analyzer's verdict.
+    pub hold: bool,
+    /// This side has ended its sending.
+    pub ended: bool,
+    /// How many analyzers have passed.
+    pub passed: u8,
+    /// Held bytes at the front that were for us alone (a PROXY header) and are not passed on.
+    pub consumed: u32,
+    /// No analyzer can say more before this many bytes are held.
+    pub need: u32,
+    /// Bytes received from this side.
+    pub bytes: u64,
+}

@@ -1,0 +1,379 @@
+//! Plan: the compiled, immutable configuration. Each connection keeps the Plan it was accepted under.
+//!
+//! Compiling checks everything and reports every problem at once, each with the path of keys that leads to it. Live
+//! state (counters, server up or down) is keyed by identity and taken over from the previous Plan. Must never touch
+//! the system: an address that cannot be bound is the engine's to report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::address::Address;
+use crate::backend::{Backend, HeaderVersion, Health, Server, ServerState};
+use crate::balance;
+use crate::listener::{AcceptFlags, Listener, ListenerState, Route, Timeouts};
+use crate::networks::Networks;
+use crate::protocol;
+use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ServerSpec, Spec};
+use crate::table::{BackendIndex, Table};
+use crate::tally::Tally;
+
+/// One compiled configuration.
+#[derive(Debug)]
+pub struct Plan {
+    /// In order of their names.
+    pub listeners: Box<[Listener]>,
+    /// In order of their names.
+    pub tables: Box<[NamedTable]>,
+    /// In order of their names.
+    pub backends: Box<[Backend]>,
+}
+
+/// A Table and what the user wrote.
+#[derive(Debug)]
+pub struct NamedTable {
+    /// Its name in the configuration.
+    pub name: Box<str>,
+    /// Patterns and backend names in file order.
+    pub entries: Vec<(String, BackendIndex)>,
+    /// The compiled table.
+    pub table: Table,
+}
+
+/// One problem of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanError {
+    /// Keys from the root; an array index is a number.
+    pub path: Vec<String>,
+    /// What is wrong.
+    pub reason: String,
+    /// What to write instead, where there is a good guess.
+    pub hint: Option<String>,
+}
+
+impl Plan {
+    /// Compiles `spec` for `shards` workers, taking live state over from `previous`; or says everything that is wrong.
+    pub fn compile(spec: &Spec, shards: usize, previous: Option<&Plan>) -> Result<Self, Vec<PlanError>> {
+        let mut compiler = Compiler { spec, shards, previous, errors: Vec::new() };
+        let backends = spec.backends.iter().map(|(name, backend)| compiler.backend(name, backend)).collect();
+        let tables = compiler.tables();
+        let listeners =
+            spec.listeners.iter().filter_map(|(name, listener)| compiler.listener(name, listener)).collect();
+        compiler.check_binds();
+        match compiler.errors.is_empty() {
+            true => Ok(Self { listeners, tables, backends }),
+            false => Err(compiler.errors),
+        }
+    }
+
+    /// The listener called `name`.
+    pub fn listener(&self, name: &str) -> Option<(u32, &Listener)> {
+        let index = self.listeners.iter().position(|listener| &*listener.name == name)?;
+        Some((index as u32, &self.listeners[index]))
+    }
+
+    /// The backend called `name`.
+    pub fn backend(&self, name: &str) -> Option<&Backend> {
+        self.backends.iter().find(|backend| &*backend.name == name)
+    }
+}
+
+/// One run of `compile`: methods report problems and return what can be built all the same.
+struct Compiler<'a> {
+    spec: &'a Spec,
+    shards: usize,
+    previous: Option<&'a Plan>,
+    errors: Vec<PlanError>,
+}
+
+impl Compiler<'_> {
+    fn error(&mut self, path: &[&str], reason: impl Into<String>) {
+        self.report(path, reason.into(), None);
+    }
+
+    fn report(&mut self, path: &[&str], reason: String, hint: Option<String>) {
+        let path = path.iter().map(|&key| key.to_owned()).collect();
+        self.errors.push(PlanError { path, reason, hint });
+    }
+
+    fn backend(&mut self, name: &str, spec: &BackendSpec) -> Backend {
+        let root = ["backends", name];
+        let old = self.previous.and_then(|plan| plan.backend(name));
+        if spec.servers.is_empty() {
+            self.error(&[root[0], name, "servers"], "at least one server is needed");
+        }
+        let mut servers: Vec<Server> = Vec::with_capacity(spec.servers.len());
+        for (index, server) in spec.servers.iter().enumerate() {
+            if let Some(server) = self.server(name, index, server, old) {
+                match servers.iter().any(|other| other.address == server.address) {
+                    true => {
+                        let reason = format!("{} is listed twice", server.address);
+                        self.error(&[root[0], name, "servers", &index.to_string(), "address"], reason);
+                    }
+                    false => servers.push(server),
+                }
+            }
+        }
+        let balance = balance::find(&spec.balance).unwrap_or_else(|| {
+            let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
+            let reason = format!("unknown balance \"{}\"; known are {}", spec.balance, names.join(", "));
+            self.error(&[root[0], name, "balance"], reason);
+            balance::REGISTRY[0]
+        });
+        Backend {
+            name: name.into(),
+            servers: servers.into(),
+            balance,
+            connect_timeout: spec.connect_timeout,
+            retries: spec.retries,
+            proxy_header: self.header_version(name, spec),
+            source: self.source(name, spec),
+            keepalive: spec.keepalive,
+            slow_start: spec.slow_start,
+            health: spec.health.as_ref().and_then(|health| self.health(name, health)),
+            eject_after: spec.ejection.failures,
+            eject_for: spec.ejection.duration,
+            memory: old.map_or_else(Arc::default, |old| Arc::clone(&old.memory)),
+            tally: old.map_or_else(|| Arc::new(Tally::new(self.shards)), |old| Arc::clone(&old.tally)),
+        }
+    }
+
+    fn server(
+        &mut self,
+        backend: &str,
+        index: usize,
+        spec: &ServerSpec,
+        old: Option<&Backend>,
+    ) -> Option<Server> {
+        let number = index.to_string();
+        let mut problem = |key: &str, reason: String| {
+            let path = ["backends", backend, "servers", &number, key].map(str::to_owned).to_vec();
+            self.errors.push(PlanError { path, reason, hint: None });
+        };
+        if spec.weight > 256 {
+            problem("weight", format!("{} is more than 256", spec.weight));
+        }
+        let address = match Address::parse(&spec.address) {
+            Ok(Address::Descriptor(_)) => {
+                problem("address", "a descriptor can be listened on, not connected to".into());
+                return None;
+            }
+            Ok(Address::Ip(ip)) if ip.port() == 0 => {
+                problem("address", "port 0 cannot be connected to".into());
+                return None;
+            }
+            Ok(Address::Ip(ip)) if ip.ip().is_unspecified() => {
+                problem("address", format!("{ip} is no address to connect to"));
+                return None;
+            }
+            Ok(address) => address,
+            Err(reason) => {
+                problem("address", reason);
+                return None;
+            }
+        };
+        let state = old
+            .and_then(|old| old.servers.iter().find(|server| server.address == address))
+            .map_or_else(|| Arc::new(ServerState::new(self.shards)), |server| Arc::clone(&server.state));
+        let name = address.to_string();
+        Some(Server {
+            identity: balance::identity(&name),
+            name: name.into(),
+            address,
+            weight: spec.weight,
+            backup: spec.backup,
+            max_connections: spec.max_connections.unwrap_or(u32::MAX),
+            state,
+        })
+    }
+
+    fn header_version(&mut self, backend: &str, spec: &BackendSpec) -> Option<HeaderVersion> {
+        match spec.proxy_protocol.as_deref()? {
+            "v1" => Some(HeaderVersion::V1),
+            "v2" => Some(HeaderVersion::V2),
+            other => {
+                let reason = format!("unknown version \"{other}\"; known are v1, v2");
+                self.error(&["backends", backend, "proxy_protocol"], reason);
+                None
+            }
+        }
+    }
+
+    fn source(&mut self, backend: &str, spec: &BackendSpec) -> Option<std::net::SocketAddr> {
+        let text = spec.source.as_deref()?;
+        let parsed = text.parse().or_else(|_| text.parse().map(|ip| std::net::SocketAddr::new(ip, 0)));
+        if parsed.is_err() {
+            let reason = format!("\"{text}\" is not an IP address, with or without a port");
+            self.error(&["backends", backend, "source"], reason);
+        }
+        parsed.ok()
+    }
+
+    fn health(&mut self, backend: &str, spec: &HealthSpec) -> Option<Health> {
+        if spec.kind != "tcp" {
+            let reason = format!("unknown kind \"{}\"; known is tcp", spec.kind);
+            self.error(&["backends", backend, "health", "kind"], reason);
+            return None;
+        }
+        Some(Health {
+            interval: spec.interval,
+            timeout: spec.timeout,
+            rise: spec.rise.max(1),
+            fall: spec.fall.max(1),
+        })
+    }
+
+    fn tables(&mut self) -> Box<[NamedTable]> {
+        let numbers: BTreeMap<&str, BackendIndex> =
+            self.spec.backends.keys().map(String::as_str).zip(0..).collect();
+        let mut tables = Vec::with_capacity(self.spec.tables.len());
+        for (name, entries) in &self.spec.tables {
+            let mut known = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let number = numbers.get(entry.backend.as_str()).copied();
+                if number.is_none() {
+                    self.unknown_backend(&["tables", name, &entry.pattern], &entry.backend);
+                }
+                known.push((entry.pattern.clone(), number.unwrap_or(0)));
+            }
+            let table = self.table(name, &known);
+            tables.push(NamedTable { name: name.as_str().into(), entries: known, table });
+        }
+        tables.into()
+    }
+
+    fn table(&mut self, name: &str, entries: &[(String, BackendIndex)]) -> Table {
+        Table::compile(entries).unwrap_or_else(|errors| {
+            for error in errors {
+                let pattern = entries[error.entry].0.as_str();
+                self.report(&["tables", name, pattern], error.reason, error.hint);
+            }
+            Table::default()
+        })
+    }
+
+    fn listener(&mut self, name: &str, spec: &ListenerSpec) -> Option<Listener> {
+        let protocol = protocol::find(&spec.protocol);
+        if protocol.is_none() {
+            let names: Vec<_> = protocol::REGISTRY.iter().map(|protocol| protocol.name()).collect();
+            let reason = format!("unknown protocol \"{}\"; known are {}", spec.protocol, names.join(", "));
+            self.error(&["listeners", name, "protocol"], reason);
+        }
+        let bind = self.bind(name, spec);
+        let route = self.route(name, spec, protocol.is_none_or(|protocol| protocol.names()));
+        let fallback = self.backend_number(&["listeners", name, "fallback"], spec.fallback.as_deref());
+        let old = self.previous.and_then(|plan| plan.listener(name));
+        Some(Listener {
+            name: name.into(),
+            bind,
+            fallback,
+            flags: AcceptFlags {
+                proxy_from: self.networks(name, "accept_proxy_from", &spec.accept_proxy_from),
+                keepalive: spec.keepalive,
+                ipv6_only: spec.ipv6_only,
+                backlog: spec.backlog,
+                unix_mode: spec.unix_mode,
+            },
+            allow: self.networks(name, "allow", &spec.allow),
+            deny: self.networks(name, "deny", &spec.deny),
+            first_bytes_limit: spec.first_bytes_limit as usize,
+            timeouts: Timeouts {
+                first_bytes: spec.timeouts.first_bytes,
+                idle: spec.timeouts.idle,
+                half_close: spec.timeouts.half_close,
+            },
+            max_connections: spec.max_connections.unwrap_or(u32::MAX),
+            max_connections_per_client: spec.max_connections_per_client,
+            state: old
+                .map_or_else(|| Arc::new(ListenerState::new(self.shards)), |(_, old)| Arc::clone(&old.state)),
+            protocol: protocol?,
+            route: route?,
+        })
+    }
+
+    fn bind(&mut self, name: &str, spec: &ListenerSpec) -> Vec<Address> {
+        if spec.bind.is_empty() {
+            self.error(&["listeners", name, "bind"], "at least one address is needed");
+        }
+        let mut parsed = Vec::with_capacity(spec.bind.len());
+        for text in &spec.bind {
+            match Address::parse(text) {
+                Ok(address) => parsed.push(address),
+                Err(reason) => self.error(&["listeners", name, "bind"], reason),
+            }
+        }
+        parsed
+    }
+
+    fn route(&mut self, name: &str, spec: &ListenerSpec, named: bool) -> Option<Route> {
+        match (&spec.table, &spec.backend) {
+            (Some(_), Some(_)) => {
+                self.error(&["listeners", name, "backend"], "give either table or backend, not both");
+                None
+            }
+            (None, None) => {
+                let reason = if named { "table or backend is needed" } else { "backend is needed" };
+                self.error(&["listeners", name], reason);
+                None
+            }
+            (Some(_), None) if !named => {
+                let reason = format!("{} clients give no name to look up; give backend", spec.protocol);
+                self.error(&["listeners", name, "table"], reason);
+                None
+            }
+            (Some(table), None) => self.table_number(name, table).map(Route::Table),
+            (None, Some(backend)) => {
+                self.backend_number(&["listeners", name, "backend"], Some(backend)).map(Route::Backend)
+            }
+        }
+    }
+
+    fn table_number(&mut self, listener: &str, table: &str) -> Option<u32> {
+        let number = self.spec.tables.keys().position(|name| name == table);
+        if number.is_none() {
+            self.error(&["listeners", listener, "table"], format!("there is no table \"{table}\""));
+        }
+        number.map(|number| number as u32)
+    }
+
+    fn backend_number(&mut self, path: &[&str], name: Option<&str>) -> Option<BackendIndex> {
+        let name = name?;
+        let number = self.spec.backends.keys().position(|known| known == name);
+        if number.is_none() {
+            self.unknown_backend(path, name);
+        }
+        number.map(|number| number as BackendIndex)
+    }
+
+    fn unknown_backend(&mut self, path: &[&str], name: &str) {
+        self.error(path, format!("there is no backend \"{name}\""));
+    }
+
+    fn networks(&mut self, listener: &str, key: &str, written: &[String]) -> Networks {
+        Networks::parse(written).unwrap_or_else(|errors| {
+            for (index, reason) in errors {
+                self.error(&["listeners", listener, key, &index.to_string()], reason);
+            }
+            Networks::default()
+        })
+    }
+
+    /// Two listeners cannot share an address; port 0 is a fresh one each time.
+    fn check_binds(&mut self) {
+        let mut taken: BTreeMap<Address, &str> = BTreeMap::new();
+        let spec = self.spec;
+        for (name, listener) in &spec.listeners {
+            for text in &listener.bind {
+                let Ok(address) = Address::parse(text) else { continue };
+                if address.ip().is_some_and(|ip| ip.port() == 0) {
+                    continue;
+                }
+                if let Some(other) = taken.insert(address, name) {
+                    let reason = format!("{text} is already bound by listeners.{other}");
+                    self.error(&["listeners", name, "bind"], reason);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What a listener speaks: which analyzers its client flow gets, and what a client is sent when it is refused.
+//!
+//! A protocol is one file and one line in [`REGISTRY`].
+
+mod tcp;
+mod tls;
+
+use std::fmt::Debug;
+
+use crate::action::CloseReason;
+use crate::analyze::Analyzer;
+
+/// Every protocol, by its name in the configuration.
+pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls];
+
+/// What a listener speaks.
+pub trait Protocol: Debug + Sync {
+    /// Its name in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// Analyzers of what the client sends, in order. The last one answers
+    /// [`Verdict::Route`](crate::analyze::Verdict::Route); with none the connection is routed when it is accepted.
+    fn analyzers(&self) -> &'static [&'static dyn Analyzer];
+
+    /// Whether clients name what they want, so that a table can be consulted.
+    fn names(&self) -> bool;
+
+    /// Bytes sent to a refused client before its connection is closed; may be empty.
+    fn refusal(&self, reason: CloseReason) -> &'static [u8];
+}
+
+/// The protocol called `name`.
+pub fn find(name: &str) -> Option<&'static dyn Protocol> {
+    REGISTRY.iter().copied().find(|protocol| protocol.name() == name)
+}

@@ -1,0 +1,422 @@
+//! Session: the pure state machine that supervises one Connection. Event in, Action out.
+//!
+//! ```text
+//!   Inspecting --routed--> Connecting --Connected--> Relaying --one side Ended--> HalfClosed --both--> Closed
+//!        |                   |    ^
+//!        |                   +----+ ConnectFailed: another server, `retries` times
+//!        +------refused------+------------> Refused --client Ended or deadline--> Closed
+//! ```
+//!
+//! Owns every decision about a connection and the places it takes (listener, server), which come back when it is
+//! dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
+
+use std::sync::Arc;
+
+use crate::action::{Action, Choice, CloseReason, Event, Fault, Side, Wait};
+use crate::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
+use crate::backend::{Backend, Millis, ServerState, Tried};
+use crate::balance::Seed;
+use crate::flow::Flow;
+use crate::listener::{HeaderRule, Listener, Permit, Route};
+use crate::plan::Plan;
+use crate::table::BackendIndex;
+use crate::tally::Count;
+
+/// What surrounds one call: the Plan the connection was accepted under, and what only the engine can know.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The Plan the connection was accepted under.
+    pub plan: &'a Plan,
+    /// The engine's clock.
+    pub now: Millis,
+    /// A fresh random number.
+    pub random: u64,
+    /// Number of the worker, for its counters.
+    pub shard: usize,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The client flow is held until analyzers know where to route.
+    Inspecting,
+    /// A server was chosen and is being connected.
+    Connecting,
+    /// Both ends are connected; bytes move without us.
+    Relaying,
+    /// This side has ended; bytes go on from the other.
+    HalfClosed(Side),
+    /// The client was refused and may still read why.
+    Refused,
+    /// Over.
+    Closed,
+}
+
+/// The supervisor of one connection.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    listener: u32,
+    rule: HeaderRule,
+    choice: Option<Choice>,
+    reason: Option<CloseReason>,
+    tried: Tried,
+    flows: [Flow; 2],
+    facts: Facts,
+    permit: Permit,
+    place: Option<Place>,
+}
+
+/// A place at a server, given back when dropped.
+#[derive(Debug)]
+struct Place(Arc<ServerState>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl Session {
+    /// A session for a client of listener number `listener` that was given `permit`.
+    pub fn new(plan: &Plan, listener: u32, facts: Facts, permit: Permit) -> Self {
+        let rule = plan.listeners[listener as usize].header_rule(facts.client);
+        let client = Flow { hold: true, ..Flow::default() };
+        Self {
+            state: State::Inspecting,
+            listener,
+            rule,
+            choice: None,
+            reason: None,
+            tried: Tried::new(),
+            flows: [client, Flow::default()],
+            facts,
+            permit,
+            place: None,
+        }
+    }
+
+    /// Where it stands.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// What analyzers have learned.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The flow of bytes from `side`.
+    #[inline]
+    pub fn flow(&self, side: Side) -> &Flow {
+        &self.flows[side as usize]
+    }
+
+    /// Counts bytes received from `side`; in autonomous mode nothing else is reported.
+    #[inline]
+    pub fn count(&mut self, side: Side, bytes: u64) {
+        self.flows[side as usize].bytes += bytes;
+    }
+
+    /// Index of its listener in the Plan.
+    pub fn listener(&self) -> u32 {
+        self.listener
+    }
+
+    /// The server chosen last.
+    pub fn choice(&self) -> Option<Choice> {
+        self.choice
+    }
+
+    /// Why it ended or is ending.
+    pub fn reason(&self) -> Option<CloseReason> {
+        self.reason
+    }
+
+    /// Other servers tried.
+    pub fn retries(&self) -> usize {
+        self.tried.len().saturating_sub(usize::from(self.state == State::Refused))
+    }
+
+    /// What it waits for and how long at most, or None when it is over.
+    pub fn deadline(&self, plan: &Plan) -> Option<(Wait, Millis)> {
+        let timeouts = &plan.listeners[self.listener as usize].timeouts;
+        Some(match self.state {
+            State::Inspecting => (Wait::FirstBytes, timeouts.first_bytes),
+            State::Connecting => (Wait::Connect, self.backend(plan)?.connect_timeout),
+            State::Relaying => (Wait::Idle, timeouts.idle),
+            State::HalfClosed(_) => (Wait::HalfClose, timeouts.half_close),
+            State::Refused => (Wait::Linger, LINGER),
+            State::Closed => return None,
+        })
+    }
+
+    /// The one way in: an event happened; do what is answered.
+    pub fn handle(&mut self, event: Event<'_>, scene: Scene<'_>) -> Action {
+        match event {
+            Event::Accepted => self.accepted(scene),
+            Event::Held(side, held) => self.held(side, held, scene),
+            Event::Connected => self.connected(scene),
+            Event::ConnectFailed(fault) => self.connect_failed(fault, scene),
+            Event::Ended(side) => self.ended(side),
+            Event::Reset(side) => self.reset(side),
+            Event::Expired => self.expired(scene),
+        }
+    }
+
+    /// Ends it from outside, at the end of a drain.
+    pub fn cut(&mut self) -> Action {
+        self.close(CloseReason::Drained)
+    }
+
+    fn accepted(&mut self, scene: Scene<'_>) -> Action {
+        // With a PROXY header to come, the client's address is not known yet.
+        if self.rule != HeaderRule::Required {
+            if let Err(reason) = self.admit(scene) {
+                return self.deny(reason);
+            }
+            if self.listener_of(scene.plan).protocol.analyzers().is_empty() {
+                self.flows[Side::Client as usize].hold = self.rule == HeaderRule::Forbidden;
+                return self.route(scene);
+            }
+        }
+        Action::Wait
+    }
+
+    fn held(&mut self, side: Side, held: &[u8], scene: Scene<'_>) -> Action {
+        let flow = &self.flows[side as usize];
+        if !flow.hold || held.len() < flow.need as usize {
+            return self.too_large(held, scene).unwrap_or(Action::Wait);
+        }
+        while let Some(analyzer) = self.next_analyzer(side, scene.plan) {
+            let flow = &mut self.flows[side as usize];
+            let consumed = flow.consumed as usize;
+            match analyzer.inspect(&held[consumed..], &mut self.facts) {
+                Verdict::Wait { need } => {
+                    flow.need = u32::try_from(consumed + need).unwrap_or(u32::MAX);
+                    return self.too_large(held, scene).unwrap_or(Action::Wait);
+                }
+                Verdict::Pass { consumed } => {
+                    flow.consumed += consumed as u32;
+                    if let Err(reason) = self.passed(side, scene) {
+                        return self.deny(reason);
+                    }
+                }
+                Verdict::Route => {
+                    flow.passed += 1;
+                    flow.hold = false;
+                    return self.route(scene);
+                }
+                Verdict::Reject(reason) => return self.refuse(reason, scene.plan),
+            }
+        }
+        self.flows[side as usize].hold = false;
+        match self.state {
+            State::Inspecting => self.route(scene),
+            State::Relaying | State::HalfClosed(_) => Action::Relay,
+            _ => Action::Wait,
+        }
+    }
+
+    /// The analyzer whose turn it is: the listener's header rule first, then the protocol's.
+    fn next_analyzer(&self, side: Side, plan: &Plan) -> Option<&'static dyn Analyzer> {
+        if side == Side::Server {
+            return None;
+        }
+        let passed = usize::from(self.flows[Side::Client as usize].passed);
+        let of_protocol = self.listener_of(plan).protocol.analyzers();
+        match (self.rule, passed) {
+            (HeaderRule::Unknown, n) => of_protocol.get(n).copied(),
+            (HeaderRule::Required, 0) => Some(&ProxyHeader),
+            (HeaderRule::Forbidden, 0) => Some(&NoProxyHeader),
+            (_, n) => of_protocol.get(n - 1).copied(),
+        }
+    }
+
+    /// An analyzer passed; after the PROXY header the client is known and must be admitted.
+    fn passed(&mut self, side: Side, scene: Scene<'_>) -> Result<(), CloseReason> {
+        let flow = &mut self.flows[side as usize];
+        flow.passed += 1;
+        flow.need = 0;
+        match self.rule == HeaderRule::Required && flow.passed == 1 {
+            true => self.admit(scene),
+            false => Ok(()),
+        }
+    }
+
+    fn admit(&mut self, scene: Scene<'_>) -> Result<(), CloseReason> {
+        let listener = &scene.plan.listeners[self.listener as usize];
+        let client = self.facts.client.map(|address| address.ip());
+        if !listener.admits(client) {
+            return Err(CloseReason::Denied);
+        }
+        listener.enter_client(&mut self.permit, client)
+    }
+
+    fn too_large(&mut self, held: &[u8], scene: Scene<'_>) -> Option<Action> {
+        let flow = &self.flows[Side::Client as usize];
+        let limit = self.listener_of(scene.plan).first_bytes_limit;
+        let hopeless = held.len() >= limit || flow.need as usize > limit;
+        (flow.hold && hopeless).then(|| self.refuse(CloseReason::TooLarge, scene.plan))
+    }
+
+    fn route(&mut self, scene: Scene<'_>) -> Action {
+        match self.find_backend(scene.plan) {
+            Ok(backend) => self.choose(backend, scene),
+            Err(reason) => self.refuse(reason, scene.plan),
+        }
+    }
+
+    /// name -> backend. Without a name: the fallback, else the table's `*`.
+    fn find_backend(&self, plan: &Plan) -> Result<BackendIndex, CloseReason> {
+        let listener = self.listener_of(plan);
+        let table = match listener.route {
+            Route::Backend(backend) => return Ok(backend),
+            Route::Table(table) => &plan.tables[table as usize].table,
+        };
+        match self.facts.name.as_deref() {
+            Some(name) => table
+                .lookup(name)
+                .map(|entry| entry.backend)
+                .or(listener.fallback)
+                .ok_or(CloseReason::NoMatch),
+            None => listener
+                .fallback
+                .or_else(|| table.any().map(|entry| entry.backend))
+                .ok_or(CloseReason::NoName),
+        }
+    }
+
+    /// backend -> server, taking a place there.
+    fn choose(&mut self, index: BackendIndex, scene: Scene<'_>) -> Action {
+        let backend = &scene.plan.backends[index as usize];
+        let seed = Seed {
+            client: self.facts.client.map(|address| address.ip()),
+            host: self.facts.name.as_deref(),
+            random: scene.random,
+            now: scene.now,
+        };
+        let mut passed_over = self.tried.clone();
+        while let Some(server) = backend.choose(&seed, &passed_over) {
+            let server_of = &backend.servers[server];
+            if server_of.state.take(server_of.max_connections) {
+                self.place = Some(Place(Arc::clone(&server_of.state)));
+                let choice = Choice { backend: index, server: server as u16 };
+                self.choice = Some(choice);
+                self.state = State::Connecting;
+                return Action::Connect(choice);
+            }
+            // Another worker took the last place since it was looked at.
+            passed_over.push(server as u16);
+        }
+        self.choice.get_or_insert(Choice { backend: index, server: u16::MAX });
+        self.refuse(CloseReason::NoServer, scene.plan)
+    }
+
+    fn connected(&mut self, scene: Scene<'_>) -> Action {
+        self.state = State::Relaying;
+        if let Some((backend, choice)) = self.backend(scene.plan).zip(self.choice) {
+            let state = &backend.servers[usize::from(choice.server)].state;
+            state.connected(scene.now);
+            state.tally.add(scene.shard, Count::Connections, 1);
+            backend.tally.add(scene.shard, Count::Connections, 1);
+        }
+        Action::Relay
+    }
+
+    fn connect_failed(&mut self, fault: Fault, scene: Scene<'_>) -> Action {
+        self.place = None;
+        let Some((backend, choice)) = self.backend(scene.plan).zip(self.choice) else {
+            return self.refuse(CloseReason::NoServer, scene.plan);
+        };
+        let state = &backend.servers[usize::from(choice.server)].state;
+        state.tally.add(scene.shard, Count::ConnectFailures, 1);
+        if fault.blames_server() {
+            state.connect_failed(scene.now, backend.eject_after, backend.eject_for);
+        }
+        self.tried.push(choice.server);
+        if self.tried.len() > backend.retries as usize {
+            return self.refuse(CloseReason::NoServer, scene.plan);
+        }
+        let action = self.choose(choice.backend, scene);
+        if matches!(action, Action::Connect(_)) {
+            backend.tally.add(scene.shard, Count::Retries, 1);
+        }
+        action
+    }
+
+    fn ended(&mut self, side: Side) -> Action {
+        self.flows[side as usize].ended = true;
+        match self.state {
+            State::Relaying => {
+                self.state = State::HalfClosed(side);
+                Action::Finish(side.other())
+            }
+            State::HalfClosed(first) if first != side => self.close(closed_by(first)),
+            State::HalfClosed(_) => Action::Wait,
+            // A client may finish sending before its server is connected; that is passed on then.
+            State::Connecting => Action::Wait,
+            State::Inspecting | State::Refused => self.close(closed_by(side)),
+            State::Closed => Action::Close,
+        }
+    }
+
+    fn reset(&mut self, side: Side) -> Action {
+        self.close(match side {
+            Side::Client => CloseReason::ClientReset,
+            Side::Server => CloseReason::ServerReset,
+        })
+    }
+
+    fn expired(&mut self, scene: Scene<'_>) -> Action {
+        match self.state {
+            State::Inspecting => self.refuse(CloseReason::FirstBytesTimeout, scene.plan),
+            State::Connecting => self.connect_failed(Fault::TimedOut, scene),
+            State::Relaying => self.close(CloseReason::IdleTimeout),
+            State::HalfClosed(_) => self.close(CloseReason::HalfCloseTimeout),
+            State::Refused | State::Closed => self.close(CloseReason::ClientClosed),
+        }
+    }
+
+    /// Refuses with the protocol's bytes; a client that may not know we exist gets none.
+    fn refuse(&mut self, reason: CloseReason, plan: &Plan) -> Action {
+        let bytes = self.listener_of(plan).protocol.refusal(reason);
+        self.reason.get_or_insert(reason);
+        self.place = None;
+        self.state = State::Refused;
+        match bytes {
+            b"" => self.close(reason),
+            bytes => Action::Refuse(bytes),
+        }
+    }
+
+    fn deny(&mut self, reason: CloseReason) -> Action {
+        self.close(reason)
+    }
+
+    /// The first reason given is the one reported.
+    fn close(&mut self, reason: CloseReason) -> Action {
+        self.reason.get_or_insert(reason);
+        self.state = State::Closed;
+        Action::Close
+    }
+
+    fn listener_of<'a>(&self, plan: &'a Plan) -> &'a Listener {
+        &plan.listeners[self.listener as usize]
+    }
+
+    fn backend<'a>(&self, plan: &'a Plan) -> Option<&'a Backend> {
+        self.choice.map(|choice| &plan.backends[choice.backend as usize])
+    }
+}
+
+/// How long a refused client may take to read the refusal and close, milliseconds.
+const LINGER: Millis = 2_000;
+
+fn closed_by(side: Side) -> CloseReason {
+    match side {
+        Side::Client => CloseReason::ClientClosed,
+        Side::Server => CloseReason::ServerClosed,
+    }
+}
