@@ -1,7 +1,7 @@
 //! The TLS ClientHello, read without consuming it (RFC 8446 section 4.1.2, RFC 6066 section 3, RFC 7301).
 //!
-//! Owns what a hello is: its framing ([`records`]), its fields, the extensions routing needs ([`extensions`]), names
-//! ([`host`]) and the SSLv2 form ([`sslv2`]). Must never repair: framing that two readers could understand in two ways
+//! Owns what a hello is: its framing (`records`), its fields, the extensions routing needs (`extensions`), names
+//! (`host`) and the SSLv2 form (`sslv2`). Must never repair: framing that two readers could understand in two ways
 //! is a [`Defect`]. Must never allocate but for what it returns, and once to join a hello that spans records.
 //!
 //! Limits: a handshake message no longer than its fields allow (128 KiB and a bit). How many bytes may be held for it

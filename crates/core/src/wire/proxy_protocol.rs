@@ -1,7 +1,7 @@
 //! The PROXY protocol, versions 1 and 2: read from a balancer in front of us, written to servers behind us.
 //!
 //! Owns what the two versions share: telling them apart, the addresses, and which of them may be announced. The text
-//! form is in [`v1`], the binary form in [`v2`]. Section numbers are those of the specification (haproxy
+//! form is in `v1`, the binary form in `v2`. Section numbers are those of the specification (haproxy
 //! `doc/proxy-protocol.txt`). Must never guess: an address decides who is let in, so a header that is not exactly as
 //! specified is none.
 
