@@ -94,3 +94,16 @@ fn the_smallest_index_wins_among_a_thousand_expressions() {
     }
     assert_eq!(table.lookup("www1000.example.com"), None);
 }
+
+#[test]
+fn a_hostile_table_and_the_longest_names_come_to_an_end() {
+    // Each remembers where every "a" was: no cache of automaton states is large enough.
+    let patterns: Vec<_> = (0..400).map(|n| format!("~a[ab]{{{}}}c{n}$", 20 + n % 60)).collect();
+    let table = compile(&patterns);
+    for period in [2, 3, 5] {
+        let name: String =
+            (0..253).map(|n: usize| if (n * n).is_multiple_of(period) { 'a' } else { 'b' }).collect();
+        assert_eq!(table.lookup(&name), None);
+    }
+    assert_eq!(table.lookup(&format!("{}c7", "a".repeat(100))).map(|found| found.entry), Some(7));
+}

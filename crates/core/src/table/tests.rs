@@ -165,7 +165,7 @@ fn hostile_expressions_cannot_eat_memory() {
     let found = errors(&many);
     assert_eq!(found.len(), 1, "{:?}", found.first());
     assert_eq!(found[0].entry, 1999);
-    assert!(found[0].reason.contains("together compile to over 8 MiB"), "{}", found[0].reason);
+    assert!(found[0].reason.contains("together compile to over 2 MiB"), "{}", found[0].reason);
 }
 
 fn explained(table: &Table, name: Option<&str>) -> Vec<(Kind, String, Option<u32>, Outcome)> {
