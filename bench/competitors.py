@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -106,10 +107,18 @@ servers = ["127.0.0.1:{task.origin}"]
 
 
 class HAProxy(Competitor):
-    """HAProxy in TCP mode; `req.ssl_sni` and a string map (a tree lookup) choose the backend."""
+    """HAProxy in TCP mode; `req.ssl_sni` and a string map (a tree lookup) choose the backend.
+
+    `splice` is how bulk moves inside the kernel: not at all, when HAProxy sees a fast stream, or always. `pipe` is the
+    size of its pipes in bytes; 0 keeps the kernel's 64 KiB.
+    """
 
     program = "haproxy"
-    splice = False
+
+    def __init__(self, *, splice: Literal["", "auto", "always"] = "", pipe: int = 0) -> None:
+        """Choose the variant."""
+        self.splice = splice
+        self.pipe = pipe
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """`-db`: foreground, one process."""
@@ -117,9 +126,9 @@ class HAProxy(Competitor):
         text = f"""
 global
     nbthread 1                      # one worker
-    maxconn {task.sessions}                    # two descriptors each; all of them fit the limit
+    maxconn {task.sessions}         # two descriptors each; all of them fit the limit
     # no "log" line anywhere: nothing is logged
-    {"maxpipes 100                   # enough for every stream; the default would take the sessions' descriptors" * self.splice}
+    {self._pipes()}
 defaults
     mode tcp
     maxconn {task.sessions}
@@ -128,7 +137,7 @@ defaults
     timeout server 1h
     option tcp-smart-accept         # no ACK of its own for the first bytes: one packet less
     option tcp-smart-connect        # the same towards the server
-    {"option splice-auto             # bytes move inside the kernel once a stream is seen to be bulk" * self.splice}
+    {self._splicing()}
 frontend bench
     bind 127.0.0.1:{task.listen} backlog 65535   # bursts of connections are queued, not retried after a second
     {self._routing(task)}
@@ -136,6 +145,15 @@ backend origin
     server origin 127.0.0.1:{task.origin}
 """
         return [str(program), "-db", "-f", str(task.write("haproxy.cfg", text))]
+
+    def _pipes(self) -> str:
+        """Enough pipes for every stream: the default would take the sessions' descriptors."""
+        size = f"tune.pipesize {self.pipe}" if self.pipe else ""
+        return f"maxpipes 100\n    {size}" if self.splice else ""
+
+    def _splicing(self) -> str:
+        always = "option splice-request\n    option splice-response"
+        return {"": "", "auto": "option splice-auto", "always": always}[self.splice]
 
     def _routing(self, task: Task) -> str:
         if not task.names:
@@ -145,12 +163,6 @@ backend origin
     use_backend %[req.ssl_sni,lower,map_str({task.directory}/names.map)]"""
 
 
-class HAProxySplice(HAProxy):
-    """HAProxy that splices bulk."""
-
-    splice = True
-
-
 class Nginx(Competitor):
     """nginx's stream module; `ssl_preread` and a hash map choose the upstream."""
 
@@ -158,8 +170,9 @@ class Nginx(Competitor):
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """In the foreground; a master and one worker."""
-        # 16k (the default) reads a hello or a small request in one go; bulk gains from fewer, larger reads.
-        buffer = "64k" if task.bulk else "16k"
+        # 16k (the default) reads a hello or a small request in one go; bulk gains from fewer, larger reads (past
+        # 256k it still does, but then every session of the listener may take megabytes).
+        buffer = "256k" if task.bulk else "16k"
         text = f"""
 {self._module(program)}
 daemon off;
@@ -236,5 +249,8 @@ COMPETITORS: dict[str, Competitor] = {
     "sniproxy": Sniproxy(),
     "nginx": Nginx(),
     "haproxy": HAProxy(),
-    "haproxy-splice": HAProxySplice(),
+    "haproxy-splice-auto": HAProxy(splice="auto"),
+    "haproxy-splice": HAProxy(splice="always"),
+    # A pipe of 1 MiB moves many more bytes per call; the largest that needs no privilege by default.
+    "haproxy-splice-1m": HAProxy(splice="always", pipe=1 << 20),
 }

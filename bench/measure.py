@@ -8,6 +8,7 @@ with all connections minus before, per connection.
 from __future__ import annotations
 
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -167,13 +168,16 @@ class Bench:
                 result.problem = str(error)
                 return result
             load = self._load(scenario, up)
-            with self.generator.holding(up.port, [*load, "--connections", "64"]):
-                pass
-            before = _settled(up)
-            with self.generator.holding(up.port, [*load, "--connections", str(count)]) as reports:
-                during = _settled(up)
-            errors = reports[0].errors
-        result.problem = _errors_text(errors)
+            try:
+                with self.generator.holding(up.port, [*load, "--connections", "64"]):
+                    pass
+                before = _settled(up)
+                with self.generator.holding(up.port, [*load, "--connections", str(count)]) as reports:
+                    during = _settled(up)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                result.problem = f"proxy or generator died: {error}"
+                return result
+        result.problem = _errors_text(reports[0].errors)
         result.value = (during - before) / count
         result.median = result.value
         result.extra = {"before": before, "with connections": during, "all of it per connection": during / count}
@@ -270,7 +274,9 @@ def _sample(
         bytes=report.bytes,
         seconds=report.seconds,
         latency_us=report.latency_us,
-        errors=report.errors | ({"proxy: died": 1} if died else {}),
+        errors=report.errors
+        | ({"proxy: died": 1} if died else {})
+        | ({} if report.operations else {"no operation": 1}),
         steal=steal / wall,
         foreign=max(0.0, busy - ours) / wall,
     )

@@ -50,6 +50,15 @@ def lanes(*competitors: str, names: int = 0) -> tuple[Lane, ...]:
     return tuple(Lane(competitor=competitor, names=names) for competitor in competitors)
 
 
+# HAProxy's "splice-auto" does not recognise a stream on one core as fast and copies, so the target holds against the
+# variant that always splices, too. The one with large pipes shows what more is possible.
+BULK_LANES = lanes("headworks", "nginx", "haproxy-splice-auto", "haproxy-splice", "haproxy-splice-1m", "haproxy")
+BULK_TARGETS = (
+    Target(against="haproxy-splice-auto", ratio=0.8),
+    Target(against="haproxy-splice", ratio=0.8),
+    Target(against="nginx", ratio=0.5),
+)
+
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         name="connect",
@@ -81,8 +90,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         method="bulk",
         origin="source",
         load="bulk-down",
-        lanes=lanes("headworks", "nginx", "haproxy-splice", "haproxy"),
-        targets=(Target(against="haproxy-splice", ratio=0.8), Target(against="nginx", ratio=0.5)),
+        lanes=BULK_LANES,
+        targets=BULK_TARGETS,
         connections=1,
     ),
     Scenario(
@@ -91,8 +100,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         method="bulk",
         origin="sink",
         load="bulk-up",
-        lanes=lanes("headworks", "nginx", "haproxy-splice", "haproxy"),
-        targets=(Target(against="haproxy-splice", ratio=0.8), Target(against="nginx", ratio=0.5)),
+        lanes=BULK_LANES,
+        targets=BULK_TARGETS,
         connections=1,
     ),
     Scenario(
