@@ -1,0 +1,49 @@
+//! Plan as Python sees it: a checked configuration, and the errors of checking and binding.
+//!
+//! Keeps the Spec beside the Plan because the engine compiles for its own number of workers and takes live state over
+//! from the Plan it runs. Must never change a Spec.
+
+use headworks_core::plan::Plan as CorePlan;
+use headworks_core::spec::Spec;
+use pyo3::create_exception;
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::to_json;
+
+create_exception!(
+    headworks._engine,
+    PlanError,
+    PyValueError,
+    "A Spec that cannot be compiled; args[0] is JSON."
+);
+create_exception!(
+    headworks._engine,
+    BindError,
+    PyOSError,
+    "Listeners that cannot be bound; args[0] is JSON."
+);
+
+/// A compiled, immutable configuration.
+#[pyclass(frozen, module = "headworks._engine")]
+pub(crate) struct Plan {
+    #[expect(dead_code, reason = "the engine is started with it")]
+    pub(crate) spec: Spec,
+    #[expect(dead_code, reason = "explanations are made from it")]
+    pub(crate) compiled: CorePlan,
+}
+
+#[pymethods]
+impl Plan {
+    /// Compiles a Spec given as JSON. Raises PlanError with every problem.
+    #[staticmethod]
+    fn compile(py: Python<'_>, spec: &str) -> PyResult<Self> {
+        let spec: Spec =
+            serde_json::from_str(spec).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        // The engine compiles again for its workers: one shard is enough to check and to explain.
+        match py.detach(|| CorePlan::compile(&spec, 1, None)) {
+            Ok(compiled) => Ok(Self { spec, compiled }),
+            Err(errors) => Err(PlanError::new_err(to_json(&errors)?)),
+        }
+    }
+}
