@@ -6,6 +6,7 @@ again. Must never report what only follows from something it has already reporte
 """
 
 import copy
+import json
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -18,7 +19,8 @@ from headworks.config.problems import ConfigError, Path, Problem, closest
 from headworks.config.values import quote
 
 _ROUNDS = 8
-"""Each round repairs everything it finds; a rule of a whole listener shows only in the round after its values are right."""
+"""Each round repairs everything it finds; a rule of a whole listener shows only in the round after its values are
+right."""
 
 _REASONS = {
     "missing": "required key is missing",
@@ -100,9 +102,7 @@ class _Examination:
             return
         known = _fields(path[:-1])
         near = closest(str(path[-1]), known)
-        self.problems.append(
-            self.document.problem(self._written(path), "unknown key", quote(near) if near else None)
-        )
+        self.problems.append(self.document.problem(self._written(path), "unknown key", quote(near) if near else None))
         value = section.pop(path[-1])
         if near is None:
             return
@@ -153,8 +153,6 @@ def _explain(details: ErrorDetails) -> tuple[Path, str, str | None]:
 
 
 def _plan_problems(error: _engine.PlanError) -> list[tuple[Path, str, str | None]]:
-    import json
-
     return [
         (_indexed(problem["path"]), problem["reason"], problem.get("hint")) for problem in json.loads(error.args[0])
     ]
@@ -219,29 +217,40 @@ def _repair(root: dict[str, Any], path: Path) -> None:
 def _stand_in(root: dict[str, Any], path: Path) -> Any:
     """A value for a key that is required or an item of a list; None where the key is better left out."""
     unique = "unix:/stand-in/" + "/".join(map(str, path))[-80:]
-    match path:
-        case ("listeners",):
-            return {"stand-in": {"bind": unique, "protocol": "tls", "backend": _any_backend(root)}}
-        case ("listeners", _, "bind"):
+    section, below = path[0], path[2:]
+    if path == ("listeners",):
+        return {"stand-in": {"bind": unique, "protocol": "tls", "backend": _any_backend(root)}}
+    if section == "listeners":
+        return _listener_stand_in(below, unique)
+    if section == "tables" and len(path) > 1:
+        return _any_backend(root) if below else {}
+    if section == "backends" and len(path) > 1:
+        return _backend_stand_in(below, unique)
+    return None
+
+
+def _listener_stand_in(below: Path, unique: str) -> Any:
+    match below:
+        case ("bind",):
             return [unique]
-        case ("listeners", _, "protocol"):
+        case ("protocol",):
             return "tls"
-        case ("listeners", _, "bind", int()):
+        case ("bind", int()):
             return unique
-        case ("listeners", _, "allow" | "deny" | "accept_proxy_from", int()):
+        case ("allow" | "deny" | "accept_proxy_from", int()):
             return "192.0.2.1"
-        case ("backends", _):
+    return None
+
+
+def _backend_stand_in(below: Path, unique: str) -> Any:
+    match below:
+        case ():
             return {"servers": [unique]}
-        case ("backends", _, "servers"):
+        case ("servers",):
             return [unique]
-        case ("backends", _, "servers", int()) | ("backends", _, "servers", int(), "address"):
+        case ("servers", int()) | ("servers", int(), "address"):
             return unique
-        case ("tables", _):
-            return {}
-        case ("tables", _, str()):
-            return _any_backend(root)
-        case _:
-            return None
+    return None
 
 
 def _any_backend(root: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ Owns the way in and out (load, parse, to_toml, spec). Must never start anything.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -46,8 +46,8 @@ class Config(Model):
         Field(description="Backends by name.", examples=[{"app": {"servers": ["127.0.0.1:8001"]}}]),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)
 
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
+    @staticmethod
+    def load(path: str | Path) -> "Config":
         """Read a TOML file.
 
         Raises ConfigError with every problem and its line, OSError when the file cannot be read.
@@ -55,23 +55,19 @@ class Config(Model):
         from headworks.config.check import check
         from headworks.config.document import Document
 
-        return cls._own(check(Document.read(path)))
+        return check(Document.read(path))
 
-    @classmethod
-    def parse(cls, mapping: Mapping[str, Any]) -> Self:
+    @staticmethod
+    def parse(mapping: Mapping[str, Any]) -> "Config":
         """Take a mapping of the same shape as the file. Raises ConfigError with every problem."""
         from headworks.config.check import check
         from headworks.config.document import Document
 
-        return cls._own(check(Document.of(mapping)))
-
-    @classmethod
-    def _own(cls, config: "Config") -> Self:
-        return config if isinstance(config, cls) else cls.model_construct(**dict(config))
+        return check(Document.of(mapping))
 
     def check(self) -> None:
         """Check what needs the whole configuration. Raises ConfigError with every problem."""
-        type(self).parse(self.model_dump())
+        Config.parse(self.model_dump())
 
     def to_toml(self) -> str:
         """Write the normalised configuration, defaults included: ``parse`` of it gives an equal Config."""

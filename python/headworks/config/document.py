@@ -92,6 +92,12 @@ class Document:
         return shown
 
 
+def place(error: ConfigError, file: str | FilePath) -> ConfigError:
+    """Give problems that were found after reading (a user that does not exist) the lines of ``file``."""
+    document = Document.read(file)
+    return ConfigError(document.problem(problem.path, problem.reason, problem.suggestion) for problem in error.problems)
+
+
 def plain(value: Any) -> Any:
     """Copy a value into dicts and lists, so that it can be repaired freely; models become dicts of what was set."""
     match value:

@@ -1,7 +1,8 @@
 """The configuration as typed values: one model for each table of the file, one field for each key.
 
 Owns names, types, ranges, defaults and their documentation; the reference pages are made from it. What needs the whole
-configuration (a name that must exist, an address that must parse) is decided by the Plan and must never be repeated here.
+configuration (a name that must exist, an address that must parse) is decided by the Plan and must never be
+repeated here.
 """
 
 from datetime import timedelta
@@ -193,7 +194,10 @@ class Listener(Model):
     ] = ()
     deny: Annotated[
         Networks,
-        Field(description="Client addresses or networks that are not. Wins over allow.", examples=[["10.9.0.0/16"]]),
+        Field(
+            description="Client addresses or networks that are not. Wins over allow.",
+            examples=[["10.9.0.0/16"]],
+        ),
     ] = ()
     max_connections: Annotated[
         Limit,
@@ -232,18 +236,16 @@ class Listener(Model):
             json_schema_extra={"unit": "connections"},
         ),
     ] = 4096
-    keepalive: Annotated[
-        bool, Field(description="TCP keep-alive probes on the client's side.", examples=[False])
-    ] = True
+    keepalive: Annotated[bool, Field(description="TCP keep-alive probes on the client's side.", examples=[False])] = (
+        True
+    )
     unix_mode: Annotated[
         int, Mode(), Field(description="Permissions of a unix socket, in octal.", examples=["0660"])
     ] = 0o660
     first_bytes_limit: Annotated[
         int,
         Size("1KiB", "1MiB"),
-        Field(
-            description="Bytes of PROXY header or ClientHello that are held at most.", examples=["64KiB"]
-        ),
+        Field(description="Bytes of PROXY header or ClientHello that are held at most.", examples=["64KiB"]),
     ] = 64 << 10
     timeouts: Annotated[
         Timeouts,
@@ -317,7 +319,8 @@ class Health(Model):
         timedelta,
         Duration("10ms", "24h"),
         Field(
-            description="From the end of one check to the start of the next, varied by a tenth.", examples=["2s"]
+            description="From the end of one check to the start of the next, varied by a tenth.",
+            examples=["2s"],
         ),
     ] = timedelta(seconds=2)
     timeout: Annotated[
@@ -412,9 +415,9 @@ class Backend(Model):
             json_schema_extra={"unset": "the system chooses"},
         ),
     ] = None
-    keepalive: Annotated[
-        bool, Field(description="TCP keep-alive probes on the servers' side.", examples=[False])
-    ] = True
+    keepalive: Annotated[bool, Field(description="TCP keep-alive probes on the servers' side.", examples=[False])] = (
+        True
+    )
     slow_start: Annotated[
         timedelta,
         Duration("1ms", "24h", zero="at once"),
@@ -433,7 +436,10 @@ class Backend(Model):
     ] = None
     ejection: Annotated[
         Ejection,
-        Field(description="What failed connections do to a server.", examples=[{"failures": 3, "duration": "10s"}]),
+        Field(
+            description="What failed connections do to a server.",
+            examples=[{"failures": 3, "duration": "10s"}],
+        ),
     ] = Ejection()
 
 

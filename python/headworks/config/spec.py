@@ -73,6 +73,8 @@ def _resolve(
         return [address]
     if name not in names:
         known = ", ".join(names) or "there is none"
-        problems.append(Problem(path=path, reason=f'no inherited descriptor is called "{name}" (LISTEN_FDNAMES: {known})'))
+        problems.append(
+            Problem(path=path, reason=f'no inherited descriptor is called "{name}" (LISTEN_FDNAMES: {known})')
+        )
         return []
     return [f"fd:{number}" for number in names[name]]

@@ -1,6 +1,7 @@
 """Durations, sizes and permission bits: how they are written, checked and shown.
 
-Each is metadata of a field (``Annotated[timedelta, Duration("1ms", "1h")]``) so that the range stands beside the key and
+Each is metadata of a field (``Annotated[timedelta, Duration("1ms", "1h")]``) so that the range stands beside the
+key and
 documentation can read it. The value a program sees is plain: timedelta, or int (bytes, mode). Must never guess a unit:
 a bare number of seconds is what an outage is made of.
 """
@@ -23,7 +24,7 @@ _PERMISSION_BITS = 0o777
 def problem(reason: str, suggestion: str | None = None, key: str | None = None) -> PydanticCustomError:
     """Make an error of one value; ``key`` names the key below the place where it is raised."""
     reason = reason.replace("{", "{{").replace("}", "}}")
-    return PydanticCustomError("headworks", reason, {"suggestion": suggestion, "key": key})  # type: ignore[arg-type]
+    return PydanticCustomError("headworks", reason, {"suggestion": suggestion, "key": key})
 
 
 class Written(Protocol):
@@ -52,9 +53,7 @@ class _Scalar:
             self.read, serialization=core_schema.plain_serializer_function_ser_schema(show, when_used="json")
         )
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string"}
 
 
@@ -116,7 +115,7 @@ class Mode(_Scalar):
             return int(value, 8)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _PERMISSION_BITS:
             return value
-        raise problem(f"{quote(value)} is not a file mode of octal digits such as \"0660\"")
+        raise problem(f'{quote(value)} is not a file mode of octal digits such as "0660"')
 
     def show(self, value: int) -> str:
         """Write four octal digits."""
