@@ -109,6 +109,17 @@ impl Fault {
     pub fn blames_server(self) -> bool {
         self != Self::Exhausted
     }
+
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "connection refused",
+            Self::TimedOut => "no answer in time",
+            Self::Unreachable => "unreachable",
+            Self::Reset => "connection reset",
+            Self::Exhausted => "out of descriptors, ports or memory",
+        }
+    }
 }
 
 /// Why a connection ended: the `end` of its access record.

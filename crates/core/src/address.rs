@@ -36,7 +36,7 @@ impl Address {
                 _ => Err(format!("\"{text}\" does not name a descriptor of 3 or more")),
             };
         }
-        if let Some(port) = text.strip_prefix(':') {
+        if let Some(port) = text.strip_prefix(':').filter(|port| !port.contains(':')) {
             let port = parse_port(port, text)?;
             return Ok(Self::Ip(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)));
         }

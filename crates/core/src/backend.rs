@@ -229,17 +229,14 @@ impl ServerState {
             return false;
         }
         let until = self.ejected_until.load(Relaxed);
-        self.ejected_until.store(now + duration, Relaxed);
+        self.ejected_until.store(now.saturating_add(duration), Relaxed);
         until <= now
     }
 
     /// Takes one of `limit` places; false when there is none.
     pub fn take(&self, limit: u32) -> bool {
-        if self.active.fetch_add(1, Relaxed) < limit {
-            return true;
-        }
-        self.active.fetch_sub(1, Relaxed);
-        false
+        // Not add, compare and take back: in between, others would see a place taken that is free.
+        self.active.fetch_update(Relaxed, Relaxed, |active| (active < limit).then_some(active + 1)).is_ok()
     }
 
     /// Gives a place back.
@@ -268,8 +265,10 @@ impl Server {
         if weight == 0 || up_since == 0 || age >= slow_start {
             return weight * SCALE;
         }
-        let tenth = u64::from(weight * SCALE) / 10;
-        (tenth + tenth * 9 * age / slow_start).max(1) as u32
+        // In u128 and divided last: any duration is safe, and weight 1 climbs to the whole without a leap.
+        let (age, slow_start) = (u128::from(age), u128::from(slow_start));
+        let scaled = u128::from(weight * SCALE) * (slow_start + 9 * age) / (10 * slow_start);
+        scaled.max(1) as u32
     }
 
     /// Why it cannot be chosen now, or None. Whether it is a backup does not matter here.
@@ -310,10 +309,11 @@ impl Backend {
             match candidates.as_slice() {
                 [] => {}
                 [only] if !self.balance.counts_every_choice() => return Some(only.server),
-                several => {
+                several if self.balance.remembers() => {
                     let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     return Some(self.balance.choose(several, seed, &mut memory));
                 }
+                several => return Some(self.balance.choose(several, seed, &mut Memory::default())),
             }
         }
         None
@@ -345,5 +345,199 @@ impl Backend {
                 identity: server.identity,
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance;
+
+    fn server(index: u16, weight: u32, backup: bool) -> Server {
+        let name = format!("192.0.2.1:{}", 8000 + index);
+        Server {
+            address: Address::parse(&name).unwrap(),
+            identity: balance::identity(&name),
+            name: name.into(),
+            weight,
+            backup,
+            max_connections: 10,
+            state: Arc::new(ServerState::new(1)),
+        }
+    }
+
+    /// Servers 0 and 1, backups 2 and 3.
+    fn backend() -> Backend {
+        Backend {
+            name: "app".into(),
+            servers: (0..4).map(|index| server(index, 1, index >= 2)).collect(),
+            balance: balance::find("round_robin").unwrap(),
+            connect_timeout: 1000,
+            retries: 2,
+            proxy_header: None,
+            source: None,
+            keepalive: true,
+            slow_start: 10_000,
+            health: None,
+            eject_after: 3,
+            eject_for: 5000,
+            memory: Arc::default(),
+            tally: Arc::new(Tally::new(1)),
+        }
+    }
+
+    fn choose(backend: &Backend, now: Millis, tried: &[u16]) -> Option<usize> {
+        backend.choose(&Seed { client: None, host: None, random: now, now }, &Tried::from_slice(tried))
+    }
+
+    /// Every server that is chosen in a few turns, in ascending order.
+    fn chosen(backend: &Backend, now: Millis) -> Vec<usize> {
+        let mut seen: Vec<_> = (0..20).filter_map(|_| choose(backend, now, &[])).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        seen
+    }
+
+    fn eject(backend: &Backend, index: usize, now: Millis) {
+        let ejections = (0..3).filter(|_| backend.servers[index].state.connect_failed(now, 3, 5000)).count();
+        assert_eq!(ejections, 1);
+    }
+
+    #[test]
+    fn the_first_tier_with_a_usable_server_wins() {
+        let backend = backend();
+        assert_eq!(chosen(&backend, 100), [0, 1]);
+        eject(&backend, 0, 100);
+        assert_eq!(chosen(&backend, 100), [1]);
+        eject(&backend, 1, 100);
+        assert_eq!(chosen(&backend, 100), [2, 3], "backups before ejected servers");
+        backend.servers[2].state.set_up(false, 100);
+        eject(&backend, 3, 100);
+        assert_eq!(chosen(&backend, 100), [0, 1], "ejected servers before ejected backups");
+        backend.servers[0].state.set_up(false, 100);
+        backend.servers[1].state.set_admin(Admin::Maintenance);
+        assert_eq!(chosen(&backend, 100), [3], "an ejected backup is the last resort");
+        backend.servers[3].state.set_up(false, 100);
+        assert_eq!(choose(&backend, 100, &[]), None, "down is never chosen");
+    }
+
+    #[test]
+    fn what_a_connection_has_tried_is_not_chosen_again() {
+        let backend = backend();
+        assert_eq!(choose(&backend, 0, &[0]), Some(1));
+        assert!(matches!(choose(&backend, 0, &[0, 1]), Some(2 | 3)));
+        assert_eq!(choose(&backend, 0, &[0, 1, 2]), Some(3));
+        assert_eq!(choose(&backend, 0, &[0, 1, 2, 3]), None);
+    }
+
+    #[test]
+    fn each_reason_not_to_choose_a_server() {
+        let backend = backend();
+        let state = &backend.servers[0].state;
+        assert_eq!(backend.why_not(0, 0), None);
+        assert_eq!(backend.why_not(9, 0), None);
+        state.set_weight(Some(0));
+        assert_eq!(backend.why_not(0, 0), Some(Unusable::NoWeight));
+        state.set_weight(None);
+        assert_eq!((0..11).filter(|_| state.take(10)).count(), 10);
+        assert_eq!(backend.why_not(0, 0), Some(Unusable::Full));
+        eject(&backend, 0, 0);
+        assert_eq!(backend.why_not(0, 0), Some(Unusable::Full), "full even as a last resort");
+        state.release();
+        assert_eq!(backend.why_not(0, 0), Some(Unusable::Ejected));
+        assert!(state.set_up(false, 0) && !state.set_up(false, 0));
+        assert_eq!(backend.why_not(0, 0), Some(Unusable::Down));
+        state.set_admin(Admin::Drain);
+        assert_eq!(backend.why_not(0, 0), Some(Unusable::Draining));
+        state.set_admin(Admin::Maintenance);
+        assert_eq!(backend.why_not(0, 0), Some(Unusable::Maintenance));
+        assert_eq!(chosen(&backend, 0), [1]);
+        state.set_admin(Admin::Ready);
+        assert!(state.set_up(true, 0) && !state.set_up(true, 0));
+        assert_eq!(backend.why_not(0, 0), None, "coming up ends the ejection");
+        assert_eq!(server(0, 0, false).unusable(0), Some(Unusable::NoWeight));
+    }
+
+    #[test]
+    fn an_ejection_ends_by_time_or_by_success() {
+        let backend = backend();
+        let state = &backend.servers[0].state;
+        eject(&backend, 0, 100);
+        assert!(state.is_ejected(5099) && !state.is_ejected(5100));
+        assert!(state.connect_failed(6000, 3, 5000), "one more failure ejects again");
+        assert!(!state.connect_failed(7000, 3, 5000), "it was ejected already");
+        assert!(state.is_ejected(11_999));
+        assert!(state.connected(8000) && !state.connected(8000));
+        assert!(!state.is_ejected(8000) && state.failures() == 0);
+        assert!(backend.servers[0].effective_weight(8000, 10_000) < SCALE, "it starts slowly");
+        assert!(!(0..100).any(|_| state.connect_failed(0, 0, 5000)), "0 never ejects");
+        assert!(state.connect_failed(1, 1, Millis::MAX) && state.is_ejected(Millis::MAX - 1));
+    }
+
+    #[test]
+    fn a_server_that_came_up_starts_slowly() {
+        let server = server(0, 100, false);
+        assert_eq!(server.effective_weight(0, 10_000), 1600, "never down: whole weight");
+        server.state.set_up(false, 0);
+        server.state.set_up(true, 1000);
+        for (now, weight) in
+            [(0, 160), (1000, 160), (6000, 880), (10_999, 1599), (11_000, 1600), (99_999, 1600)]
+        {
+            assert_eq!(server.effective_weight(now, 10_000), weight, "{now}");
+        }
+        assert_eq!(server.effective_weight(1000, 0), 1600);
+        server.state.set_weight(Some(1));
+        assert_eq!(server.effective_weight(1000, 10_000), 1);
+        assert_eq!(server.effective_weight(6000, 10_000), 8);
+        assert_eq!(server.effective_weight(10_999, 10_000), 15);
+        assert_eq!(server.effective_weight(u64::MAX - 1, u64::MAX), 15);
+        server.state.set_weight(Some(9999));
+        assert_eq!(server.effective_weight(11_000, 10_000), 256 * SCALE);
+    }
+
+    #[test]
+    fn a_slow_start_gets_its_part_of_the_turns() {
+        let backend = backend();
+        backend.servers[0].state.set_up(false, 0);
+        backend.servers[0].state.set_up(true, 1000);
+        let count = |now| (0..110).filter(|_| choose(&backend, now, &[]) == Some(0)).count();
+        let (start, middle, end) = (count(1000), count(6000), count(11_000));
+        assert!(
+            start < 12 && (35..40).contains(&middle) && (53..57).contains(&end),
+            "{start} {middle} {end}"
+        );
+    }
+
+    #[test]
+    fn concurrent_takes_never_exceed_the_limit() {
+        const LIMIT: u32 = 5;
+        let state = ServerState::new(1);
+        let (inside, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        if state.take(LIMIT) {
+                            most.fetch_max(inside.fetch_add(1, Relaxed) + 1, Relaxed);
+                            inside.fetch_sub(1, Relaxed);
+                            state.release();
+                        }
+                    }
+                });
+            }
+        });
+        assert!((1..=LIMIT).contains(&most.load(Relaxed)));
+        assert_eq!(state.active(), 0);
+    }
+
+    #[test]
+    fn every_algorithm_respects_the_tiers() {
+        for balance in balance::REGISTRY {
+            let backend = Backend { balance: *balance, ..backend() };
+            backend.servers[0].state.set_up(false, 0);
+            for now in 0..50 {
+                assert_eq!(choose(&backend, now, &[]), Some(1), "{}", balance.name());
+            }
+        }
     }
 }

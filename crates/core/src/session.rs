@@ -119,6 +119,11 @@ impl Session {
         self.flows[side as usize].bytes += bytes;
     }
 
+    /// Ends the hold of a flow that will not grow any more.
+    pub fn release(&mut self, side: Side) {
+        self.flows[side as usize].hold = false;
+    }
+
     /// Index of its listener in the Plan.
     pub fn listener(&self) -> u32 {
         self.listener
@@ -363,6 +368,10 @@ impl Session {
     }
 
     fn reset(&mut self, side: Side) -> Action {
+        // A server that has ended and is sent more answers with a reset: it ended, that is all.
+        if self.state == State::HalfClosed(side) {
+            return self.close(closed_by(side));
+        }
         self.close(match side {
             Side::Client => CloseReason::ClientReset,
             Side::Server => CloseReason::ServerReset,

@@ -16,6 +16,8 @@ use std::net::IpAddr;
 
 use crate::backend::Millis;
 
+pub use rendezvous::identity;
+
 /// Every algorithm, by its name in the configuration.
 pub static REGISTRY: &[&dyn Balance] = &[
     &round_robin::RoundRobin,
@@ -36,6 +38,11 @@ pub trait Balance: Debug + Sync {
 
     /// Whether a choice must be made (and remembered) even when there is one candidate.
     fn counts_every_choice(&self) -> bool {
+        false
+    }
+
+    /// Whether it uses the [`Memory`]; one that does not is asked without a lock, with an empty one.
+    fn remembers(&self) -> bool {
         false
     }
 }
@@ -73,12 +80,35 @@ pub struct Memory {
     pub current: Vec<i64>,
 }
 
+impl Memory {
+    /// The current weight of `server`.
+    fn of(&mut self, server: usize) -> &mut i64 {
+        if self.current.len() <= server {
+            self.current.resize(server + 1, 0);
+        }
+        &mut self.current[server]
+    }
+}
+
+/// Whether `one` has fewer connections for its weight than `other`.
+fn less_loaded(one: &Candidate, other: &Candidate) -> bool {
+    u64::from(one.active) * u64::from(other.weight) < u64::from(other.active) * u64::from(one.weight)
+}
+
 /// The algorithm called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Balance> {
     REGISTRY.iter().copied().find(|balance| balance.name() == name)
 }
 
-/// A stable hash of a server's address.
-pub fn identity(_text: &str) -> u64 {
-    0
+#[cfg(test)]
+mod testing {
+    use super::{Candidate, Seed};
+
+    pub(super) fn candidate(server: usize, weight: u32, active: u32) -> Candidate {
+        Candidate { server, weight, active, identity: super::identity(&format!("192.0.2.{server}:80")) }
+    }
+
+    pub(super) fn seed(random: u64) -> Seed<'static> {
+        Seed { client: None, host: None, random, now: 0 }
+    }
 }

@@ -1,8 +1,17 @@
 //! The PROXY protocol, versions 1 and 2: read from a balancer in front of us, written to servers behind us.
+//!
+//! Owns what the two versions share: telling them apart, the addresses, and which of them may be announced. The text
+//! form is in `v1`, the binary form in `v2`. Section numbers are those of the specification (haproxy
+//! `doc/proxy-protocol.txt`). Must never guess: an address decides who is let in, so a header that is not exactly as
+//! specified is none.
 
 use std::net::SocketAddr;
 
 use crate::backend::HeaderVersion;
+
+mod crc32c;
+mod v1;
+mod v2;
 
 /// What the bytes held so far are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,26 +29,78 @@ pub enum Parsed {
     Invalid,
 }
 
-/// The longest header accepted, in bytes.
+/// The longest header accepted, in bytes. Version 1 headers have at most 107 (section 2.1).
 pub const LIMIT: usize = 16 + 2048;
 
-/// Parses the bytes held so far, oldest first.
-pub fn parse(_held: &[u8]) -> Parsed {
-    Parsed::Invalid
+/// Parses the bytes held so far, oldest first. At most [`LIMIT`] bytes are looked at.
+///
+/// Version 1 (section 2.1): single spaces, ports and addresses in their canonical form and of the announced family;
+/// what follows `UNKNOWN` is skipped. Version 2 (section 2.2): streams only, extensions (TLVs) framed to the last byte,
+/// the checksum of section 2.2.4 verified where present; unix socket addresses give no addresses. The block of a
+/// `LOCAL` header is skipped unread.
+pub fn parse(held: &[u8]) -> Parsed {
+    let outcome = if held.starts_with(v1::SIGNATURE) {
+        v1::read(held)
+    } else if held.starts_with(v2::SIGNATURE) {
+        v2::read(held)
+    } else if is_proper_prefix(held) {
+        Err(Stop::Partial)
+    } else {
+        Err(Stop::Invalid)
+    };
+    match outcome {
+        Ok((length, addresses)) => Parsed::Complete { length, addresses },
+        Err(Stop::Partial) => Parsed::Partial,
+        Err(Stop::Invalid) => Parsed::Invalid,
+    }
 }
 
 /// Whether the bytes could be the beginning of a header: a client that may not send one is refused when they are a
 /// whole signature. `None`: too few bytes to tell.
-pub fn begins_header(_held: &[u8]) -> Option<bool> {
-    Some(false)
+pub fn begins_header(held: &[u8]) -> Option<bool> {
+    if is_proper_prefix(held) {
+        return None;
+    }
+    Some(held.starts_with(v1::SIGNATURE) || held.starts_with(v2::SIGNATURE))
 }
 
 /// Appends a header that announces `client` connected to `local`. Addresses of two families, or none (unix sockets),
-/// give `UNKNOWN` (version 1) or `LOCAL` (version 2).
+/// give `UNKNOWN` (version 1) or `LOCAL` (version 2). IPv4-mapped IPv6 addresses count as IPv4 unless the other
+/// address is IPv6.
 pub fn write(
-    _version: HeaderVersion,
-    _client: Option<SocketAddr>,
-    _local: Option<SocketAddr>,
-    _out: &mut Vec<u8>,
+    version: HeaderVersion,
+    client: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    out: &mut Vec<u8>,
 ) {
+    let announced = client.zip(local).and_then(|(client, local)| one_family(client, local));
+    match version {
+        HeaderVersion::V1 => v1::write(announced, out),
+        HeaderVersion::V2 => v2::write(announced, out),
+    }
+}
+
+/// Why there is no header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Partial,
+    Invalid,
+}
+
+/// Length of a header, and the addresses in it: source, destination.
+type Header = (usize, Option<(SocketAddr, SocketAddr)>);
+
+fn is_proper_prefix(held: &[u8]) -> bool {
+    let of = |signature: &[u8]| held.len() < signature.len() && signature.starts_with(held);
+    of(v1::SIGNATURE) || of(v2::SIGNATURE)
+}
+
+/// Two addresses of the same family, or nothing.
+fn one_family(client: SocketAddr, local: SocketAddr) -> Option<(SocketAddr, SocketAddr)> {
+    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let plain = (canonical(client), canonical(local));
+    if plain.0.is_ipv4() && plain.1.is_ipv4() {
+        return Some(plain);
+    }
+    (client.is_ipv6() && local.is_ipv6()).then_some((client, local))
 }

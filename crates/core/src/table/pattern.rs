@@ -1,0 +1,188 @@
+//! Pattern: one entry's left-hand side, recognised and normalised, or what is wrong with it and what to write instead.
+//!
+//! Owns what a host name is: labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes in all (RFC 1035,
+//! 2.3.4; underscores and hyphens anywhere because real names have them). Must never accept what could never match.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::PatternError;
+
+/// Bytes of a host name at most, without the trailing dot (RFC 1035, 2.3.4).
+pub(super) const LONGEST_NAME: usize = 253;
+
+/// Bytes of one label at most (RFC 1035, 2.3.4).
+const LONGEST_LABEL: usize = 63;
+
+/// A recognised pattern; names are in lower case and without a trailing dot.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pattern {
+    /// `example.com`.
+    Exact(String),
+    /// `*.example.org`: what follows `*.`.
+    Wildcard(String),
+    /// `~regex`: what follows `~`.
+    Expression(String),
+    /// `*`.
+    Any,
+}
+
+/// What is wrong with a pattern.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    reason: String,
+    hint: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(reason: impl Into<String>, hint: Option<String>) -> Self {
+        Self { reason: reason.into(), hint }
+    }
+
+    pub(super) fn at(self, entry: usize) -> PatternError {
+        PatternError { entry, reason: self.reason, hint: self.hint }
+    }
+}
+
+impl Pattern {
+    /// Recognises what the user wrote. A regular expression is not compiled here.
+    pub(super) fn parse(written: &str) -> Result<Self, Problem> {
+        if written == "*" {
+            return Ok(Self::Any);
+        }
+        if let Some(text) = written.strip_prefix('~') {
+            return parse_expression(text);
+        }
+        refuse_what_is_no_name(written)?;
+        let name = normalise(written);
+        let suffix = name.strip_prefix("*.");
+        let fixed = suffix.unwrap_or(&name);
+        if fixed.contains('*') {
+            return Err(misplaced_star(&name));
+        }
+        check_labels(fixed, &name)?;
+        Ok(match suffix {
+            Some(suffix) => Self::Wildcard(suffix.to_owned()),
+            None => Self::Exact(name),
+        })
+    }
+}
+
+/// Lower case, without one trailing dot.
+pub(super) fn normalise(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn parse_expression(text: &str) -> Result<Pattern, Problem> {
+    if text.trim().is_empty() {
+        return Err(Problem::new("the regular expression is empty", write("*")));
+    }
+    if !text.is_ascii() {
+        return Err(Problem::new("names arrive in ASCII, so this never matches", punycode()));
+    }
+    if let Some(rest) = text.strip_prefix('*') {
+        let hint = format!("case never matters, so write \"~{}\"", rest.trim_start());
+        return Err(Problem::new("a regular expression cannot begin with *", Some(hint)));
+    }
+    Ok(Pattern::Expression(text.to_owned()))
+}
+
+/// Things that people write where a host name belongs.
+fn refuse_what_is_no_name(written: &str) -> Result<(), Problem> {
+    if written.trim().is_empty() {
+        return Err(Problem::new("the pattern is empty", Some("write \"*\" for any name".into())));
+    }
+    if let Some((scheme, rest)) = written.split_once("://") {
+        let reason = format!("a table lists host names; \"{scheme}://\" does not belong here");
+        return Err(Problem::new(reason, write(host_of(rest))));
+    }
+    let host = host_of(written);
+    if is_ip_literal(written) || is_ip_literal(host) {
+        let hint = "clients that give no name take \"*\" or the listener's fallback".into();
+        return Err(Problem::new("an IP address is never sent as a name (RFC 6066, section 3)", Some(hint)));
+    }
+    if written.contains(['/', '?', '#']) {
+        return Err(Problem::new("paths need an http listener", write(host)));
+    }
+    if host.len() < written.len() {
+        return Err(Problem::new("the port belongs to the listener, not to the name", write(host)));
+    }
+    if !written.is_ascii() {
+        return Err(Problem::new("names arrive in ASCII, so this never matches", punycode()));
+    }
+    Ok(())
+}
+
+/// The host in `host:port/path`.
+fn host_of(text: &str) -> &str {
+    let authority = text.split(['/', '?', '#']).next().unwrap_or(text);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+fn is_ip_literal(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    inside.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok()
+}
+
+/// `a.*.com` and `*foo.com` need a regular expression, which is spelled out here.
+fn misplaced_star(name: &str) -> Problem {
+    let reason = "\"*\" stands only for whole labels at the start (\"*.example.org\") or alone";
+    if name == "*" {
+        return Problem::new(reason, write("*"));
+    }
+    let labels = name.split('.').map(|label| match label {
+        "*" => "[^.]+".to_owned(),
+        other => other.replace('*', "[^.]*"),
+    });
+    Problem::new(reason, write(&format!("~^{}$", labels.collect::<Vec<_>>().join("\\."))))
+}
+
+fn check_labels(fixed: &str, name: &str) -> Result<(), Problem> {
+    if let Some(odd) = name.trim_start_matches("*.").chars().find(|c| !is_name_character(*c)) {
+        return Err(odd_character(odd, name));
+    }
+    if let Some(apex) = name.strip_prefix('.').filter(|apex| !apex.is_empty()) {
+        let hint = format!("write \"{apex}\" and \"*.{apex}\"");
+        return Err(Problem::new("a name does not begin with a dot", Some(hint)));
+    }
+    if fixed.split('.').any(str::is_empty) {
+        return Err(Problem::new("there is nothing between two dots", None));
+    }
+    if let Some(long) = fixed.split('.').find(|label| label.len() > LONGEST_LABEL) {
+        let reason = format!("a label has {} bytes; at most {LONGEST_LABEL} are possible", long.len());
+        return Err(Problem::new(reason, None));
+    }
+    if name.len() > LONGEST_NAME {
+        let reason = format!("the name has {} bytes; at most {LONGEST_NAME} are possible", name.len());
+        return Err(Problem::new(reason, None));
+    }
+    Ok(())
+}
+
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+fn odd_character(odd: char, name: &str) -> Problem {
+    let hint = match odd {
+        '^' | '$' | '(' | '[' | '\\' | '|' | '+' => {
+            Some(format!("a regular expression begins with ~: \"~{name}\""))
+        }
+        _ if odd.is_whitespace() => Some("one entry names one host; remove the space".to_owned()),
+        _ => None,
+    };
+    Problem::new(format!("{odd:?} cannot be in a host name"), hint)
+}
+
+fn write(pattern: &str) -> Option<String> {
+    (!pattern.is_empty()).then(|| format!("write \"{pattern}\""))
+}
+
+fn punycode() -> Option<String> {
+    Some(
+        "write the name's punycode form, for example \"xn--bcher-kva.example\" for \"bücher.example\"".into(),
+    )
+}

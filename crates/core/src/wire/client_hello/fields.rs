@@ -1,0 +1,52 @@
+//! Fields: a cursor over the presentation language of TLS (RFC 8446 section 3). Must never read past its end: a field
+//! that does not fit is None, and what to call that is the reader's business.
+
+/// What is left to read.
+#[derive(Debug, Clone)]
+pub(super) struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    pub(super) fn u8(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(byte)
+    }
+
+    pub(super) fn u16(&mut self) -> Option<u16> {
+        let (&bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u16::from_be_bytes(bytes))
+    }
+
+    /// `opaque x<0..2^8-1>`
+    pub(super) fn vector8(&mut self) -> Option<&'a [u8]> {
+        let length = self.u8()?;
+        self.take(usize::from(length))
+    }
+
+    /// `opaque x<0..2^16-1>`
+    pub(super) fn vector16(&mut self) -> Option<&'a [u8]> {
+        let length = self.u16()?;
+        self.take(usize::from(length))
+    }
+
+    /// A vector that is all there is: nothing may follow it.
+    pub(super) fn last(mut self, read: fn(&mut Self) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
+        let vector = read(&mut self)?;
+        self.is_empty().then_some(vector)
+    }
+}

@@ -1,0 +1,250 @@
+//! Access records: one line a connection, formatted by its worker, written by a thread of its own.
+//!
+//! A worker collects the lines of a turn and appends them to its bounded shard; the writer takes whole shards. A full
+//! disk or a reader of standard error that has stopped blocks the writer alone: shards fill up, and further records
+//! are dropped and counted. Must never block a worker.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use headworks_core::action::CloseReason;
+use headworks_core::backend::Millis;
+use headworks_core::listener::Listener;
+
+use crate::connection::Connection;
+use crate::notice::{Notice, Notices};
+use crate::record::{Format, Record};
+use crate::sys;
+
+/// Bytes a worker's records may wait for the writer.
+const SHARD: usize = 1 << 20;
+/// The writer gathers lines for so long before it writes.
+const GATHER: Duration = Duration::from_millis(20);
+/// How long the end of the engine waits for the last records.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The log of all workers.
+#[derive(Debug)]
+pub(crate) struct AccessLog {
+    shards: Box<[Mutex<Vec<u8>>]>,
+    target: Mutex<Target>,
+    format: Format,
+    wake: Mutex<bool>,
+    woken: Condvar,
+    stopping: AtomicBool,
+    finished: Mutex<bool>,
+    finish: Condvar,
+    dropped: AtomicU64,
+}
+
+/// Where lines go.
+#[derive(Debug)]
+enum Target {
+    StandardError,
+    File(PathBuf, Arc<File>),
+}
+
+impl Target {
+    fn open(path: &str) -> io::Result<Self> {
+        if path == "-" {
+            return Ok(Self::StandardError);
+        }
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(Self::File(path.into(), Arc::new(file)))
+    }
+}
+
+impl AccessLog {
+    /// Opens the log and starts its writer; `off` has neither.
+    pub(crate) fn open(
+        path: &str,
+        format: Format,
+        workers: usize,
+        notices: Arc<Notices>,
+    ) -> io::Result<Option<Arc<Self>>> {
+        if path == "off" {
+            return Ok(None);
+        }
+        let log = Arc::new(Self {
+            shards: (0..workers).map(|_| Mutex::default()).collect(),
+            target: Mutex::new(Target::open(path)?),
+            format,
+            wake: Mutex::default(),
+            woken: Condvar::new(),
+            stopping: AtomicBool::new(false),
+            finished: Mutex::default(),
+            finish: Condvar::new(),
+            dropped: AtomicU64::new(0),
+        });
+        let writer = Arc::clone(&log);
+        let _: JoinHandle<()> = std::thread::Builder::new()
+            .name("headworks-log".into())
+            .spawn(move || writer.write_until_stopped(&notices))?;
+        Ok(Some(log))
+    }
+
+    /// Opens the path again, after it was rotated away.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        let mut target = lock(&self.target);
+        if let Target::File(path, _) = &*target {
+            *target = Target::open(&path.to_string_lossy())?;
+        }
+        Ok(())
+    }
+
+    /// Records dropped so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    /// Lets the writer finish, within reason: one that is blocked is left behind.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+        self.wake_writer();
+        let finished = lock(&self.finished);
+        let _ = self.finish.wait_timeout_while(finished, LAST_WORDS, |finished| !*finished);
+    }
+
+    /// Takes a worker's lines, or drops them when its shard is full.
+    fn append(&self, shard: usize, lines: &[u8], count: u64) {
+        let mut waiting = lock(&self.shards[shard]);
+        if waiting.len() + lines.len() > SHARD {
+            self.dropped.fetch_add(count, Relaxed);
+            return;
+        }
+        let was_empty = waiting.is_empty();
+        waiting.extend_from_slice(lines);
+        drop(waiting);
+        if was_empty {
+            self.wake_writer();
+        }
+    }
+
+    fn wake_writer(&self) {
+        *lock(&self.wake) = true;
+        self.woken.notify_one();
+    }
+
+    fn write_until_stopped(&self, notices: &Notices) {
+        let mut lines = Vec::new();
+        let mut reported = 0;
+        loop {
+            self.wait();
+            let stopping = self.stopping.load(Relaxed);
+            let mut failure = None;
+            for shard in &self.shards {
+                std::mem::swap(&mut *lock(shard), &mut lines);
+                if let Err((error, lost)) = self.write(&lines) {
+                    self.dropped.fetch_add(lost, Relaxed);
+                    failure = Some(error.to_string());
+                }
+                lines.clear();
+            }
+            let dropped = self.dropped();
+            if dropped > reported {
+                let reason = failure.unwrap_or_else(|| "the log is written more slowly than it fills".into());
+                notices.push(Notice::RecordsDropped { dropped: dropped - reported, reason });
+                reported = dropped;
+            }
+            if stopping {
+                *lock(&self.finished) = true;
+                return self.finish.notify_all();
+            }
+        }
+    }
+
+    /// Waits for the first line and then a little for more.
+    fn wait(&self) {
+        let wake = lock(&self.wake);
+        let mut wake = self.woken.wait_while(wake, |wake| !*wake).unwrap_or_else(PoisonError::into_inner);
+        *wake = false;
+        if !self.stopping.load(Relaxed) {
+            let stopping = |_: &mut bool| !self.stopping.load(Relaxed);
+            let _ = self.woken.wait_timeout_while(wake, GATHER, stopping);
+        }
+    }
+
+    /// Writes whole lines; the error says how many were lost.
+    fn write(&self, lines: &[u8]) -> Result<(), (io::Error, u64)> {
+        let (fd, _open) = self.descriptor();
+        let mut left = lines;
+        while !left.is_empty() {
+            match sys::write(fd, left) {
+                Ok(n) => left = &left[n..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let lost = left.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                    return Err((error, lost));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where to write; the file stays open while it is held.
+    fn descriptor(&self) -> (RawFd, Option<Arc<File>>) {
+        match &*lock(&self.target) {
+            Target::StandardError => (2, None),
+            Target::File(_, file) => (file.as_raw_fd(), Some(Arc::clone(file))),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A worker's end of the log.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    log: Option<Arc<AccessLog>>,
+    shard: usize,
+    lines: Vec<u8>,
+    count: u64,
+}
+
+impl Recorder {
+    /// The recorder of worker number `shard`.
+    pub(crate) fn new(log: Option<Arc<AccessLog>>, shard: usize) -> Self {
+        Self { log, shard, lines: Vec::new(), count: 0 }
+    }
+
+    /// Records the end of a connection.
+    pub(crate) fn ended(&mut self, connection: &Connection, now: Millis) {
+        if let Some(log) = &self.log {
+            Record::ended(connection, now).write(log.format, &mut self.lines);
+            self.count += 1;
+        }
+    }
+
+    /// Records a client that never became a connection.
+    pub(crate) fn denied(
+        &mut self,
+        listener: &Listener,
+        client: Option<std::net::SocketAddr>,
+        reason: CloseReason,
+    ) {
+        if let Some(log) = &self.log {
+            Record::denied(listener, client, reason).write(log.format, &mut self.lines);
+            self.count += 1;
+        }
+    }
+
+    /// Hands over what was recorded.
+    pub(crate) fn flush(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        if let Some(log) = &self.log {
+            log.append(self.shard, &self.lines, self.count);
+        }
+        self.lines.clear();
+        self.count = 0;
+    }
+}

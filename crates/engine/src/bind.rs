@@ -1,0 +1,256 @@
+//! Listening sockets: bound here, inherited, or made by the binder process when we may not bind ourselves.
+//!
+//! Every worker has a socket of its own for an IP address (SO_REUSEPORT: the kernel spreads clients over them); unix
+//! and inherited sockets are shared. Options that accepted sockets inherit (no delay, keep-alive) are set here once.
+//! Must never accept.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headworks_core::address::Address;
+use headworks_core::listener::AcceptFlags;
+use serde::Serialize;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::sys;
+
+/// What makes two listening sockets the same over a reload.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    address: Address,
+    ipv6_only: bool,
+    /// Port 0 is a fresh port for each listener and each place in its `bind`.
+    fresh: Option<(String, usize)>,
+}
+
+impl Key {
+    /// The key of the address at place `nth` of a listener's `bind`.
+    pub(crate) fn new(listener: &str, nth: usize, address: &Address, ipv6_only: bool) -> Self {
+        let fresh = address.ip().is_some_and(|ip| ip.port() == 0).then(|| (listener.to_owned(), nth));
+        Self { address: address.clone(), ipv6_only, fresh }
+    }
+
+    /// Whether both mean the same address, if not the same socket.
+    pub(crate) fn same_address(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+}
+
+/// One bound address.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    /// One a worker.
+    pub(crate) sockets: Vec<Arc<OwnedFd>>,
+    /// The address as bound, with its real port.
+    pub(crate) address: String,
+    /// A unix socket's file, removed with it.
+    file: Option<PathBuf>,
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Some(path) = &self.file {
+            // It may have been removed already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// An address that could not be bound.
+#[derive(Debug, Clone, Serialize)]
+pub struct BindError {
+    /// Whose address it is.
+    pub listener: String,
+    /// The address as configured.
+    pub address: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Binds addresses.
+#[derive(Debug)]
+pub(crate) struct Binder {
+    /// A privileged process that binds for us.
+    helper: Option<UnixStream>,
+    workers: usize,
+}
+
+impl Binder {
+    /// Binds for `workers` workers, asking `helper` where we are not permitted to.
+    pub(crate) fn new(helper: Option<OwnedFd>, workers: usize) -> Self {
+        Self { helper: helper.map(UnixStream::from), workers }
+    }
+
+    /// Binds `address`. `ours`: we listen there already, so that others need not be looked for.
+    pub(crate) fn bind(&self, address: &Address, flags: &AcceptFlags, ours: bool) -> io::Result<Bound> {
+        match address {
+            Address::Ip(ip) => self.bind_ip(*ip, flags, ours),
+            Address::Unix(path) => self.bind_unix(path, flags),
+            Address::Descriptor(fd) => self.inherit(*fd, flags),
+        }
+    }
+
+    fn bind_ip(&self, ip: SocketAddr, flags: &AcceptFlags, ours: bool) -> io::Result<Bound> {
+        if !ours && ip.port() != 0 {
+            refuse_if_taken(ip, flags)?;
+        }
+        let first = self.listen_ip(ip, flags)?;
+        // With port 0 the others join the port that the first was given.
+        let local = first.local_addr()?.as_socket().unwrap_or(ip);
+        let mut sockets = vec![Arc::new(OwnedFd::from(first))];
+        for _ in 1..self.workers {
+            sockets.push(Arc::new(self.listen_ip(local, flags)?.into()));
+        }
+        Ok(Bound { sockets, address: local.to_string(), file: None })
+    }
+
+    fn listen_ip(&self, ip: SocketAddr, flags: &AcceptFlags) -> io::Result<Socket> {
+        let socket = match bind_here(ip, flags, true) {
+            Ok(socket) => socket,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.ask_helper(&ip.to_string(), flags).unwrap_or(Err(error))?
+            }
+            Err(error) => return Err(error),
+        };
+        prepare(&socket, flags)?;
+        Ok(socket)
+    }
+
+    fn bind_unix(&self, path: &Path, flags: &AcceptFlags) -> io::Result<Bound> {
+        remove_stale(path)?;
+        let socket = match bind_unix_here(path, flags) {
+            Ok(socket) => socket,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.ask_helper(&format!("unix:{}", path.display()), flags).unwrap_or(Err(error))?
+            }
+            Err(error) => return Err(error),
+        };
+        let address = format!("unix:{}", path.display());
+        Ok(self.share(socket.into(), address, Some(path.to_owned())))
+    }
+
+    fn inherit(&self, fd: i32, flags: &AcceptFlags) -> io::Result<Bound> {
+        let socket = Socket::from(sys::duplicate(fd)?);
+        if !socket.is_listener()? {
+            return Err(io::Error::other("the inherited descriptor is not a listening socket"));
+        }
+        socket.set_nonblocking(true)?;
+        prepare(&socket, flags)?;
+        let local = socket.local_addr()?;
+        let address = match (local.as_socket(), local.as_pathname()) {
+            (Some(ip), _) => ip.to_string(),
+            (_, Some(path)) => format!("unix:{}", path.display()),
+            _ => format!("fd:{fd}"),
+        };
+        Ok(self.share(socket.into(), address, None))
+    }
+
+    /// One socket for all workers.
+    fn share(&self, socket: OwnedFd, address: String, file: Option<PathBuf>) -> Bound {
+        let socket = Arc::new(socket);
+        Bound { sockets: vec![socket; self.workers], address, file }
+    }
+
+    /// Asks the helper; None when there is none.
+    fn ask_helper(&self, address: &str, flags: &AcceptFlags) -> Option<io::Result<Socket>> {
+        let mut helper = self.helper.as_ref()?;
+        let request = format!(
+            "{{\"address\": \"{address}\", \"ipv6_only\": {}, \"backlog\": {}, \"unix_mode\": {}}}\n",
+            flags.ipv6_only, flags.backlog, flags.unix_mode
+        );
+        if let Err(error) = helper.write_all(request.as_bytes()) {
+            return Some(Err(error));
+        }
+        let mut answer = [0; 512];
+        Some(match sys::receive_descriptor(helper.as_fd(), &mut answer) {
+            Ok((_, Some(socket))) => Ok(socket.into()),
+            Ok((0, None)) => Err(io::Error::other("the binder process has ended")),
+            Ok((n, None)) => Err(io::Error::other(String::from_utf8_lossy(&answer[1..n]).into_owned())),
+            Err(error) => Err(error),
+        })
+    }
+}
+
+/// Applies what can change while a socket listens.
+pub(crate) fn adjust(bound: &Bound, flags: &AcceptFlags) {
+    for socket in &bound.sockets {
+        let socket = socket2::SockRef::from(&**socket);
+        // These were accepted when the socket was made; a value the kernel refuses now leaves the old one.
+        let _ = socket.set_keepalive(flags.keepalive);
+        let _ = socket.listen(backlog(flags));
+    }
+}
+
+/// SO_REUSEPORT would let us share a port with another process unnoticed: finds out without it.
+fn refuse_if_taken(ip: SocketAddr, flags: &AcceptFlags) -> io::Result<()> {
+    match bind_here(ip, flags, false) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+        // Anything else shows when it is bound for good.
+        Err(_) => Ok(()),
+    }
+}
+
+fn bind_here(ip: SocketAddr, flags: &AcceptFlags, reuse_port: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(ip), Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.set_reuse_address(true)?;
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    if ip.is_ipv6() {
+        socket.set_only_v6(flags.ipv6_only)?;
+    }
+    socket.bind(&ip.into())?;
+    socket.listen(backlog(flags))?;
+    Ok(socket)
+}
+
+fn bind_unix_here(path: &Path, flags: &AcceptFlags) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(flags.unix_mode))?;
+    socket.listen(backlog(flags))?;
+    Ok(socket)
+}
+
+/// A socket file that nobody listens on is left over from a crash.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(file) if file.file_type().is_socket() => match UnixStream::connect(path) {
+            Ok(_) => Err(io::Error::from(io::ErrorKind::AddrInUse)),
+            Err(_) => std::fs::remove_file(path),
+        },
+        Ok(_) => Err(io::Error::other("the path exists and is not a socket")),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Options that accepted sockets inherit.
+fn prepare(socket: &Socket, flags: &AcceptFlags) -> io::Result<()> {
+    if socket.domain()? != Domain::UNIX {
+        socket.set_tcp_nodelay(true)?;
+        socket.set_keepalive(flags.keepalive)?;
+    }
+    Ok(())
+}
+
+fn backlog(flags: &AcceptFlags) -> i32 {
+    i32::try_from(flags.backlog).unwrap_or(i32::MAX)
+}
+
+/// Why binding failed, in words.
+pub(crate) fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the address is already in use".into(),
+        io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address".into(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)".into()
+        }
+        _ => error.to_string(),
+    }
+}

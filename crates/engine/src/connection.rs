@@ -1,0 +1,134 @@
+//! Connection: the record of one accepted client: its sockets, buffers, times and its Session.
+//!
+//! Passive: the supervisor feeds the Session and performs its Actions, the relay moves the bytes.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use headworks_core::action::Side;
+use headworks_core::backend::Millis;
+use headworks_core::buffer::Buffer;
+use headworks_core::plan::Plan;
+use headworks_core::session::Session;
+use mio::Token;
+
+use crate::pipes::Pipe;
+use crate::socket::Socket;
+
+/// A Plan as one worker shares it among its connections: counted without locked instructions.
+pub(crate) type LocalPlan = Rc<Arc<Plan>>;
+
+/// One accepted client and the server found for it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Told apart from earlier connections in the same place.
+    pub(crate) generation: u32,
+    /// The Plan it was accepted under.
+    pub(crate) plan: LocalPlan,
+    /// Its supervisor.
+    pub(crate) session: Session,
+    /// The client's socket.
+    pub(crate) client: Socket,
+    /// The server's socket, once one is being connected.
+    pub(crate) server: Option<Socket>,
+    /// The two directions, by the side that sends.
+    pub(crate) lanes: [Lane; 2],
+    /// Times.
+    pub(crate) times: Times,
+    /// When its timer fires; 0: it has none.
+    pub(crate) armed: Millis,
+    /// This side is broken; what it had sent is still being delivered to the other.
+    pub(crate) lost: Option<Side>,
+    /// The PROXY header was put in front of what the server gets.
+    pub(crate) announced: bool,
+    /// It stands in the supervisor's list of those with more to do this turn.
+    pub(crate) queued: bool,
+}
+
+/// Bytes on their way in one direction.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// Bytes that wait: for a verdict, or for room.
+    pub(crate) buffer: Buffer,
+    /// The pipe, while much is moved.
+    pub(crate) pipe: Option<Pipe>,
+    /// The sender's end was read.
+    pub(crate) ended: bool,
+    /// Bytes moved since the lane last ran dry; many in a row are worth a pipe.
+    pub(crate) run: u64,
+    /// Bytes already added to the counters.
+    pub(crate) tallied: u64,
+}
+
+impl Lane {
+    /// Bytes read and not yet written.
+    pub(crate) fn waiting(&self) -> usize {
+        self.buffer.len() + self.pipe.as_ref().map_or(0, |pipe| pipe.held)
+    }
+}
+
+/// When things happened, engine clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// Accepted.
+    pub(crate) accepted: Millis,
+    /// The decision where to route (or that it is refused).
+    pub(crate) decided: Option<Millis>,
+    /// The last server was connected.
+    pub(crate) connected: Option<Millis>,
+    /// The state that the current deadline belongs to began.
+    pub(crate) since: Millis,
+    /// The last byte, either way.
+    pub(crate) active: Millis,
+}
+
+impl Connection {
+    /// The socket on one side.
+    pub(crate) fn socket(&mut self, side: Side) -> Option<&mut Socket> {
+        match side {
+            Side::Client => Some(&mut self.client),
+            Side::Server => self.server.as_mut(),
+        }
+    }
+}
+
+/// Poll tokens: `generation | place << 1 | side`; the highest values are listeners and the mailbox.
+pub(crate) mod token {
+    use super::{Side, Token};
+
+    /// The mailbox.
+    pub(crate) const MAIL: Token = Token(usize::MAX);
+    const LISTENERS: usize = usize::MAX - (1 << 20);
+
+    /// A connection's socket. Generations have 31 bits, so that no token reaches the listeners' range.
+    pub(crate) fn connection(generation: u32, place: usize, side: Side) -> Token {
+        Token(((generation & 0x7fff_ffff) as usize) << 32 | (place & 0x7fff_ffff) << 1 | side as usize)
+    }
+
+    /// A listening socket, by its slot.
+    pub(crate) fn listener(slot: usize) -> Token {
+        Token(LISTENERS + slot)
+    }
+
+    /// What a token stands for.
+    pub(crate) enum Meaning {
+        /// Letters wait.
+        Mail,
+        /// Clients wait at this slot.
+        Listener(usize),
+        /// A connection's socket: generation, place, side.
+        Connection(u32, usize, Side),
+    }
+
+    /// Reads a token.
+    pub(crate) fn read(token: Token) -> Meaning {
+        match token.0 {
+            usize::MAX => Meaning::Mail,
+            n if n >= LISTENERS => Meaning::Listener(n - LISTENERS),
+            n => {
+                let side = if n & 1 == 0 { Side::Client } else { Side::Server };
+                Meaning::Connection((n >> 32) as u32, (n & 0xffff_ffff) >> 1, side)
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Engine: the threads that serve one configuration, and the calls by which everybody else reaches them.
+//!
+//! Every method may be called from any thread. Changes (start, apply, drain, stop) are made one at a time; what
+//! fails changes nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use headworks_core::backend::Admin;
+use headworks_core::plan::{Plan, PlanError};
+use headworks_core::spec::Spec;
+use mio::{Poll, Waker};
+use serde::Deserialize;
+
+use crate::access_log::AccessLog;
+use crate::bind::{self, BindError, Binder, Bound, Key};
+use crate::clock;
+use crate::connection::token;
+use crate::health::Checker;
+use crate::mailbox::{Listening, Mail, Mailbox};
+use crate::notice::{Notice, Notices};
+use crate::record::Format;
+use crate::stats::{ConnectionRow, Stats};
+use crate::sys;
+use crate::worker::{Shared, Worker};
+
+/// What an Engine needs besides its Spec.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// `-` for standard error, `off`, or a path.
+    pub access_log: String,
+    /// Form of the access records.
+    pub log_format: Format,
+    /// A connected unix socket to a process that binds for us.
+    #[serde(skip)]
+    pub binder: Option<OwnedFd>,
+}
+
+/// Why a configuration could not be started or applied.
+#[derive(Debug)]
+pub enum ApplyError {
+    /// It cannot be compiled.
+    Plan(Vec<PlanError>),
+    /// Addresses cannot be bound.
+    Bind(Vec<BindError>),
+    /// The system lacks something else.
+    Io(io::Error),
+}
+
+impl From<io::Error> for ApplyError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// There is no such server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownServer;
+
+/// A running configuration.
+#[derive(Debug)]
+pub struct Engine {
+    control: Mutex<Control>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    shared: Arc<Shared>,
+    checker: Checker,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What changes with the configuration.
+#[derive(Debug)]
+struct Control {
+    plan: Arc<Plan>,
+    binder: Binder,
+    bound: BTreeMap<Key, Bound>,
+    draining: bool,
+}
+
+/// How long a worker may take to answer its mail; a worker's turn is far shorter.
+const ANSWER: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Compiles `spec`, binds every listener, and serves.
+    pub fn start(spec: &Spec, options: Options) -> Result<Self, ApplyError> {
+        let workers = options.workers.max(1);
+        let plan = Arc::new(Plan::compile(spec, workers, None).map_err(ApplyError::Plan)?);
+        let binder = Binder::new(options.binder, workers);
+        let bound = bind_all(&plan, &binder, &BTreeMap::new()).map_err(ApplyError::Bind)?;
+        let notices = Arc::new(Notices::default());
+        let log = AccessLog::open(&options.access_log, options.log_format, workers, Arc::clone(&notices))?;
+        let shared = Arc::new(Shared::new(sys::descriptor_limit(), log, Arc::clone(&notices)));
+        let (mailboxes, threads) = spawn(workers, &plan, &shared)?;
+        let checker = Checker::start(Arc::clone(&plan), notices)?;
+        let control = Control { plan, binder, bound, draining: false };
+        let engine =
+            Self { control: Mutex::new(control), mailboxes, shared, checker, threads: Mutex::new(threads) };
+        engine.publish(&engine.control());
+        Ok(engine)
+    }
+
+    /// Swaps to another configuration without dropping a connection.
+    pub fn apply(&self, spec: &Spec) -> Result<(), ApplyError> {
+        let mut control = self.control();
+        let plan =
+            Plan::compile(spec, self.mailboxes.len(), Some(&control.plan)).map_err(ApplyError::Plan)?;
+        let fresh = bind_all(&plan, &control.binder, &control.bound).map_err(ApplyError::Bind)?;
+        control.plan = Arc::new(plan);
+        let wanted = keys(&control.plan);
+        control.bound.extend(fresh);
+        for (key, listener) in &wanted {
+            if let Some(bound) = control.bound.get(key) {
+                bind::adjust(bound, &control.plan.listeners[*listener as usize].flags);
+            }
+        }
+        self.publish(&control);
+        self.checker.apply(Arc::clone(&control.plan));
+        // Closed only now: until the workers have answered, clients may still wait there.
+        control.bound.retain(|key, _| wanted.iter().any(|(wanted, _)| wanted == key));
+        Ok(())
+    }
+
+    /// The bound addresses of every listener, in the order of its `bind`.
+    pub fn addresses(&self) -> Vec<(String, Vec<String>)> {
+        self.control().addresses().into_iter().collect()
+    }
+
+    /// All counters.
+    pub fn stats(&self) -> Stats {
+        let control = self.control();
+        let mut stats = Stats::new(&control.plan, self.mailboxes.len(), &control.addresses(), clock::now());
+        stats.records_dropped = self.shared.log.as_ref().map_or(0, |log| log.dropped());
+        stats
+    }
+
+    /// At most `limit` live connections.
+    pub fn connections(&self, limit: usize) -> Vec<ConnectionRow> {
+        let (sender, answers) = channel();
+        for mailbox in &self.mailboxes {
+            mailbox.post(Mail::List(limit, sender.clone()));
+        }
+        drop(sender);
+        let mut rows: Vec<_> = receive(&answers, self.mailboxes.len()).into_iter().flatten().collect();
+        rows.truncate(limit);
+        rows
+    }
+
+    /// The next rare event, waiting for one at most `timeout`.
+    pub fn next_notice(&self, timeout: Duration) -> Option<Notice> {
+        self.shared.notices.next(timeout)
+    }
+
+    /// Sets what an operator says of a server, and its weight (None: as configured).
+    pub fn set_server(
+        &self,
+        backend: &str,
+        server: &str,
+        admin: Option<Admin>,
+        weight: Option<u32>,
+    ) -> Result<(), UnknownServer> {
+        let control = self.control();
+        let backend = control.plan.backend(backend).ok_or(UnknownServer)?;
+        let server = backend.servers.iter().find(|entry| &*entry.name == server).ok_or(UnknownServer)?;
+        if let Some(admin) = admin {
+            server.state.set_admin(admin);
+        }
+        server.state.set_weight(weight);
+        Ok(())
+    }
+
+    /// Opens the access log by its path again.
+    pub fn reopen_logs(&self) -> io::Result<()> {
+        self.shared.log.as_ref().map_or(Ok(()), |log| log.reopen())
+    }
+
+    /// Stops accepting; connections go on.
+    pub fn drain(&self) {
+        let mut control = self.control();
+        control.draining = true;
+        let (sender, answers) = channel();
+        for mailbox in &self.mailboxes {
+            mailbox.post(Mail::Drain(sender.clone()));
+        }
+        drop(sender);
+        receive(&answers, self.mailboxes.len());
+        control.bound.clear();
+    }
+
+    /// Waits until no connection is left, at most `timeout`; whether that is so.
+    pub fn wait_idle(&self, timeout: Duration) -> bool {
+        self.shared.wait_idle(timeout)
+    }
+
+    /// Closes every connection, writes the last records and ends the threads. Again: nothing.
+    pub fn stop(&self) {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        if threads.is_empty() {
+            return;
+        }
+        for mailbox in &self.mailboxes {
+            mailbox.post(Mail::Stop);
+        }
+        for thread in threads {
+            // A worker that panicked at the very end has ended all the same.
+            let _ = thread.join();
+        }
+        self.checker.stop();
+        self.control().bound.clear();
+        if let Some(log) = &self.shared.log {
+            log.stop();
+        }
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        lock(&self.control)
+    }
+
+    /// Gives every worker the Plan and its sockets, and waits until all serve it.
+    fn publish(&self, control: &Control) {
+        let (done, answers) = channel();
+        let wanted = if control.draining { Vec::new() } else { keys(&control.plan) };
+        for (worker, mailbox) in self.mailboxes.iter().enumerate() {
+            let sockets = wanted
+                .iter()
+                .filter_map(|(key, listener)| {
+                    let socket = Arc::clone(&control.bound.get(key)?.sockets[worker]);
+                    Some(Listening { key: key.clone(), socket, listener: *listener })
+                })
+                .collect();
+            mailbox.post(Mail::Apply { plan: Arc::clone(&control.plan), sockets, done: done.clone() });
+        }
+        drop(done);
+        receive(&answers, self.mailboxes.len());
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Control {
+    fn addresses(&self) -> BTreeMap<String, Vec<String>> {
+        let mut addresses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (key, listener) in keys(&self.plan) {
+            let name = &self.plan.listeners[listener as usize].name;
+            if let Some(bound) = self.bound.get(&key) {
+                addresses.entry(name.to_string()).or_default().push(bound.address.clone());
+            }
+        }
+        addresses
+    }
+}
+
+/// The identity of every address of every listener, with the listener's index.
+fn keys(plan: &Plan) -> Vec<(Key, u32)> {
+    let mut keys = Vec::new();
+    for (index, listener) in plan.listeners.iter().enumerate() {
+        for (nth, address) in listener.bind.iter().enumerate() {
+            keys.push((Key::new(&listener.name, nth, address, listener.flags.ipv6_only), index as u32));
+        }
+    }
+    keys
+}
+
+/// Binds what is not bound yet, all of it or nothing.
+fn bind_all(
+    plan: &Plan,
+    binder: &Binder,
+    bound: &BTreeMap<Key, Bound>,
+) -> Result<BTreeMap<Key, Bound>, Vec<BindError>> {
+    let (mut fresh, mut errors) = (BTreeMap::new(), Vec::new());
+    for listener in &plan.listeners {
+        for (nth, address) in listener.bind.iter().enumerate() {
+            let key = Key::new(&listener.name, nth, address, listener.flags.ipv6_only);
+            if bound.contains_key(&key) {
+                continue;
+            }
+            let ours = bound.keys().any(|other| other.same_address(&key));
+            match binder.bind(address, &listener.flags, ours) {
+                Ok(socket) => {
+                    fresh.insert(key, socket);
+                }
+                Err(error) => errors.push(BindError {
+                    listener: listener.name.to_string(),
+                    address: address.to_string(),
+                    reason: bind::explain(&error),
+                }),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(fresh) } else { Err(errors) }
+}
+
+/// Starts the workers.
+#[expect(clippy::type_complexity, reason = "two parallel lists of workers")]
+fn spawn(
+    workers: usize,
+    plan: &Arc<Plan>,
+    shared: &Arc<Shared>,
+) -> io::Result<(Vec<Arc<Mailbox>>, Vec<JoinHandle<()>>)> {
+    let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
+    for number in 0..workers {
+        let poll = Poll::new()?;
+        let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), token::MAIL)?));
+        mailboxes.push(Arc::clone(&mailbox));
+        let (plan, shared) = (Arc::clone(plan), Arc::clone(shared));
+        let thread = std::thread::Builder::new().name(format!("headworks-{number}"));
+        threads.push(thread.spawn(move || {
+            // Without its poll a worker can do nothing; its mail is then never answered.
+            if let Ok(worker) = Worker::new(number, poll, mailbox, shared, plan) {
+                worker.run();
+            }
+        })?);
+    }
+    Ok((mailboxes, threads))
+}
+
+/// Up to `count` answers, as many as come in time.
+fn receive<T>(answers: &Receiver<T>, count: usize) -> Vec<T> {
+    (0..count).map_while(|_| answers.recv_timeout(ANSWER).ok()).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,224 @@
+//! Active health checks: one thread opens and closes a connection to each server of each backend that asks for it.
+//!
+//! `rise` successes in a row bring a server up, `fall` failures take it down; checks are spread in time by a tenth
+//! either way. What a check found is kept by backend and address, so that a reload does not begin again.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use headworks_core::action::Fault;
+use headworks_core::address::Address;
+use headworks_core::backend::{Admin, Millis};
+use headworks_core::plan::Plan;
+use mio::{Events, Poll, Token, Waker};
+
+use crate::clock;
+use crate::notice::{Notice, Notices};
+use crate::random::Random;
+use crate::socket::Socket;
+
+/// The thread's handle.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    letters: Mutex<Sender<Letter>>,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+enum Letter {
+    Apply(Arc<Plan>),
+    Stop,
+}
+
+impl Checker {
+    /// Starts checking the servers of `plan`.
+    pub(crate) fn start(plan: Arc<Plan>, notices: Arc<Notices>) -> std::io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let (sender, letters) = channel();
+        let mut checks = Checks {
+            poll,
+            letters,
+            notices,
+            random: Random::new(),
+            checks: Vec::new(),
+            stopped: false,
+            plan: Arc::clone(&plan),
+        };
+        checks.apply(plan);
+        std::thread::Builder::new().name("headworks-health".into()).spawn(move || checks.run())?;
+        Ok(Self { letters: Mutex::new(sender), waker })
+    }
+
+    /// Checks the servers of another Plan from now on.
+    pub(crate) fn apply(&self, plan: Arc<Plan>) {
+        self.post(Letter::Apply(plan));
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        self.post(Letter::Stop);
+    }
+
+    fn post(&self, letter: Letter) {
+        let letters = self.letters.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Both fail only when the thread has ended.
+        let _ = letters.send(letter);
+        let _ = self.waker.wake();
+    }
+}
+
+const WAKE: Token = Token(usize::MAX);
+
+/// One server being checked.
+#[derive(Debug)]
+struct Check {
+    backend: u32,
+    server: usize,
+    identity: (Box<str>, Address),
+    /// A connection being opened.
+    socket: Option<Socket>,
+    /// When the next check begins, or the one under way is given up.
+    due: Millis,
+    /// Results in a row that speak against the present state.
+    against: u32,
+}
+
+/// The thread's world.
+struct Checks {
+    poll: Poll,
+    letters: Receiver<Letter>,
+    notices: Arc<Notices>,
+    random: Random,
+    plan: Arc<Plan>,
+    checks: Vec<Check>,
+    stopped: bool,
+}
+
+impl Checks {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        while !self.stopped {
+            let now = clock::now();
+            let timeout = self.checks.iter().map(|check| check.due.saturating_sub(now)).min();
+            // An interrupted poll is an empty turn.
+            let _ = self.poll.poll(&mut events, timeout.map(Duration::from_millis));
+            self.read_letters();
+            for event in &events {
+                if let Some(check) = self.checks.get(event.token().0).filter(|check| check.socket.is_some()) {
+                    let result = check.socket.as_ref().map_or(Err(Fault::Reset), Socket::connect_result);
+                    self.finish(event.token().0, result);
+                }
+            }
+            let now = clock::now();
+            for number in 0..self.checks.len() {
+                if self.checks[number].due <= now {
+                    match self.checks[number].socket {
+                        Some(_) => self.finish(number, Err(Fault::TimedOut)),
+                        None => self.begin(number, now),
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_letters(&mut self) {
+        loop {
+            match self.letters.recv_timeout(Duration::ZERO) {
+                Ok(Letter::Apply(plan)) => self.apply(plan),
+                Err(RecvTimeoutError::Timeout) => return,
+                Ok(Letter::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.stopped = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes over the Plan's servers, keeping what is known of those that stay.
+    fn apply(&mut self, plan: Arc<Plan>) {
+        let mut known: HashMap<_, _> =
+            self.checks.drain(..).map(|check| (check.identity.clone(), check)).collect();
+        let now = clock::now();
+        for (index, backend) in plan.backends.iter().enumerate() {
+            for (server, entry) in backend.servers.iter().enumerate() {
+                let identity = (backend.name.clone(), entry.address.clone());
+                let old = known.remove(&identity);
+                let Some(health) = &backend.health else {
+                    // Nobody checks it any more, so nobody would bring it up again.
+                    if old.is_some() {
+                        entry.state.set_up(true, now);
+                    }
+                    continue;
+                };
+                let spread = self.random.next() % (health.interval / 10 + 1);
+                let due = old.as_ref().map_or(now + spread, |old| old.due.min(now + health.interval));
+                let against = old.map_or(0, |old| old.against);
+                self.checks.push(Check {
+                    backend: index as u32,
+                    server,
+                    identity,
+                    socket: None,
+                    due,
+                    against,
+                });
+            }
+        }
+        self.plan = plan;
+    }
+
+    fn begin(&mut self, number: usize, now: Millis) {
+        let plan = Arc::clone(&self.plan);
+        let check = &mut self.checks[number];
+        let backend = &plan.backends[check.backend as usize];
+        let Some(health) = &backend.health else { return };
+        let server = &backend.servers[check.server];
+        if server.state.admin() == Admin::Maintenance {
+            check.due = now + health.interval;
+            return;
+        }
+        check.due = now + health.timeout;
+        let begun = Socket::connect(&server.address, backend).and_then(|mut socket| {
+            let watched = socket.watch_both(self.poll.registry(), Token(number));
+            watched.map(|()| socket).map_err(|_| Fault::Exhausted)
+        });
+        match begun {
+            Ok(socket) => check.socket = Some(socket),
+            // That we lack descriptors says nothing about the server.
+            Err(Fault::Exhausted) => check.due = now + health.interval,
+            Err(fault) => self.finish(number, Err(fault)),
+        }
+    }
+
+    fn finish(&mut self, number: usize, result: Result<(), Fault>) {
+        let plan = Arc::clone(&self.plan);
+        let now = clock::now();
+        let check = &mut self.checks[number];
+        // A check leaves nothing behind at the server: a reset, not a connection in TIME_WAIT.
+        if let Some(socket) = check.socket.take() {
+            socket.abort();
+        }
+        let backend = &plan.backends[check.backend as usize];
+        let Some(health) = &backend.health else { return };
+        check.due = now + self.random.around(health.interval);
+        let server = &backend.servers[check.server];
+        if server.state.is_up() == result.is_ok() {
+            check.against = 0;
+            return;
+        }
+        check.against += 1;
+        let needed = if result.is_ok() { health.rise } else { health.fall };
+        if check.against < needed {
+            return;
+        }
+        check.against = 0;
+        server.state.set_up(result.is_ok(), now);
+        let (backend, server) = (backend.name.to_string(), server.name.to_string());
+        self.notices.push(match result {
+            Ok(()) => Notice::ServerUp { backend, server },
+            Err(fault) => Notice::ServerDown { backend, server, reason: fault.as_str().into() },
+        });
+    }
+}

@@ -1,0 +1,91 @@
+//! Notices: rare events that people (or Python) want to hear of, in a bounded queue.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A rare event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// Active checks brought a server up.
+    ServerUp {
+        /// Backend.
+        backend: String,
+        /// Server address.
+        server: String,
+    },
+    /// Active checks took a server down.
+    ServerDown {
+        /// Backend.
+        backend: String,
+        /// Server address.
+        server: String,
+        /// What the last check met.
+        reason: String,
+    },
+    /// A worker panicked: its connections are lost, it goes on with new ones.
+    WorkerPanicked {
+        /// Number of the worker.
+        worker: usize,
+        /// Connections that were lost.
+        lost: usize,
+        /// What the panic said.
+        message: String,
+    },
+    /// Accepting is paused: no descriptors are left, or as many connections are open as there are descriptors for.
+    AcceptPaused {
+        /// Number of the worker.
+        worker: usize,
+        /// Open connections of this worker.
+        connections: usize,
+        /// Why.
+        reason: String,
+    },
+    /// Accepting goes on.
+    AcceptResumed {
+        /// Number of the worker.
+        worker: usize,
+    },
+    /// Access records were dropped because they could not be written.
+    RecordsDropped {
+        /// How many since the last such notice.
+        dropped: u64,
+        /// What writing met.
+        reason: String,
+    },
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    queue: Mutex<VecDeque<Notice>>,
+    arrived: Condvar,
+}
+
+/// Notices kept at most; the oldest go first.
+const MOST: usize = 1024;
+
+impl Notices {
+    /// Adds one.
+    pub(crate) fn push(&self, notice: Notice) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.len() >= MOST {
+            queue.pop_front();
+        }
+        queue.push_back(notice);
+        self.arrived.notify_one();
+    }
+
+    /// Takes the oldest, waiting for one at most `timeout`.
+    pub(crate) fn next(&self, timeout: Duration) -> Option<Notice> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut queue, _) = self
+            .arrived
+            .wait_timeout_while(queue, timeout, |queue| queue.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.pop_front()
+    }
+}

@@ -1,0 +1,187 @@
+//! Relay: autonomous mode. Moves bytes of one direction without waking the Session until end or error.
+//!
+//! One pump for both directions, named by the sending side. Back-pressure: what does not fit waits in the lane's
+//! buffer or pipe, and nothing more is read until it has gone, so a slow reader costs at most one scratch buffer or
+//! one pipe. Copies go through the worker's scratch; a lane that moved [`MUCH`] without running dry gets a pipe.
+//! Must never look at bytes or decide what an end or an error means.
+
+use headworks_core::action::Side;
+
+use crate::connection::{Connection, Lane};
+use crate::pipes::{PIPE_SIZE, Pipes};
+use crate::socket::{Read, Socket, Written};
+
+/// Bytes of a worker's scratch buffer.
+pub(crate) const SCRATCH: usize = 64 * 1024;
+/// A lane that moved so much without running dry is spliced.
+const MUCH: u64 = 128 * 1024;
+/// Bytes moved in one go before other connections get their turn.
+const TURN: usize = 1024 * 1024;
+
+/// Why a pump stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pumped {
+    /// The sender has nothing more now.
+    Dry,
+    /// The receiver takes no more now.
+    Full,
+    /// It had its turn; more may be there.
+    Unfinished,
+    /// The sender has ended and everything is delivered.
+    Ended,
+    /// This side is broken.
+    Broken(Side),
+}
+
+/// What a worker lends to every pump.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    /// Bytes in flight for the length of one call.
+    pub(crate) scratch: Box<[u8]>,
+    /// Pipes.
+    pub(crate) pipes: Pipes,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self { scratch: vec![0; SCRATCH].into(), pipes: Pipes::default() }
+    }
+}
+
+/// Moves bytes from `from` to the other side until one of them stops it. Returns how many were read, too.
+pub(crate) fn pump(connection: &mut Connection, from: Side, tools: &mut Tools) -> (Pumped, u64) {
+    let Connection { client, server: Some(server), lanes, .. } = connection else {
+        return (Pumped::Dry, 0);
+    };
+    let (source, sink) = match from {
+        Side::Client => (client, server),
+        Side::Server => (server, client),
+    };
+    let mut pump = Pump { from, source, sink, lane: &mut lanes[from as usize], read: 0 };
+    let why = pump.run(tools);
+    let read = pump.read;
+    pump.lane.settle(why, tools);
+    (why, read)
+}
+
+struct Pump<'a> {
+    from: Side,
+    source: &'a mut Socket,
+    sink: &'a mut Socket,
+    lane: &'a mut Lane,
+    read: u64,
+}
+
+impl Pump<'_> {
+    fn run(&mut self, tools: &mut Tools) -> Pumped {
+        loop {
+            if let Some(stop) = self.deliver() {
+                return stop;
+            }
+            if self.lane.ended {
+                return Pumped::Ended;
+            }
+            if !self.source.readable {
+                return Pumped::Dry;
+            }
+            if self.read >= TURN as u64 {
+                return Pumped::Unfinished;
+            }
+            let read = match self.spliced(tools) {
+                true => self.fill_pipe(),
+                false => self.copy(&mut tools.scratch),
+            };
+            match read {
+                Read::Bytes(_) | Read::Nothing => {}
+                Read::End => self.lane.ended = true,
+                Read::Broken => return Pumped::Broken(self.from),
+            }
+        }
+    }
+
+    /// Writes what waits; None when nothing waits any more.
+    fn deliver(&mut self) -> Option<Pumped> {
+        if !self.sink.writable && self.lane.waiting() > 0 {
+            return Some(Pumped::Full);
+        }
+        while !self.lane.buffer.is_empty() {
+            let written = self.sink.write(self.lane.buffer.pending(), false);
+            let Written::Bytes(n) = written else { return Some(self.sink_broken()) };
+            self.lane.buffer.take(n);
+            if !self.sink.writable {
+                return Some(Pumped::Full);
+            }
+        }
+        while let Some(pipe) = self.lane.pipe.as_mut().filter(|pipe| pipe.held > 0) {
+            let written = self.sink.write_from_pipe(pipe.read_end(), pipe.held, false);
+            let Written::Bytes(n) = written else { return Some(self.sink_broken()) };
+            pipe.held -= n;
+            if !self.sink.writable {
+                return Some(Pumped::Full);
+            }
+        }
+        None
+    }
+
+    fn sink_broken(&self) -> Pumped {
+        Pumped::Broken(self.from.other())
+    }
+
+    /// Whether this lane has a pipe, borrowing one if it is worth it.
+    fn spliced(&mut self, tools: &mut Tools) -> bool {
+        if self.lane.pipe.is_none() && self.lane.run >= MUCH {
+            self.lane.pipe = tools.pipes.lend();
+            // Without one it goes on copying and asks again after as much.
+            if self.lane.pipe.is_none() {
+                self.lane.run = 0;
+            }
+        }
+        self.lane.pipe.is_some()
+    }
+
+    fn fill_pipe(&mut self) -> Read {
+        let Some(pipe) = self.lane.pipe.as_mut() else { return Read::Nothing };
+        let read = self.source.read_into_pipe(pipe.write_end(), PIPE_SIZE);
+        if let Read::Bytes(n) = read {
+            pipe.held += n;
+            self.read += n as u64;
+            self.lane.run += n as u64;
+        }
+        read
+    }
+
+    /// Reads into scratch and writes straight from there; what does not fit is kept.
+    #[inline]
+    fn copy(&mut self, scratch: &mut [u8]) -> Read {
+        let read = self.source.read(scratch);
+        let Read::Bytes(n) = read else { return read };
+        self.read += n as u64;
+        self.lane.run += n as u64;
+        // A write that is known to fail is not tried.
+        let written =
+            if self.sink.writable { self.sink.write(&scratch[..n], false) } else { Written::Bytes(0) };
+        match written {
+            Written::Bytes(m) if m < n => self.lane.buffer.push(&scratch[m..n]),
+            Written::Bytes(_) => {}
+            // The bytes cannot be delivered any more; writing again says so.
+            Written::Broken => self.lane.buffer.push(&scratch[..n]),
+        }
+        read
+    }
+}
+
+impl Lane {
+    /// After a pump: a lane that ran dry is not moving much any more, and gives an empty pipe back.
+    fn settle(&mut self, why: Pumped, tools: &mut Tools) {
+        if why == Pumped::Unfinished || why == Pumped::Full {
+            return;
+        }
+        // A fast sender runs dry between two of its packets, too: only a lane that moved little ends its run.
+        self.run /= 2;
+        if self.pipe.as_ref().is_some_and(|pipe| pipe.held == 0)
+            && let Some(pipe) = self.pipe.take()
+        {
+            tools.pipes.give_back(pipe);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Stats: snapshots of counters and of live connections, as plain values for whoever asks (about once a second).
+
+use std::collections::BTreeMap;
+
+use headworks_core::action::Side;
+use headworks_core::backend::{Admin, Millis, Server};
+use headworks_core::plan::Plan;
+use headworks_core::session::State;
+use headworks_core::tally::{Count, Tally};
+use serde::Serialize;
+
+use crate::connection::Connection;
+
+/// Everything counted, at one moment.
+#[derive(Debug, Serialize)]
+pub struct Stats {
+    /// Worker threads.
+    pub workers: usize,
+    /// Open connections.
+    pub connections: u64,
+    /// Access records that could not be written.
+    pub records_dropped: u64,
+    /// By name.
+    pub listeners: BTreeMap<String, ListenerStats>,
+    /// By name.
+    pub backends: BTreeMap<String, BackendStats>,
+}
+
+/// Counters every listener, backend and server has.
+#[derive(Debug, Serialize)]
+pub struct Counters {
+    /// Connections accepted, or made to a server.
+    pub connections: u64,
+    /// Connections that are open.
+    pub active: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Bytes to clients.
+    pub bytes_out: u64,
+    /// Connections that ended by a fault.
+    pub failed: u64,
+    /// Clients turned away by access lists or limits.
+    pub denied: u64,
+}
+
+/// One listener.
+#[derive(Debug, Serialize)]
+pub struct ListenerStats {
+    /// Its counters.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// Where it is bound.
+    pub addresses: Vec<String>,
+}
+
+/// One backend.
+#[derive(Debug, Serialize)]
+pub struct BackendStats {
+    /// Its counters.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// Connects tried again on another server.
+    pub retries: u64,
+    /// By address.
+    pub servers: BTreeMap<String, ServerStats>,
+}
+
+/// One server.
+#[derive(Debug, Serialize)]
+pub struct ServerStats {
+    /// Its counters.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// Whether active checks hold it to be up.
+    pub up: bool,
+    /// What the operator said.
+    pub admin: Admin,
+    /// Whether failed connects have put it out for a while.
+    pub ejected: bool,
+    /// The weight that is in force (slow start left aside).
+    pub weight: u32,
+    /// Whether it is a backup.
+    pub backup: bool,
+    /// Connects that failed.
+    pub connect_failures: u64,
+}
+
+impl Stats {
+    /// Sums up `plan`'s counters. `addresses` are the bound addresses by listener.
+    pub(crate) fn new(
+        plan: &Plan,
+        workers: usize,
+        addresses: &BTreeMap<String, Vec<String>>,
+        now: Millis,
+    ) -> Self {
+        let listeners: BTreeMap<_, _> = plan
+            .listeners
+            .iter()
+            .map(|listener| {
+                let counters = Counters::new(&listener.state.tally, u64::from(listener.state.active()));
+                let addresses = addresses.get(&*listener.name).cloned().unwrap_or_default();
+                (listener.name.to_string(), ListenerStats { counters, addresses })
+            })
+            .collect();
+        let backends = plan.backends.iter().map(|backend| {
+            let servers: BTreeMap<_, _> = backend
+                .servers
+                .iter()
+                .map(|server| (server.name.to_string(), ServerStats::new(server, now)))
+                .collect();
+            let active = servers.values().map(|server| server.counters.active).sum();
+            let counters = Counters::new(&backend.tally, active);
+            let retries = backend.tally.sum(Count::Retries);
+            (backend.name.to_string(), BackendStats { counters, retries, servers })
+        });
+        Self {
+            workers,
+            connections: listeners.values().map(|listener| listener.counters.active).sum(),
+            records_dropped: 0,
+            backends: backends.collect(),
+            listeners,
+        }
+    }
+}
+
+impl Counters {
+    fn new(tally: &Tally, active: u64) -> Self {
+        Self {
+            connections: tally.sum(Count::Connections),
+            active,
+            bytes_in: tally.sum(Count::BytesIn),
+            bytes_out: tally.sum(Count::BytesOut),
+            failed: tally.sum(Count::Failed),
+            denied: tally.sum(Count::Denied),
+        }
+    }
+}
+
+impl ServerStats {
+    fn new(server: &Server, now: Millis) -> Self {
+        let state = &server.state;
+        Self {
+            counters: Counters::new(&state.tally, u64::from(state.active())),
+            up: state.is_up(),
+            admin: state.admin(),
+            ejected: state.is_ejected(now),
+            weight: server.effective_weight(now, 0) / headworks_core::backend::SCALE,
+            backup: server.backup,
+            connect_failures: state.tally.sum(Count::ConnectFailures),
+        }
+    }
+}
+
+/// One live connection.
+#[derive(Debug, Serialize)]
+pub struct ConnectionRow {
+    /// Its listener.
+    pub listener: String,
+    /// The client's address, or `unix`.
+    pub client: String,
+    /// The name the client asked for.
+    pub sni: Option<String>,
+    /// Its backend, once chosen.
+    pub backend: Option<String>,
+    /// Its server, once chosen.
+    pub server: Option<String>,
+    /// `inspecting`, `connecting`, `relaying`, `half_closed` or `refused`.
+    pub state: &'static str,
+    /// Bytes from the client.
+    pub bytes_in: u64,
+    /// Bytes from the server.
+    pub bytes_out: u64,
+    /// Milliseconds since it was accepted.
+    pub age_ms: Millis,
+    /// Milliseconds since the last byte.
+    pub idle_ms: Millis,
+    /// Number of its worker.
+    pub worker: usize,
+}
+
+impl ConnectionRow {
+    pub(crate) fn new(connection: &Connection, worker: usize, now: Millis) -> Self {
+        let session = &connection.session;
+        let facts = session.facts();
+        let backend = session.choice().map(|choice| &connection.plan.backends[choice.backend as usize]);
+        let server = session.choice().and_then(|choice| backend?.servers.get(usize::from(choice.server)));
+        Self {
+            listener: connection.plan.listeners[session.listener() as usize].name.to_string(),
+            client: facts.client.map_or_else(|| "unix".into(), |client| client.to_string()),
+            sni: facts.name.as_deref().map(str::to_owned),
+            backend: backend.map(|backend| backend.name.to_string()),
+            server: server.map(|server| server.name.to_string()),
+            state: match session.state() {
+                State::Inspecting => "inspecting",
+                State::Connecting => "connecting",
+                State::Relaying => "relaying",
+                State::HalfClosed(_) => "half_closed",
+                State::Refused | State::Closed => "refused",
+            },
+            bytes_in: session.flow(Side::Client).bytes,
+            bytes_out: session.flow(Side::Server).bytes,
+            age_ms: now.saturating_sub(connection.times.accepted),
+            idle_ms: now.saturating_sub(connection.times.active),
+            worker,
+        }
+    }
+}
