@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use headworks_core::backend::Admin;
-use headworks_engine::{Engine as Inner, Options, StartError};
+use headworks_engine::{ApplyError, Engine as Inner, Options};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -65,6 +65,7 @@ impl Engine {
 
     /// Sets what the operator says of a server, and its weight. Raises KeyError.
     #[pyo3(signature = (backend, server, admin, weight))]
+    #[expect(clippy::too_many_arguments, reason = "self and the interpreter are among them")]
     fn set_server(
         &self,
         py: Python<'_>,
@@ -110,11 +111,11 @@ fn duplicate(fd: RawFd) -> PyResult<OwnedFd> {
     Ok(borrowed.try_clone_to_owned()?)
 }
 
-fn raise(error: StartError) -> PyErr {
+fn raise(error: ApplyError) -> PyErr {
     let raised = match error {
-        StartError::Plan(errors) => to_json(&errors).map(PlanError::new_err),
-        StartError::Bind(errors) => to_json(&errors).map(BindError::new_err),
-        StartError::Io(error) => Ok(PyErr::from(error)),
+        ApplyError::Plan(errors) => to_json(&errors).map(PlanError::new_err),
+        ApplyError::Bind(errors) => to_json(&errors).map(BindError::new_err),
+        ApplyError::Io(error) => Ok(PyErr::from(error)),
     };
     raised.unwrap_or_else(|error| error)
 }

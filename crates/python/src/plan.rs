@@ -27,7 +27,6 @@ create_exception!(
 /// A compiled, immutable configuration.
 #[pyclass(frozen, module = "headworks._engine")]
 pub(crate) struct Plan {
-    #[expect(dead_code, reason = "the engine is started with it")]
     pub(crate) spec: Spec,
     #[expect(dead_code, reason = "explanations are made from it")]
     pub(crate) compiled: CorePlan,
