@@ -112,6 +112,21 @@ pub enum Unusable {
     Tried,
 }
 
+impl Unusable {
+    /// In words that follow "it".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "is down",
+            Self::Maintenance => "is in maintenance",
+            Self::Draining => "is draining",
+            Self::NoWeight => "has weight 0",
+            Self::Full => "holds max_connections",
+            Self::Ejected => "is ejected after failed connects",
+            Self::Tried => "was tried already",
+        }
+    }
+}
+
 /// What an operator said of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

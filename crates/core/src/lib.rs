@@ -17,6 +17,7 @@ pub mod analyze;
 pub mod backend;
 pub mod balance;
 pub mod buffer;
+pub mod explain;
 pub mod flow;
 pub mod listener;
 pub mod networks;

@@ -79,6 +79,9 @@ impl Plan {
     }
 }
 
+/// Servers of one backend at most: a connection remembers those it has tried in 16 bits each.
+const MOST_SERVERS: usize = 10_000;
+
 /// One run of `compile`: methods report problems and return what can be built all the same.
 struct Compiler<'a> {
     spec: &'a Spec,
@@ -115,6 +118,16 @@ impl Compiler<'_> {
                 }
             }
         }
+        if servers.len() > MOST_SERVERS {
+            self.error(&[root[0], name, "servers"], format!("more than {MOST_SERVERS} servers"));
+        }
+        // The memory is in server order: it is of use only to the same servers in the same order.
+        let same = |old: &&Backend| {
+            let addresses =
+                |servers: &[Server]| servers.iter().map(|server| server.address.clone()).collect::<Vec<_>>();
+            addresses(&old.servers) == addresses(&servers)
+        };
+        let memory = old.filter(same).map_or_else(Arc::default, |old| Arc::clone(&old.memory));
         let balance = balance::find(&spec.balance).unwrap_or_else(|| {
             let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
             let reason = format!("unknown balance \"{}\"; known are {}", spec.balance, names.join(", "));
@@ -134,7 +147,7 @@ impl Compiler<'_> {
             health: spec.health.as_ref().and_then(|health| self.health(name, health)),
             eject_after: spec.ejection.failures,
             eject_for: spec.ejection.duration,
-            memory: old.map_or_else(Arc::default, |old| Arc::clone(&old.memory)),
+            memory,
             tally: old.map_or_else(|| Arc::new(Tally::new(self.shards)), |old| Arc::clone(&old.tally)),
         }
     }

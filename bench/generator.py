@@ -1,0 +1,111 @@
+"""The load generator and the origin: builds bench/load and runs its two roles. Owns their command lines and reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import processes
+
+HERE = Path(__file__).resolve().parent / "load"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What one run of the generator says. Times in seconds, latencies in microseconds."""
+
+    operations: int
+    operations_all: int
+    seconds: float
+    rate: float
+    bytes: int
+    errors: dict[str, int]
+    latency_us: dict[str, float]
+    cpu_seconds: float
+
+    @classmethod
+    def parse(cls, text: str) -> Report:
+        """Read the generator's JSON; text that is none is an error of the run."""
+        try:
+            raw: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            raw = {"errors": {"generator: no report": 1}}
+        return cls(
+            operations=raw.get("operations", 0),
+            operations_all=raw.get("operations_all", 0),
+            seconds=raw.get("seconds", 0.0),
+            rate=raw.get("rate", 0.0),
+            bytes=raw.get("bytes", 0),
+            errors=raw["errors"],
+            latency_us=raw.get("latency_us", {}),
+            cpu_seconds=raw.get("cpu_seconds", 0.0),
+        )
+
+
+def build() -> Path:
+    """Build the generator (nothing happens when it is fresh) and return its path."""
+    cargo = shutil.which("cargo")
+    target = Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
+    binary = target / "release" / "load"
+    if cargo is None and not binary.exists():
+        raise SystemExit("bench: cargo is needed to build bench/load (https://rustup.rs)")
+    if cargo is not None:
+        command = [cargo, "build", "--quiet", "--release", "--locked", "--manifest-path", str(HERE / "Cargo.toml")]
+        subprocess.run(command, check=True)
+    return binary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """The built program and the core it runs on."""
+
+    binary: Path
+    core: int
+
+    @contextmanager
+    def origin(self, mode: str) -> Iterator[tuple[int, int]]:
+        """Run an origin and yield its port and pid."""
+        process = processes.start([str(self.binary), "origin", "--mode", mode], core=self.core)
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline()), process.pid
+        finally:
+            processes.stop(process)
+
+    def run(self, port: int, options: Sequence[str], *, patience: float) -> Report:
+        """Run a scenario against `port` of 127.0.0.1 to its end, at most `patience` seconds."""
+        process = processes.start(self._argv(port, options), core=self.core)
+        try:
+            out, _ = process.communicate(timeout=patience)
+            return Report.parse(out)
+        except subprocess.TimeoutExpired:
+            return Report.parse('{"errors": {"generator: did not end": 1}}')
+        finally:
+            processes.stop(process)
+
+    @contextmanager
+    def holding(self, port: int, options: Sequence[str]) -> Iterator[list[Report]]:
+        """Open idle connections and hold them inside; the yielded list has the report afterwards."""
+        reports: list[Report] = []
+        process = processes.start(self._argv(port, options), core=self.core)
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            if not said.startswith("held"):
+                reports.append(Report.parse(said))
+            yield reports
+            if not reports:
+                out, _ = process.communicate(timeout=30)
+                reports.append(Report.parse(out))
+        finally:
+            processes.stop(process)
+
+    def _argv(self, port: int, options: Sequence[str]) -> list[str]:
+        return [str(self.binary), "run", "--target", f"127.0.0.1:{port}", *options]

@@ -1,0 +1,222 @@
+//! The generator: what every scenario shares (options, names, sources, the window of time, the tally) and the table
+//! of scenarios. A scenario is one file with one function and one line in [`run`].
+
+mod bulk;
+mod connect;
+mod idle;
+mod kept;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+use crate::args::Args;
+use crate::hello::HelloMaker;
+use crate::histogram::Histogram;
+use crate::sys;
+
+/// What was asked for on the command line.
+pub struct Order {
+    target: SocketAddrV4,
+    connections: usize,
+    seconds: f64,
+    warmup: f64,
+    request: usize,
+    bytes: u64,
+    late: bool,
+    patience: Duration,
+}
+
+/// The names hellos ask for: one, or drawn at random from many.
+pub struct Names {
+    list: Vec<String>,
+    maker: HelloMaker,
+    state: u64,
+}
+
+/// Source addresses in turn, so that no port range runs out at high connection rates.
+pub struct Sources {
+    list: Vec<Ipv4Addr>,
+    next: usize,
+}
+
+/// What happened: operations within the window and in all, latencies, errors by kind.
+pub struct Tally {
+    started: Instant,
+    opens: Instant,
+    closes: Instant,
+    elapsed: f64,
+    operations: u64,
+    operations_all: u64,
+    bytes: u64,
+    errors: BTreeMap<String, u64>,
+    latency: Histogram,
+}
+
+/// Runs the scenario asked for and prints its report; false when there was any error.
+pub fn run(mut args: Args) -> Result<bool, String> {
+    let scenario: String = args.need("scenario")?;
+    let order = Order::take(&mut args)?;
+    let names = Names::take(&mut args)?;
+    let sources = Sources::take(&mut args)?;
+    args.finish()?;
+    let mut tally = Tally::new(&order);
+    let done = match scenario.as_str() {
+        "connect" => connect::run(&order, names, sources, &mut tally),
+        "kept" => kept::run(&order, names, sources, &mut tally),
+        "bulk-down" => bulk::run(&order, names, sources, &mut tally, bulk::Direction::Down),
+        "bulk-up" => bulk::run(&order, names, sources, &mut tally, bulk::Direction::Up),
+        "idle" => idle::run(&order, names, sources, &mut tally),
+        other => {
+            return Err(format!("--scenario: {other} is none of connect, kept, bulk-down, bulk-up, idle"));
+        }
+    };
+    done.map_err(|error| error.to_string())?;
+    println!("{}", tally.report(&scenario));
+    Ok(tally.errors.is_empty())
+}
+
+impl Order {
+    fn take(args: &mut Args) -> Result<Self, String> {
+        Ok(Self {
+            target: args.need("target")?,
+            connections: args.take_or("connections", 32)?,
+            seconds: args.take_or("seconds", 3.0)?,
+            warmup: args.take_or("warmup", 0.0)?,
+            request: args.take_or("request", 100)?,
+            bytes: args.take_or("bytes", 1 << 30)?,
+            late: args.take_or("late", 0u8)? != 0,
+            patience: Duration::from_secs_f64(args.take_or("patience", 10.0)?),
+        })
+    }
+}
+
+impl Names {
+    /// `None` when no hello is wanted.
+    fn take(args: &mut Args) -> Result<Option<Self>, String> {
+        let one: Option<String> = args.take("hello")?;
+        let file: Option<String> = args.take("names")?;
+        let list: Vec<String> = match (one, file) {
+            (None, None) => return Ok(None),
+            (Some(name), None) => vec![name],
+            (None, Some(file)) => std::fs::read_to_string(&file)
+                .map_err(|error| format!("{file}: {error}"))?
+                .lines()
+                .map(str::to_owned)
+                .collect(),
+            (Some(_), Some(_)) => return Err("--hello and --names exclude each other".to_owned()),
+        };
+        let first = list.first().ok_or("--names: the file is empty")?;
+        let maker = HelloMaker::new(first);
+        Ok(Some(Self { list, maker, state: 0x9e37_79b9_7f4a_7c15 }))
+    }
+
+    /// The hello for the next name; the order is the same in every run.
+    fn next_hello(&mut self) -> &[u8] {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        let index = self.state % self.list.len() as u64;
+        self.maker.for_name(&self.list[index as usize])
+    }
+}
+
+impl Sources {
+    /// `--sources N` addresses from 127.0.0.2 on (254 at most, 0: let the kernel choose), or one `--source`.
+    fn take(args: &mut Args) -> Result<Self, String> {
+        let count: u8 = args.take_or("sources", 253)?;
+        let one: Option<Ipv4Addr> = args.take("source")?;
+        let many = (2..=254).map(|last| Ipv4Addr::new(127, 0, 0, last)).take(usize::from(count));
+        Ok(Self { list: one.map_or_else(|| many.collect(), |one| vec![one]), next: 0 })
+    }
+
+    fn next(&mut self) -> Option<Ipv4Addr> {
+        let source = self.list.get(self.next).copied();
+        self.next = (self.next + 1) % self.list.len().max(1);
+        source
+    }
+}
+
+impl Tally {
+    fn new(order: &Order) -> Self {
+        let started = Instant::now();
+        let opens = started + Duration::from_secs_f64(order.warmup);
+        Self {
+            started,
+            opens,
+            closes: opens + Duration::from_secs_f64(order.seconds),
+            elapsed: 0.0,
+            operations: 0,
+            operations_all: 0,
+            bytes: 0,
+            errors: BTreeMap::new(),
+            latency: Histogram::new(),
+        }
+    }
+
+    /// Counts one finished operation; only those that end within the window make the rate.
+    fn finished(&mut self, began: Instant, now: Instant, bytes: usize) {
+        self.operations_all += 1;
+        if now >= self.opens && now < self.closes {
+            self.operations += 1;
+            self.bytes += bytes as u64;
+            self.latency.record((now - began).as_nanos() as u64);
+        }
+    }
+
+    fn failed(&mut self, kind: &str) {
+        *self.errors.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    fn failed_with(&mut self, stage: &str, error: &io::Error) {
+        self.failed(&format!("{stage}: {:?}", error.kind()));
+    }
+
+    /// Whether the window is over at `now`; no new operation begins then.
+    fn over(&self, now: Instant) -> bool {
+        now >= self.closes
+    }
+
+    /// Whether what is still unfinished at `now` has been waited for long enough.
+    fn out_of_patience(&self, now: Instant, order: &Order) -> bool {
+        now >= self.closes + order.patience
+    }
+
+    /// Ends the window of a scenario that ends by itself.
+    fn took(&mut self, elapsed: Duration) {
+        self.elapsed = elapsed.as_secs_f64();
+    }
+
+    fn report(&self, scenario: &str) -> String {
+        let window = (self.closes - self.opens).as_secs_f64();
+        let seconds = if self.elapsed > 0.0 { self.elapsed } else { window };
+        let micros = |share| self.latency.quantile(share) as f64 / 1e3;
+        let errors: Vec<String> =
+            self.errors.iter().map(|(kind, count)| format!("\"{kind}\": {count}")).collect();
+        format!(
+            "{{\"scenario\": \"{scenario}\", \"operations\": {}, \"operations_all\": {}, \"seconds\": {seconds:.6}, \
+             \"rate\": {:.3}, \"bytes\": {}, \"errors\": {{{}}}, \"latency_us\": {{\"p50\": {:.1}, \"p99\": {:.1}, \
+             \"p99.9\": {:.1}, \"max\": {:.1}}}, \"cpu_seconds\": {:.6}, \"total_seconds\": {:.6}}}",
+            self.operations,
+            self.operations_all,
+            self.operations as f64 / seconds,
+            self.bytes,
+            errors.join(", "),
+            micros(0.5),
+            micros(0.99),
+            micros(0.999),
+            self.latency.largest() as f64 / 1e3,
+            sys::cpu_seconds(),
+            self.started.elapsed().as_secs_f64(),
+        )
+    }
+}
+
+/// What an error of a non-blocking call means to a scenario.
+fn would_block(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,143 @@
+//! Every system call the standard library does not offer: epoll, non-blocking connect from a chosen source, accept4,
+//! descriptor limits and CPU time. The only file with `unsafe`. It decides nothing.
+
+use std::io;
+use std::mem;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// Readable, or the other end has closed.
+pub const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
+/// Writable.
+pub const WRITE: u32 = libc::EPOLLOUT as u32;
+
+/// An edge-triggered epoll instance with its event buffer.
+pub struct Poll {
+    epoll: OwnedFd,
+    events: Vec<libc::epoll_event>,
+}
+
+impl Poll {
+    /// A poll that reports at most 1,024 events a turn.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: epoll_create1 takes no pointers; a non-negative result is a descriptor nobody else owns.
+        let epoll = unsafe { OwnedFd::from_raw_fd(checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
+        Ok(Self { epoll, events: vec![libc::epoll_event { events: 0, u64: 0 }; 1024] })
+    }
+
+    /// Watches `fd` edge-triggered; closing the descriptor ends the watch.
+    pub fn add(&self, fd: RawFd, interest: u32, token: usize) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: interest | libc::EPOLLET as u32, u64: token as u64 };
+        // SAFETY: `event` lives through the call and both descriptors are open.
+        checked(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) })?;
+        Ok(())
+    }
+
+    /// Waits at most `millis` and gives the number of events, to be read with [`Poll::token`].
+    pub fn wait(&mut self, millis: i32) -> io::Result<usize> {
+        let room = self.events.len() as i32;
+        // SAFETY: the buffer holds `room` events and outlives the call.
+        let got = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), self.events.as_mut_ptr(), room, millis) };
+        match checked(got) {
+            Ok(count) => Ok(count as usize),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The token of event number `index` of the last wait.
+    pub fn token(&self, index: usize) -> usize {
+        self.events[index].u64 as usize
+    }
+}
+
+/// Starts a non-blocking connection to `target` from `source` (any free port of it).
+///
+/// With `IP_BIND_ADDRESS_NO_PORT` the kernel picks the port when it knows the whole four-tuple, so every source
+/// address brings a full range of ports.
+pub fn connect(target: SocketAddrV4, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: socket takes no pointers; a non-negative result is a descriptor nobody else owns.
+    let stream = unsafe { TcpStream::from_raw_fd(checked(libc::socket(libc::AF_INET, kind, 0))?) };
+    if let Some(source) = source {
+        set(&stream, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT)?;
+        call_with_address(libc::bind, &stream, SocketAddrV4::new(source, 0))?;
+    }
+    match call_with_address(libc::connect, &stream, target) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(stream),
+    }
+}
+
+/// Sends small writes at once, whatever is still unacknowledged.
+pub fn set_nodelay(stream: &TcpStream) -> io::Result<()> {
+    set(stream, libc::IPPROTO_TCP, libc::TCP_NODELAY)
+}
+
+/// Accepts one connection, already non-blocking.
+pub fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    let none = std::ptr::null_mut();
+    // SAFETY: accept4 may be given null for an address nobody wants; the result is a descriptor nobody else owns.
+    unsafe {
+        let fd = checked(libc::accept4(listener.as_raw_fd(), none, std::ptr::null_mut(), flags))?;
+        Ok(TcpStream::from_raw_fd(fd))
+    }
+}
+
+/// Makes the accept queue as long as the machine allows; the standard library's is short.
+pub fn lengthen_backlog(listener: &TcpListener) -> io::Result<()> {
+    // SAFETY: listen takes no pointers; calling it again only changes the length of the queue.
+    checked(unsafe { libc::listen(listener.as_raw_fd(), 65_535) })?;
+    Ok(())
+}
+
+/// Raises the soft limit of open descriptors to the hard one.
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    // SAFETY: rlimit is plain integers, valid when zeroed, and lives through both calls.
+    unsafe {
+        let mut limit: libc::rlimit = mem::zeroed();
+        checked(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit))?;
+        limit.rlim_cur = limit.rlim_max;
+        checked(libc::setrlimit(libc::RLIMIT_NOFILE, &limit))?;
+    }
+    Ok(())
+}
+
+/// CPU seconds (user and kernel) this process has used.
+pub fn cpu_seconds() -> f64 {
+    // SAFETY: rusage is plain integers, valid when zeroed, and lives through the call.
+    let usage = unsafe {
+        let mut usage: libc::rusage = mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+type AddressCall = unsafe extern "C" fn(RawFd, *const libc::sockaddr, libc::socklen_t) -> libc::c_int;
+
+fn call_with_address(call: AddressCall, stream: &TcpStream, address: SocketAddrV4) -> io::Result<()> {
+    // SAFETY: sockaddr_in is plain integers, valid when zeroed.
+    let mut raw: libc::sockaddr_in = unsafe { mem::zeroed() };
+    raw.sin_family = libc::AF_INET as libc::sa_family_t;
+    raw.sin_port = address.port().to_be();
+    raw.sin_addr.s_addr = u32::from_ne_bytes(address.ip().octets());
+    let length = mem::size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    // SAFETY: `raw` is a sockaddr_in of exactly `length` bytes and outlives the call.
+    checked(unsafe { call(stream.as_raw_fd(), (&raw const raw).cast(), length) })?;
+    Ok(())
+}
+
+fn set(stream: &TcpStream, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let length = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `on` is an int of exactly `length` bytes and outlives the call.
+    checked(unsafe { libc::setsockopt(stream.as_raw_fd(), level, option, (&raw const on).cast(), length) })?;
+    Ok(())
+}
+
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,151 @@
+//! Explanations: which entry, backend and server a new connection would get, and why not the others.
+//!
+//! Follows the same path as a [`Session`](crate::session::Session), with every server taken as it stands in the Plan,
+//! and says each step in words. Must never change anything a real choice depends on.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::action::CloseReason;
+use crate::backend::{Backend, Tried};
+use crate::balance::Seed;
+use crate::listener::{Listener, Route};
+use crate::plan::Plan;
+use crate::table::BackendIndex;
+
+/// What a new connection would get.
+#[derive(Debug, Default, Serialize)]
+pub struct Explanation {
+    /// The listener.
+    pub listener: String,
+    /// What it speaks.
+    pub protocol: String,
+    /// The client's address, where one was given.
+    pub client: Option<String>,
+    /// The name that is looked up.
+    pub name: Option<String>,
+    /// The table consulted.
+    pub table: Option<String>,
+    /// The pattern that matched.
+    pub entry: Option<String>,
+    /// The backend.
+    pub backend: Option<String>,
+    /// The server.
+    pub server: Option<String>,
+    /// Why the client is refused: the `end` of its access record.
+    pub refusal: Option<String>,
+    /// How it was decided, a sentence each.
+    pub steps: Vec<String>,
+    /// Every server of the backend, in file order.
+    pub servers: Vec<ServerChoice>,
+}
+
+/// One server that could have been chosen.
+#[derive(Debug, Serialize)]
+pub struct ServerChoice {
+    /// Its address.
+    pub address: String,
+    /// Whether it was.
+    pub chosen: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+impl Plan {
+    /// Explains what a client with this name and address would get; None when there is no such listener.
+    pub fn explain(&self, listener: &str, sni: Option<&str>, client: Option<IpAddr>) -> Option<Explanation> {
+        let (_, listener) = self.listener(listener)?;
+        let mut told = Explanation {
+            listener: listener.name.to_string(),
+            protocol: listener.protocol.name().to_owned(),
+            client: client.map(|address| address.to_string()),
+            name: sni.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()),
+            ..Explanation::default()
+        };
+        match self.explain_route(listener, client, &mut told) {
+            Ok(index) => self.explain_server(&self.backends[index as usize], client, &mut told),
+            Err(reason) => told.refusal = Some(reason.as_str().to_owned()),
+        }
+        Some(told)
+    }
+
+    fn explain_route(
+        &self,
+        listener: &Listener,
+        client: Option<IpAddr>,
+        told: &mut Explanation,
+    ) -> Result<BackendIndex, CloseReason> {
+        if client.is_some() && !listener.admits(client) {
+            told.steps.push(match client.is_some_and(|address| listener.deny.contains(address)) {
+                true => "the client's address is in deny".to_owned(),
+                false => "the client's address is not in allow".to_owned(),
+            });
+            return Err(CloseReason::Denied);
+        }
+        let table = match listener.route {
+            Route::Backend(backend) => {
+                told.steps.push("the listener names its backend; no table is consulted".to_owned());
+                return Ok(backend);
+            }
+            Route::Table(table) => &self.tables[table as usize],
+        };
+        told.table = Some(table.name.to_string());
+        let name = told.name.clone();
+        let matched = match (&name, listener.fallback) {
+            (Some(name), _) => table.table.lookup(name),
+            // Without a name the fallback comes before the table's `*`.
+            (None, Some(_)) => None,
+            (None, None) => table.table.any(),
+        };
+        if name.is_some() || listener.fallback.is_none() {
+            let steps = table.table.explain(name.as_deref());
+            told.steps.extend(steps.into_iter().map(|step| format!("{}: {}", step.pattern, step.why)));
+        }
+        if let Some(entry) = matched {
+            told.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
+            return Ok(entry.backend);
+        }
+        let (what, reason) = match name {
+            Some(_) => ("nothing matches the name", CloseReason::NoMatch),
+            None => ("the client gives no name", CloseReason::NoName),
+        };
+        match listener.fallback {
+            Some(_) => told.steps.push(format!("{what}: the listener's fallback takes it")),
+            None => told.steps.push(format!("{what}, and the listener has no fallback")),
+        }
+        listener.fallback.ok_or(reason)
+    }
+
+    fn explain_server(&self, backend: &Backend, client: Option<IpAddr>, told: &mut Explanation) {
+        told.backend = Some(backend.name.to_string());
+        let seed = Seed { client, host: told.name.as_deref(), random: EXAMPLE, now: 0 };
+        let chosen = backend.choose(&seed, &Tried::new());
+        told.server = chosen.map(|index| backend.servers[index].name.to_string());
+        if chosen.is_none() {
+            told.refusal = Some(CloseReason::NoServer.as_str().to_owned());
+        }
+        let backups_rest = chosen.is_some_and(|index| !backend.servers[index].backup);
+        told.servers = (0..backend.servers.len())
+            .map(|index| {
+                let server = &backend.servers[index];
+                let reason =
+                    backend.why_not(index, 0).map(|why| why.as_str().to_owned()).unwrap_or_else(|| {
+                        match server.backup && backups_rest {
+                            true => "is a backup".to_owned(),
+                            false => format!("{} chose another this time", backend.balance.name()),
+                        }
+                    });
+                let is_chosen = chosen == Some(index);
+                ServerChoice {
+                    address: server.name.to_string(),
+                    chosen: is_chosen,
+                    reason: (!is_chosen).then_some(reason),
+                }
+            })
+            .collect();
+    }
+}
+
+/// The random number of an explanation: always the same, so that explaining twice says the same.
+const EXAMPLE: u64 = 0x9e37_79b9_7f4a_7c15;
