@@ -3,10 +3,12 @@
 //! Keeps the Spec beside the Plan because the engine compiles for its own number of workers and takes live state over
 //! from the Plan it runs. Must never change a Spec.
 
+use std::net::IpAddr;
+
 use headworks_core::plan::Plan as CorePlan;
 use headworks_core::spec::Spec;
 use pyo3::create_exception;
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::to_json;
@@ -28,7 +30,6 @@ create_exception!(
 #[pyclass(frozen, module = "headworks._engine")]
 pub(crate) struct Plan {
     pub(crate) spec: Spec,
-    #[expect(dead_code, reason = "explanations are made from it")]
     pub(crate) compiled: CorePlan,
 }
 
@@ -45,4 +46,23 @@ impl Plan {
             Err(errors) => Err(PlanError::new_err(to_json(&errors)?)),
         }
     }
+
+    /// Which entry, backend and server a new connection would get, as JSON, every server taken to be up.
+    ///
+    /// Raises KeyError for an unknown listener, ValueError for a bad client address.
+    fn explain(
+        &self,
+        py: Python<'_>,
+        listener: &str,
+        sni: Option<&str>,
+        client: Option<&str>,
+    ) -> PyResult<String> {
+        let client: Option<IpAddr> = client.map(parse_address).transpose()?;
+        let found = py.detach(|| self.compiled.explain(listener, sni, client));
+        to_json(&found.ok_or_else(|| PyKeyError::new_err(listener.to_owned()))?)
+    }
+}
+
+fn parse_address(text: &str) -> PyResult<IpAddr> {
+    text.parse().map_err(|_| PyValueError::new_err(format!("\"{text}\" is not an IP address")))
 }
