@@ -210,7 +210,7 @@ def _repair(root: dict[str, Any], path: Path) -> None:
         section.pop(path[-1], None)
     elif len(path) > 1:
         _repair(root, path[:-1])
-    if path[:1] == ("listeners",) and path[2:] in (("table",), ("backend",), ()):
+    if len(path) > 1 and path[0] == "listeners" and path[2:] in (("table",), ("backend",), ()):
         _reroute(root, path)
 
 
@@ -220,6 +220,9 @@ def _stand_in(root: dict[str, Any], path: Path) -> Any:
     section, below = path[0], path[2:]
     if path == ("listeners",):
         return {"stand-in": {"bind": unique, "protocol": "tls", "backend": _any_backend(root)}}
+    if section == "listeners" and not below:
+        written = _at(root, path)
+        return written if isinstance(written, dict) else {"bind": unique, "protocol": "tls"}
     if section == "listeners":
         return _listener_stand_in(below, unique)
     if section == "tables" and len(path) > 1:

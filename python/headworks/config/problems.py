@@ -40,7 +40,7 @@ class Problem:
         """Return ``FILE:LINE: key.path: reason``; parts that are unknown are left out."""
         where = ":".join(str(part) for part in (self.file, self.line) if part is not None)
         said = self.reason if self.suggestion is None else f"{self.reason}; did you mean {self.suggestion}?"
-        return ": ".join(part for part in (where, self.key, said) if part)
+        return one_line(": ".join(part for part in (where, self.key, said) if part))
 
     def excerpt(self) -> str | None:
         """Return the source line with a caret under the place, for people at a terminal."""
@@ -75,7 +75,14 @@ def show_path(path: Path) -> str:
         else:
             text = key if _BARE_KEY.fullmatch(key) else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
             shown += f".{text}" if shown else text
-    return shown.replace("\n", "\\n").replace("\r", "\\r")
+    return one_line(shown)
+
+
+def one_line(text: str) -> str:
+    """Escape what a terminal or a log would not show as part of one line."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 def closest(word: str, known: Sequence[str]) -> str | None:
