@@ -325,8 +325,18 @@ impl Supervisor {
         action
     }
 
+    #[cfg(feature = "fault-injection")]
+    #[expect(clippy::panic, reason = "the fault that is injected")]
+    fn inject_fault(&self, place: usize) {
+        if self.connections[place].session.facts().name.as_deref() == Some("panic.invalid") {
+            panic!("injected by a client that asked for panic.invalid");
+        }
+    }
+
     /// Opens a socket to the server chosen and tries to send `opening`, or what is kept, at once.
     fn open(&mut self, place: usize, choice: Choice, opening: &[u8]) -> Action {
+        #[cfg(feature = "fault-injection")]
+        self.inject_fault(place);
         let connection = &mut self.connections[place];
         connection.times.since = self.now;
         connection.times.decided.get_or_insert(self.now);

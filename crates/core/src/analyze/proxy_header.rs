@@ -1,5 +1,7 @@
 //! PROXY headers in front of what the client says: required from listed sources, refused from all others.
 
+use std::net::SocketAddr;
+
 use super::{Analyzer, Facts, Verdict};
 use crate::action::CloseReason;
 use crate::wire::proxy_protocol::{self, LIMIT, Parsed};
@@ -19,13 +21,18 @@ impl Analyzer for ProxyHeader {
             Parsed::Partial | Parsed::Invalid => Verdict::Reject(CloseReason::BadRequest),
             Parsed::Complete { length, addresses } => {
                 if let Some((client, local)) = addresses {
-                    facts.client = Some(client);
-                    facts.local = Some(local);
+                    facts.client = Some(canonical(client));
+                    facts.local = Some(canonical(local));
                 }
                 Verdict::Pass { consumed: length }
             }
         }
     }
+}
+
+/// An IPv4-mapped IPv6 address is an IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// Refuses a PROXY header from a source that may not send one.
