@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from headworks.config.problems import closest, show_path
+from headworks.config.problems import closest, did_you_mean, show_path
 from headworks.config.values import Duration, Mode, Size, quote, show_duration, show_size
 
 
@@ -54,7 +54,7 @@ def test_sizes(written, kept):
 def test_what_is_no_size(written, suggestion):
     with pytest.raises(PydanticCustomError) as caught:
         Size("1KiB", "1MiB").read(written)
-    assert caught.value.context["suggestion"] == suggestion
+    assert caught.value.context["suggestion"] == did_you_mean(suggestion)
 
 
 @given(st.integers(1024, 1 << 20))

@@ -16,7 +16,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from headworks.config.problems import one_line
+from headworks.config.problems import did_you_mean, one_line
 
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -24,9 +24,12 @@ _PERMISSION_BITS = 0o777
 
 
 def problem(reason: str, suggestion: str | None = None, key: str | None = None) -> PydanticCustomError:
-    """Make an error of one value; ``key`` names the key below the place where it is raised."""
+    """Make an error of one value.
+
+    ``suggestion`` is what was probably meant; ``key`` names the key below the place where it is raised.
+    """
     reason = reason.replace("{", "{{").replace("}", "}}")
-    return PydanticCustomError("headworks", reason, {"suggestion": suggestion, "key": key})
+    return PydanticCustomError("headworks", reason, {"suggestion": did_you_mean(suggestion), "key": key})
 
 
 class Written(Protocol):
