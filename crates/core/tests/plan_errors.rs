@@ -122,11 +122,11 @@ fn each_kind_of_problem_has_its_path_and_reason() {
         ),
         ("/listeners/secure/protocol", json!("quic"), "listeners.secure.protocol", "known are tcp, tls"),
         ("/listeners/secure/bind", json!([]), "listeners.secure.bind", "at least one address"),
-        ("/listeners/secure/bind", json!(["127.0.0.1"]), "listeners.secure.bind", "lacks a port"),
+        ("/listeners/secure/bind", json!(["127.0.0.1"]), "listeners.secure.bind.0", "lacks a port"),
         (
             "/listeners/secure/bind",
             json!([":443", "[::]:443"]),
-            "listeners.secure.bind",
+            "listeners.secure.bind.1",
             "already bound by listeners.secure",
         ),
         ("/listeners/secure/table", json!("site"), "listeners.secure.table", "there is no table \"site\""),
@@ -174,7 +174,7 @@ fn two_listeners_cannot_share_an_address_but_port_0_is_fresh_each_time() {
     };
     for address in ["127.0.0.1:443", "unix:/run/x.sock", "fd:3"] {
         let reason = format!("{address} is already bound by listeners.a");
-        assert_eq!(only(two(address)), ("listeners.b.bind".into(), reason));
+        assert_eq!(only(two(address)), ("listeners.b.bind.0".into(), reason));
     }
     plan(two("127.0.0.1:0"));
 }
@@ -213,11 +213,11 @@ fn all_problems_at_once() {
             "backends.app.source",
             "listeners.one.allow.0",
             "listeners.one.allow.1",
-            "listeners.one.bind",
+            "listeners.one.bind.0",
             "listeners.one.fallback",
             "listeners.one.table",
             "listeners.two",
-            "listeners.two.bind",
+            "listeners.two.bind.0",
             "listeners.two.protocol",
             "tables.sites.",
             "tables.sites.",

@@ -1,6 +1,7 @@
 //! What tests of both crates say in few words: a configuration with only the keys that matter, and a ClientHello.
 
 #![allow(dead_code, reason = "every test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use headworks_core::plan::Plan;
 use headworks_core::spec::Spec;
