@@ -132,6 +132,8 @@ impl Supervisor {
         let action = match connection.session.state() {
             State::Inspecting => self.inspect(place),
             State::Connecting => self.connecting(place, side, readiness),
+            // Nothing is read any more from a side that has ended: only this tells of its reset.
+            State::HalfClosed(ended) if ended == side && broken => self.tell(place, Event::Reset(side)),
             State::Relaying | State::HalfClosed(_) => {
                 let action =
                     if readiness.is_writable() { self.relay(place, side.other()) } else { Action::Wait };
