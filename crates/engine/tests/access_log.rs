@@ -1,12 +1,19 @@
 //! One record a connection, in a file, as text or JSON, with the right end.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::io::{Read, Write};
 use std::path::Path;
 
 use common::*;
-use headworks_engine::{Format, Options};
+use headworks_engine::{Format, Notice, Options};
 use serde_json::{Value, json};
 
 /// A proxy with a log, and what has been written to it.
@@ -194,4 +201,22 @@ fn a_log_rotated_away_is_opened_again() {
     assert_eq!(logged.record(0)["end"], "bad_request");
     assert_eq!(lines(&away).len(), 1);
     std::fs::remove_file(away).unwrap();
+}
+
+#[test]
+fn a_full_disk_costs_records_and_nothing_else() {
+    let origin = Origin::new();
+    let options = Options { access_log: "/dev/full".into(), ..options() };
+    let proxy = Proxy::start_with(plain(&[origin.address()]), options);
+    for _ in 0..5 {
+        let (mut client, mut server) = (proxy.client("plain"), origin.accept());
+        talk(&mut client, &mut server);
+    }
+    assert!(proxy.0.wait_idle(LIMIT));
+    let (dropped, reason) = proxy.notice(|notice| match notice {
+        Notice::RecordsDropped { dropped, reason } => Some((dropped, reason)),
+        _ => None,
+    });
+    assert!(dropped > 0 && reason.contains("No space left"), "{dropped}: {reason}");
+    until("all are counted", || proxy.0.stats().records_dropped == 5);
 }

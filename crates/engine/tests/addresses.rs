@@ -1,5 +1,12 @@
 //! Where listeners are bound and servers are found: unix sockets, inherited descriptors, both address families.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::io::{Read, Write};

@@ -1,5 +1,12 @@
 //! When descriptors run out, accepting waits and nobody is refused. A process of its own: the limit is the process's.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::io::Write;

@@ -1,4 +1,10 @@
 //! A worker that panics is reported and goes on. Run with `--features fault-injection`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 #![cfg(feature = "fault-injection")]
 
 mod common;

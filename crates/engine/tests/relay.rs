@@ -1,5 +1,12 @@
 //! Bytes through a real engine: identical both ways, every end and every reset passed on, memory bounded.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::io::{Read, Write};
@@ -212,4 +219,60 @@ fn resets_and_ends_at_any_moment_leave_nothing_behind() {
     });
     let stats = proxy.0.stats();
     assert_eq!((stats.connections, stats.backends["app"].counters.active), (0, 0));
+}
+
+#[test]
+fn a_reset_of_a_side_that_had_ended_is_noticed() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(plain(&[origin.address()]));
+    let (mut client, mut server) = (proxy.client("plain"), origin.accept());
+    talk(&mut client, &mut server);
+    finish(&client);
+    expect_last(&mut server, b"");
+    reset(client);
+    assert!(proxy.0.wait_idle(LIMIT / 3), "the server is silent: nothing else tells");
+    let (mut client, mut server) = (proxy.client("plain"), origin.accept());
+    talk(&mut client, &mut server);
+    finish(&server);
+    expect_last(&mut client, b"");
+    reset(server);
+    assert!(proxy.0.wait_idle(LIMIT / 3), "the client is silent");
+}
+
+#[test]
+fn a_reset_in_the_middle_of_much() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(plain(&[origin.address()]));
+    for client_resets in [true, false] {
+        let (mut client, mut server) = (proxy.client("plain"), origin.accept());
+        let (reader, writer) =
+            if client_resets { (&mut client, &mut server) } else { (&mut server, &mut client) };
+        let mut writer_too = writer.try_clone().unwrap();
+        let sending = std::thread::spawn(move || while writer_too.write_all(&[1; 64 * 1024]).is_ok() {});
+        reader.read_exact(&mut vec![0; MUCH]).unwrap();
+        if client_resets {
+            reset(client);
+        } else {
+            reset(server);
+        }
+        sending.join().unwrap();
+        assert!(proxy.0.wait_idle(LIMIT));
+    }
+}
+
+#[test]
+fn what_moves_is_not_idle() {
+    let origin = Origin::new();
+    let mut written = plain(&[origin.address()]);
+    written["listeners"]["plain"]["timeouts"] = json!({"idle": 1_500});
+    let proxy = Proxy::start(written);
+    let (mut client, mut server) = (proxy.client("plain"), origin.accept());
+    let mut age = 0;
+    while age < 2_000 {
+        talk(&mut client, &mut server);
+        age = proxy.0.connections(1)[0].age_ms;
+    }
+    // Silence now ends it: with the end towards both.
+    expect_last(&mut client, b"");
+    expect_last(&mut server, b"");
 }

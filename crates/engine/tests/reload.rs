@@ -1,5 +1,12 @@
 //! Reload, drain and stop: no client notices a reload, and every end is orderly.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::io::{Read, Write};

@@ -1,5 +1,12 @@
 //! Names to servers, refusals byte for byte, other servers when one fails, PROXY headers in and out.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::io::{ErrorKind, Read, Write};
@@ -134,6 +141,74 @@ fn limits_are_given_back() {
     }
 }
 
+/// An origin that takes no connection until the filler is accepted; the kernel then tries again, a second later.
+fn slow_to_connect() -> (Origin, TcpStream) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(0).unwrap();
+    let origin = Origin::from(socket.into());
+    let filler = connect(origin.address());
+    (origin, filler)
+}
+
+fn state(proxy: &Proxy) -> Option<&'static str> {
+    proxy.0.connections(1).first().map(|row| row.state)
+}
+
+#[test]
+fn a_server_that_does_not_answer_in_time_is_passed_over() {
+    let (slow, _filler) = slow_to_connect();
+    let origin = Origin::new();
+    let mut written = plain(&[slow.address(), origin.address()]);
+    written["backends"]["app"]["connect_timeout"] = json!(100);
+    let proxy = Proxy::start(written);
+    let mut client = proxy.client("plain");
+    client.write_all(b"patience").unwrap();
+    let mut server = origin.accept();
+    expect(&mut server, b"patience");
+    talk(&mut client, &mut server);
+    assert_eq!(proxy.0.stats().backends["app"].servers[&slow.address().to_string()].connect_failures, 1);
+}
+
+#[test]
+fn clients_that_leave_while_their_server_is_connected() {
+    let (slow, filler) = slow_to_connect();
+    let proxy = Proxy::start(plain(&[slow.address()]));
+    let mut hasty = proxy.client("plain");
+    hasty.write_all(b"never mind").unwrap();
+    until("connecting", || state(&proxy) == Some("connecting"));
+    reset(hasty);
+    assert!(proxy.0.wait_idle(LIMIT / 3), "a reset ends it at once");
+    assert_eq!(proxy.0.stats().backends["app"].counters.active, 0, "the place is given back");
+    let mut brief = proxy.client("plain");
+    brief.write_all(b"one question").unwrap();
+    finish(&brief);
+    until("connecting", || state(&proxy) == Some("connecting"));
+    drop((filler, slow.accept()));
+    let mut server = slow.accept();
+    let mut got = Vec::new();
+    server.read_to_end(&mut got).unwrap();
+    if got.is_empty() {
+        // The connect of the first one had been on its way.
+        server = slow.accept();
+        server.read_to_end(&mut got).unwrap();
+    }
+    assert_eq!(got, b"one question");
+    server.write_all(b"one answer").unwrap();
+    drop(server);
+    expect_last(&mut brief, b"one answer");
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_hello() {
+    let proxy = Proxy::start(secure(nobody(), nobody()));
+    let mut client = proxy.client("secure");
+    client.write_all(&hello(Some("a.example"))[..9]).unwrap();
+    until("inspecting", || state(&proxy) == Some("inspecting"));
+    reset(client);
+    assert!(proxy.0.wait_idle(LIMIT / 3));
+}
+
 mod proxy_headers {
     use super::*;
 
@@ -212,12 +287,7 @@ mod proxy_headers {
     #[test]
     fn sent_at_once_when_a_slow_connect_stands() {
         for first in [&b"hello"[..], b""] {
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-            socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
-            // Room for one connection: the next is let in when the kernel tries again, a second later.
-            socket.listen(0).unwrap();
-            let origin = Origin::from(std::net::TcpListener::from(socket));
-            let filler = connect(origin.address());
+            let (origin, filler) = slow_to_connect();
             let mut written = plain(&[origin.address()]);
             written["listeners"]["plain"]["accept_proxy_from"] = json!(["203.0.113.1"]);
             written["backends"]["app"]["proxy_protocol"] = json!("v1");

@@ -1,5 +1,11 @@
 //! What tests of both crates say in few words: a configuration with only the keys that matter, and a ClientHello.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 #![allow(dead_code, reason = "every test binary uses a part")]
 
 use headworks_core::plan::Plan;

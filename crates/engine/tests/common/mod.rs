@@ -1,5 +1,11 @@
 //! A proxy, origins and clients on the loopback, every wait of which is bounded by [`LIMIT`].
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 #![allow(dead_code, unused_imports, reason = "every test binary uses a part")]
 
 #[path = "../../../core/tests/common/mod.rs"]
