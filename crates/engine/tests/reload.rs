@@ -195,3 +195,17 @@ fn stop_closes_what_is_left() {
     expect_last(&mut client, b"");
     expect_last(&mut server, b"");
 }
+
+#[test]
+fn a_reload_while_draining_does_not_listen_again() {
+    let origin = Origin::new();
+    let mut written = plain(&[origin.address()]);
+    let proxy = Proxy::start(written.clone());
+    let address = proxy.address("plain");
+    let (mut client, mut server) = (proxy.client("plain"), origin.accept());
+    proxy.0.drain();
+    written["listeners"]["plain"]["bind"] = json!([address.to_string()]);
+    proxy.apply(written);
+    assert!(TcpStream::connect(address).is_err(), "nobody would ever accept it");
+    talk(&mut client, &mut server);
+}
