@@ -56,8 +56,9 @@ fn connected(sockets: Vec<Socket>, address: SocketAddr) -> Vec<TcpStream> {
 
 #[test]
 fn accepting_pauses_and_goes_on() {
-    at_as_many_connections_as_there_are_descriptors_for();
+    // First, because it needs to know every descriptor: threads of an engine that has stopped may still close some.
     when_not_one_descriptor_is_left();
+    at_as_many_connections_as_there_are_descriptors_for();
 }
 
 fn at_as_many_connections_as_there_are_descriptors_for() {

@@ -209,3 +209,15 @@ fn a_reload_while_draining_does_not_listen_again() {
     assert!(TcpStream::connect(address).is_err(), "nobody would ever accept it");
     talk(&mut client, &mut server);
 }
+
+#[test]
+fn a_client_accepted_by_the_drain_itself_is_waited_for() {
+    let origin = Origin::new();
+    for _ in 0..30 {
+        let proxy = Proxy::start(plain(&[origin.address()]));
+        let mut client = proxy.client("plain");
+        proxy.0.drain();
+        assert!(!proxy.0.wait_idle(std::time::Duration::ZERO), "it was accepted and is still there");
+        talk(&mut client, &mut origin.accept());
+    }
+}
