@@ -200,6 +200,10 @@ impl Worker {
             self.pause("as many connections are open as there are descriptors for");
             return false;
         }
+        if !self.supervisor.has_spare() {
+            self.pause("no descriptor would be left to connect to a server");
+            return false;
+        }
         match sys::accept(socket.as_fd()) {
             Ok((fd, client)) => {
                 if std::mem::take(&mut self.told) {
