@@ -58,7 +58,7 @@ def commands(stage: Stage) -> list[Command]:
     host, secure = stage.proxy.address("secure")
     _, echo = stage.proxy.address("echo")
     authority, file = shlex.quote(str(stage.authority_file)), shlex.quote(str(stage.file))
-    curl = f"curl --cacert {authority}"
+    curl = f"curl -sS --cacert {authority}"
     headworks = "headworks" if shutil.which("headworks") else f"{shlex.quote(sys.executable)} -m headworks"
     return [
         Command(
