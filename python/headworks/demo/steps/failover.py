@@ -96,7 +96,11 @@ def _show(story: _Story) -> tuple[RenderableType, ...]:
         f"Notice server_down after {story.down_after:.2f} s ({story.down.facts.get('reason')}), "
         f"server_up {story.back - story.started:.2f} s after its start."
     )
-    return shown, told, "Only an answer under way when a server dies can be lost; no client that came later noticed."
+    return (
+        shown,
+        told,
+        "Only an answer under way when a server dies can be lost: those are the failures, if any, above.",
+    )
 
 
 def _until_served(traffic: Traffic, *servers: str) -> None:
@@ -118,7 +122,7 @@ STEP = Step(
     name="failover",
     says=(
         f"{VICTIM} is killed while four clients keep asking. A connect that fails is tried on the other server at "
-        "once; after three failed checks the dead one is left out; after two good ones it is back."
+        "once; after three such failures the dead one is left out, checks hold it down, and two good checks bring it back."
     ),
     run=run,
 )

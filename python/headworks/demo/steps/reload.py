@@ -76,12 +76,14 @@ def _remove_server(stage: Stage, traffic: Traffic) -> _Change:
 def _swap_often(stage: Stage, traffic: Traffic) -> _Change:
     whole = stage.settings
     slim = _without_blog_1(whole)
-    seconds = 0.0
+    seconds, began = 0.0, time.monotonic()
     for number in range(_SWAPS):
         stage.progress(f"swap {number + 1} of {_SWAPS}")
         seconds += stage.reload(whole if number % 2 else slim)
         traffic.more(_BETWEEN)
-    return _Change(what=f"{_SWAPS} swaps more", effect="nobody noticed", seconds=seconds / _SWAPS)
+    attempts = traffic.since(began)
+    effect = f"{len(attempts)} requests between them, {len(errors(attempts))} failed"
+    return _Change(what=f"{_SWAPS} swaps more (mean)", effect=effect, seconds=seconds / _SWAPS)
 
 
 def _mistake(stage: Stage) -> _Change:
