@@ -34,7 +34,7 @@ class _Story:
     def phases(self) -> Iterator[tuple[str, list[Attempt]]]:
         """Split by what was the case when a request began."""
         marks = (0.0, self.killed, self.started, self.back, float("inf"))
-        names = ("both alive", f"{VICTIM} dead", f"{VICTIM} started", f"{VICTIM} back")
+        names = (f"until {VICTIM} died", f"{VICTIM} dead", f"{VICTIM} started", f"{VICTIM} back")
         for name, (begin, end) in zip(names, pairwise(marks), strict=True):
             yield name, [one for one in self.attempts if begin <= one.began < end]
 
@@ -122,7 +122,7 @@ STEP = Step(
     name="failover",
     says=(
         f"{VICTIM} is killed while four clients keep asking. A connect that fails is tried on the other server at "
-        "once; after three such failures the dead one is left out, checks hold it down, and two good checks bring it back."
+        "once; after three such failures the dead one is left out, checks find it down, and two good ones bring it back."
     ),
     run=run,
 )
