@@ -122,7 +122,7 @@ STEP = Step(
     name="failover",
     says=(
         f"{VICTIM} is killed while four clients keep asking. A connect that fails is tried on the other server at "
-        "once; after three such failures the dead one is left out, checks find it down, and two good ones bring it back."
+        "once; after three failures the dead one is left out; checks find it down, and two good ones bring it back."
     ),
     run=run,
 )
