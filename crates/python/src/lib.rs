@@ -1,1 +1,40 @@
-//! stub
+//! Translates: the module `headworks._engine`. JSON text crosses the boundary, never live objects.
+//!
+//! Owns the conversion between Python's types and errors and those of core and engine, and nothing else: a rule found
+//! here is in the wrong room. Whatever may block lets other Python threads run (`Python::detach`).
+
+mod engine;
+mod plan;
+mod toml;
+
+use pyo3::prelude::*;
+
+/// The native module: Plans, the Engine, and TOML with positions.
+#[pymodule(gil_used = false)]
+mod _engine {
+    #[pymodule_export]
+    use super::engine::Engine;
+    #[pymodule_export]
+    use super::plan::{BindError, Plan, PlanError};
+    #[pymodule_export]
+    use super::toml::{TomlError, parse_toml};
+    #[pymodule_export]
+    use super::{balances, protocols};
+}
+
+/// Names of every balancing algorithm.
+#[pyfunction]
+fn balances() -> Vec<&'static str> {
+    headworks_core::balance::REGISTRY.iter().map(|balance| balance.name()).collect()
+}
+
+/// Names of every protocol a listener can speak.
+#[pyfunction]
+fn protocols() -> Vec<&'static str> {
+    headworks_core::protocol::REGISTRY.iter().map(|protocol| protocol.name()).collect()
+}
+
+/// `value` as JSON. Values of core and engine are plain, so a failure is a mistake here, not in the input.
+fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> PyResult<String> {
+    serde_json::to_string(value).map_err(|error| pyo3::exceptions::PyRuntimeError::new_err(error.to_string()))
+}

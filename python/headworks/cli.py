@@ -1,0 +1,241 @@
+"""The ``headworks`` command: what people type, and the exit codes they get.
+
+0 fine, 1 failed while running, 2 wrong configuration or usage. Owns words and options only; every command is a few
+calls of the package, imported when it runs so that ``headworks check`` stays quick. Colours on a terminal only.
+"""
+
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from headworks.config import Config, ConfigError
+
+DEFAULT_FILES = (Path("headworks.toml"), Path("/etc/headworks/headworks.toml"))
+
+
+class Code(IntEnum):
+    """Exit codes."""
+
+    FINE = 0
+    FAILED = 1
+    WRONG = 2
+
+
+app = typer.Typer(
+    name="headworks",
+    help="A proxy and load balancer: configured and programmed in Python, moving bytes at native speed.",
+    epilog="Try: headworks demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Configuration in TOML.", show_default=False)]
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer calls it with the option's value)
+    if wanted:
+        import headworks
+
+        typer.echo(f"headworks {headworks.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Route connections by name: listeners, tables, backends."""
+
+
+@app.command(epilog="Example: headworks run /etc/headworks/headworks.toml")
+def run(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="Default: ./headworks.toml, then /etc/headworks/headworks.toml.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Run in the foreground.
+
+    TERM or INT: let connections finish, up to proxy.drain, then exit; again: at once. HUP: reload the file.
+    """
+    from headworks.config import ConfigError
+    from headworks.errors import BindError
+    from headworks.service import run as serve
+
+    found = _find(file)
+    try:
+        serve(found)
+    except ConfigError as error:
+        _wrong(error)
+    except BindError as error:
+        _fail(*map(str, error.failures))
+    except OSError as error:
+        if error.filename == str(found):
+            _unreadable(found, error)
+        _fail(str(error))
+
+
+@app.command(epilog="Example: headworks check headworks.toml")
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configurations in TOML.", show_default=False)],
+) -> None:
+    """Check configurations: `FILE: ok`, or every problem as `FILE:LINE: key.path: reason`."""
+    from headworks.config import Config, ConfigError
+
+    code = Code.FINE
+    for file in files:
+        try:
+            Config.load(file)
+        except ConfigError as error:
+            _show_problems(error, to_stderr=False)
+            code = Code.WRONG
+        except OSError as error:
+            typer.echo(f"{file}: cannot be read: {error.strerror}", err=True)
+            code = Code.WRONG
+        else:
+            typer.echo(f"{file}: {typer.style('ok', fg='green')}")
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: headworks show headworks.toml")
+def show(file: File) -> None:
+    """Show the normalised configuration as TOML, defaults included."""
+    text = _load(file).to_toml()
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.syntax import Syntax
+
+        Console().print(Syntax(text, "toml", background_color="default"))
+    else:
+        typer.echo(text, nl=False)
+
+
+@app.command(
+    epilog="Example: headworks explain headworks.toml --listener secure --sni www.example.com --client 10.0.0.7"
+)
+def explain(  # noqa: PLR0913  (one parameter an option)
+    file: File,
+    *,
+    listener: Annotated[str, typer.Option(metavar="NAME", help="The listener that a client connects to.")],
+    sni: Annotated[str | None, typer.Option(metavar="NAME", help="Name in the ClientHello (tls).")] = None,
+    host: Annotated[str | None, typer.Option(metavar="NAME", help="Name in the request (http).")] = None,
+    path: Annotated[str | None, typer.Option(metavar="PATH", help="Path of the request (http).")] = None,
+    client: Annotated[str | None, typer.Option(metavar="IP", help="The client's address.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which entry, backend and server would be chosen, and why the others were not. Starts nothing."""
+    config = _load(file)
+    _check_options(config, listener, sni=sni, http={"--host": host, "--path": path})
+    from headworks.explanation import explain as decide
+
+    try:
+        explanation = decide(config, listener=listener, sni=sni, client=client)
+    except ValueError as error:
+        _misused(str(error))
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        typer.echo(json.dumps(asdict(explanation), indent=2))
+    else:
+        typer.echo(str(explanation))
+
+
+@app.command(epilog="Example: headworks demo --once")
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Stop after the tour; exit 0 if all went well.")] = False,
+) -> None:
+    """Show Headworks at work: origins, a proxy and clients, all on free loopback ports."""
+    from importlib import import_module
+
+    raise typer.Exit(import_module("headworks.demo").main(once=once) or 0)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _find(file: Path | None) -> Path:
+    if file is not None:
+        return file
+    existing = next((candidate for candidate in DEFAULT_FILES if candidate.exists()), None)
+    if existing is None:
+        _misused(f"no configuration: there is neither {' nor '.join(map(str, DEFAULT_FILES))}; name a FILE")
+    return existing
+
+
+def _load(file: Path) -> "Config":
+    """Load, or say what is wrong and exit."""
+    from headworks.config import Config, ConfigError
+
+    try:
+        return Config.load(file)
+    except ConfigError as error:
+        _wrong(error)
+    except OSError as error:
+        _unreadable(file, error)
+
+
+def _check_options(config: "Config", listener: str, *, sni: str | None, http: dict[str, str | None]) -> None:
+    """Refuse options that mean nothing for the listener's protocol: they would be ignored in silence."""
+    from headworks.config.problems import closest
+
+    if listener not in config.listeners:
+        near = closest(listener, list(config.listeners))
+        known = ", ".join(config.listeners)
+        _misused(f'there is no listener "{listener}"; known: {known}' + (f'; did you mean "{near}"?' if near else ""))
+    protocol = config.listeners[listener].protocol
+    for option, value in http.items():
+        if value is not None:
+            instead = "; use --sni" if protocol == "tls" and option == "--host" else ""
+            _misused(f'{option} is for http listeners, and "{listener}" speaks {protocol}{instead}')
+    if sni is not None and protocol == "tcp":
+        _misused(f'--sni is for tls listeners, and "{listener}" speaks tcp: its clients give no name')
+
+
+def _show_problems(error: "ConfigError", *, to_stderr: bool) -> None:
+    stream = sys.stderr if to_stderr else sys.stdout
+    for problem in error.problems:
+        typer.echo(str(problem), err=to_stderr)
+        if stream.isatty() and (excerpt := problem.excerpt()):
+            typer.secho(excerpt, dim=True, err=to_stderr)
+
+
+def _wrong(error: "ConfigError") -> NoReturn:
+    _show_problems(error, to_stderr=True)
+    raise typer.Exit(Code.WRONG)
+
+
+def _unreadable(file: Path, error: OSError) -> NoReturn:
+    typer.echo(f"{file}: cannot be read: {error.strerror}", err=True)
+    raise typer.Exit(Code.WRONG)
+
+
+def _misused(reason: str) -> NoReturn:
+    typer.echo(f"headworks: {reason}", err=True)
+    raise typer.Exit(Code.WRONG)
+
+
+def _fail(*reasons: str) -> NoReturn:
+    for reason in reasons:
+        typer.echo(f"headworks: {reason}", err=True)
+    raise typer.Exit(Code.FAILED)
+
+
+if __name__ == "__main__":
+    main()

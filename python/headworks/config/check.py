@@ -1,0 +1,270 @@
+"""Every problem of a configuration in one run: prune and go on.
+
+The models find what is wrong with single values, the Plan what is wrong with the whole. So that one does not hide the
+other, each wrong value is reported and then taken out or replaced by one that is surely right, and the rest is checked
+again. Must never report what only follows from something it has already reported.
+"""
+
+import copy
+import json
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from headworks import _engine
+from headworks.config.config import Config
+from headworks.config.document import Document
+from headworks.config.problems import ConfigError, Path, Problem, closest
+from headworks.config.values import quote
+
+_ROUNDS = 8
+"""Each round repairs everything it finds; a rule of a whole listener shows only in the round after its values are
+right."""
+
+_REASONS = {
+    "missing": "required key is missing",
+    "string_type": "{value} is not a string",
+    "int_type": "{value} is not a whole number",
+    "bool_type": "{value} is neither true nor false",
+    "dict_type": "{value} is not a table",
+    "model_type": "{value} is not a table",
+    "tuple_type": "{value} is not a list",
+    "greater_than_equal": "must be at least {ge}, not {value}",
+    "less_than_equal": "must be at most {le}, not {value}",
+    "string_too_short": "cannot be empty",
+    "too_short": "cannot be empty",
+}
+
+
+def check(document: Document) -> Config:
+    """Return the configuration, or raise ConfigError with every problem."""
+    examination = _Examination(document)
+    config = examination.shape()
+    if config is not None:
+        examination.whole(config)
+    if config is None or examination.problems:
+        raise ConfigError(examination.problems)
+    return config
+
+
+class _Examination:
+    """One run: the value as repaired so far, and what was found."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.value: dict[str, Any] = copy.deepcopy(document.value)
+        self.problems: list[Problem] = []
+        self.reported: set[Path] = set()
+        self.renamed: dict[Path, Path] = {}
+
+    def shape(self) -> Config | None:
+        """Validate, report and repair until the models have nothing to say."""
+        for _ in range(_ROUNDS):
+            try:
+                return Config.model_validate(self.value)
+            except ValidationError as error:
+                found = error.errors(include_url=False)
+            # Unknown keys first: a misspelt key explains the missing one.
+            for details in sorted(found, key=lambda details: details["type"] != "extra_forbidden"):
+                self._shape_problem(details)
+        return None
+
+    def whole(self, config: Config) -> None:
+        """Compile, and report what is not a consequence of a repair."""
+        try:
+            _engine.Plan.compile(config.spec())
+        except _engine.PlanError as error:
+            found = _plan_problems(error)
+        else:
+            return
+        for path, reason, hint in found:
+            if not any(_touches(path, known) for known in self.reported):
+                suggestion = quote(hint) if hint else self._near_name(path)
+                self.problems.append(self.document.problem(self._written(path), reason, suggestion))
+
+    def _shape_problem(self, details: ErrorDetails) -> None:
+        if details["type"] == "extra_forbidden":
+            self._unknown_key(details["loc"])
+            return
+        path, reason, suggestion = _explain(details)
+        if details["type"] == "missing" and len(path) > 1 and path[:-1] in self.reported:
+            pass  # what is missing may be what was misspelt there
+        elif path not in self.reported and path not in self.renamed:
+            self.problems.append(self.document.problem(self._written(path), reason, suggestion))
+        self.reported.add(path)
+        _repair(self.value, path)
+
+    def _unknown_key(self, path: Path) -> None:
+        """Report an unknown key. Where it is a misspelling, what it holds is checked under the right name."""
+        section = _at(self.value, path[:-1])
+        if not isinstance(section, dict) or path[-1] not in section:
+            return
+        known = _fields(path[:-1])
+        near = closest(str(path[-1]), known)
+        self.problems.append(self.document.problem(self._written(path), "unknown key", quote(near) if near else None))
+        value = section.pop(path[-1])
+        if near is None:
+            return
+        meant = (*path[:-1], near)
+        if near not in section:
+            section[near] = value
+            self.renamed[meant] = path
+        elif isinstance(value, dict) and isinstance(section[near], dict):
+            # [backend.a] beside [backends.b]: the names of the one are missed in the other.
+            for name in value.keys() - section[near].keys():
+                section[near][name] = value[name]
+                self.renamed[(*meant, name)] = (*path, name)
+
+    def _written(self, path: Path) -> Path:
+        """The path with the keys that the user wrote."""
+        for n in range(len(path), 0, -1):
+            if path[:n] in self.renamed:
+                return self._written(self.renamed[path[:n]][:-1]) + self.renamed[path[:n]][-1:] + path[n:]
+        return path
+
+    def _near_name(self, path: Path) -> str | None:
+        """The table or backend that a name which does not exist probably stands for."""
+        kind = {"table": "tables", "backend": "backends", "fallback": "backends"}.get(str(path[-1]))
+        if path[0] == "tables":
+            kind = "backends"
+        if path[0] not in ("listeners", "tables") or kind is None or len(path) != 3:  # noqa: PLR2004 (section, name, key)
+            return None
+        name = _at(self.value, path)
+        known = self.value.get(kind, {})
+        if not isinstance(name, str) or name in known:
+            return None
+        near = closest(name, list(known))
+        return quote(near) if near else None
+
+
+def _explain(details: ErrorDetails) -> tuple[Path, str, str | None]:
+    """Put one pydantic error into our words."""
+    path = tuple(key for key in details["loc"] if key != "[key]")
+    values = details.get("ctx", {})
+    if details["type"] == "headworks":
+        key = values.get("key")
+        return (*path, key) if key else path, details["msg"], values.get("suggestion")
+    reason = _REASONS.get(details["type"], details["msg"])
+    shown = {**values, "value": quote(details["input"])}
+    if path == ("listeners",) and details["type"] in ("missing", "too_short"):
+        return path, "no listener is configured: add [listeners.NAME]", None
+    return path, reason.format(**shown) if details["type"] in _REASONS else reason, None
+
+
+def _plan_problems(error: _engine.PlanError) -> list[tuple[Path, str, str | None]]:
+    return [
+        (_indexed(problem["path"]), problem["reason"], problem.get("hint")) for problem in json.loads(error.args[0])
+    ]
+
+
+def _indexed(path: list[str]) -> Path:
+    """Indices are numbers below lists (they come fourth: ``backends.NAME.servers.0``); names of digits stay names."""
+    return tuple(int(key) if n > 2 and key.isdigit() else key for n, key in enumerate(path))  # noqa: PLR2004
+
+
+def _touches(path: Path, known: Path) -> bool:
+    """Whether one is the other or lies below it."""
+    shorter = min(len(path), len(known))
+    return path[:shorter] == known[:shorter]
+
+
+def _at(value: Any, path: Path) -> Any:
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+        else:
+            return None
+    return value
+
+
+def _fields(path: Path) -> list[str]:
+    """The keys that the table at ``path`` may have."""
+    kind: Any = Config
+    for key in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = _bare(kind.model_fields[str(key)].annotation)
+        else:
+            kind = _bare(get_args(kind)[1] if get_origin(kind) is dict else get_args(kind)[0])
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _bare(annotation: Any) -> Any:
+    """The type inside ``Annotated`` and ``| None``."""
+    while hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    options = [option for option in get_args(annotation) if option is not type(None)]
+    is_optional = type(None) in get_args(annotation)
+    return _bare(options[0]) if is_optional else annotation
+
+
+def _repair(root: dict[str, Any], path: Path) -> None:
+    """Take a wrong value out, or put one in its place that is surely right and collides with nothing."""
+    stand_in = _stand_in(root, path)
+    section = _at(root, path[:-1])
+    if stand_in is not None and isinstance(section, (dict, list)):
+        section[path[-1]] = stand_in  # type: ignore[index]
+    elif isinstance(section, dict):
+        section.pop(path[-1], None)
+    elif len(path) > 1:
+        _repair(root, path[:-1])
+    if path[:1] == ("listeners",) and path[2:] in (("table",), ("backend",), ()):
+        _reroute(root, path)
+
+
+def _stand_in(root: dict[str, Any], path: Path) -> Any:
+    """A value for a key that is required or an item of a list; None where the key is better left out."""
+    unique = "unix:/stand-in/" + "/".join(map(str, path))[-80:]
+    section, below = path[0], path[2:]
+    if path == ("listeners",):
+        return {"stand-in": {"bind": unique, "protocol": "tls", "backend": _any_backend(root)}}
+    if section == "listeners":
+        return _listener_stand_in(below, unique)
+    if section == "tables" and len(path) > 1:
+        return _any_backend(root) if below else {}
+    if section == "backends" and len(path) > 1:
+        return _backend_stand_in(below, unique)
+    return None
+
+
+def _listener_stand_in(below: Path, unique: str) -> Any:
+    match below:
+        case ("bind",):
+            return [unique]
+        case ("protocol",):
+            return "tls"
+        case ("bind", int()):
+            return unique
+        case ("allow" | "deny" | "accept_proxy_from", int()):
+            return "192.0.2.1"
+    return None
+
+
+def _backend_stand_in(below: Path, unique: str) -> Any:
+    match below:
+        case ():
+            return {"servers": [unique]}
+        case ("servers",):
+            return [unique]
+        case ("servers", int()) | ("servers", int(), "address"):
+            return unique
+    return None
+
+
+def _any_backend(root: dict[str, Any]) -> str:
+    """The name of a backend that exists; one is made where there is none."""
+    if not isinstance(root.get("backends"), dict):
+        root["backends"] = {}
+    if not root["backends"]:
+        root["backends"]["stand-in"] = {"servers": ["unix:/stand-in"]}
+    return str(next(iter(root["backends"])))
+
+
+def _reroute(root: dict[str, Any], path: Path) -> None:
+    """Give a listener whose route is in doubt one that is surely right."""
+    listener = _at(root, path[:2])
+    if isinstance(listener, dict):
+        listener.pop("table", None)
+        listener["backend"] = _any_backend(root)

@@ -1,0 +1,111 @@
+"""A configuration as it was written: plain values, and where each of them stands.
+
+Owns reading TOML and the way from a path of keys to a line. Must never know which keys mean something.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import BaseModel
+
+from headworks import _engine
+from headworks.config.problems import ConfigError, Path, Problem
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain values with positions. A configuration that was built in Python has none."""
+
+    value: dict[str, Any]
+    file: str | None = None
+    positions: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, file: str | FilePath) -> "Document":
+        """Read a TOML file. Raises ConfigError when it is not TOML, OSError when it cannot be read."""
+        try:
+            text = FilePath(file).read_bytes().decode()
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            problem = Problem(reason="not UTF-8 text, which TOML must be", file=str(file), line=line)
+            raise ConfigError([problem]) from None
+        return cls.parse(text, str(file))
+
+    @classmethod
+    def parse(cls, text: str, file: str | None = None) -> "Document":
+        """Read TOML text; ``file`` is what problems are reported against. Raises ConfigError when it is not TOML."""
+        lines = tuple(text.splitlines())
+        text = text.removeprefix("\ufeff")
+        try:
+            parsed = json.loads(_engine.parse_toml(text))
+        except _engine.TomlError as error:
+            reason, line, column = error.args
+            source = lines[line - 1] if 0 < line <= len(lines) else None
+            problem = Problem(reason=reason, file=file, line=line, column=column, source=source)
+            raise ConfigError([problem]) from None
+        positions = {tuple(path): (line, column) for path, line, column in parsed["positions"]}
+        return cls(parsed["value"], file, positions, lines)
+
+    @classmethod
+    def of(cls, mapping: Mapping[str, Any]) -> "Document":
+        """Take a mapping of the same shape as the file."""
+        value = plain(mapping)
+        if not isinstance(value, dict):
+            raise TypeError(f"a configuration is a mapping, not {type(mapping).__name__}")
+        return cls(value)
+
+    def problem(self, path: Path, reason: str, suggestion: str | None = None) -> Problem:
+        """Make a problem at ``path``; what is not written itself (a missing key) is placed at the nearest key above."""
+        shown = self._as_written(path)
+        at = next((shown[:n] for n in range(len(shown), 0, -1) if shown[:n] in self.positions), None)
+        line, column = self.positions[at] if at else (1, 1) if self.lines or self.file else (None, None)
+        return Problem(
+            reason=reason,
+            path=shown,
+            file=self.file,
+            line=line,
+            column=column,
+            suggestion=suggestion,
+            source=self.lines[line - 1] if line is not None and line <= len(self.lines) else None,
+        )
+
+    def _as_written(self, path: Path) -> Path:
+        """Leave out what short forms leave out: ``bind[0]`` where ``bind`` is one string, ``servers[0].address`` ..."""
+        value: Any = self.value
+        shown: Path = ()
+        for key in path:
+            if isinstance(value, dict):
+                shown += (key,)
+                value = value.get(key)
+            elif isinstance(value, list):
+                index = int(key)
+                shown += (index,)
+                value = value[index] if index < len(value) else None
+            elif value is None:
+                shown += (key,)
+            else:
+                break
+        return shown
+
+
+def place(error: ConfigError, file: str | FilePath) -> ConfigError:
+    """Give problems that were found after reading (a user that does not exist) the lines of ``file``."""
+    document = Document.read(file)
+    return ConfigError(document.problem(problem.path, problem.reason, problem.suggestion) for problem in error.problems)
+
+
+def plain(value: Any) -> Any:
+    """Copy a value into dicts and lists, so that it can be repaired freely; models become dicts of what was set."""
+    match value:
+        case BaseModel():
+            return {name: plain(getattr(value, name)) for name in value.model_fields_set}
+        case Mapping():
+            return {key: plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case _:
+            return value

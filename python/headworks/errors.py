@@ -1,0 +1,35 @@
+"""Errors of running, as against those of the configuration (``headworks.ConfigError``)."""
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class BindFailure:
+    """One address that could not be bound."""
+
+    listener: str
+    address: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"listeners.{self.listener}: cannot bind {self.address}: {self.reason}"
+
+
+class BindError(OSError):
+    """Addresses that cannot be bound, all of them in ``failures``. Nothing was started or changed."""
+
+    def __init__(self, failures: tuple[BindFailure, ...]) -> None:
+        super().__init__("\n".join(map(str, failures)))
+        self.failures = failures
+
+    @classmethod
+    def decode(cls, text: str) -> "BindError":
+        """Read what the native module raises."""
+        return cls(
+            tuple(
+                BindFailure(listener=one["listener"], address=one["address"], reason=one["reason"])
+                for one in json.loads(text)
+            )
+        )

@@ -1,0 +1,160 @@
+"""What a running proxy tells of itself: counters, live connections, rare events. Plain frozen values.
+
+Counters count since the start; a reload keeps those of everything that keeps its name (a server: its address).
+Must never fail for a key that a newer engine adds.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self, TypeVar, cast
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counters:
+    """What is counted of every listener, backend and server."""
+
+    connections: int
+    """Connections accepted (listener) or made (backend, server)."""
+    active: int
+    """Of these, open now."""
+    bytes_in: int
+    """Bytes from clients."""
+    bytes_out: int
+    """Bytes to clients."""
+    failed: int
+    """Connections that ended by a fault."""
+    denied: int
+    """Clients turned away by access lists or limits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenerStats(Counters):
+    """One listener."""
+
+    addresses: tuple[str, ...]
+    """Where it is bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerStats(Counters):
+    """One server of a backend."""
+
+    up: bool
+    """Whether active checks hold it to be up."""
+    admin: str
+    """``ready``, ``drain`` or ``maintenance``: see ``Proxy.set_server``."""
+    ejected: bool
+    """Whether failed connects have put it out for a while."""
+    weight: int
+    """The weight that is in force, slow start left aside."""
+    backup: bool
+    """Whether it is a backup."""
+    connect_failures: int
+    """Connects that failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendStats(Counters):
+    """One backend."""
+
+    retries: int
+    """Connects tried again on another server."""
+    servers: Mapping[str, ServerStats]
+    """By address."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """Everything counted, at one moment."""
+
+    workers: int
+    """Worker threads."""
+    connections: int
+    """Connections open now."""
+    records_dropped: int
+    """Access records that could not be written."""
+    listeners: Mapping[str, ListenerStats]
+    """By name."""
+    backends: Mapping[str, BackendStats]
+    """By name."""
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read the engine's snapshot."""
+        raw = json.loads(text)
+        listeners = {
+            name: _make(ListenerStats, {**one, "addresses": tuple(one["addresses"])})
+            for name, one in raw["listeners"].items()
+        }
+        return _make(cls, {**raw, "listeners": listeners, "backends": _backends(raw["backends"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """One live connection."""
+
+    listener: str
+    client: str
+    """The client's address, or ``unix``."""
+    sni: str | None
+    """The name that the client asked for."""
+    backend: str | None
+    server: str | None
+    state: str
+    """``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``."""
+    bytes_in: int
+    """Bytes from the client."""
+    bytes_out: int
+    """Bytes from the server."""
+    age_ms: int
+    """Milliseconds since it was accepted."""
+    idle_ms: int
+    """Milliseconds since the last byte."""
+    worker: int
+
+    @classmethod
+    def decode(cls, text: str) -> list[Self]:
+        """Read the engine's list."""
+        return [_make(cls, one) for one in json.loads(text)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A rare event: ``server_up``, ``server_down``, ``worker_panicked``, ``accept_paused``, ``records_dropped`` ..."""
+
+    kind: str
+    facts: Mapping[str, object]
+    """What belongs to the event, such as ``backend`` and ``server``."""
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read one event."""
+        raw = json.loads(text)
+        return cls(kind=raw.pop("kind"), facts=raw)
+
+    @property
+    def level(self) -> str:
+        """The level of the log line that it deserves."""
+        if self.kind == "worker_panicked":
+            return "error"
+        return "warning" if self.kind in ("server_down", "accept_paused", "records_dropped") else "info"
+
+
+def _backends(raw: dict[str, Any]) -> dict[str, BackendStats]:
+    return {
+        name: _make(
+            BackendStats,
+            {
+                **one,
+                "servers": {address: _make(ServerStats, server) for address, server in one["servers"].items()},
+            },
+        )
+        for name, one in raw.items()
+    }
+
+
+def _make(kind: type[T], raw: Mapping[str, Any]) -> T:
+    return kind(**{field.name: raw[field.name] for field in fields(cast(Any, kind))})
