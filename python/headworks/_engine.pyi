@@ -2,6 +2,17 @@
 
 from typing import final
 
+__all__ = [
+    "BindError",
+    "Engine",
+    "Plan",
+    "PlanError",
+    "TomlError",
+    "balances",
+    "parse_toml",
+    "protocols",
+]
+
 class PlanError(ValueError):
     """A Spec that cannot be compiled. ``args[0]`` is JSON: ``[{"path": ["tables", "sites", "~("], "reason": ..., "hint": ... | null}, ...]``."""
 
@@ -43,7 +54,7 @@ class Plan:
 class Engine:
     """Worker threads that serve a Plan. Every method is safe from any thread and lets other Python threads run."""
 
-    def __init__(self, plan: Plan, options: str, binder: int | None = None) -> None:
+    def __new__(cls, plan: Plan, options: str, binder: int | None = None) -> Engine:
         """Bind every listener and start. ``options`` is JSON::
 
             {"workers": 2, "access_log": "-" | "off" | PATH, "log_format": "text" | "json"}

@@ -10,6 +10,8 @@ import os
 import re
 from datetime import UTC, datetime
 
+from headworks.config.problems import one_line
+
 LEVELS = ("debug", "info", "warning", "error")
 
 _PLAIN = re.compile(r'[^\s"=\\]+')
@@ -47,7 +49,7 @@ class Log:
 
 def _text(now: str, level: str, message: str, pairs: tuple[tuple[str, object], ...]) -> str:
     shown = [f"{key}={_value(value)}" for key, value in pairs]
-    return " ".join([now, level, _one_line(message), *shown])
+    return " ".join([now, level, one_line(message), *shown])
 
 
 def _json(now: str, level: str, message: str, pairs: tuple[tuple[str, object], ...]) -> str:
@@ -61,7 +63,3 @@ def _json(now: str, level: str, message: str, pairs: tuple[tuple[str, object], .
 def _value(value: object) -> str:
     text = str(value)
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
-
-
-def _one_line(text: str) -> str:
-    return text if text.isprintable() else text.encode("unicode_escape").decode()

@@ -10,7 +10,7 @@ import resource
 from dataclasses import dataclass
 
 from headworks.config import Config, ConfigError, Problem
-from headworks.config.problems import closest
+from headworks.config.problems import closest, did_you_mean
 from headworks.config.values import quote
 
 
@@ -87,5 +87,5 @@ def _unknown(key: str, name: str, near: str | None) -> Problem:
     return Problem(
         path=("proxy", key),
         reason=f"this system has no {key} {quote(name)}",
-        suggestion=quote(near) if near else None,
+        suggestion=did_you_mean(quote(near)) if near else None,
     )

@@ -69,14 +69,16 @@ class _Service:
         self._stop(signal.Signals(number).name)
 
     def _ready(self) -> None:
-        bound = [
+        self._log.info("ready", *self._bound())
+        notify("READY=1")
+
+    def _bound(self) -> list[tuple[str, str]]:
+        return [
             pair
             for name in self._proxy.config.listeners
             for address in self._proxy.addresses(name)
             for pair in (("listener", name), ("address", address))
         ]
-        self._log.info("ready", *bound)
-        notify("READY=1")
 
     def _reload(self) -> None:
         notify("RELOADING=1")
@@ -90,7 +92,7 @@ class _Service:
             self._not_reloaded([str(error)])
         else:
             self._log.level = self._proxy.config.logs.level
-            self._log.info("reloaded")
+            self._log.info("reloaded", *self._bound())
             for key in waiting:
                 self._log.warning("needs a restart to change", ("key", key))
         self._reopen()

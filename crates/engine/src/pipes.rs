@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use crate::sys;
 
 /// Bytes a pipe is asked to hold; unprivileged processes get less once the system's share is used up.
-pub(crate) const PIPE_SIZE: usize = 256 * 1024;
+pub(crate) const PIPE_SIZE: usize = 1024 * 1024;
 /// Pipes in use at once, a worker.
 const MOST: usize = 64;
 

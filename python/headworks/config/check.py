@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from headworks import _engine
 from headworks.config.config import Config
 from headworks.config.document import Document
-from headworks.config.problems import ConfigError, Path, Problem, closest
+from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
 from headworks.config.values import quote
 
 _ROUNDS = 8
@@ -80,7 +80,7 @@ class _Examination:
             return
         for path, reason, hint in found:
             if not any(_touches(path, known) for known in self.reported):
-                suggestion = quote(hint) if hint else self._near_name(path)
+                suggestion = hint or self._near_name(path)
                 self.problems.append(self.document.problem(self._written(path), reason, suggestion))
 
     def _shape_problem(self, details: ErrorDetails) -> None:
@@ -102,7 +102,9 @@ class _Examination:
             return
         known = _fields(path[:-1])
         near = closest(str(path[-1]), known)
-        self.problems.append(self.document.problem(self._written(path), "unknown key", quote(near) if near else None))
+        self.problems.append(
+            self.document.problem(self._written(path), "unknown key", did_you_mean(quote(near)) if near else None)
+        )
         value = section.pop(path[-1])
         if near is None:
             return
@@ -135,7 +137,7 @@ class _Examination:
         if not isinstance(name, str) or name in known:
             return None
         near = closest(name, list(known))
-        return quote(near) if near else None
+        return did_you_mean(quote(near)) if near else None
 
 
 def _explain(details: ErrorDetails) -> tuple[Path, str, str | None]:
@@ -210,7 +212,7 @@ def _repair(root: dict[str, Any], path: Path) -> None:
         section.pop(path[-1], None)
     elif len(path) > 1:
         _repair(root, path[:-1])
-    if path[:1] == ("listeners",) and path[2:] in (("table",), ("backend",), ()):
+    if len(path) > 1 and path[0] == "listeners" and path[2:] in (("table",), ("backend",), ()):
         _reroute(root, path)
 
 
@@ -220,6 +222,9 @@ def _stand_in(root: dict[str, Any], path: Path) -> Any:
     section, below = path[0], path[2:]
     if path == ("listeners",):
         return {"stand-in": {"bind": unique, "protocol": "tls", "backend": _any_backend(root)}}
+    if section == "listeners" and not below:
+        written = _at(root, path)
+        return written if isinstance(written, dict) else {"bind": unique, "protocol": "tls"}
     if section == "listeners":
         return _listener_stand_in(below, unique)
     if section == "tables" and len(path) > 1:

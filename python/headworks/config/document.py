@@ -81,10 +81,9 @@ class Document:
             if isinstance(value, dict):
                 shown += (key,)
                 value = value.get(key)
-            elif isinstance(value, list):
-                index = int(key)
-                shown += (index,)
-                value = value[index] if index < len(value) else None
+            elif isinstance(value, list) and isinstance(key, int):
+                shown += (key,)
+                value = value[key] if key < len(value) else None
             elif value is None:
                 shown += (key,)
             else:

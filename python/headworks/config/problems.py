@@ -19,8 +19,8 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 class Problem:
     """One thing that is wrong with a configuration.
 
-    ``line`` and ``column`` count from 1; both are None when the configuration was not read from text. ``suggestion`` is
-    what was probably meant, as it would be written.
+    ``line`` and ``column`` count from 1; both are None when the configuration was not read from text. ``suggestion``
+    says what to write instead: ``did you mean "balance"?``.
     """
 
     reason: str
@@ -39,8 +39,8 @@ class Problem:
     def __str__(self) -> str:
         """Return ``FILE:LINE: key.path: reason``; parts that are unknown are left out."""
         where = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        said = self.reason if self.suggestion is None else f"{self.reason}; did you mean {self.suggestion}?"
-        return ": ".join(part for part in (where, self.key, said) if part)
+        said = self.reason if self.suggestion is None else f"{self.reason}; {self.suggestion}"
+        return one_line(": ".join(part for part in (where, self.key, said) if part))
 
     def excerpt(self) -> str | None:
         """Return the source line with a caret under the place, for people at a terminal."""
@@ -75,7 +75,19 @@ def show_path(path: Path) -> str:
         else:
             text = key if _BARE_KEY.fullmatch(key) else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
             shown += f".{text}" if shown else text
-    return shown.replace("\n", "\\n").replace("\r", "\\r")
+    return one_line(shown)
+
+
+def did_you_mean(written: str | None) -> str | None:
+    """Suggest what was probably meant, as it would be written; None where there is no guess."""
+    return None if written is None else f"did you mean {written}?"
+
+
+def one_line(text: str) -> str:
+    """Escape what a terminal or a log would not show as part of one line."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 def closest(word: str, known: Sequence[str]) -> str | None:

@@ -16,15 +16,20 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from headworks.config.problems import did_you_mean, one_line
+
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _PERMISSION_BITS = 0o777
 
 
 def problem(reason: str, suggestion: str | None = None, key: str | None = None) -> PydanticCustomError:
-    """Make an error of one value; ``key`` names the key below the place where it is raised."""
+    """Make an error of one value.
+
+    ``suggestion`` is what was probably meant; ``key`` names the key below the place where it is raised.
+    """
     reason = reason.replace("{", "{{").replace("}", "}}")
-    return PydanticCustomError("headworks", reason, {"suggestion": suggestion, "key": key})
+    return PydanticCustomError("headworks", reason, {"suggestion": did_you_mean(suggestion), "key": key})
 
 
 class Written(Protocol):
@@ -144,8 +149,7 @@ def quote(value: object) -> str:
             return str(value).lower()
         case str():
             text = value if len(value) <= 80 else value[:77] + "..."  # noqa: PLR2004  (a line of a terminal)
-            escaped = text.encode("unicode_escape").decode().replace('"', '\\"') if not text.isprintable() else text
-            return f'"{escaped}"'
+            return one_line(f'"{text}"')
         case dict():
             return "a table"
         case list() | tuple():

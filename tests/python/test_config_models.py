@@ -1,0 +1,193 @@
+"""The models are the reference: every key is documented, examples are right, what is written is what is read."""
+
+import json
+import tomllib
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter
+
+from headworks import _engine
+from headworks.config import (
+    Backend,
+    Config,
+    ConfigError,
+    Ejection,
+    Health,
+    Listener,
+    LogSettings,
+    ProxySettings,
+    Server,
+    Timeouts,
+)
+
+MODELS = [Config, ProxySettings, LogSettings, Listener, Timeouts, Backend, Server, Health, Ejection]
+FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
+
+
+@pytest.mark.parametrize(("model", "name"), FIELDS, ids=lambda part: part if isinstance(part, str) else part.__name__)
+def test_every_key_is_documented_and_its_examples_are_right(model, name):
+    field = model.model_fields[name]
+    assert field.description
+    assert field.description.endswith((".", ")"))
+    assert field.examples
+    adapter = TypeAdapter(model.__annotations__[name])
+    for example in field.examples:
+        adapter.validate_python(example)
+    if field.default is None:
+        assert field.json_schema_extra["unset"]
+
+
+def test_every_key_of_the_spec_is_filled_in(mapping):
+    spec = json.loads(Config.parse(mapping).spec())
+    _engine.Plan.compile(json.dumps(spec))
+    assert spec["listeners"]["secure"]["timeouts"] == {"first_bytes": 10_000, "idle": 600_000, "half_close": 60_000}
+    assert spec["listeners"]["secure"]["first_bytes_limit"] == 65536
+    assert spec["listeners"]["secure"]["unix_mode"] == 0o660
+    assert spec["tables"]["sites"] == [
+        {"pattern": "example.com", "backend": "app"},
+        {"pattern": "*.example.org", "backend": "app"},
+    ]
+    assert [server["weight"] for server in spec["backends"]["app"]["servers"]] == [1, 2]
+
+
+def test_the_order_of_a_table_is_the_file_s(tmp_path):
+    file = tmp_path / "headworks.toml"
+    entries = [f'"~^{name}$" = "app"' for name in ("zz", "b", "a", "m")]
+    text = '[listeners.l]\nbind = ":0"\nprotocol = "tls"\ntable = "t"\n[backends.app]\nservers = "127.0.0.1:1"\n'
+    file.write_text(text + "[tables.t]\n" + "\n".join(entries))
+    assert list(Config.load(file).tables["t"]) == ["~^zz$", "~^b$", "~^a$", "~^m$"]
+
+
+def test_models_are_immutable_and_keyword_only(mapping):
+    config = Config.parse(mapping)
+    with pytest.raises(ValueError, match="frozen"):
+        config.proxy.workers = 3
+    with pytest.raises(TypeError):
+        ProxySettings(2)
+
+
+def test_a_config_made_of_models_is_checked_as_a_whole():
+    config = Config(
+        listeners={"raw": Listener(bind="127.0.0.1:0", protocol="tcp", backend="appp")},
+        backends={"app": Backend(servers=(Server(address="127.0.0.1:1"),), connect_timeout=timedelta(seconds=1))},
+    )
+    with pytest.raises(ConfigError, match=r'listeners.raw.backend: there is no backend "appp"; did you mean "app"'):
+        config.check()
+
+
+def test_models_can_be_given_in_a_mapping():
+    listener = Listener(bind="127.0.0.1:0", protocol="tcp", backend="app")
+    config = Config.parse({"listeners": {"raw": listener}, "backends": {"app": {"servers": ["127.0.0.1:1"]}}})
+    assert config.listeners["raw"] == listener
+
+
+def test_inherited_descriptors_by_name(mapping):
+    mapping["listeners"]["secure"]["bind"] = ["fd:web", "fd:3"]
+    config = Config.parse(mapping)
+    assert json.loads(config.spec({"web": (4, 5)}))["listeners"]["secure"]["bind"] == ["fd:4", "fd:5", "fd:3"]
+    with pytest.raises(ConfigError, match=r'listeners.secure.bind: no inherited descriptor is called "web"'):
+        config.spec({"other": (3,)})
+
+
+def test_the_json_schema_can_be_made():
+    schema = Config.model_json_schema()
+    assert "listeners" in schema["properties"]
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+durations = st.integers(1, 3_600_000).map(lambda milliseconds: timedelta(milliseconds=milliseconds))
+addresses = st.integers(1, 65535).map(lambda port: f"127.0.0.1:{port}")
+servers = st.builds(
+    Server,
+    address=addresses,
+    weight=st.integers(0, 256),
+    backup=st.booleans(),
+    max_connections=st.none() | st.integers(1, 10**6),
+)
+backends = st.builds(
+    Backend,
+    servers=st.lists(servers, min_size=1, max_size=3, unique_by=lambda server: server.address).map(tuple),
+    balance=st.sampled_from(_engine.balances()),
+    connect_timeout=durations,
+    retries=st.integers(0, 100),
+    proxy_protocol=st.none() | st.sampled_from(["v1", "v2"]),
+    source=st.none() | st.just("127.0.0.1"),
+    slow_start=st.just(timedelta(0)) | durations,
+    health=st.none() | st.builds(Health, rise=st.integers(1, 9), fall=st.integers(1, 9), timeout=durations),
+    ejection=st.builds(Ejection, failures=st.integers(0, 9), duration=durations),
+)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    pools = draw(st.dictionaries(names, backends, min_size=1, max_size=3))
+    pool = st.sampled_from(list(pools))
+    hosts = st.from_regex(r"(\*\.)?[a-z]{1,8}\.example", fullmatch=True)
+    tables = draw(st.dictionaries(names, st.dictionaries(hosts, pool, max_size=4), max_size=2))
+    listeners = {}
+    for name in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
+        route = {"table": draw(st.sampled_from(list(tables)))} if tables else {"backend": draw(pool)}
+        listeners[name] = Listener(
+            bind=("127.0.0.1:0",),
+            protocol="tls",
+            **route,
+            fallback=draw(st.none() | pool),
+            deny=draw(st.just(()) | st.just(("10.0.0.0/8", "::1"))),
+            max_connections=draw(st.none() | st.integers(1, 10**6)),
+            unix_mode=draw(st.integers(0, 0o777)),
+            first_bytes_limit=draw(st.integers(1024, 1 << 20)),
+            timeouts=draw(st.builds(Timeouts, idle=durations)),
+        )
+    return Config(
+        proxy=draw(st.builds(ProxySettings, workers=st.none() | st.integers(1, 64), user=st.none() | names)),
+        logs=draw(st.builds(LogSettings, access=names, format=st.sampled_from(["text", "json"]))),
+        listeners=listeners,
+        tables=tables,
+        backends=pools,
+    )
+
+
+@given(configs())
+def test_what_is_written_is_what_is_read(config):
+    text = config.to_toml()
+    assert Config.parse(tomllib.loads(text)) == config
+    assert json.loads(_engine.parse_toml(text))["value"] == tomllib.loads(text)
+    assert json.loads(Config.parse(tomllib.loads(text)).spec()) == json.loads(config.spec())
+
+
+scalars = st.none() | st.booleans() | st.integers(-5, 10**6) | st.floats(allow_nan=False) | st.text(max_size=8)
+keys = st.sampled_from(
+    [*{name for _, name in FIELDS}, "a", "b", "0", "example.com", "*", "~(", "bakends", "listener", "timeout"]
+)
+junk = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=25
+)
+named = st.dictionaries(keys, junk | st.dictionaries(keys, junk, max_size=5), max_size=3)
+
+
+@given(st.dictionaries(keys, junk, max_size=5) | st.fixed_dictionaries({"listeners": named, "backends": named}))
+def test_any_mapping_is_a_config_or_a_config_error(value):
+    try:
+        config = Config.parse(value)
+    except ConfigError as error:
+        assert error.problems
+        assert len(str(error).splitlines()) == len(error.problems)
+        assert all(problem.reason for problem in error.problems)
+    else:
+        assert isinstance(config, BaseModel)
+
+
+@given(st.text())
+def test_any_text_is_toml_or_an_error_with_a_place(text):
+    try:
+        parsed = json.loads(_engine.parse_toml(text))
+    except _engine.TomlError as error:
+        reason, line, column = error.args
+        assert reason
+        assert line >= 1
+        assert column >= 1
+    else:
+        assert isinstance(parsed["value"], dict)

@@ -1,0 +1,207 @@
+"""`headworks run` as a process: ready, signals, reloads, exit codes, root given up."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TEXT = """\
+[proxy]
+workers = 1
+drain = "{drain}"
+[logs]
+access = "off"
+[listeners.raw]
+bind = "127.0.0.1:0"
+protocol = "tcp"
+backend = "app"
+[backends.app]
+servers = ["{origin}"]
+"""
+
+
+class Running:
+    """A `headworks run` whose lines are read as they come."""
+
+    def __init__(self, file: Path, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "headworks", "run", str(file)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+        )
+
+    def line(self, word: str) -> str:
+        """Read lines until one has ``word``; the test's time limit is the limit."""
+        for line in self.process.stderr:
+            if word in line:
+                return line
+        raise AssertionError(f"ended without {word!r}: {self.process.wait()}")
+
+    def address(self) -> tuple[str, int]:
+        """Wait for the ready line and return its first address."""
+        host, port = re.search(r"address=([0-9.]+):(\d+)", self.line(" ready ")).groups()
+        return host, int(port)
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+
+@contextlib.contextmanager
+def running(file: Path, **environment: str) -> Iterator[Running]:
+    """Start, and leave nothing behind."""
+    proxy = Running(file, **environment)
+    try:
+        yield proxy
+    finally:
+        proxy.process.kill()
+        proxy.process.wait()
+        proxy.process.stderr.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path, origin: str) -> Path:
+    """Write a configuration in front of an origin that echoes."""
+    path = tmp_path / "headworks.toml"
+    path.write_text(TEXT.format(origin=origin, drain="30s"))
+    return path
+
+
+def exchange(client: socket.socket, sent: bytes) -> bytes:
+    """Send and read back as much."""
+    client.sendall(sent)
+    return client.recv(len(sent), socket.MSG_WAITALL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_when_idle(file, number):
+    with running(file) as proxy:
+        proxy.address()
+        proxy.signal(number)
+        assert proxy.process.wait(10) == 0
+
+
+def test_stop_lets_connections_finish(file):
+    with running(file) as proxy:
+        with socket.create_connection(proxy.address()) as client:
+            assert exchange(client, b"a") == b"a"
+            proxy.signal(signal.SIGTERM)
+            assert "connections=1" in proxy.line("draining")
+            assert exchange(client, b"b") == b"b"
+        assert proxy.process.wait(10) == 0
+
+
+def test_a_second_signal_stops_at_once(file):
+    with running(file) as proxy, socket.create_connection(proxy.address()) as client:
+        assert exchange(client, b"a") == b"a"
+        proxy.signal(signal.SIGTERM)
+        proxy.line("draining")
+        proxy.signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
+
+
+def test_stop_closes_what_is_left_after_drain(file, origin):
+    file.write_text(TEXT.format(origin=origin, drain="50ms"))
+    with running(file) as proxy, socket.create_connection(proxy.address()) as client:
+        assert exchange(client, b"a") == b"a"
+        proxy.signal(signal.SIGTERM)
+        assert "closed=1" in proxy.line("stopped")
+        assert proxy.process.wait(10) == 0
+
+
+def test_reloads_good_and_bad(file):
+    with running(file) as proxy, socket.create_connection(proxy.address()) as client:
+        right = file.read_text()
+        file.write_text(right.replace('"app"', '"ap"') + "[listeners.x]\nbindd = 1\n")
+        proxy.signal(signal.SIGHUP)
+        assert f"{file}:9: listeners.raw.backend: there is no backend" in proxy.line("not reloaded").replace("\\", "")
+        assert "listeners.x" in proxy.line("not reloaded")
+        assert exchange(client, b"still") == b"still"
+        file.write_text(right.replace("listeners.raw", "listeners.new").replace("workers = 1", "workers = 2"))
+        proxy.signal(signal.SIGHUP)
+        assert "listener=new" in proxy.line("info reloaded")
+        assert "key=proxy.workers" in proxy.line("needs a restart")
+        assert exchange(client, b"after") == b"after"
+        file.unlink()
+        proxy.signal(signal.SIGHUP)
+        assert "No such file" in proxy.line("not reloaded")
+
+
+def test_the_access_log_is_reopened(file, tmp_path):
+    log = tmp_path / "access.log"
+    file.write_text(file.read_text().replace('access = "off"', f'access = "{log}"'))
+    with running(file) as proxy:
+        address = proxy.address()
+        log.rename(tmp_path / "rotated")
+        proxy.signal(signal.SIGHUP)
+        proxy.line("reloaded")
+        proxy.signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
+        assert address
+    assert log.exists()
+
+
+def test_states_for_systemd(file, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        with running(file, NOTIFY_SOCKET=str(tmp_path / "notify")) as proxy:
+            proxy.address()
+            assert systemd.recv(100) == b"READY=1"
+            proxy.signal(signal.SIGHUP)
+            assert systemd.recv(100).startswith(b"RELOADING=1\n")
+            assert systemd.recv(100) == b"READY=1"
+            proxy.signal(signal.SIGTERM)
+            assert systemd.recv(100) == b"STOPPING=1"
+
+
+def test_json_lines(file):
+    file.write_text(file.read_text().replace("[logs]", '[logs]\nformat = "json"'))
+    with running(file) as proxy:
+        assert '"message": "ready", "listener": "raw", "address": "127.0.0.1:' in proxy.line("ready")
+
+
+def test_an_address_that_is_taken_is_exit_1(file):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        file.write_text(file.read_text().replace("127.0.0.1:0", address))
+        with running(file) as proxy:
+            assert f"listeners.raw: cannot bind {address}: " in proxy.line("cannot bind")
+            assert proxy.process.wait(10) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_is_given_up_and_low_ports_can_still_be_bound(file, tmp_path):
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    file.chmod(0o644)
+    file.write_text(file.read_text().replace("[proxy]", '[proxy]\nuser = "nobody"'))
+    with running(file) as proxy:
+        proxy.address()
+        status = Path(f"/proc/{proxy.process.pid}/status").read_text()
+        assert re.search(r"^Uid:\t(\d+)\t\1\t\1\t\1$", status, re.MULTILINE)[1] != "0"
+        assert " 0 " not in re.search(r"^Groups:\t(.*)$", status, re.MULTILINE)[1]
+        port = _free_low_port()
+        file.write_text(file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        proxy.signal(signal.SIGHUP)
+        assert f"address=127.0.0.1:{port}" in proxy.line("reloaded")
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            assert exchange(client, b"low") == b"low"
+        proxy.signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
+
+
+def _free_low_port() -> int:
+    """A port below 1024 that nobody has: root may look."""
+    for port in range(1023, 600, -1):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no free port")
