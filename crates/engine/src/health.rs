@@ -180,7 +180,7 @@ impl Checks {
             return;
         }
         check.due = now + health.timeout;
-        let begun = Socket::connect(&server.address, backend).and_then(|mut socket| {
+        let begun = Socket::connect(&server.address, backend, false).and_then(|mut socket| {
             let watched = socket.watch_both(self.poll.registry(), Token(number));
             watched.map(|()| socket).map_err(|_| Fault::Exhausted)
         });

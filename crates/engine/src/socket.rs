@@ -65,8 +65,9 @@ impl Socket {
         Self { system: fd.into(), readable: true, writable: true, ending: false, watched: Watched::Nothing }
     }
 
-    /// Begins to connect to `address` as `backend` asks.
-    pub(crate) fn connect(address: &Address, backend: &Backend) -> Result<Self, Fault> {
+    /// Begins to connect to `address` as `backend` asks. `speaks_first`: we have something to send at once, so that
+    /// the acknowledgement of the handshake can travel with it.
+    pub(crate) fn connect(address: &Address, backend: &Backend, speaks_first: bool) -> Result<Self, Fault> {
         let target = match address {
             Address::Ip(ip) => SockAddr::from(*ip),
             Address::Unix(path) => SockAddr::unix(path).map_err(|_| Fault::Refused)?,
@@ -77,6 +78,10 @@ impl Socket {
             .map_err(|error| fault_of(&error))?;
         if address.ip().is_some() {
             prepare(&system, backend).map_err(|error| fault_of(&error))?;
+            if speaks_first {
+                // One packet less; if the kernel will not, it is sent.
+                let _ = system.set_tcp_quickack(false);
+            }
         }
         match system.connect(&target) {
             Ok(()) => {}

@@ -343,7 +343,9 @@ impl Supervisor {
         let plan = Rc::clone(&connection.plan);
         let backend = &plan.backends[choice.backend as usize];
         let opening = announce(connection, backend, opening);
-        let opened = Socket::connect(&backend.servers[usize::from(choice.server)].address, backend);
+        let speaks_first = !opening.is_empty() || !connection.lanes[Side::Client as usize].buffer.is_empty();
+        let address = &backend.servers[usize::from(choice.server)].address;
+        let opened = Socket::connect(address, backend, speaks_first);
         let (action, sent) = match opened {
             Err(fault) => (self.tell(place, Event::ConnectFailed(fault)), 0),
             Ok(socket) => self.first_write(place, socket, opening),
