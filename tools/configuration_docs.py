@@ -1,7 +1,7 @@
 """Write the reference of every configuration key, from the models themselves.
 
-``python tools/configuration_docs.py docs/configuration.md`` replaces what follows the marker in that file and keeps what
-people wrote above it; with ``--check`` it writes nothing and exits 1 when the file is not up to date.
+``python tools/configuration_docs.py docs/configuration.md`` replaces what follows the marker in that file and keeps
+what people wrote above it; with ``--check`` it writes nothing and exits 1 when the file is not up to date.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def reference() -> str:
     return "\n".join(line for path, model in TABLES for line in _section(path, model))
 
 
-def keys() -> list[str]:
+def every_key() -> list[str]:
     """Return every key there is, found by walking the whole Config: what the reference must contain."""
     return [f"{path}.{name}" for path, model in _walk("", Config) for name in model.model_fields if path]
 
@@ -111,7 +111,7 @@ def _section(path: str, model: type[BaseModel]) -> Iterator[str]:
 def _after_colon(model: type[BaseModel]) -> str:
     """Return the first paragraph of a model's docstring, without the name of the table it begins with."""
     paragraph = " ".join((model.__doc__ or "").split("\n\n")[0].split())
-    said = "" if re.fullmatch(r"``\S+``\.", paragraph) else paragraph.partition("``: ")[2] or paragraph.replace("``", "`")
+    said = re.sub(r"^``\S+``(\.|: )", "", paragraph).replace("``", "`")
     return said[:1].upper() + said[1:]
 
 

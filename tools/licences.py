@@ -1,4 +1,4 @@
-"""Check the licence of everything that is shipped or used to build and test: crates in the lock files, Python packages.
+"""Check the licence of all that is shipped or used to build and test: crates in the lock files, Python packages.
 
 Offline: what `cargo metadata` and the installed distributions say of themselves, against the list below. A crate may
 offer several licences with OR; one that is allowed is enough. Exit code 1 when something is not allowed.
@@ -8,8 +8,10 @@ import json
 import re
 import subprocess
 import sys
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,7 +90,7 @@ def _crates() -> dict[str, str]:
     found: dict[str, str] = {}
     for manifest in MANIFESTS:
         command = ["cargo", "metadata", "--locked", "--format-version", "1", "--manifest-path", str(ROOT / manifest)]
-        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603  (our own manifests)
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
         for crate in json.loads(answer.stdout)["packages"]:
             if crate["source"] is not None:
                 found[f"{crate['name']} {crate['version']}"] = crate["license"] or "none given"
@@ -99,22 +101,20 @@ def _distributions() -> dict[str, str]:
     """Every Python distribution installed beside us, with its licence as an SPDX expression."""
     ours = {"headworks", "pip", "setuptools"}
     return {
-        f"{each.name} {each.version}": _licence(each.metadata)
+        f"{each.name} {each.version}": _licence(cast(Message, each.metadata))
         for each in metadata.distributions()
         if each.name not in ours
     }
 
 
-def _licence(about: metadata.PackageMetadata) -> str:
+def _licence(about: Message) -> str:
     """Look in the newest place first: License-Expression (PEP 639), then License, then the classifiers."""
     if expression := about.get("License-Expression"):
         return str(expression)
     said = str(about.get("License") or "")
     if said and len(said) < 80:  # noqa: PLR2004  (longer is the text of the licence)
         return SAID_OTHERWISE.get(said, said)
-    names = [
-        line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or () if line.startswith("License :: ")
-    ]
+    names = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or () if line.startswith("License :: ")]
     return " OR ".join(SAID_OTHERWISE.get(name, name) for name in names) or "none given"
 
 
