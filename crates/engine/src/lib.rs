@@ -33,4 +33,3 @@ pub use engine::{ApplyError, Engine, Options, UnknownServer};
 pub use notice::Notice;
 pub use record::Format;
 pub use stats::{BackendStats, ConnectionRow, Counters, ListenerStats, ServerStats, Stats};
-pub use sys::duplicate;

@@ -29,7 +29,7 @@ impl Engine {
     fn new(py: Python<'_>, plan: &Plan, options: &str, binder: Option<RawFd>) -> PyResult<Self> {
         let mut options: Options =
             serde_json::from_str(options).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        options.binder = binder.map(headworks_engine::duplicate).transpose()?;
+        options.binder = binder;
         py.detach(|| Inner::start(&plan.spec, options)).map(|inner| Self { inner }).map_err(raise)
     }
 

@@ -159,7 +159,7 @@ pub(crate) fn receive_descriptor(
 }
 
 /// A second descriptor for one that is not ours, so that closing ours leaves the original open.
-pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: plain fcntl; the kernel checks `fd`.
     let copy = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
     // SAFETY: the kernel returned a new descriptor that nobody else owns.
