@@ -17,7 +17,8 @@ ROOT := $(CURDIR)
 export PYO3_PYTHON := $(ROOT)/$(BIN)/python
 # One place for what cargo builds, for the product, the fuzz targets and the load generator alike.
 export CARGO_TARGET_DIR ?= $(ROOT)/target
-# What a terminal is for; logs of machines stay plain.
+# Where rustup puts cargo, for shells that were opened before.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name '*.toml' 2>/dev/null)
@@ -48,7 +49,7 @@ check: format lint types licences builds test ## what CI runs: format, lints, ty
 
 .PHONY: bench
 bench: package ## compare with HAProxy, nginx and sniproxy on this machine (QUICK=1: in a minute)
-	HEADWORKS=$(BIN)/headworks $(BIN)/python bench/run.py $(if $(QUICK),--quick) $(BENCH)
+	HEADWORKS=$(ROOT)/$(BIN)/headworks $(BIN)/python bench/run.py $(if $(QUICK),--quick) $(BENCH)
 
 .PHONY: bench-deps
 bench-deps: ## install what `make bench` compares with (Debian packages; needs root)
