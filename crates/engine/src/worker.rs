@@ -249,14 +249,18 @@ impl Worker {
             match mail {
                 Mail::Apply { plan, sockets, done } => {
                     self.apply(plan, sockets);
+                    self.count();
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(());
                 }
                 Mail::Drain(done) => {
                     self.apply(Arc::clone(&self.plan), Vec::new());
+                    // Who drains waits for what is counted: the last clients must be among it.
+                    self.count();
                     let _ = done.send(());
                 }
                 Mail::List(limit, answer) => {
+                    self.count();
                     let _ = answer.send(self.supervisor.rows(limit));
                 }
                 Mail::Stop => {

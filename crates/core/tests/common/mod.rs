@@ -7,7 +7,6 @@
     reason = "a test that cannot go on has failed"
 )]
 #![allow(dead_code, reason = "every test binary uses a part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use headworks_core::plan::Plan;
 use headworks_core::spec::Spec;
