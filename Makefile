@@ -102,7 +102,7 @@ types: $(STAMPS)/dev package
 	@tools/step.sh 'mypy bench' env MYPYPATH=bench $(BIN)/mypy --strict $(wildcard bench/*.py)
 	@tools/step.sh 'stubtest' $(BIN)/python -m mypy.stubtest headworks._engine
 
-licences: package toolchain
+licences: $(STAMPS)/dev package toolchain
 	@tools/step.sh 'licences' $(BIN)/python tools/licences.py
 
 builds: toolchain
@@ -114,7 +114,7 @@ test-rust: toolchain system
 	@tools/step.sh 'cargo test' cargo test $(CRATES) --locked
 	@tools/step.sh 'cargo test with injected faults' cargo test -p headworks-engine --features fault-injection --locked
 
-test-python: package system
+test-python: $(STAMPS)/dev package system
 	@tools/step.sh 'pytest' $(BIN)/pytest $(TESTS) $(PYTEST)
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -124,21 +124,28 @@ package: $(STAMPS)/package ## set up only: .venv with the package in it
 
 $(STAMPS)/python:
 	@tools/system.sh python "$(PYTHON)"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	@echo 'setting up $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/dev: pyproject.toml | $(STAMPS)/python
-	$(BIN)/pip install --quiet --group dev
+	@echo 'installing what development needs'
+	@$(BIN)/pip install --quiet --group dev
+	@touch $@
+
+$(STAMPS)/build: pyproject.toml | $(STAMPS)/python
+	@$(BIN)/pip install --quiet --group build
 	@touch $@
 
 $(STAMPS)/docs: pyproject.toml | $(STAMPS)/dev
-	$(BIN)/pip install --quiet --group docs
+	@$(BIN)/pip install --quiet --group docs
 	@touch $@
 
-# Isolation is not needed: maturin is among the development dependencies.
-$(STAMPS)/package: $(STAMPS)/dev pyproject.toml Cargo.toml Cargo.lock $(RUST_SOURCES) $(PYTHON_SOURCES) | toolchain
-	PATH="$(ROOT)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation .
+# Isolation is not needed: the group `build` has what builds.
+$(STAMPS)/package: $(STAMPS)/build pyproject.toml Cargo.toml Cargo.lock $(RUST_SOURCES) $(PYTHON_SOURCES) | toolchain
+	@echo 'building the package (a few minutes the first time)'
+	@PATH="$(ROOT)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation .
 	@touch $@
 
 toolchain:
