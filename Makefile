@@ -109,10 +109,11 @@ builds: toolchain
 	@tools/step.sh 'fuzz targets' cargo build --manifest-path fuzz/Cargo.toml --locked
 	@tools/step.sh 'bench/load' cargo test --manifest-path bench/load/Cargo.toml --locked
 
-# The native module has no logic and no Rust tests: Python's tests drive it.
+# The native module has no logic and no Rust tests: Python's tests drive it. With injected faults only what needs them
+# is run again, of both crates together so that what they depend on is not built another time.
 test-rust: toolchain system
 	@tools/step.sh 'cargo test' cargo test $(CRATES) --locked
-	@tools/step.sh 'cargo test with injected faults' cargo test -p headworks-engine --features fault-injection --locked
+	@tools/step.sh 'cargo test with injected faults' cargo test $(CRATES) --features headworks-engine/fault-injection --test faults --locked
 
 test-python: $(STAMPS)/dev package system
 	@tools/step.sh 'pytest' $(BIN)/pytest $(TESTS) $(PYTEST)
