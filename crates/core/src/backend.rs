@@ -319,13 +319,23 @@ impl Backend {
     /// Tiers, the first that has a usable server wins: servers, backups, ejected servers, ejected backups. A server
     /// that checks hold to be down is never chosen.
     pub fn choose(&self, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
+        self.choose_by(&self.memory, seed, tried)
+    }
+
+    /// The server that would be chosen; nothing is remembered.
+    pub fn foresee(&self, seed: &Seed<'_>) -> Option<usize> {
+        let memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        self.choose_by(&Mutex::new(memory), seed, &Tried::new())
+    }
+
+    fn choose_by(&self, memory: &Mutex<Memory>, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
         for (ejected, backup) in [(false, false), (false, true), (true, false), (true, true)] {
             let candidates = self.candidates(seed.now, tried, ejected, backup);
             match candidates.as_slice() {
                 [] => {}
                 [only] if !self.balance.counts_every_choice() => return Some(only.server),
                 several if self.balance.remembers() => {
-                    let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut memory = memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     return Some(self.balance.choose(several, seed, &mut memory));
                 }
                 several => return Some(self.balance.choose(several, seed, &mut Memory::default())),

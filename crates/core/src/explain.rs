@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::action::CloseReason;
-use crate::backend::{Backend, Tried};
+use crate::backend::Backend;
 use crate::balance::Seed;
 use crate::listener::{Listener, Route};
 use crate::plan::Plan;
 use crate::table::BackendIndex;
+use crate::wire::client_hello::ServerName;
 
 /// What a new connection would get.
 #[derive(Debug, Default, Serialize)]
@@ -60,10 +61,13 @@ impl Plan {
             listener: listener.name.to_string(),
             protocol: listener.protocol.name().to_owned(),
             client: client.map(|address| address.to_string()),
-            name: sni.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()),
             ..Explanation::default()
         };
-        match self.explain_route(listener, client, &mut told) {
+        let route = admit(listener, client, &mut told).and_then(|()| {
+            told.name = explain_name(listener, sni, &mut told)?;
+            self.explain_route(listener, &mut told)
+        });
+        match route {
             Ok(index) => self.explain_server(&self.backends[index as usize], client, &mut told),
             Err(reason) => told.refusal = Some(reason.as_str().to_owned()),
         }
@@ -73,16 +77,8 @@ impl Plan {
     fn explain_route(
         &self,
         listener: &Listener,
-        client: Option<IpAddr>,
         told: &mut Explanation,
     ) -> Result<BackendIndex, CloseReason> {
-        if client.is_some() && !listener.admits(client) {
-            told.steps.push(match client.is_some_and(|address| listener.deny.contains(address)) {
-                true => "the client's address is in deny".to_owned(),
-                false => "the client's address is not in allow".to_owned(),
-            });
-            return Err(CloseReason::Denied);
-        }
         let table = match listener.route {
             Route::Backend(backend) => {
                 told.steps.push("the listener names its backend; no table is consulted".to_owned());
@@ -120,7 +116,7 @@ impl Plan {
     fn explain_server(&self, backend: &Backend, client: Option<IpAddr>, told: &mut Explanation) {
         told.backend = Some(backend.name.to_string());
         let seed = Seed { client, host: told.name.as_deref(), random: EXAMPLE, now: 0 };
-        let chosen = backend.choose(&seed, &Tried::new());
+        let chosen = backend.foresee(&seed);
         told.server = chosen.map(|index| backend.servers[index].name.to_string());
         if chosen.is_none() {
             told.refusal = Some(CloseReason::NoServer.as_str().to_owned());
@@ -144,6 +140,41 @@ impl Plan {
                 }
             })
             .collect();
+    }
+}
+
+fn admit(listener: &Listener, client: Option<IpAddr>, told: &mut Explanation) -> Result<(), CloseReason> {
+    if client.is_none() || listener.admits(client) {
+        return Ok(());
+    }
+    told.steps.push(match client.is_some_and(|address| listener.deny.contains(address)) {
+        true => "the client's address is in deny".to_owned(),
+        false => "the client's address is not in allow".to_owned(),
+    });
+    Err(CloseReason::Denied)
+}
+
+/// The name as it is looked up, read by the same rules as a client's.
+fn explain_name(
+    listener: &Listener,
+    sni: Option<&str>,
+    told: &mut Explanation,
+) -> Result<Option<String>, CloseReason> {
+    let Some(name) = sni else { return Ok(None) };
+    if !listener.protocol.names() {
+        told.steps.push(format!("{} clients give no name", listener.protocol.name()));
+        return Ok(None);
+    }
+    match ServerName::read(name) {
+        Ok(ServerName::Host(name)) => Ok(Some(name.into())),
+        Ok(ServerName::Literal | ServerName::Absent) => {
+            told.steps.push("an IP address is no name (RFC 6066, section 3)".to_owned());
+            Ok(None)
+        }
+        Err(defect) => {
+            told.steps.push(format!("no client may ask for \"{}\": {defect}", name.escape_debug()));
+            Err(CloseReason::BadRequest)
+        }
     }
 }
 

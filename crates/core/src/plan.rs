@@ -310,10 +310,10 @@ impl Compiler<'_> {
             self.error(&["listeners", name, "bind"], "at least one address is needed");
         }
         let mut parsed = Vec::with_capacity(spec.bind.len());
-        for text in &spec.bind {
+        for (nth, text) in spec.bind.iter().enumerate() {
             match Address::parse(text) {
                 Ok(address) => parsed.push(address),
-                Err(reason) => self.error(&["listeners", name, "bind"], reason),
+                Err(reason) => self.error(&["listeners", name, "bind", &nth.to_string()], reason),
             }
         }
         parsed
@@ -377,14 +377,14 @@ impl Compiler<'_> {
         let mut taken: BTreeMap<Address, &str> = BTreeMap::new();
         let spec = self.spec;
         for (name, listener) in &spec.listeners {
-            for text in &listener.bind {
+            for (nth, text) in listener.bind.iter().enumerate() {
                 let Ok(address) = Address::parse(text) else { continue };
                 if address.ip().is_some_and(|ip| ip.port() == 0) {
                     continue;
                 }
                 if let Some(other) = taken.insert(address, name) {
                     let reason = format!("{text} is already bound by listeners.{other}");
-                    self.error(&["listeners", name, "bind"], reason);
+                    self.error(&["listeners", name, "bind", &nth.to_string()], reason);
                 }
             }
         }

@@ -139,9 +139,9 @@ impl Session {
         self.reason
     }
 
-    /// Other servers tried.
+    /// Other servers tried. A client that got none has failed at every server tried, the first one included.
     pub fn retries(&self) -> usize {
-        self.tried.len().saturating_sub(usize::from(self.state == State::Refused))
+        self.tried.len().saturating_sub(usize::from(self.reason == Some(CloseReason::NoServer)))
     }
 
     /// What it waits for and how long at most, or None when it is over.
@@ -159,14 +159,22 @@ impl Session {
 
     /// The one way in: an event happened; do what is answered.
     pub fn handle(&mut self, event: Event<'_>, scene: Scene<'_>) -> Action {
-        match event {
-            Event::Accepted => self.accepted(scene),
-            Event::Held(side, held) => self.held(side, held, scene),
-            Event::Connected => self.connected(scene),
-            Event::ConnectFailed(fault) => self.connect_failed(fault, scene),
-            Event::Ended(side) => self.ended(side),
-            Event::Reset(side) => self.reset(side),
-            Event::Expired => self.expired(scene),
+        match (event, self.state) {
+            (_, State::Closed) => Action::Close,
+            (Event::Accepted, State::Inspecting) => self.accepted(scene),
+            (Event::Connected, State::Connecting) => self.connected(scene),
+            (Event::ConnectFailed(fault), State::Connecting) => self.connect_failed(fault, scene),
+            // What these speak of is over or has not begun: such an event changes nothing.
+            (Event::Held(..), State::Refused) => Action::Wait,
+            (Event::Accepted | Event::Connected | Event::ConnectFailed(_), _) => Action::Wait,
+            (
+                Event::Ended(Side::Server) | Event::Reset(Side::Server),
+                State::Inspecting | State::Connecting | State::Refused,
+            ) => Action::Wait,
+            (Event::Held(side, held), _) => self.held(side, held, scene),
+            (Event::Ended(side), _) => self.ended(side),
+            (Event::Reset(side), _) => self.reset(side),
+            (Event::Expired, _) => self.expired(scene),
         }
     }
 
@@ -327,7 +335,10 @@ impl Session {
             state.tally.add(scene.shard, Count::Connections, 1);
             backend.tally.add(scene.shard, Count::Connections, 1);
         }
-        Action::Relay
+        match self.flows[Side::Client as usize].ended {
+            true => self.ended(Side::Client),
+            false => Action::Relay,
+        }
     }
 
     fn connect_failed(&mut self, fault: Fault, scene: Scene<'_>) -> Action {

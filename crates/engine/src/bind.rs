@@ -159,20 +159,39 @@ impl Binder {
     /// Asks the helper; None when there is none.
     fn ask_helper(&self, address: &str, flags: &AcceptFlags) -> Option<io::Result<Socket>> {
         let mut helper = self.helper.as_ref()?;
-        let request = format!(
-            "{{\"address\": \"{address}\", \"ipv6_only\": {}, \"backlog\": {}, \"unix_mode\": {}}}\n",
-            flags.ipv6_only, flags.backlog, flags.unix_mode
-        );
-        if let Err(error) = helper.write_all(request.as_bytes()) {
+        let request = Request {
+            address,
+            ipv6_only: flags.ipv6_only,
+            backlog: flags.backlog,
+            unix_mode: flags.unix_mode,
+        };
+        if let Err(error) = request.write(&mut helper) {
             return Some(Err(error));
         }
         let mut answer = [0; 512];
         Some(match sys::receive_descriptor(helper.as_fd(), &mut answer) {
             Ok((_, Some(socket))) => Ok(socket.into()),
             Ok((0, None)) => Err(io::Error::other("the binder process has ended")),
-            Ok((n, None)) => Err(io::Error::other(String::from_utf8_lossy(&answer[1..n]).into_owned())),
+            Ok((n, None)) => Err(io::Error::other(String::from_utf8_lossy(&answer[1..n]).trim_end())),
             Err(error) => Err(error),
         })
+    }
+}
+
+/// What the binder process is asked for: one line of JSON.
+#[derive(Serialize)]
+struct Request<'a> {
+    address: &'a str,
+    ipv6_only: bool,
+    backlog: u32,
+    unix_mode: u32,
+}
+
+impl Request<'_> {
+    fn write(&self, mut to: impl Write) -> io::Result<()> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        to.write_all(&line)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -39,9 +39,9 @@ pub struct Options {
     pub access_log: String,
     /// Form of the access records.
     pub log_format: Format,
-    /// A connected unix socket to a process that binds for us.
+    /// A connected unix socket to a process that binds for us; it is duplicated and stays the caller's.
     #[serde(skip)]
-    pub binder: Option<OwnedFd>,
+    pub binder: Option<RawFd>,
 }
 
 /// Why a configuration could not be started or applied.
@@ -92,7 +92,8 @@ impl Engine {
     pub fn start(spec: &Spec, options: Options) -> Result<Self, ApplyError> {
         let workers = options.workers.max(1);
         let plan = Arc::new(Plan::compile(spec, workers, None).map_err(ApplyError::Plan)?);
-        let binder = Binder::new(options.binder, workers);
+        let helper = options.binder.map(sys::duplicate).transpose()?;
+        let binder = Binder::new(helper, workers);
         let bound = bind_all(&plan, &binder, &BTreeMap::new()).map_err(ApplyError::Bind)?;
         let notices = Arc::new(Notices::default());
         let log = AccessLog::open(&options.access_log, options.log_format, workers, Arc::clone(&notices))?;
@@ -183,7 +184,9 @@ impl Engine {
     /// Stops accepting; connections go on.
     pub fn drain(&self) {
         let mut control = self.control();
-        control.draining = true;
+        if std::mem::replace(&mut control.draining, true) {
+            return;
+        }
         let (sender, answers) = channel();
         for mailbox in &self.mailboxes {
             mailbox.post(Mail::Drain(sender.clone()));

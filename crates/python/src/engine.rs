@@ -3,7 +3,7 @@
 //! Every method may be called from any thread and lets other Python threads run. Must never hold a lock of its own:
 //! the engine is safe to share.
 
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use headworks_core::backend::Admin;
@@ -29,7 +29,7 @@ impl Engine {
     fn new(py: Python<'_>, plan: &Plan, options: &str, binder: Option<RawFd>) -> PyResult<Self> {
         let mut options: Options =
             serde_json::from_str(options).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        options.binder = binder.map(duplicate).transpose()?;
+        options.binder = binder;
         py.detach(|| Inner::start(&plan.spec, options)).map(|inner| Self { inner }).map_err(raise)
     }
 
@@ -99,16 +99,6 @@ impl Engine {
     fn stop(&self, py: Python<'_>) {
         py.detach(|| self.inner.stop());
     }
-}
-
-/// The engine owns a descriptor of its own, so that closing either leaves the other open.
-fn duplicate(fd: RawFd) -> PyResult<OwnedFd> {
-    if fd < 0 {
-        return Err(PyValueError::new_err(format!("{fd} is no descriptor")));
-    }
-    // SAFETY: not negative, and the caller keeps it open during this call.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    Ok(borrowed.try_clone_to_owned()?)
 }
 
 fn raise(error: ApplyError) -> PyErr {

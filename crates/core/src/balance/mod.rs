@@ -74,7 +74,7 @@ pub struct Seed<'a> {
 }
 
 /// What an algorithm remembers between choices, in server order; sized by its backend.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Memory {
     /// Smooth weighted round robin: current weight of each server.
     pub current: Vec<i64>,

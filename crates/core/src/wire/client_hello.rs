@@ -62,6 +62,13 @@ pub enum ServerName {
     Host(Box<str>),
 }
 
+impl ServerName {
+    /// What a hello that asks for `name` holds, or why there can be no such hello.
+    pub fn read(name: &str) -> Result<Self, Defect> {
+        host::read(name.as_bytes())
+    }
+}
+
 /// Why bytes are not a ClientHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {

@@ -1,0 +1,96 @@
+//! What tests of both crates say in few words: a configuration with only the keys that matter, and a ClientHello.
+
+#![allow(dead_code, reason = "every test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use headworks_core::plan::Plan;
+use headworks_core::spec::Spec;
+use serde_json::{Map, Value, json};
+
+/// A Spec from the keys that matter; every other key gets a plain value.
+///
+/// Servers may be written as addresses and table entries as `[pattern, backend]`.
+pub fn spec(mut written: Value) -> Spec {
+    for listener in values(&mut written, "listeners") {
+        fill(
+            listener,
+            json!({
+                "bind": ["127.0.0.1:0"], "protocol": "tls", "ipv6_only": false, "backlog": 128,
+                "keepalive": false, "unix_mode": 0o660, "first_bytes_limit": 65536,
+                "timeouts": {"first_bytes": 10_000, "idle": 60_000, "half_close": 30_000},
+            }),
+        );
+    }
+    for table in values(&mut written, "tables") {
+        for entry in table.as_array_mut().unwrap() {
+            if let Some(pair) = entry.as_array() {
+                *entry = json!({"pattern": pair[0], "backend": pair[1]});
+            }
+        }
+    }
+    for backend in values(&mut written, "backends") {
+        for server in backend["servers"].as_array_mut().unwrap() {
+            if server.is_string() {
+                *server = json!({"address": server});
+            }
+            fill(server, json!({"weight": 1, "backup": false}));
+        }
+        fill(
+            backend,
+            json!({
+                "balance": "round_robin", "connect_timeout": 5_000, "retries": 2, "keepalive": false,
+                "slow_start": 0, "ejection": {"failures": 3, "duration": 10_000},
+            }),
+        );
+        if !backend["health"].is_null() {
+            fill(
+                &mut backend["health"],
+                json!({"kind": "tcp", "interval": 2_000, "timeout": 1_000, "rise": 2, "fall": 3}),
+            );
+        }
+    }
+    fill(&mut written, json!({"listeners": {}}));
+    serde_json::from_value(written).unwrap()
+}
+
+/// The Plan of a Spec without mistakes.
+pub fn plan(written: Value) -> Plan {
+    Plan::compile(&spec(written), 1, None).unwrap()
+}
+
+fn values<'a>(object: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Value> {
+    object.get_mut(key).and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+}
+
+/// Adds the keys of `plain` that `object` lacks, at every depth.
+fn fill(object: &mut Value, plain: Value) {
+    let (Some(object), Value::Object(plain)) = (object.as_object_mut(), plain) else { return };
+    for (key, value) in plain {
+        match object.get_mut(&key) {
+            Some(present) => fill(present, value),
+            None => _ = object.insert(key, value),
+        }
+    }
+}
+
+/// A ClientHello in one record, with or without a server name.
+pub fn hello(name: Option<&str>) -> Vec<u8> {
+    let extensions = name.map_or_else(Vec::new, |name| {
+        let entry = [&[0], &vector(name.as_bytes())[..]].concat();
+        [&[0, 0], &vector(&vector(&entry))[..]].concat()
+    });
+    let body =
+        [&[3, 3], &[0x5a; 32][..], &[0], &vector(&[0x13, 0x01]), &[1, 0], &vector(&extensions)].concat();
+    let message = [&[1, 0], &vector(&body)[..]].concat();
+    [&[22, 3, 1], &vector(&message)[..]].concat()
+}
+
+/// Bytes behind their length in two bytes.
+fn vector(bytes: &[u8]) -> Vec<u8> {
+    [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
+}
+
+/// A fatal TLS alert in a record of its own.
+pub fn alert(description: u8) -> [u8; 7] {
+    [21, 3, 1, 0, 2, 2, description]
+}

@@ -1,0 +1,315 @@
+//! Compiling a Plan: every problem at once, each with its path; and what a Plan takes over from the one before.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{plan, spec};
+use headworks_core::action::CloseReason;
+use headworks_core::plan::{Plan, PlanError};
+use headworks_core::tally::Count;
+use serde_json::{Value, json};
+
+fn errors(written: Value) -> Vec<PlanError> {
+    Plan::compile(&spec(written), 1, None).unwrap_err()
+}
+
+/// Paths joined by dots with the reasons, in the order they are found.
+fn told(written: Value) -> Vec<(String, String)> {
+    errors(written).into_iter().map(|error| (error.path.join("."), error.reason)).collect()
+}
+
+/// The one problem of a configuration.
+fn only(written: Value) -> (String, String) {
+    let mut all = told(written);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+fn right() -> Value {
+    json!({
+        "listeners": {"secure": {"table": "sites"}},
+        "tables": {"sites": [["a.example", "app"]]},
+        "backends": {"app": {"servers": ["192.0.2.1:80", "192.0.2.2:80"]}},
+    })
+}
+
+fn right_but(pointer: &str, value: Value) -> Value {
+    let mut written = right();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    written.pointer_mut(parent).unwrap()[key] = value;
+    written
+}
+
+#[test]
+fn each_kind_of_problem_has_its_path_and_reason() {
+    let server = |key: &str, value: Value| {
+        let mut server = json!({"address": "192.0.2.1:80", "weight": 1, "backup": false});
+        server[key] = value;
+        json!([server])
+    };
+    for (pointer, value, path, part) in [
+        ("/backends/app/servers", json!([]), "backends.app.servers", "at least one server"),
+        (
+            "/backends/app/servers",
+            server("weight", json!(257)),
+            "backends.app.servers.0.weight",
+            "257 is more than 256",
+        ),
+        (
+            "/backends/app/servers",
+            server("address", json!("host:80")),
+            "backends.app.servers.0.address",
+            "not an IP address",
+        ),
+        (
+            "/backends/app/servers",
+            server("address", json!("fd:3")),
+            "backends.app.servers.0.address",
+            "not connected to",
+        ),
+        (
+            "/backends/app/servers",
+            server("address", json!("192.0.2.1:0")),
+            "backends.app.servers.0.address",
+            "port 0",
+        ),
+        (
+            "/backends/app/servers",
+            server("address", json!(":80")),
+            "backends.app.servers.0.address",
+            "no address to connect to",
+        ),
+        (
+            "/backends/app/servers",
+            server("address", json!("0.0.0.0:80")),
+            "backends.app.servers.0.address",
+            "no address to connect to",
+        ),
+        (
+            "/backends/app/servers",
+            server("address", json!("unix:")),
+            "backends.app.servers.0.address",
+            "lacks a path",
+        ),
+        (
+            "/backends/app/servers",
+            json!(["192.0.2.1:80", "192.0.2.1:80"]),
+            "backends.app.servers.1.address",
+            "listed twice",
+        ),
+        (
+            "/backends/app/balance",
+            json!("robin"),
+            "backends.app.balance",
+            "known are round_robin, least_connections",
+        ),
+        ("/backends/app/proxy_protocol", json!("v3"), "backends.app.proxy_protocol", "known are v1, v2"),
+        ("/backends/app/source", json!("eth0"), "backends.app.source", "\"eth0\" is not an IP address"),
+        ("/backends/app/health", json!({"kind": "ping"}), "backends.app.health.kind", "known is tcp"),
+        (
+            "/tables/sites",
+            json!([["a.example", "ap"]]),
+            "tables.sites.a.example",
+            "there is no backend \"ap\"",
+        ),
+        ("/tables/sites", json!([["~(", "app"]]), "tables.sites.~(", ""),
+        (
+            "/tables/sites",
+            json!([["a.example", "app"], ["A.example.", "app"]]),
+            "tables.sites.A.example.",
+            "repeats \"a.example\"",
+        ),
+        ("/listeners/secure/protocol", json!("quic"), "listeners.secure.protocol", "known are tcp, tls"),
+        ("/listeners/secure/bind", json!([]), "listeners.secure.bind", "at least one address"),
+        ("/listeners/secure/bind", json!(["127.0.0.1"]), "listeners.secure.bind.0", "lacks a port"),
+        (
+            "/listeners/secure/bind",
+            json!([":443", "[::]:443"]),
+            "listeners.secure.bind.1",
+            "already bound by listeners.secure",
+        ),
+        ("/listeners/secure/table", json!("site"), "listeners.secure.table", "there is no table \"site\""),
+        ("/listeners/secure/table", json!(null), "listeners.secure", "table or backend is needed"),
+        ("/listeners/secure/backend", json!("app"), "listeners.secure.backend", "not both"),
+        (
+            "/listeners/secure/fallback",
+            json!("ap"),
+            "listeners.secure.fallback",
+            "there is no backend \"ap\"",
+        ),
+        ("/listeners/secure/protocol", json!("tcp"), "listeners.secure.table", "clients give no name"),
+        ("/listeners/secure/allow", json!(["10.0.0.0/8", "10.0.0.0/33"]), "listeners.secure.allow.1", ""),
+        ("/listeners/secure/deny", json!(["localhost"]), "listeners.secure.deny.0", ""),
+        (
+            "/listeners/secure/accept_proxy_from",
+            json!(["10.0.0.1/8"]),
+            "listeners.secure.accept_proxy_from.0",
+            "",
+        ),
+    ] {
+        let (found, reason) = only(right_but(pointer, value.clone()));
+        assert_eq!(found, path, "{pointer} = {value}: {reason}");
+        assert!(reason.contains(part) && !reason.is_empty(), "{pointer} = {value}: {reason}");
+    }
+}
+
+#[test]
+fn a_listener_without_names_needs_a_backend() {
+    let mut written = right_but("/listeners/secure/protocol", json!("tcp"));
+    written["listeners"]["secure"]["table"] = json!(null);
+    assert_eq!(only(written), ("listeners.secure".into(), "backend is needed".into()));
+}
+
+#[test]
+fn two_listeners_cannot_share_an_address_but_port_0_is_fresh_each_time() {
+    let two = |address: &str| {
+        json!({
+            "listeners": {
+                "a": {"bind": [address], "backend": "app"},
+                "b": {"bind": [address], "backend": "app"},
+            },
+            "backends": {"app": {"servers": ["192.0.2.1:80"]}},
+        })
+    };
+    for address in ["127.0.0.1:443", "unix:/run/x.sock", "fd:3"] {
+        let reason = format!("{address} is already bound by listeners.a");
+        assert_eq!(only(two(address)), ("listeners.b.bind.0".into(), reason));
+    }
+    plan(two("127.0.0.1:0"));
+}
+
+#[test]
+fn more_servers_than_can_be_remembered() {
+    let servers: Vec<_> = (0..10_001).map(|n| format!("10.0.{}.{}:80", n / 256, n % 256)).collect();
+    let (path, reason) = only(right_but("/backends/app/servers", json!(servers)));
+    assert_eq!((path.as_str(), reason.as_str()), ("backends.app.servers", "more than 10000 servers"));
+}
+
+#[test]
+fn all_problems_at_once() {
+    let written = json!({
+        "listeners": {
+            "one": {"bind": ["nowhere", "127.0.0.1:1"], "table": "none", "fallback": "none", "allow": ["x", "y"]},
+            "two": {"bind": ["127.0.0.1:1"], "protocol": "quic"},
+        },
+        "tables": {"sites": [["", "none"], ["http://a.example", "app"], ["~[", "app"]]},
+        "backends": {"app": {
+            "servers": [{"address": "x", "weight": 300, "backup": false}, "192.0.2.1:0"],
+            "balance": "best", "proxy_protocol": "v9", "source": "here", "health": {"kind": "http"},
+        }},
+    });
+    let mut paths: Vec<_> = told(written).into_iter().map(|(path, _)| path).collect();
+    paths.sort();
+    assert_eq!(
+        paths,
+        [
+            "backends.app.balance",
+            "backends.app.health.kind",
+            "backends.app.proxy_protocol",
+            "backends.app.servers.0.address",
+            "backends.app.servers.0.weight",
+            "backends.app.servers.1.address",
+            "backends.app.source",
+            "listeners.one.allow.0",
+            "listeners.one.allow.1",
+            "listeners.one.bind.0",
+            "listeners.one.fallback",
+            "listeners.one.table",
+            "listeners.two",
+            "listeners.two.bind.0",
+            "listeners.two.protocol",
+            "tables.sites.",
+            "tables.sites.",
+            "tables.sites.http://a.example",
+            "tables.sites.~[",
+        ]
+    );
+}
+
+#[test]
+fn a_good_guess_comes_as_a_hint() {
+    let found = errors(right_but("/tables/sites", json!([["http://a.example/", "app"]])));
+    assert!(found[0].hint.as_deref().is_some_and(|hint| hint.contains("a.example")), "{found:?}");
+}
+
+mod reload {
+    use super::*;
+
+    fn compile(written: Value, previous: &Plan) -> Plan {
+        Plan::compile(&spec(written), 1, Some(previous)).unwrap()
+    }
+
+    #[test]
+    fn a_server_keeps_its_state_by_its_address() {
+        let old = plan(right());
+        old.backends[0].servers[0].state.set_up(false, 0);
+        old.backends[0].servers[1].state.tally.add(0, Count::Connections, 7);
+        let servers =
+            json!(["192.0.2.9:80", "192.0.2.2:80", {"address": "192.0.2.1:80", "weight": 9, "backup": true}]);
+        let new = compile(right_but("/backends/app/servers", servers), &old);
+        let [fresh, second, first] = &*new.backends[0].servers else { panic!() };
+        assert!(fresh.state.is_up() && second.state.is_up() && !first.state.is_up());
+        assert!(first.weight == 9 && first.backup, "what was configured is not carried over");
+        assert_eq!(second.state.tally.sum(Count::Connections), 7);
+        assert!(Arc::ptr_eq(&first.state, &old.backends[0].servers[0].state));
+    }
+
+    #[test]
+    fn the_same_address_in_another_backend_is_another_server() {
+        let old = plan(right());
+        old.backends[0].servers[0].state.set_up(false, 0);
+        let mut written = right();
+        written["backends"]["more"] = json!({"servers": ["192.0.2.1:80"]});
+        let new = compile(written, &old);
+        assert!(!new.backend("app").unwrap().servers[0].state.is_up());
+        assert!(new.backend("more").unwrap().servers[0].state.is_up());
+    }
+
+    #[test]
+    fn a_backend_keeps_its_counters_and_a_new_one_begins_at_zero() {
+        let old = plan(right());
+        old.backends[0].tally.add(0, Count::Retries, 3);
+        assert_eq!(compile(right(), &old).backends[0].tally.sum(Count::Retries), 3);
+        let text = right().to_string().replace("\"app\"", "\"other\"");
+        let renamed = compile(serde_json::from_str(&text).unwrap(), &old);
+        assert_eq!(renamed.backends[0].tally.sum(Count::Retries), 0);
+    }
+
+    #[test]
+    fn a_listener_keeps_its_connections_by_its_name() {
+        let old = plan(right());
+        let _inside = old.listeners[0].enter().unwrap();
+        let new = compile(right_but("/listeners/secure/max_connections", json!(1)), &old);
+        assert_eq!(new.listeners[0].state.active(), 1);
+        assert_eq!(new.listeners[0].enter().err(), Some(CloseReason::LimitReached));
+    }
+
+    #[test]
+    fn turns_go_on_only_among_the_same_servers_in_the_same_order() {
+        let old = plan(right());
+        let same = compile(right_but("/backends/app/retries", json!(9)), &old);
+        assert!(Arc::ptr_eq(&same.backends[0].memory, &old.backends[0].memory));
+        for servers in [json!(["192.0.2.2:80", "192.0.2.1:80"]), json!(["192.0.2.1:80"])] {
+            let new = compile(right_but("/backends/app/servers", servers), &old);
+            assert!(!Arc::ptr_eq(&new.backends[0].memory, &old.backends[0].memory));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compiled_leaves_the_old_plan_alone() {
+        let old = plan(right());
+        let wrong = spec(right_but("/listeners/secure/table", json!("none")));
+        assert!(Plan::compile(&wrong, 1, Some(&old)).is_err());
+        assert_eq!(old.listeners[0].state.active(), 0);
+        assert!(old.backends[0].servers[0].state.is_up());
+    }
+}
+
+#[test]
+fn a_hundred_thousand_names() {
+    let entries: Vec<_> = (0..100_000).map(|n| json!([format!("host{n}.example.com"), "app"])).collect();
+    let plan = plan(right_but("/tables/sites", json!(entries)));
+    assert_eq!(plan.tables[0].table.lookup("host99999.example.com").unwrap().entry, 99_999);
+    assert_eq!(plan.tables[0].table.lookup("host100000.example.com"), None);
+}
