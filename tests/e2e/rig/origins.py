@@ -37,10 +37,13 @@ class Origin:
         self._threads: list[threading.Thread] = []
         family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listening = socket.socket(family, socket.SOCK_STREAM)
-        self._listening.bind(str(path) if path else (host, 0))
-        bound = self._listening.getsockname()
-        self.port = 0 if path else bound[1]
-        self.address = f"unix:{path}" if path else f"[{host}]:{bound[1]}" if ":" in host else f"{host}:{bound[1]}"
+        self.port = 0
+        if path:
+            self._listening.bind(str(path))
+            self.address = f"unix:{path}"
+        else:
+            self.port = _bind_to_keep(self._listening, host)
+            self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def __enter__(self) -> Self:
         self.listen()
@@ -91,6 +94,19 @@ class Origin:
         finally:
             with self._lock:
                 self.open -= 1
+
+
+def _bind_to_keep(listening: socket.socket, host: str) -> int:
+    """Bind to a free port and return it. A port that was asked for by number stays ours when we stop listening."""
+    while True:
+        with socket.socket(listening.family) as finder:
+            finder.bind((host, 0))
+            port = int(finder.getsockname()[1])
+        try:
+            listening.bind((host, port))
+        except OSError:
+            continue
+        return port
 
 
 def echo(connection: socket.socket, _origin: Origin) -> None:
