@@ -1,5 +1,12 @@
 //! An explanation says what a Session does, and changes nothing it says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::net::{IpAddr, SocketAddr};

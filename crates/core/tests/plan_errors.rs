@@ -1,5 +1,12 @@
 //! Compiling a Plan: every problem at once, each with its path; and what a Plan takes over from the one before.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::sync::Arc;

@@ -3,6 +3,13 @@
 //! The rules, event by state. A cell is the action and, where the connection ends, its reason; `.` is an event that
 //! cannot happen there and changes nothing. `Half C` and `Half S`: the client or the server has ended.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod common;
 
 use std::net::SocketAddr;

@@ -58,7 +58,12 @@ impl Mailbox {
     /// Posts a letter.
     pub(crate) fn post(&self, mail: Mail) {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).push_back(mail);
-        // Waking fails only if the poll is gone, and with it its worker.
+        self.wake();
+    }
+
+    /// Makes the worker look.
+    pub(crate) fn wake(&self) {
+        // Fails only if the poll is gone, and with it its worker.
         let _ = self.waker.wake();
     }
 

@@ -113,7 +113,7 @@ impl Pump<'_> {
             }
         }
         while let Some(pipe) = self.lane.pipe.as_mut().filter(|pipe| pipe.held > 0) {
-            let written = self.sink.write_from_pipe(pipe.read_end(), pipe.held, false);
+            let written = self.sink.write_from_pipe(pipe.read_end(), pipe.held);
             let Written::Bytes(n) = written else { return Some(self.sink_broken()) };
             pipe.held -= n;
             if !self.sink.writable {
@@ -157,9 +157,13 @@ impl Pump<'_> {
         let Read::Bytes(n) = read else { return read };
         self.read += n as u64;
         self.lane.run += n as u64;
-        // A write that is known to fail is not tried.
-        let written =
-            if self.sink.writable { self.sink.write(&scratch[..n], false) } else { Written::Bytes(0) };
+        // Of a sender that has ended, the last bytes and the end can travel in one packet. A write that is known to
+        // fail is not tried.
+        let more = self.source.ending;
+        let written = match self.sink.writable {
+            true => self.sink.write(&scratch[..n], more),
+            false => Written::Bytes(0),
+        };
         match written {
             Written::Bytes(m) if m < n => self.lane.buffer.push(&scratch[m..n]),
             Written::Bytes(_) => {}

@@ -28,6 +28,19 @@ pub(crate) struct Socket {
     /// The other end has ended its sending: after what is queued, a read gives the end.
     pub(crate) ending: bool,
     watched: Watched,
+    prompt: Prompt,
+}
+
+/// Small writes go out at once (TCP_NODELAY). That matters from the second write on: a first one never waits, and many
+/// connections have no second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prompt {
+    /// Nothing was written yet.
+    Unused,
+    /// The next write needs the option.
+    Wanted,
+    /// It is set, or does not apply.
+    Set,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +75,14 @@ pub(crate) enum Written {
 impl Socket {
     /// A socket that was just accepted: its first bytes are likely to be there.
     pub(crate) fn accepted(fd: OwnedFd) -> Self {
-        Self { system: fd.into(), readable: true, writable: true, ending: false, watched: Watched::Nothing }
+        Self {
+            system: fd.into(),
+            readable: true,
+            writable: true,
+            ending: false,
+            watched: Watched::Nothing,
+            prompt: Prompt::Set,
+        }
     }
 
     /// Begins to connect to `address` as `backend` asks. `speaks_first`: we have something to send at once, so that
@@ -89,7 +109,8 @@ impl Socket {
             Err(error) => return Err(fault_of(&error)),
         }
         // `writable`: on a short path the connection stands already; trying tells.
-        Ok(Self { system, readable: false, writable: true, ending: false, watched: Watched::Nothing })
+        let prompt = if address.ip().is_some() { Prompt::Unused } else { Prompt::Set };
+        Ok(Self { system, readable: false, writable: true, ending: false, watched: Watched::Nothing, prompt })
     }
 
     /// The descriptor.
@@ -135,9 +156,10 @@ impl Socket {
         }
     }
 
-    /// Writes what fits.
+    /// Writes what fits. `more`: further bytes or the end follow at once, so that a short packet may wait for them.
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8], more: bool) -> Written {
+        self.be_prompt();
         match sys::send(self.fd(), bytes, more) {
             Ok(n) => {
                 self.writable = n == bytes.len();
@@ -149,7 +171,7 @@ impl Socket {
 
     /// Moves what is there into a pipe.
     pub(crate) fn read_into_pipe(&mut self, pipe: RawFd, length: usize) -> Read {
-        match sys::splice(self.fd(), pipe, length, false) {
+        match sys::splice(self.fd(), pipe, length) {
             Ok(0) => {
                 self.readable = false;
                 Read::End
@@ -161,11 +183,25 @@ impl Socket {
     }
 
     /// Moves what fits out of a pipe.
-    pub(crate) fn write_from_pipe(&mut self, pipe: RawFd, length: usize, more: bool) -> Written {
-        match sys::splice(pipe, self.fd(), length, more) {
+    pub(crate) fn write_from_pipe(&mut self, pipe: RawFd, length: usize) -> Written {
+        self.be_prompt();
+        match sys::splice(pipe, self.fd(), length) {
             // A short move is no proof of a full socket: the next call gives EAGAIN if it is.
             Ok(n) => Written::Bytes(n),
             Err(error) => self.write_failed(&error),
+        }
+    }
+
+    #[inline]
+    fn be_prompt(&mut self) {
+        match self.prompt {
+            Prompt::Set => {}
+            Prompt::Unused => self.prompt = Prompt::Wanted,
+            Prompt::Wanted => {
+                // A socket that is gone says so when it is written to.
+                let _ = self.system.set_tcp_nodelay(true);
+                self.prompt = Prompt::Set;
+            }
         }
     }
 
@@ -221,7 +257,6 @@ impl Socket {
 
 /// Socket options before connecting.
 fn prepare(system: &System, backend: &Backend) -> io::Result<()> {
-    system.set_tcp_nodelay(true)?;
     if backend.keepalive {
         system.set_keepalive(true)?;
     }

@@ -132,6 +132,8 @@ impl Supervisor {
         let action = match connection.session.state() {
             State::Inspecting => self.inspect(place),
             State::Connecting => self.connecting(place, side, readiness),
+            // Nothing is read any more from a side that has ended: only this tells of its reset.
+            State::HalfClosed(ended) if ended == side && broken => self.tell(place, Event::Reset(side)),
             State::Relaying | State::HalfClosed(_) => {
                 let action =
                     if readiness.is_writable() { self.relay(place, side.other()) } else { Action::Wait };
@@ -396,6 +398,16 @@ impl Supervisor {
         connection.times.active = self.now;
         let token = token::connection(connection.generation, place, Side::Server);
         let watched = connection.server.as_mut().map(|server| server.watch_reads(&self.registry, token));
+        if let (true, Some(server)) = (connection.session.flow(Side::Client).hold, &mut connection.server) {
+            // Nothing of a held flow was read yet: what waits is our PROXY header, which no analyzer may see and a
+            // fresh socket takes whole.
+            let header = &mut connection.lanes[Side::Client as usize].buffer;
+            if !header.is_empty() && server.write(header.pending(), false) != Written::Bytes(header.len()) {
+                connection.server = None;
+                return self.tell(place, Event::ConnectFailed(Fault::Reset));
+            }
+            header.take(usize::MAX);
+        }
         match watched {
             Some(Ok(())) => self.tell(place, Event::Connected),
             _ => self.tell(place, Event::ConnectFailed(Fault::Exhausted)),
@@ -441,7 +453,11 @@ impl Supervisor {
                 self.enqueue(place);
                 Action::Wait
             }
-            Pumped::Ended if connection.lost != Some(from) => self.tell(place, Event::Ended(from)),
+            Pumped::Ended if connection.lost != Some(from) => {
+                // After a long silence the other side still has all of `half_close` to answer.
+                connection.times.active = self.now;
+                self.tell(place, Event::Ended(from))
+            }
             Pumped::Broken(side) if side != from => self.lose(place, side),
             Pumped::Dry | Pumped::Ended | Pumped::Broken(_) => self.tell(place, Event::Reset(from)),
         }

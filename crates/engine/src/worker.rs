@@ -101,6 +101,8 @@ pub(crate) struct Worker {
     supervisor: Supervisor,
     /// When accepting is tried again; None: it is not paused.
     paused: Option<Millis>,
+    /// How many of its connections `Shared::open` counts.
+    counted: usize,
     stopped: bool,
 }
 
@@ -123,6 +125,7 @@ impl Worker {
             slots: Vec::new(),
             supervisor,
             paused: None,
+            counted: 0,
             stopped: false,
         })
     }
@@ -141,7 +144,6 @@ impl Worker {
     fn turn(&mut self, events: &mut Events) {
         // An interrupted poll is an empty turn.
         let _ = self.poll.poll(events, self.timeout());
-        let before = self.supervisor.len();
         self.supervisor.tick(clock::now());
         self.supervisor.resume();
         for event in &*events {
@@ -155,8 +157,13 @@ impl Worker {
         }
         self.supervisor.expire();
         self.supervisor.flush_records();
-        self.shared.count(before, self.supervisor.len());
+        self.count();
         self.resume_accepting();
+    }
+
+    fn count(&mut self) {
+        let before = std::mem::replace(&mut self.counted, self.supervisor.len());
+        self.shared.count(before, self.counted);
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -242,14 +249,18 @@ impl Worker {
             match mail {
                 Mail::Apply { plan, sockets, done } => {
                     self.apply(plan, sockets);
+                    self.count();
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(());
                 }
                 Mail::Drain(done) => {
                     self.apply(Arc::clone(&self.plan), Vec::new());
+                    // Who drains waits for what is counted: the last clients must be among it.
+                    self.count();
                     let _ = done.send(());
                 }
                 Mail::List(limit, answer) => {
+                    self.count();
                     let _ = answer.send(self.supervisor.rows(limit));
                 }
                 Mail::Stop => {
@@ -302,6 +313,9 @@ impl Worker {
             Ok(fresh) => self.supervisor = fresh,
             Err(_) => self.stopped = true,
         }
+        self.count();
+        // The panic may have cut off a turn with mail: that is announced once only.
+        self.mailbox.wake();
         self.shared.notices.push(Notice::WorkerPanicked { worker: self.number, lost, message });
     }
 }

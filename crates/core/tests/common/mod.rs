@@ -1,7 +1,12 @@
 //! What tests of both crates say in few words: a configuration with only the keys that matter, and a ClientHello.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 #![allow(dead_code, reason = "every test binary uses a part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use headworks_core::plan::Plan;
 use headworks_core::spec::Spec;
@@ -10,7 +15,7 @@ use serde_json::{Map, Value, json};
 /// A Spec from the keys that matter; every other key gets a plain value.
 ///
 /// Servers may be written as addresses and table entries as `[pattern, backend]`.
-pub fn spec(mut written: Value) -> Spec {
+pub(crate) fn spec(mut written: Value) -> Spec {
     for listener in values(&mut written, "listeners") {
         fill(
             listener,
@@ -54,7 +59,7 @@ pub fn spec(mut written: Value) -> Spec {
 }
 
 /// The Plan of a Spec without mistakes.
-pub fn plan(written: Value) -> Plan {
+pub(crate) fn plan(written: Value) -> Plan {
     Plan::compile(&spec(written), 1, None).unwrap()
 }
 
@@ -74,7 +79,7 @@ fn fill(object: &mut Value, plain: Value) {
 }
 
 /// A ClientHello in one record, with or without a server name.
-pub fn hello(name: Option<&str>) -> Vec<u8> {
+pub(crate) fn hello(name: Option<&str>) -> Vec<u8> {
     let extensions = name.map_or_else(Vec::new, |name| {
         let entry = [&[0], &vector(name.as_bytes())[..]].concat();
         [&[0, 0], &vector(&vector(&entry))[..]].concat()
@@ -91,6 +96,6 @@ fn vector(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A fatal TLS alert in a record of its own.
-pub fn alert(description: u8) -> [u8; 7] {
+pub(crate) fn alert(description: u8) -> [u8; 7] {
     [21, 3, 1, 0, 2, 2, description]
 }

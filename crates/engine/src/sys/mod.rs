@@ -90,8 +90,8 @@ pub(crate) fn pipe(size: usize) -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Moves at most `length` bytes between a pipe and a socket without copying them; 0 is the end of the source.
 #[inline]
-pub(crate) fn splice(from: RawFd, to: RawFd, length: usize, more: bool) -> io::Result<usize> {
-    let flags = libc::SPLICE_F_NONBLOCK | libc::SPLICE_F_MOVE | if more { libc::SPLICE_F_MORE } else { 0 };
+pub(crate) fn splice(from: RawFd, to: RawFd, length: usize) -> io::Result<usize> {
+    let flags = libc::SPLICE_F_NONBLOCK | libc::SPLICE_F_MOVE;
     let none = std::ptr::null_mut();
     // SAFETY: no offsets are given; the kernel checks the descriptors.
     check_size(unsafe { libc::splice(from, none, to, none, length, flags) })

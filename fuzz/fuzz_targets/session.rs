@@ -1,0 +1,129 @@
+//! A Session under arbitrary events, in and out of order, of arbitrary plans: no panic, every place is given back, and
+//! whoever obeys its deadlines comes to an end.
+
+#![no_main]
+
+use headworks_core::action::{Action, Event, Fault, Side};
+use headworks_core::analyze::Facts;
+use headworks_core::plan::Plan;
+use headworks_core::session::{Scene, Session, State};
+use headworks_core::spec::{BackendSpec, EjectionSpec, EntrySpec, ListenerSpec, ServerSpec, Spec, TimeoutsSpec};
+use libfuzzer_sys::fuzz_target;
+
+const NAMES: [&str; 3] = ["", "app", "other"];
+const SOURCES: [Option<&str>; 3] = [None, Some("192.0.2.7:4000"), Some("[2001:db8::1]:4000")];
+const FAULTS: [Fault; 3] = [Fault::Refused, Fault::TimedOut, Fault::Exhausted];
+
+/// Takes choices from the front of the input; 0 when it is used up.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn next(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn bytes(&mut self) -> &[u8] {
+        let length = usize::from(self.next()).min(self.0.len());
+        let (bytes, rest) = self.0.split_at(length);
+        self.0 = rest;
+        bytes
+    }
+}
+
+fn backend(choices: &mut Choices<'_>) -> BackendSpec {
+    let servers = 1 + choices.next() % 4;
+    BackendSpec {
+        servers: (0..servers)
+            .map(|n| ServerSpec {
+                address: format!("192.0.2.1:{}", 8000 + u16::from(n)),
+                weight: u32::from(choices.next() % 3),
+                backup: choices.next() % 3 == 0,
+                max_connections: (choices.next() % 2 == 0).then_some(1),
+            })
+            .collect(),
+        balance: "round_robin".into(),
+        connect_timeout: 5_000,
+        retries: u32::from(choices.next() % 4),
+        proxy_protocol: None,
+        source: None,
+        keepalive: false,
+        slow_start: 0,
+        health: None,
+        ejection: EjectionSpec { failures: 1, duration: 1_000 },
+    }
+}
+
+fn spec(choices: &mut Choices<'_>) -> Spec {
+    let tls = choices.next() % 2 == 0;
+    let fallback = NAMES[usize::from(choices.next() % 3)];
+    let listener = ListenerSpec {
+        bind: vec!["127.0.0.1:0".into()],
+        protocol: if tls { "tls" } else { "tcp" }.into(),
+        table: tls.then(|| "sites".into()),
+        backend: (!tls).then(|| "app".into()),
+        fallback: (!fallback.is_empty()).then(|| fallback.into()),
+        allow: Vec::new(),
+        deny: if choices.next() % 4 == 0 { vec!["2001:db8::/32".into()] } else { Vec::new() },
+        max_connections: None,
+        max_connections_per_client: (choices.next() % 4 == 0).then_some(1),
+        accept_proxy_from: if choices.next() % 2 == 0 { vec!["192.0.2.7".into()] } else { Vec::new() },
+        ipv6_only: false,
+        backlog: 1,
+        keepalive: false,
+        unix_mode: 0o600,
+        first_bytes_limit: 16 + 8 * u32::from(choices.next()),
+        timeouts: TimeoutsSpec { first_bytes: 1_000, idle: 1_000, half_close: 1_000 },
+    };
+    let entry = |pattern: &str| EntrySpec { pattern: pattern.into(), backend: "app".into() };
+    Spec {
+        listeners: [("only".to_owned(), listener)].into(),
+        tables: [("sites".to_owned(), vec![entry("*.example"), entry("~^a")])].into(),
+        backends: ["app", "other"].map(|name| (name.to_owned(), backend(choices))).into(),
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let mut choices = Choices(input);
+    let plan = Plan::compile(&spec(&mut choices), 1, None).expect("the spec is valid");
+    let client = SOURCES[usize::from(choices.next() % 3)].map(|text| text.parse().expect("an address"));
+    let permit = plan.listeners[0].enter().expect("there is no limit");
+    let mut session = Session::new(&plan, 0, Facts { client, ..Facts::default() }, permit);
+    let (mut now, mut held) = (1_000, Vec::new());
+    session.handle(Event::Accepted, Scene { plan: &plan, now, random: 0, shard: 0 });
+    while !choices.0.is_empty() {
+        let kind = choices.next();
+        let side = if kind & 0x80 == 0 { Side::Client } else { Side::Server };
+        let event = match kind & 7 {
+            0 | 1 => {
+                held.extend_from_slice(choices.bytes());
+                Event::Held(side, &held)
+            }
+            2 => Event::Connected,
+            3 => Event::ConnectFailed(FAULTS[usize::from(choices.next() % 3)]),
+            4 => Event::Ended(side),
+            5 => Event::Reset(side),
+            6 => Event::Expired,
+            _ => Event::Accepted,
+        };
+        now += u64::from(kind);
+        let random = u64::from(kind);
+        let action = session.handle(event, Scene { plan: &plan, now, random, shard: 0 });
+        assert_eq!(action == Action::Close, session.state() == State::Closed);
+        assert_eq!(session.deadline(&plan).is_none(), session.state() == State::Closed);
+        assert!(session.flow(Side::Client).consumed as usize <= held.len());
+        let refused = matches!(session.state(), State::Refused | State::Closed);
+        assert_eq!(session.reason().is_some(), refused);
+    }
+    // Left alone, every wait ends, and in the end all are over.
+    for _ in 0..8 {
+        session.handle(Event::Expired, Scene { plan: &plan, now, random: 0, shard: 0 });
+    }
+    assert_eq!(session.state(), State::Closed);
+    drop(session);
+    assert_eq!(plan.listeners[0].state.active(), 0);
+    for server in plan.backends.iter().flat_map(|backend| &backend.servers) {
+        assert_eq!(server.state.active(), 0);
+    }
+});
