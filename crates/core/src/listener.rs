@@ -146,6 +146,9 @@ impl Listener {
         };
         let client = client.to_canonical();
         let mut clients = self.state.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if limit == 0 {
+            return Err(CloseReason::LimitReached);
+        }
         let count = clients.entry(client).or_insert(0);
         if *count >= limit {
             return Err(CloseReason::LimitReached);

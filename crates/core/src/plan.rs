@@ -4,7 +4,7 @@
 //! state (counters, server up or down) is keyed by identity and taken over from the previous Plan. Must never touch
 //! the system: an address that cannot be bound is the engine's to report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -107,14 +107,15 @@ impl Compiler<'_> {
             self.error(&[root[0], name, "servers"], "at least one server is needed");
         }
         let mut servers: Vec<Server> = Vec::with_capacity(spec.servers.len());
+        let mut listed = BTreeSet::new();
         for (index, server) in spec.servers.iter().enumerate() {
             if let Some(server) = self.server(name, index, server, old) {
-                match servers.iter().any(|other| other.address == server.address) {
-                    true => {
+                match listed.insert(server.address.clone()) {
+                    true => servers.push(server),
+                    false => {
                         let reason = format!("{} is listed twice", server.address);
                         self.error(&[root[0], name, "servers", &index.to_string(), "address"], reason);
                     }
-                    false => servers.push(server),
                 }
             }
         }

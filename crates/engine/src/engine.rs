@@ -112,7 +112,11 @@ impl Engine {
         let mut control = self.control();
         let plan =
             Plan::compile(spec, self.mailboxes.len(), Some(&control.plan)).map_err(ApplyError::Plan)?;
-        let fresh = bind_all(&plan, &control.binder, &control.bound).map_err(ApplyError::Bind)?;
+        // Nobody would accept from sockets bound while draining.
+        let fresh = match control.draining {
+            true => BTreeMap::new(),
+            false => bind_all(&plan, &control.binder, &control.bound).map_err(ApplyError::Bind)?,
+        };
         control.plan = Arc::new(plan);
         let wanted = keys(&control.plan);
         control.bound.extend(fresh);

@@ -101,6 +101,8 @@ pub(crate) struct Worker {
     supervisor: Supervisor,
     /// When accepting is tried again; None: it is not paused.
     paused: Option<Millis>,
+    /// Pausing was told; going on is told with the next client accepted, however often it is tried before.
+    told: bool,
     /// How many of its connections `Shared::open` counts.
     counted: usize,
     stopped: bool,
@@ -125,6 +127,7 @@ impl Worker {
             slots: Vec::new(),
             supervisor,
             paused: None,
+            told: false,
             counted: 0,
             stopped: false,
         })
@@ -197,8 +200,15 @@ impl Worker {
             self.pause("as many connections are open as there are descriptors for");
             return false;
         }
+        if !self.supervisor.has_spare() {
+            self.pause("no descriptor would be left to connect to a server");
+            return false;
+        }
         match sys::accept(socket.as_fd()) {
             Ok((fd, client)) => {
+                if std::mem::take(&mut self.told) {
+                    self.shared.notices.push(Notice::AcceptResumed { worker: self.number });
+                }
                 self.supervisor.accept(&self.plan, listener, fd, client);
                 true
             }
@@ -221,6 +231,9 @@ impl Worker {
             let _ = sys::unwatch(self.poll.as_raw_fd(), slot.socket.as_fd());
         }
         self.paused = Some(clock::now() + PAUSE);
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
         let (worker, connections) = (self.number, self.supervisor.len());
         self.shared.notices.push(Notice::AcceptPaused { worker, connections, reason: reason.into() });
     }
@@ -241,7 +254,6 @@ impl Worker {
                 watch(&self.poll, number, &slot.socket);
             }
         }
-        self.shared.notices.push(Notice::AcceptResumed { worker: self.number });
     }
 
     fn read_mail(&mut self) {
@@ -277,7 +289,7 @@ impl Worker {
         for number in 0..self.slots.len() {
             let keep = |slot: &Slot| sockets.iter().any(|socket| socket.key == slot.key);
             if let Some(slot) = self.slots[number].take_if(|slot| !keep(slot)) {
-                while self.paused.is_none() && self.accept_one(&slot.socket, slot.listener) {}
+                while self.accept_one(&slot.socket, slot.listener) {}
                 let _ = sys::unwatch(self.poll.as_raw_fd(), slot.socket.as_fd());
             }
         }

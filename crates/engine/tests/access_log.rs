@@ -220,3 +220,32 @@ fn a_full_disk_costs_records_and_nothing_else() {
     assert!(dropped > 0 && reason.contains("No space left"), "{dropped}: {reason}");
     until("all are counted", || proxy.0.stats().records_dropped == 5);
 }
+
+#[test]
+fn a_reader_that_has_stopped_costs_records_and_nothing_else() {
+    let path = scratch_path("access.fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    // Open for reading, so that it can be opened for writing, and never read.
+    let _reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let origin = Origin::new();
+    let options = Options { access_log: path.display().to_string(), log_format: Format::Json, ..options() };
+    let proxy = Proxy::start_with(secure(origin.address(), nobody()), options);
+    let name = [&"a".repeat(60)[..]; 4].join(".");
+    let mut visits = 0;
+    while proxy.0.stats().records_dropped == 0 {
+        for _ in 0..100 {
+            let mut client = proxy.client("secure");
+            client.write_all(&hello(Some(&name))).unwrap();
+            expect_last(&mut client, &alert(112));
+        }
+        visits += 100;
+        assert!(visits < 10_000, "the log takes it all");
+    }
+    let mut client = proxy.client("secure");
+    client.write_all(&hello(Some("a.example"))).unwrap();
+    let mut server = origin.accept();
+    expect(&mut server, &hello(Some("a.example")));
+    talk(&mut client, &mut server);
+    proxy.0.stop();
+    std::fs::remove_file(path).unwrap();
+}

@@ -89,7 +89,8 @@ fn an_inherited_descriptor() {
     // A reload keeps it.
     proxy.apply(bound(&bind, &origin.address().to_string()));
     talk(&mut connect(address), &mut origin.accept());
-    let no_listener = json!([format!("fd:{}", connect(address).as_raw_fd())]);
+    let stream = connect(address);
+    let no_listener = json!([format!("fd:{}", stream.as_raw_fd())]);
     assert!(proxy.0.apply(&spec(bound(&no_listener, "192.0.2.1:1"))).is_err());
 }
 

@@ -276,3 +276,27 @@ fn what_moves_is_not_idle() {
     expect_last(&mut client, b"");
     expect_last(&mut server, b"");
 }
+
+#[test]
+fn two_thousand_clients_reset_at_once() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(plain(&[origin.address()]));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                origin.accept();
+            }
+        });
+        for _ in 0..20 {
+            let clients: Vec<_> = (0..100).map(|_| proxy.client("plain")).collect();
+            clients.into_iter().for_each(reset);
+        }
+        let idle = proxy.0.wait_idle(LIMIT);
+        over.store(true, Relaxed);
+        connect(origin.address());
+        assert!(idle);
+    });
+    let stats = proxy.0.stats();
+    assert_eq!((stats.connections, stats.backends["app"].counters.active), (0, 0));
+}

@@ -195,3 +195,29 @@ fn stop_closes_what_is_left() {
     expect_last(&mut client, b"");
     expect_last(&mut server, b"");
 }
+
+#[test]
+fn a_reload_while_draining_does_not_listen_again() {
+    let origin = Origin::new();
+    let mut written = plain(&[origin.address()]);
+    let proxy = Proxy::start(written.clone());
+    let address = proxy.address("plain");
+    let (mut client, mut server) = (proxy.client("plain"), origin.accept());
+    proxy.0.drain();
+    written["listeners"]["plain"]["bind"] = json!([address.to_string()]);
+    proxy.apply(written);
+    assert!(TcpStream::connect(address).is_err(), "nobody would ever accept it");
+    talk(&mut client, &mut server);
+}
+
+#[test]
+fn a_client_accepted_by_the_drain_itself_is_waited_for() {
+    let origin = Origin::new();
+    for _ in 0..30 {
+        let proxy = Proxy::start(plain(&[origin.address()]));
+        let mut client = proxy.client("plain");
+        proxy.0.drain();
+        assert!(!proxy.0.wait_idle(std::time::Duration::ZERO), "it was accepted and is still there");
+        talk(&mut client, &mut origin.accept());
+    }
+}

@@ -58,6 +58,22 @@ fn what_follows_the_hello_is_passed_on_with_it() {
 }
 
 #[test]
+fn a_hello_of_many_records_is_held_whole_and_passed_on_unchanged() {
+    let origin = Origin::new();
+    let mut written = secure(origin.address(), nobody());
+    let first = long_hello(Some("a.example"), 32_000);
+    assert!(first.len() > 64_000);
+    let proxy = Proxy::start(written.clone());
+    for pieces in [1_400, 20_000, usize::MAX] {
+        let (mut client, mut server) = arrives(&proxy, &origin, &first, pieces);
+        talk(&mut client, &mut server);
+    }
+    written["listeners"]["secure"]["first_bytes_limit"] = json!(60_000);
+    proxy.apply(written);
+    refused(&proxy, &first, 40);
+}
+
+#[test]
 fn refusals() {
     let origin = Origin::new();
     let proxy = Proxy::start(secure(origin.address(), nobody()));

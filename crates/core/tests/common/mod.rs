@@ -80,14 +80,20 @@ fn fill(object: &mut Value, plain: Value) {
 
 /// A ClientHello in one record, with or without a server name.
 pub(crate) fn hello(name: Option<&str>) -> Vec<u8> {
+    long_hello(name, 1)
+}
+
+/// A ClientHello that offers so many cipher suites, in as many records as it takes.
+pub(crate) fn long_hello(name: Option<&str>, suites: usize) -> Vec<u8> {
     let extensions = name.map_or_else(Vec::new, |name| {
         let entry = [&[0], &vector(name.as_bytes())[..]].concat();
         [&[0, 0], &vector(&vector(&entry))[..]].concat()
     });
-    let body =
-        [&[3, 3], &[0x5a; 32][..], &[0], &vector(&[0x13, 0x01]), &[1, 0], &vector(&extensions)].concat();
-    let message = [&[1, 0], &vector(&body)[..]].concat();
-    [&[22, 3, 1], &vector(&message)[..]].concat()
+    let suites = vector(&[0x13, 0x01].repeat(suites));
+    let body = [&[3, 3], &[0x5a; 32][..], &[0], &suites, &[1, 0], &vector(&extensions)].concat();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let message = [&[1], &length[1..], &body[..]].concat();
+    message.chunks(1 << 14).flat_map(|part| [&[22, 3, 1], &vector(part)[..]].concat()).collect()
 }
 
 /// Bytes behind their length in two bytes.

@@ -14,14 +14,15 @@ mod described;
 use std::hash::Hasher;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-pub(crate) use described::{alert, hello, spec};
+pub(crate) use described::{alert, hello, long_hello, spec};
 use headworks_engine::{Engine, Format, Notice, Options};
 use serde_json::{Value, json};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// How long anything may take before the test has failed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -120,9 +121,14 @@ impl Origin {
     }
 }
 
-/// An address where nobody listens.
+/// An address where nobody listens, and nobody else will: it stays bound.
 pub(crate) fn nobody() -> SocketAddr {
-    Origin::new().address()
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    // Open until the process ends.
+    let _ = socket.into_raw_fd();
+    address
 }
 
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {

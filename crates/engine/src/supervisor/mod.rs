@@ -1,27 +1,32 @@
 //! Supervisor: one worker's connections. Makes them, feeds their Sessions with Events, performs the Actions answered,
 //! keeps their deadlines, and removes them.
 //!
+//! `connect.rs` is the part between a decision and the relay, `accounts.rs` adds up counters.
 //! Must never decide (Sessions do) or move bytes in autonomous mode (the relay does).
+
+mod accounts;
+mod connect;
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use headworks_core::action::{Action, Choice, CloseReason, Event, Fault, Side, Wait};
+use headworks_core::action::{Action, CloseReason, Event, Side, Wait};
 use headworks_core::analyze::Facts;
-use headworks_core::backend::{Backend, Millis, Server};
+use headworks_core::backend::Millis;
 use headworks_core::session::{Scene, Session, State};
-use headworks_core::tally::{Count, Tally};
-use headworks_core::wire::proxy_protocol;
+use headworks_core::tally::Count;
 use mio::Registry;
 use mio::event::Event as Readiness;
 use slab::Slab;
 
+use self::accounts::{tally_bytes, tally_end};
 use crate::access_log::Recorder;
 use crate::connection::{Connection, Lane, LocalPlan, Times, token};
 use crate::random::Random;
 use crate::relay::{Pumped, Tools, pump};
 use crate::socket::{Read, Socket, Written};
 use crate::stats::ConnectionRow;
+use crate::sys;
 use crate::timer::Timer;
 
 /// One worker's connections.
@@ -32,6 +37,8 @@ pub(crate) struct Supervisor {
     timer: Timer,
     tools: Tools,
     random: Random,
+    /// A descriptor kept for a server's socket when there is no other; see [`Supervisor::has_spare`].
+    spare: Option<OwnedFd>,
     recorder: Recorder,
     /// Connections that had their turn and have more to do.
     queue: Vec<usize>,
@@ -53,6 +60,7 @@ impl Supervisor {
             timer: Timer::new(now),
             tools: Tools::default(),
             random: Random::new(),
+            spare: sys::spare_descriptor().ok(),
             recorder,
             queue: Vec::new(),
             due: Vec::new(),
@@ -65,6 +73,14 @@ impl Supervisor {
     /// How many connections there are.
     pub(crate) fn len(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Whether a client accepted now could be given a server's socket, even if accepting takes the last descriptor.
+    pub(crate) fn has_spare(&mut self) -> bool {
+        if self.spare.is_none() {
+            self.spare = sys::spare_descriptor().ok();
+        }
+        self.spare.is_some()
     }
 
     /// A new turn begins.
@@ -304,132 +320,6 @@ impl Supervisor {
         action
     }
 
-    /// A protocol that routes without looking: what the client has said already goes with the connect.
-    fn open_with_first_bytes(&mut self, place: usize, choice: Choice) -> Action {
-        let connection = &mut self.connections[place];
-        if connection.session.flow(Side::Client).hold {
-            return self.open(place, choice, &[]);
-        }
-        let mut scratch = std::mem::take(&mut self.tools.scratch);
-        let action = match connection.client.read(&mut scratch) {
-            Read::Bytes(n) => {
-                connection.session.count(Side::Client, n as u64);
-                self.open(place, choice, &scratch[..n])
-            }
-            Read::Nothing => self.open(place, choice, &[]),
-            Read::End => {
-                connection.lanes[Side::Client as usize].ended = true;
-                self.open(place, choice, &[])
-            }
-            Read::Broken => self.tell(place, Event::Reset(Side::Client)),
-        };
-        self.tools.scratch = scratch;
-        action
-    }
-
-    #[cfg(feature = "fault-injection")]
-    #[expect(clippy::panic, reason = "the fault that is injected")]
-    fn inject_fault(&self, place: usize) {
-        if self.connections[place].session.facts().name.as_deref() == Some("panic.invalid") {
-            panic!("injected by a client that asked for panic.invalid");
-        }
-    }
-
-    /// Opens a socket to the server chosen and tries to send `opening`, or what is kept, at once.
-    fn open(&mut self, place: usize, choice: Choice, opening: &[u8]) -> Action {
-        #[cfg(feature = "fault-injection")]
-        self.inject_fault(place);
-        let connection = &mut self.connections[place];
-        connection.times.since = self.now;
-        connection.times.decided.get_or_insert(self.now);
-        let plan = Rc::clone(&connection.plan);
-        let backend = &plan.backends[choice.backend as usize];
-        let opening = announce(connection, backend, opening);
-        let speaks_first = !opening.is_empty() || !connection.lanes[Side::Client as usize].buffer.is_empty();
-        let address = &backend.servers[usize::from(choice.server)].address;
-        let opened = Socket::connect(address, backend, speaks_first);
-        let (action, sent) = match opened {
-            Err(fault) => (self.tell(place, Event::ConnectFailed(fault)), 0),
-            Ok(socket) => self.first_write(place, socket, opening),
-        };
-        self.connections[place].lanes[Side::Client as usize].buffer.push(&opening[sent..]);
-        action
-    }
-
-    /// On a short path the connection stands as soon as it was begun: a write tells. Otherwise waits for it.
-    fn first_write(&mut self, place: usize, mut socket: Socket, opening: &[u8]) -> (Action, usize) {
-        let connection = &mut self.connections[place];
-        let kept = &mut connection.lanes[Side::Client as usize].buffer;
-        let written = match (opening, kept.pending()) {
-            ([], []) => Written::Bytes(0),
-            ([], kept) => socket.write(kept, false),
-            (opening, _) => socket.write(opening, false),
-        };
-        match written {
-            Written::Bytes(0) => {
-                // Not connected yet (or nothing to send): being writable will say so.
-                socket.writable = false;
-                let token = token::connection(connection.generation, place, Side::Server);
-                let watched = socket.watch_both(&self.registry, token);
-                connection.server = Some(socket);
-                match watched {
-                    Ok(()) => (Action::Wait, 0),
-                    Err(_) => (self.tell(place, Event::ConnectFailed(Fault::Exhausted)), 0),
-                }
-            }
-            Written::Bytes(n) => {
-                connection.server = Some(socket);
-                if opening.is_empty() {
-                    kept.take(n);
-                    return (self.connected(place), 0);
-                }
-                (self.connected(place), n)
-            }
-            Written::Broken => {
-                let fault = socket.connect_result().err().unwrap_or(Fault::Refused);
-                (self.tell(place, Event::ConnectFailed(fault)), 0)
-            }
-        }
-    }
-
-    fn connected(&mut self, place: usize) -> Action {
-        let connection = &mut self.connections[place];
-        connection.times.connected = Some(self.now);
-        connection.times.active = self.now;
-        let token = token::connection(connection.generation, place, Side::Server);
-        let watched = connection.server.as_mut().map(|server| server.watch_reads(&self.registry, token));
-        if let (true, Some(server)) = (connection.session.flow(Side::Client).hold, &mut connection.server) {
-            // Nothing of a held flow was read yet: what waits is our PROXY header, which no analyzer may see and a
-            // fresh socket takes whole.
-            let header = &mut connection.lanes[Side::Client as usize].buffer;
-            if !header.is_empty() && server.write(header.pending(), false) != Written::Bytes(header.len()) {
-                connection.server = None;
-                return self.tell(place, Event::ConnectFailed(Fault::Reset));
-            }
-            header.take(usize::MAX);
-        }
-        match watched {
-            Some(Ok(())) => self.tell(place, Event::Connected),
-            _ => self.tell(place, Event::ConnectFailed(Fault::Exhausted)),
-        }
-    }
-
-    /// Something happened while a server is being connected.
-    fn connecting(&mut self, place: usize, side: Side, readiness: &Readiness) -> Action {
-        let connection = &mut self.connections[place];
-        match (side, &connection.server) {
-            (Side::Client, _) if readiness.is_error() => self.tell(place, Event::Reset(Side::Client)),
-            (Side::Server, Some(server)) if server.writable => match server.connect_result() {
-                Ok(()) => self.connected(place),
-                Err(fault) => {
-                    connection.server = None;
-                    self.tell(place, Event::ConnectFailed(fault))
-                }
-            },
-            _ => Action::Wait,
-        }
-    }
-
     /// Lets the relay move bytes from one side, and tells the Session only of ends and errors.
     fn relay(&mut self, place: usize, from: Side) -> Action {
         let connection = &mut self.connections[place];
@@ -566,70 +456,4 @@ fn deadline(connection: &Connection) -> Option<Millis> {
         Wait::Idle | Wait::HalfClose => times.active,
     };
     Some(from.saturating_add(limit))
-}
-
-/// Puts the PROXY header that the backend wants in front of what the server gets. Returns what is left to send
-/// from `opening` (all of it, or nothing once it was copied behind the header).
-fn announce<'a>(connection: &mut Connection, backend: &Backend, opening: &'a [u8]) -> &'a [u8] {
-    let Some(version) = backend.proxy_header.filter(|_| !connection.announced) else { return opening };
-    connection.announced = true;
-    let facts = connection.session.facts();
-    let local = facts.local.or_else(|| connection.client.local());
-    let mut header = Vec::with_capacity(128 + opening.len());
-    proxy_protocol::write(version, facts.client, local, &mut header);
-    let buffer = &mut connection.lanes[Side::Client as usize].buffer;
-    header.extend_from_slice(buffer.pending());
-    header.extend_from_slice(opening);
-    buffer.take(usize::MAX);
-    buffer.push(&header);
-    &[]
-}
-
-/// Adds bytes not yet counted; while a connection runs, only in steps worth the writes.
-fn tally_bytes(connection: &mut Connection, shard: usize, all: bool) {
-    const STEP: u64 = 64 * 1024;
-    for (side, count) in [(Side::Client, Count::BytesIn), (Side::Server, Count::BytesOut)] {
-        let total = connection.session.flow(side).bytes;
-        let lane = &mut connection.lanes[side as usize];
-        let fresh = total - lane.tallied;
-        if fresh == 0 || (fresh < STEP && !all) {
-            continue;
-        }
-        lane.tallied = total;
-        let plan = &connection.plan;
-        plan.listeners[connection.session.listener() as usize].state.tally.add(shard, count, fresh);
-        if let Some((backend, server)) = chosen(connection) {
-            backend.tally.add(shard, count, fresh);
-            server.state.tally.add(shard, count, fresh);
-        }
-    }
-}
-
-/// The backend and server a connection was last given.
-fn chosen(connection: &Connection) -> Option<(&Backend, &Server)> {
-    let choice = connection.session.choice()?;
-    let backend = &connection.plan.backends[choice.backend as usize];
-    Some((backend, backend.servers.get(usize::from(choice.server))?))
-}
-
-/// Counts the end of a connection: at its listener, and at its server if it was connected.
-fn tally_end(connection: &Connection, shard: usize) {
-    let listener = &connection.plan.listeners[connection.session.listener() as usize].state.tally;
-    let reason = connection.session.reason();
-    let count = match reason {
-        Some(CloseReason::Denied | CloseReason::LimitReached) => Count::Denied,
-        Some(reason) if reason.is_failure() => Count::Failed,
-        _ => Count::Ended,
-    };
-    let count_at = |tally: &Tally| {
-        tally.add(shard, Count::Ended, 1);
-        if count != Count::Ended {
-            tally.add(shard, count, 1);
-        }
-    };
-    count_at(listener);
-    if let Some((backend, server)) = chosen(connection).filter(|_| connection.times.connected.is_some()) {
-        count_at(&backend.tally);
-        count_at(&server.state.tally);
-    }
 }

@@ -1,0 +1,163 @@
+//! Connecting to the server that a Session chose: the part of the Supervisor between a decision and the relay.
+//!
+//! What is held goes out with the connect where the path is short enough. Must never choose a server or retry by
+//! itself: a fault is reported to the Session, which answers with the next server or a refusal.
+
+use std::rc::Rc;
+
+use headworks_core::action::{Action, Choice, Event, Fault, Side};
+use headworks_core::backend::Backend;
+use headworks_core::wire::proxy_protocol;
+use mio::event::Event as Readiness;
+
+use super::Supervisor;
+use crate::connection::{Connection, token};
+use crate::socket::{Read, Socket, Written};
+
+impl Supervisor {
+    /// A protocol that routes without looking: what the client has said already goes with the connect.
+    pub(super) fn open_with_first_bytes(&mut self, place: usize, choice: Choice) -> Action {
+        let connection = &mut self.connections[place];
+        if connection.session.flow(Side::Client).hold {
+            return self.open(place, choice, &[]);
+        }
+        let mut scratch = std::mem::take(&mut self.tools.scratch);
+        let action = match connection.client.read(&mut scratch) {
+            Read::Bytes(n) => {
+                connection.session.count(Side::Client, n as u64);
+                self.open(place, choice, &scratch[..n])
+            }
+            Read::Nothing => self.open(place, choice, &[]),
+            Read::End => {
+                connection.lanes[Side::Client as usize].ended = true;
+                self.open(place, choice, &[])
+            }
+            Read::Broken => self.tell(place, Event::Reset(Side::Client)),
+        };
+        self.tools.scratch = scratch;
+        action
+    }
+
+    #[cfg(feature = "fault-injection")]
+    #[expect(clippy::panic, reason = "the fault that is injected")]
+    fn inject_fault(&self, place: usize) {
+        if self.connections[place].session.facts().name.as_deref() == Some("panic.invalid") {
+            panic!("injected by a client that asked for panic.invalid");
+        }
+    }
+
+    /// Opens a socket to the server chosen and tries to send `opening`, or what is kept, at once.
+    pub(super) fn open(&mut self, place: usize, choice: Choice, opening: &[u8]) -> Action {
+        #[cfg(feature = "fault-injection")]
+        self.inject_fault(place);
+        let connection = &mut self.connections[place];
+        connection.times.since = self.now;
+        connection.times.decided.get_or_insert(self.now);
+        let plan = Rc::clone(&connection.plan);
+        let backend = &plan.backends[choice.backend as usize];
+        let opening = announce(connection, backend, opening);
+        let speaks_first = !opening.is_empty() || !connection.lanes[Side::Client as usize].buffer.is_empty();
+        let address = &backend.servers[usize::from(choice.server)].address;
+        let mut opened = Socket::connect(address, backend, speaks_first);
+        if matches!(opened, Err(Fault::Exhausted)) && self.spare.take().is_some() {
+            opened = Socket::connect(address, backend, speaks_first);
+        }
+        let (action, sent) = match opened {
+            Err(fault) => (self.tell(place, Event::ConnectFailed(fault)), 0),
+            Ok(socket) => self.first_write(place, socket, opening),
+        };
+        self.connections[place].lanes[Side::Client as usize].buffer.push(&opening[sent..]);
+        action
+    }
+
+    /// On a short path the connection stands as soon as it was begun: a write tells. Otherwise waits for it.
+    fn first_write(&mut self, place: usize, mut socket: Socket, opening: &[u8]) -> (Action, usize) {
+        let connection = &mut self.connections[place];
+        let kept = &mut connection.lanes[Side::Client as usize].buffer;
+        let written = match (opening, kept.pending()) {
+            ([], []) => Written::Bytes(0),
+            ([], kept) => socket.write(kept, false),
+            (opening, _) => socket.write(opening, false),
+        };
+        match written {
+            Written::Bytes(0) => {
+                // Not connected yet (or nothing to send): being writable will say so.
+                socket.writable = false;
+                let token = token::connection(connection.generation, place, Side::Server);
+                let watched = socket.watch_both(&self.registry, token);
+                connection.server = Some(socket);
+                match watched {
+                    Ok(()) => (Action::Wait, 0),
+                    Err(_) => (self.tell(place, Event::ConnectFailed(Fault::Exhausted)), 0),
+                }
+            }
+            Written::Bytes(n) => {
+                connection.server = Some(socket);
+                if opening.is_empty() {
+                    kept.take(n);
+                    return (self.connected(place), 0);
+                }
+                (self.connected(place), n)
+            }
+            Written::Broken => {
+                let fault = socket.connect_result().err().unwrap_or(Fault::Refused);
+                (self.tell(place, Event::ConnectFailed(fault)), 0)
+            }
+        }
+    }
+
+    fn connected(&mut self, place: usize) -> Action {
+        let connection = &mut self.connections[place];
+        connection.times.connected = Some(self.now);
+        connection.times.active = self.now;
+        let token = token::connection(connection.generation, place, Side::Server);
+        let watched = connection.server.as_mut().map(|server| server.watch_reads(&self.registry, token));
+        if let (true, Some(server)) = (connection.session.flow(Side::Client).hold, &mut connection.server) {
+            // Nothing of a held flow was read yet: what waits is our PROXY header, which no analyzer may see and a
+            // fresh socket takes whole.
+            let header = &mut connection.lanes[Side::Client as usize].buffer;
+            if !header.is_empty() && server.write(header.pending(), false) != Written::Bytes(header.len()) {
+                connection.server = None;
+                return self.tell(place, Event::ConnectFailed(Fault::Reset));
+            }
+            header.take(usize::MAX);
+        }
+        match watched {
+            Some(Ok(())) => self.tell(place, Event::Connected),
+            _ => self.tell(place, Event::ConnectFailed(Fault::Exhausted)),
+        }
+    }
+
+    /// Something happened while a server is being connected.
+    pub(super) fn connecting(&mut self, place: usize, side: Side, readiness: &Readiness) -> Action {
+        let connection = &mut self.connections[place];
+        match (side, &connection.server) {
+            (Side::Client, _) if readiness.is_error() => self.tell(place, Event::Reset(Side::Client)),
+            (Side::Server, Some(server)) if server.writable => match server.connect_result() {
+                Ok(()) => self.connected(place),
+                Err(fault) => {
+                    connection.server = None;
+                    self.tell(place, Event::ConnectFailed(fault))
+                }
+            },
+            _ => Action::Wait,
+        }
+    }
+}
+
+/// Puts the PROXY header that the backend wants in front of what the server gets. Returns what is left to send
+/// from `opening` (all of it, or nothing once it was copied behind the header).
+fn announce<'a>(connection: &mut Connection, backend: &Backend, opening: &'a [u8]) -> &'a [u8] {
+    let Some(version) = backend.proxy_header.filter(|_| !connection.announced) else { return opening };
+    connection.announced = true;
+    let facts = connection.session.facts();
+    let local = facts.local.or_else(|| connection.client.local());
+    let mut header = Vec::with_capacity(128 + opening.len());
+    proxy_protocol::write(version, facts.client, local, &mut header);
+    let buffer = &mut connection.lanes[Side::Client as usize].buffer;
+    header.extend_from_slice(buffer.pending());
+    header.extend_from_slice(opening);
+    buffer.take(usize::MAX);
+    buffer.push(&header);
+    &[]
+}

@@ -1,0 +1,202 @@
+"""The stage of the demo: a throw-away authority, servers, a proxy in front of them, and clients.
+
+Everything is on loopback and on free ports; what must be a file is in one temporary directory. Leaving the ``with``
+block ends and removes all of it.
+"""
+
+import contextlib
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import trustme
+
+from headworks.demo.clients import PATIENCE, Clients
+from headworks.demo.origins import EchoOrigin, Origin, TlsOrigin
+from headworks.demo.toml import to_toml
+from headworks.proxy import Proxy
+from headworks.stats import Notice
+
+_GLANCE = 0.01
+"""Seconds between looks at a counter that nobody announces."""
+
+HOSTS = {
+    "shop-1": "shop.example",
+    "blog-1": "blog.example",
+    "blog-2": "blog.example",
+    "apps-1": "*.apps.example",
+    "api-1": "api7.example",
+    "news-1": "news.example",
+}
+"""The TLS servers and the names in their certificates."""
+
+
+class Stage:
+    """What every step plays on. Use it in a ``with`` block."""
+
+    def __init__(self) -> None:
+        self._ending = contextlib.ExitStack()
+        self.progress: Callable[[str], None] = lambda _: None
+        """Told what a step is doing, when that takes a while."""
+
+    def __enter__(self) -> Self:
+        with self._ending:
+            self._build()
+            self._ending = self._ending.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.close()
+
+    def _build(self) -> None:
+        self.directory = Path(self._ending.enter_context(tempfile.TemporaryDirectory(prefix="headworks-demo-")))
+        authority = trustme.CA()
+        self.authority_file = self.directory / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.authority_file))
+        self.origins = self._start_origins(authority)
+        self.settings = _settings(self.origins, self.directory / "access.log")
+        self.proxy = Proxy(self.settings)
+        self.notices = self._ending.enter_context(Notices())
+        self._ending.enter_context(self.proxy)
+        self.notices.follow(self.proxy)
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(trust)
+        self.clients = Clients(trust, self.proxy.address)
+        self.write_file()
+
+    def _start_origins(self, authority: trustme.CA) -> dict[str, Origin]:
+        origins: dict[str, Origin] = {
+            name: TlsOrigin(name, host, authority, proxied=name == "shop-1") for name, host in HOSTS.items()
+        }
+        origins["echo-1"] = EchoOrigin("echo-1")
+        for origin in origins.values():
+            self._ending.callback(origin.close)
+            origin.start()
+        return origins
+
+    @property
+    def file(self) -> Path:
+        """Where the configuration that runs is written."""
+        return self.directory / "headworks.toml"
+
+    @property
+    def access_log(self) -> Path:
+        """Where the proxy writes its access records."""
+        return Path(self.settings["logs"]["access"])
+
+    def tls_origin(self, name: str) -> TlsOrigin:
+        """Return one of the TLS servers."""
+        origin = self.origins[name]
+        if not isinstance(origin, TlsOrigin):
+            raise TypeError(f"{name} does not speak TLS")
+        return origin
+
+    def names(self) -> dict[str, str]:
+        """Return the servers' names by address."""
+        return {origin.address: name for name, origin in self.origins.items()}
+
+    def reload(self, settings: Mapping[str, Any]) -> float:
+        """Swap the proxy to ``settings``; returns the seconds it took. Raises ConfigError and changes nothing then."""
+        began = time.perf_counter()
+        self.proxy.reload(settings)
+        self.settings = dict(settings)
+        return time.perf_counter() - began
+
+    def reload_file(self) -> float:
+        """Swap the proxy to what the file says; returns the seconds it took. Raises as ``Proxy.reload`` does."""
+        began = time.perf_counter()
+        self.proxy.reload(self.file)
+        return time.perf_counter() - began
+
+    def write_file(self) -> None:
+        """Write the configuration that runs, for ``headworks explain`` and for people."""
+        self.file.write_text(to_toml(self.settings), encoding="utf-8")
+
+
+class Notices:
+    """The proxy's notices, kept as they come."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._kept: list[Notice] = []
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread:
+            self._thread.join(PATIENCE)
+
+    def follow(self, proxy: Proxy) -> None:
+        """Keep the notices of ``proxy`` until it is stopped."""
+        self._thread = threading.Thread(target=self._keep, args=(proxy,), name="notices", daemon=True)
+        self._thread.start()
+
+    def wait(self, kind: str, server: str, *, after: int = 0) -> Notice:
+        """Wait for a notice of ``kind`` about ``server`` that is not among the first ``after``. Raises TimeoutError."""
+
+        def found() -> Notice | None:
+            fitting = (one for one in self._kept[after:] if one.kind == kind and one.facts.get("server") == server)
+            return next(fitting, None)
+
+        with self._changed:
+            if (notice := self._changed.wait_for(found, PATIENCE)) is None:
+                raise TimeoutError(f"waited {PATIENCE:g} s for the notice {kind} about {server}")
+            return notice
+
+    def count(self) -> int:
+        """Return how many have come."""
+        with self._changed:
+            return len(self._kept)
+
+    def _keep(self, proxy: Proxy) -> None:
+        for notice in proxy.notices():
+            with self._changed:
+                self._kept.append(notice)
+                self._changed.notify_all()
+
+
+def until(what: str, reached: Callable[[], bool]) -> None:
+    """Wait until ``reached``, for what can only be looked at. Raises TimeoutError."""
+    deadline = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE:g} s until {what}")
+        pause.wait(_GLANCE)
+
+
+def _settings(origins: Mapping[str, Origin], access_log: Path) -> dict[str, Any]:
+    """The configuration that the tour begins with."""
+    at = {name: origin.address for name, origin in origins.items()}
+    return {
+        "proxy": {"workers": 2},
+        "logs": {"access": str(access_log)},
+        "listeners": {
+            "secure": {"bind": "127.0.0.1:0", "protocol": "tls", "table": "sites"},
+            "echo": {"bind": "127.0.0.1:0", "protocol": "tcp", "backend": "echo"},
+        },
+        "tables": {
+            "sites": {
+                "shop.example": "shop",
+                "blog.example": "blog",
+                "*.apps.example": "apps",
+                "~^api[0-9]+\\.example$": "api",
+            }
+        },
+        "backends": {
+            "shop": {"servers": [at["shop-1"]], "proxy_protocol": "v1"},
+            "blog": {
+                "servers": [{"address": at["blog-1"], "weight": 2}, at["blog-2"]],
+                "health": {"interval": "200ms", "rise": 2, "fall": 3},
+            },
+            "apps": {"servers": [at["apps-1"]]},
+            "api": {"servers": [at["api-1"]]},
+            "echo": {"servers": [at["echo-1"]]},
+        },
+    }
