@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import trustme
-from headworks import Proxy
 
+from headworks import Proxy
 from rig.origins import Behaviour, Origin, named_echo, tls_named
 
 Config = dict[str, Any]
@@ -40,7 +40,9 @@ def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 def origin(stack: ExitStack) -> Callable[..., Origin]:
     """Make origins: ``origin(behaviour, name="a")``."""
 
-    def make(behaviour: Behaviour = named_echo, *, name: str = "", host: str = "127.0.0.1", path: Path | None = None) -> Origin:
+    def make(
+        behaviour: Behaviour = named_echo, *, name: str = "", host: str = "127.0.0.1", path: Path | None = None
+    ) -> Origin:
         return stack.enter_context(Origin(behaviour, name=name, host=host, path=path))
 
     return make

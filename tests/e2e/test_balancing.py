@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from headworks import Notice, Proxy
 
+from headworks import Notice, Proxy
 from rig.clients import Target, connect, line, refusal, served_by, to_close
 from rig.configs import Config, tcp, tls
 from rig.hello import INTERNAL_ERROR, client_hello
@@ -98,8 +98,8 @@ def test_host_hash(start: Start, abc: dict[str, str]) -> None:
 
 def test_backup(start: Start, origin: MakeOrigin) -> None:
     primary, backup = origin(name="primary"), origin(name="backup")
-    servers = [{"address": backup.address, "backup": True}, primary.address]
-    proxy = start(tcp(*servers, ejection={"failures": 1, "duration": "100ms"}))
+    spare = {"address": backup.address, "backup": True}
+    proxy = start(tcp(spare, primary.address, ejection={"failures": 1, "duration": "100ms"}))
     target = proxy.address("raw")
     assert _counted(target, 10) == {"primary": 10}
     primary.refuse()
@@ -110,7 +110,9 @@ def test_backup(start: Start, origin: MakeOrigin) -> None:
 
 def test_max_connections_of_a_server(start: Start, origin: MakeOrigin) -> None:
     small, large = origin(name="small"), origin(name="large")
-    proxy = start(tcp({"address": small.address, "max_connections": 2}, {"address": large.address, "max_connections": 5}))
+    proxy = start(
+        tcp({"address": small.address, "max_connections": 2}, {"address": large.address, "max_connections": 5})
+    )
     target = proxy.address("raw")
     for _ in range(3):
         with _held(target, 7) as names:
@@ -183,7 +185,7 @@ def heard(stack: contextlib.ExitStack) -> Callable[[Proxy], list[Notice]]:
 
     def make(proxy: Proxy) -> list[Notice]:
         found: list[Notice] = []
-        thread = threading.Thread(target=lambda: found.extend(_each(proxy, found)))
+        thread = threading.Thread(target=_collect, args=(proxy, found))
         thread.start()
         stack.callback(thread.join)
         stack.callback(proxy.stop)
@@ -192,10 +194,8 @@ def heard(stack: contextlib.ExitStack) -> Callable[[Proxy], list[Notice]]:
     return make
 
 
-def _each(proxy: Proxy, found: list[Notice]) -> list[Notice]:
-    for notice in proxy.notices():
-        found.append(notice)
-    return []
+def _collect(proxy: Proxy, found: list[Notice]) -> None:
+    found.extend(proxy.notices())
 
 
 def test_health_checks(start: Start, origin: MakeOrigin, heard: Callable[[Proxy], list[Notice]]) -> None:

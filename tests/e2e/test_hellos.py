@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from headworks import Proxy
 
+from headworks import Proxy
 from rig.clients import connect, dial, exactly, line, reset, served_by, to_close
 from rig.configs import Config, tls
 from rig.hello import client_hello, handshake, records
@@ -20,7 +20,7 @@ HELLOS = {
 }
 
 
-@pytest.fixture(params=HELLOS.values(), ids=HELLOS.keys())
+@pytest.fixture(params=list(HELLOS.values()), ids=list(HELLOS))
 def hello(request: pytest.FixtureRequest) -> bytes:
     return bytes(request.param)
 
@@ -44,7 +44,9 @@ def _begun(proxy: Proxy, hello: bytes) -> Iterator[list[tuple[socket.socket, int
             client = stack.enter_context(connect(proxy.address("secure")))
             client.sendall(hello[:cut])
             clients.append((client, cut))
-        until(lambda: sorted(row.bytes_in for row in proxy.connections()) == list(range(len(hello))), "all parts arrived")
+        until(
+            lambda: sorted(row.bytes_in for row in proxy.connections()) == list(range(len(hello))), "all parts arrived"
+        )
         yield clients
 
 

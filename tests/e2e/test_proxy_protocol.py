@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from headworks import Proxy
 
-from rig.clients import Target, answer, connect, dial, served_by, to_close
+from headworks import Proxy
+from rig.clients import Target, answer, connect, dial, to_close
 from rig.configs import Config, tcp, tls
 from rig.hello import HANDSHAKE_FAILURE, client_hello, proxy_v1, proxy_v2
 from rig.origins import Origin, notes, says_name, unanswering_port
@@ -22,7 +22,9 @@ HELLO = client_hello("a.test")
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
-def _sent(proxy: Proxy, listener: str, app: Origin, target: Target | None = None, sent: bytes = HELLO) -> tuple[bytes, Any, Any]:
+def _sent(
+    proxy: Proxy, listener: str, app: Origin, target: Target | None = None, sent: bytes = HELLO
+) -> tuple[bytes, Any, Any]:
     """Send as a client; give what the server got, and both addresses of the client's socket."""
     with dial(target or proxy.address(listener)) as client:
         ours, theirs = client.getsockname(), client.getpeername()
@@ -67,7 +69,9 @@ def test_ipv4_clients_of_a_dual_stack_listener_are_announced_as_ipv4(start: Star
 
 
 @pytest.mark.parametrize(("version", "header"), [("v1", b"PROXY UNKNOWN\r\n"), ("v2", SIGNATURE + b"\x20\x00\x00\x00")])
-def test_unix_clients_have_no_address(start: Start, origin: MakeOrigin, tmp_path: Path, version: str, header: bytes) -> None:
+def test_unix_clients_have_no_address(
+    start: Start, origin: MakeOrigin, tmp_path: Path, version: str, header: bytes
+) -> None:
     app = origin(notes)
     proxy = start(tcp(app.address, listener={"bind": f"unix:{tmp_path / 'a'}"}, proxy_protocol=version))
     assert _sent(proxy, "raw", app)[0] == header + HELLO
@@ -103,7 +107,9 @@ HEADERS = {
     "v1": proxy_v1("192.0.2.7", "192.0.2.1"),
     "v1 ipv6": proxy_v1("2001:db8::7", "2001:db8::1"),
     "v2": proxy_v2(socket.inet_aton("192.0.2.7"), socket.inet_aton("192.0.2.1")),
-    "v2 ipv6": proxy_v2(socket.inet_pton(socket.AF_INET6, "2001:db8::7"), socket.inet_pton(socket.AF_INET6, "2001:db8::1")),
+    "v2 ipv6": proxy_v2(
+        socket.inet_pton(socket.AF_INET6, "2001:db8::7"), socket.inet_pton(socket.AF_INET6, "2001:db8::1")
+    ),
 }
 
 
@@ -119,7 +125,9 @@ def behind(request: pytest.FixtureRequest, start: Start) -> Callable[..., Proxy]
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS.keys())
-def test_headers_from_listed_sources_tell_the_client(behind: Callable[..., Proxy], origin: MakeOrigin, header: bytes) -> None:
+def test_headers_from_listed_sources_tell_the_client(
+    behind: Callable[..., Proxy], origin: MakeOrigin, header: bytes
+) -> None:
     app = origin(notes)
     proxy = behind(app)
     assert len(answer(proxy.address("raw"), header + HELLO, source="127.0.0.2")) == 32
@@ -218,7 +226,7 @@ def test_one_proxy_behind_another(start: Start, origin: MakeOrigin) -> None:
         inner = start(tcp(app.address, listener={"accept_proxy_from": "127.0.0.0/8"}, proxy_protocol="v1"))
         host, port = inner.address("raw")
         outer = start(tls({"*": "app"}, {"app": f"{host}:{port}"}))
-        assert served_by_nothing(outer) == ()
+        _refused_without_header(outer)
         outer.reload(_with_header(host, port, version))
         got, ours, _ = _sent(outer, "secure", app)
         assert got.startswith(b"PROXY TCP4 127.0.0.1 127.0.0.1 %d " % ours[1])
@@ -233,12 +241,8 @@ def _with_header(host: str, port: int, version: str) -> Config:
     return config
 
 
-def served_by_nothing(outer: Proxy) -> tuple[()]:
+def _refused_without_header(outer: Proxy) -> None:
     """Without its header the inner proxy refuses the outer one."""
     with connect(outer.address("secure")) as client:
         client.sendall(HELLO)
         assert to_close(client) == b""
-    return ()
-
-
-_ = served_by

@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from headworks import Proxy
 
+from headworks import Proxy
 from rig.clients import answer, connect, exactly, refusal, served_by, to_close, to_end
 from rig.configs import Config, tcp, tls
 from rig.hello import (
@@ -41,7 +41,9 @@ GARBAGE = {
     "an empty record": b"\x16\x03\x01\x00\x00",
     "a record too long": b"\x16\x03\x01\xff\xff" + bytes(100),
     "a hello too short": records(b"\x01\x00\x00\x02\x03\x03"),
-    "extensions cut off": records(b"\x01\x00\x00\x2f\x03\x03" + bytes(32) + b"\0\0\x02\x13\x01\x01\0\0\x0a\0\0\0\x0b\0\x09\0"),
+    "extensions cut off": records(
+        b"\x01\x00\x00\x2f\x03\x03" + bytes(32) + b"\0\0\x02\x13\x01\x01\0\0\x0a\0\0\0\x0b\0\x09\0"
+    ),
     "a name with a NUL": client_hello("example.com\0.evil.test"),
     "a name with a space": client_hello("example com"),
     "a name not ASCII": client_hello("exämple.com"),
@@ -75,7 +77,9 @@ def test_no_name_and_no_fallback(closed: Proxy, name: str | None) -> None:
     assert refusal(closed.address("secure"), client_hello(name)) == HANDSHAKE_FAILURE
 
 
-@pytest.mark.parametrize("name", ["example.org", "www.example.com", "com", "a" * 63 + ".example", "xn--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "name", ["example.org", "www.example.com", "com", "a" * 63 + ".example", "xn--bcher-kva.example"]
+)
 def test_no_entry_matches(closed: Proxy, name: str) -> None:
     assert refusal(closed.address("secure"), client_hello(name)) == UNRECOGNIZED_NAME
     until(lambda: closed.stats().listeners["secure"].failed == 1)
@@ -257,7 +261,8 @@ def test_hostile_regular_expressions_are_refused_by_check(tmp_path: Path) -> Non
     ]
     table = "".join(f"'{one}' = 'app'\n" for one in hostile)
     file = tmp_path / "hostile.toml"
-    text = "[listeners.s]\nbind='127.0.0.1:0'\nprotocol='tls'\ntable='t'\n[backends.app]\nservers='127.0.0.1:1'\n[tables.t]\n"
+    text = "[listeners.s]\nbind='127.0.0.1:0'\nprotocol='tls'\ntable='t'\n[backends.app]\nservers='127.0.0.1:1'\n"
+    text += "[tables.t]\n"
     file.write_text(text + table)
     done = command("check", file)
     assert done.returncode == 2

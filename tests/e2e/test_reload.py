@@ -1,15 +1,15 @@
 """Reloads: nothing that runs is disturbed, whatever is added, removed, or wrong with the new configuration."""
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
-from headworks import BindError, ConfigError, Proxy
 
+from headworks import BindError, ConfigError, Proxy
 from rig.clients import connect, exactly, line, served_by
 from rig.configs import Config, tcp, tls
 from rig.hello import client_hello
@@ -34,7 +34,7 @@ class Load:
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(4)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -281,15 +281,15 @@ def test_addresses_in_every_order(start: Start, origin: MakeOrigin, tmp_path: Pa
     path = tmp_path / "a.sock"
     config = tcp(origin(name="app").address, listener={"bind": ["127.0.0.1:0", f"unix:{path}"]})
     proxy = start(config)
-    inode = os.stat(path).st_ino
+    inode = path.stat().st_ino
     for change in ({"ipv6_only": True}, {"backlog": 16}, {"keepalive": False}, {"ipv6_only": False}):
         config["listeners"]["raw"] |= change
         proxy.reload(config)
         assert served_by((str(path), 0), b"x") == "app"
-        assert os.stat(path).st_ino == inode
+        assert path.stat().st_ino == inode
     config["listeners"] = {"renamed": config["listeners"]["raw"] | {"bind": [f"unix:{path}", "127.0.0.1:0"]}}
     proxy.reload(config)
-    assert os.stat(path).st_ino == inode
+    assert path.stat().st_ino == inode
     assert served_by(proxy.address("renamed"), b"x") == "app"
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from headworks import Proxy, explain
 
+from headworks import Proxy, explain
 from rig.clients import Target, connect, exactly, line, served_by
 from rig.configs import Config, tls
 from rig.hello import HANDSHAKE_FAILURE, client_hello, handshake, records
@@ -87,7 +87,7 @@ def test_name_goes_to_its_backend(sites: Target, name: str, backend: str) -> Non
 
 
 def test_explain_agrees_with_what_happens(sites: Target) -> None:
-    servers = {name: "127.0.0.1:1" for name in {*TABLE.values(), "nameless"}}
+    servers = dict.fromkeys({*TABLE.values(), "nameless"}, "127.0.0.1:1")
     config = tls(TABLE, dict(servers), fallback="nameless")
     for name in NAMES:
         assert explain(config, listener="secure", sni=name).backend == served_by(sites, client_hello(name))
@@ -102,7 +102,9 @@ def test_an_address_is_no_name(sites: Target) -> None:
     assert served_by(sites, client_hello("2001:db8::1")) == "nameless"
 
 
-def test_no_name_and_no_fallback_takes_the_star(start: Callable[[Config], Proxy], origin: Callable[..., Origin]) -> None:
+def test_no_name_and_no_fallback_takes_the_star(
+    start: Callable[[Config], Proxy], origin: Callable[..., Origin]
+) -> None:
     proxy = start(tls({"*": "any"}, {"any": origin(name="any").address}))
     assert served_by(proxy.address("secure"), client_hello(None)) == "any"
 
@@ -115,7 +117,9 @@ def test_order_of_expressions_decides(start: Callable[[Config], Proxy], origin: 
     assert served_by(proxy.address("secure"), client_hello("a.b")) == "second"
 
 
-def test_a_listener_with_a_backend_routes_any_name(start: Callable[[Config], Proxy], origin: Callable[..., Origin]) -> None:
+def test_a_listener_with_a_backend_routes_any_name(
+    start: Callable[[Config], Proxy], origin: Callable[..., Origin]
+) -> None:
     config = tls({}, {"app": origin(name="app").address}, backend="app")
     del config["listeners"]["secure"]["table"]
     target = start(config).address("secure")
@@ -171,8 +175,8 @@ def test_curl(secure: Target, trusted: Path, version: str) -> None:
     port = secure[1]
     for name, expected in (("one.example", "one"), ("www.two.example", "two")):
         done = subprocess.run(
-            [curl, "--silent", "--show-error", "--noproxy", "*", f"--tlsv{version}", "--tls-max", version, "--cacert", trusted,
-             "--resolve", f"{name}:{port}:127.0.0.1", f"https://{name}:{port}/"],
+            [curl, "--silent", "--show-error", "--noproxy", "*", f"--tlsv{version}", "--tls-max", version,
+             "--cacert", trusted, "--resolve", f"{name}:{port}:127.0.0.1", f"https://{name}:{port}/"],
             capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout) == (0, f"{expected} TLSv{version}\n"), done.stderr

@@ -1,4 +1,4 @@
-"""Bytes are the same at both ends: both ways at once, half-closed in both orders, copied and spliced, while stopping."""
+"""Bytes are the same at both ends: both ways at once, half-closed in both orders, spliced, while stopping."""
 
 import contextlib
 import hashlib
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from headworks import Proxy
 
+from headworks import Proxy
 from rig.clients import connect, exactly, line, to_close
 from rig.configs import Config, tcp, tls
 from rig.hello import client_hello
@@ -102,7 +102,9 @@ def test_server_ends_first(start: Start, origin: MakeOrigin, protocol: str, size
     assert app.received == [_expected(size).encode()]
 
 
-def test_client_ends_before_its_server_is_connected(start: Start, origin: MakeOrigin, stack: contextlib.ExitStack) -> None:
+def test_client_ends_before_its_server_is_connected(
+    start: Start, origin: MakeOrigin, stack: contextlib.ExitStack
+) -> None:
     from rig.origins import unanswering_port
 
     config = _config("tcp", origin(closes_last).address)

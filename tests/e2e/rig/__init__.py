@@ -1,1 +1,1 @@
-"""What end-to-end tests are built from: hellos made to the byte, origins that misbehave on order, and running proxies."""
+"""What end-to-end tests are built from: hellos made to the byte, origins that misbehave, and running proxies."""

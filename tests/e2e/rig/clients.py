@@ -22,7 +22,7 @@ def connect(target: Target, *, source: str | None = None) -> Iterator[socket.soc
 
 def dial(target: Target, *, source: str | None = None) -> socket.socket:
     """As ``connect``, for those who close it themselves."""
-    host, port = target
+    host = target[0]
     if host.startswith("/"):
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(PATIENCE)
@@ -92,4 +92,16 @@ def served_by(target: Target, sent: bytes, *, source: str | None = None) -> str:
         return name
 
 
-__all__ = ["Target", "answer", "connect", "dial", "exactly", "line", "refusal", "reset", "served_by", "to_close", "to_end"]
+__all__ = [
+    "Target",
+    "answer",
+    "connect",
+    "dial",
+    "exactly",
+    "line",
+    "refusal",
+    "reset",
+    "served_by",
+    "to_close",
+    "to_end",
+]

@@ -20,7 +20,9 @@ Behaviour = Callable[[socket.socket, "Origin"], None]
 class Origin:
     """A threaded TCP server, one thread a connection."""
 
-    def __init__(self, behaviour: Behaviour, *, name: str = "", host: str = "127.0.0.1", path: Path | None = None) -> None:
+    def __init__(
+        self, behaviour: Behaviour, *, name: str = "", host: str = "127.0.0.1", path: Path | None = None
+    ) -> None:
         self.name = name
         self.behaviour = behaviour
         self.accepted = 0
@@ -49,7 +51,9 @@ class Origin:
         self.listen()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.refuse()
         self._listening.close()
         self.release.set()

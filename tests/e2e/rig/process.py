@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from headworks import Config
-
 from rig.clients import Target
 from rig.waiting import PATIENCE, until
 
@@ -110,7 +109,7 @@ class Running:
 
     def descriptors(self) -> int:
         """Open descriptors."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def resident(self) -> int:
         """Bytes of memory in use (VmRSS)."""
@@ -159,10 +158,10 @@ def running(
     prefix: Sequence[str] = (),
     descriptors: Sequence[int] = (),
     cwd: Path | None = None,
-    ready: bool = True,
+    ready: str = " ready ",
     **environment: str,
 ) -> Iterator[Running]:
-    """``headworks run FILE``, once it is ready. ``prefix`` is a command that executes its arguments."""
+    """``headworks run FILE``, once it has said ``ready``. ``prefix`` is a command that executes its arguments."""
     process = subprocess.Popen(
         [*prefix, str(HEADWORKS), "run", str(file)],
         stdin=subprocess.DEVNULL,
@@ -175,7 +174,7 @@ def running(
     started = Running(process)
     try:
         if ready:
-            started.line(" ready ")
+            started.line(ready)
         yield started
     finally:
         started.end()
