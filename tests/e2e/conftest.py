@@ -1,0 +1,72 @@
+"""Fixtures: certificates, origins and proxies that end with their test."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from headworks import Proxy
+from rig.origins import Behaviour, Origin, named_echo, tls_named
+
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Whatever is entered here is left, in reverse, after the test."""
+    with ExitStack() as entered:
+        yield entered
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """The authority that signs every origin's certificate."""
+    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+
+
+@pytest.fixture(scope="session")
+def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file with the authority's certificate."""
+    file = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    return file
+
+
+@pytest.fixture
+def origin(stack: ExitStack) -> Callable[..., Origin]:
+    """Make origins: ``origin(behaviour, name="a")``."""
+
+    def make(
+        behaviour: Behaviour = named_echo, *, name: str = "", host: str = "127.0.0.1", path: Path | None = None
+    ) -> Origin:
+        return stack.enter_context(Origin(behaviour, name=name, host=host, path=path))
+
+    return make
+
+
+@pytest.fixture
+def tls_origin(origin: Callable[..., Origin], authority: trustme.CA) -> Callable[..., Origin]:
+    """Make TLS origins that answer with their name: ``tls_origin("a", "a.example", ...)``."""
+
+    def make(name: str, *identities: str) -> Origin:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*identities, key_type=trustme.KeyType.ECDSA).configure_cert(context)
+        return origin(tls_named(context), name=name)
+
+    return make
+
+
+@pytest.fixture
+def start(stack: ExitStack) -> Callable[[Config], Proxy]:
+    """Start a proxy in this process. Two workers and no access log, unless the configuration says otherwise."""
+
+    def make(config: Config) -> Proxy:
+        config.setdefault("proxy", {}).setdefault("workers", 2)
+        config.setdefault("logs", {}).setdefault("access", "off")
+        return stack.enter_context(Proxy(config))
+
+    return make
