@@ -14,9 +14,7 @@ use smallvec::SmallVec;
 use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
 use crate::tally::Tally;
-
-/// Milliseconds of the engine's monotonic clock.
-pub type Millis = u64;
+use crate::time::Millis;
 
 /// A named pool of servers with one balancing policy.
 #[derive(Debug)]

@@ -27,4 +27,5 @@ pub mod session;
 pub mod spec;
 pub mod table;
 pub mod tally;
+pub mod time;
 pub mod wire;

@@ -10,11 +10,11 @@ use hashbrown::HashMap;
 
 use crate::action::CloseReason;
 use crate::address::Address;
-use crate::backend::Millis;
 use crate::networks::Networks;
 use crate::protocol::Protocol;
 use crate::table::BackendIndex;
 use crate::tally::Tally;
+use crate::time::Millis;
 
 /// A listener of a Plan.
 #[derive(Debug)]

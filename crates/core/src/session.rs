@@ -14,13 +14,14 @@ use std::sync::Arc;
 
 use crate::action::{Action, Choice, CloseReason, Event, Fault, Side, Wait};
 use crate::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
-use crate::backend::{Backend, Millis, ServerState, Tried};
+use crate::backend::{Backend, ServerState, Tried};
 use crate::balance::Seed;
 use crate::flow::Flow;
 use crate::listener::{HeaderRule, Listener, Permit, Route};
 use crate::plan::Plan;
 use crate::table::BackendIndex;
 use crate::tally::Count;
+use crate::time::Millis;
 
 /// What surrounds one call: the Plan the connection was accepted under, and what only the engine can know.
 #[derive(Debug, Clone, Copy)]

@@ -17,11 +17,11 @@ use std::net::SocketAddr;
 use common::{alert, hello, plan};
 use headworks_core::action::{Action, Choice, CloseReason, Event, Fault, Side, Wait};
 use headworks_core::analyze::Facts;
-use headworks_core::backend::Millis;
 use headworks_core::listener::Permit;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::tally::Count;
+use headworks_core::time::Millis;
 use serde_json::{Value, json};
 
 const RULES: &str = "

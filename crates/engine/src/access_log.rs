@@ -14,8 +14,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headworks_core::action::CloseReason;
-use headworks_core::backend::Millis;
 use headworks_core::listener::Listener;
+use headworks_core::time::Millis;
 
 use crate::connection::Connection;
 use crate::notice::{Notice, Notices};

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use headworks_core::backend::Millis;
+use headworks_core::time::Millis;
 
 /// Milliseconds since the process first asked; starts at 1000 so that "0" can mean "never".
 #[expect(clippy::disallowed_methods, reason = "this module is the clock")]

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use headworks_core::action::Side;
-use headworks_core::backend::Millis;
 use headworks_core::buffer::Buffer;
 use headworks_core::plan::Plan;
 use headworks_core::session::Session;
+use headworks_core::time::Millis;
 use mio::Token;
 
 use crate::pipes::Pipe;
@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     pub(crate) lanes: [Lane; 2],
     /// Times.
     pub(crate) times: Times,
+    /// Bytes that neither side had acknowledged when its idleness was last judged.
+    pub(crate) unacknowledged: usize,
     /// When its timer fires; 0: it has none.
     pub(crate) armed: Millis,
     /// This side is broken; what it had sent is still being delivered to the other.
@@ -83,6 +85,13 @@ pub(crate) struct Times {
 }
 
 impl Connection {
+    /// Whether bytes have reached a slow reader since this was last asked: the kernel delivers what we see no event of.
+    pub(crate) fn still_delivers(&mut self) -> bool {
+        let waiting = self.client.unacknowledged() + self.server.as_ref().map_or(0, Socket::unacknowledged);
+        let before = std::mem::replace(&mut self.unacknowledged, waiting);
+        waiting > 0 && waiting != before
+    }
+
     /// The socket on one side.
     pub(crate) fn socket(&mut self, side: Side) -> Option<&mut Socket> {
         match side {

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use headworks_core::action::Fault;
 use headworks_core::address::Address;
-use headworks_core::backend::{Admin, Millis};
+use headworks_core::backend::Admin;
 use headworks_core::plan::Plan;
+use headworks_core::time::Millis;
 use mio::{Events, Poll, Token, Waker};
 
 use crate::clock;

@@ -6,8 +6,8 @@
 use std::net::SocketAddr;
 
 use headworks_core::action::{CloseReason, Side};
-use headworks_core::backend::Millis;
 use headworks_core::listener::Listener;
+use headworks_core::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;

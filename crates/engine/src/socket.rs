@@ -213,9 +213,14 @@ impl Socket {
 
     /// Makes closing a reset, unless bytes are still on their way: those are delivered and then ended.
     pub(crate) fn abort(&self) {
-        if sys::unacknowledged(self.fd()) == 0 {
+        if self.unacknowledged() == 0 {
             let _ = self.system.set_linger(Some(std::time::Duration::ZERO));
         }
+    }
+
+    /// Bytes sent and not yet acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        sys::unacknowledged(self.fd())
     }
 
     /// Whether connecting has succeeded, once the socket is writable.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use headworks_core::action::Side;
-use headworks_core::backend::{Admin, Millis, Server};
+use headworks_core::backend::{Admin, Server};
 use headworks_core::plan::Plan;
 use headworks_core::session::State;
 use headworks_core::tally::{Count, Tally};
+use headworks_core::time::Millis;
 use serde::Serialize;
 
 use crate::connection::Connection;

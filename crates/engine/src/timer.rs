@@ -12,7 +12,7 @@
 //!
 //! A timer never fires early, and at most one tick late. Must never read a clock or know what a deadline is for.
 
-use headworks_core::backend::Millis;
+use headworks_core::time::Millis;
 
 const TICK: Millis = 16;
 const SLOTS: usize = 64;

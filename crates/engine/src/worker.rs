@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use headworks_core::backend::Millis;
 use headworks_core::plan::Plan;
+use headworks_core::time::Millis;
 use mio::{Events, Poll};
 
 use crate::access_log::{AccessLog, Recorder};

@@ -11,6 +11,7 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -185,6 +186,26 @@ fn a_slow_reader_stops_its_server_and_costs_bounded_memory() {
     let mut got = Vec::new();
     client.read_to_end(&mut got).unwrap();
     assert!(got == sent, "{} of {} bytes", got.len(), sent.len());
+}
+
+#[test]
+fn a_reader_that_is_slower_than_the_idle_deadline_is_not_idle() {
+    let origin = Origin::new();
+    let mut written = plain(&[origin.address()]);
+    written["listeners"]["plain"]["timeouts"] = json!({"idle": 250, "half_close": 250, "first_bytes": 1000});
+    let proxy = Proxy::start(written);
+    let mut client = proxy.client("plain");
+    let mut server = origin.accept();
+    // All of it leaves the server at once, then nobody sends: what moves is in the kernel's buffers alone.
+    server.write_all(&vec![7; MUCH]).unwrap();
+    let (mut pace, _kept) = UnixStream::pair().unwrap();
+    pace.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let mut block = vec![0; MUCH / 32];
+    for _ in 0..32 {
+        assert!(pace.read(&mut [0]).is_err(), "nothing is sent there: it is only waited for");
+        client.read_exact(&mut block).unwrap();
+    }
+    assert_eq!(client.read(&mut block).unwrap(), 0, "with nothing left to deliver, it is idle");
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod two_choices;
 use std::fmt::Debug;
 use std::net::IpAddr;
 
-use crate::backend::Millis;
+use crate::time::Millis;
 
 pub use rendezvous::identity;
 

@@ -12,9 +12,9 @@ use std::rc::Rc;
 
 use headworks_core::action::{Action, CloseReason, Event, Side, Wait};
 use headworks_core::analyze::Facts;
-use headworks_core::backend::Millis;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::tally::Count;
+use headworks_core::time::Millis;
 use mio::Registry;
 use mio::event::Event as Readiness;
 use slab::Slab;
@@ -121,6 +121,7 @@ impl Supervisor {
             server: None,
             lanes: [Lane::default(), Lane::default()],
             times: Times { accepted: now, decided: None, connected: None, since: now, active: now },
+            unacknowledged: 0,
             armed: 0,
             lost: None,
             announced: false,
@@ -178,13 +179,28 @@ impl Supervisor {
         let mut due = std::mem::take(&mut self.due);
         self.timer.turn(self.now, &mut due);
         for place in due.drain(..) {
-            let Some(connection) = self.connections.get_mut(place) else { continue };
-            connection.armed = 0;
-            let passed = deadline(connection).is_some_and(|at| at <= self.now);
-            let action = if passed { self.tell(place, Event::Expired) } else { Action::Wait };
-            self.perform(place, action);
+            if self.connections.contains(place) {
+                let action = self.judge_deadline(place);
+                self.perform(place, action);
+            }
         }
         self.due = due;
+    }
+
+    /// A timer fired: whether its deadline has passed, or had moved since it was armed.
+    fn judge_deadline(&mut self, place: usize) -> Action {
+        let now = self.now;
+        let connection = &mut self.connections[place];
+        connection.armed = 0;
+        if deadline(connection).is_none_or(|at| at > now) {
+            return Action::Wait;
+        }
+        let relaying = matches!(connection.session.state(), State::Relaying | State::HalfClosed(_));
+        if relaying && connection.still_delivers() {
+            connection.times.active = now;
+            return Action::Wait;
+        }
+        self.tell(place, Event::Expired)
     }
 
     /// Closes every connection now.
@@ -330,11 +346,14 @@ impl Supervisor {
         if flow.ended || connection.lost == Some(from.other()) {
             return Action::Wait;
         }
+        let waiting = connection.lanes[from as usize].waiting();
         let (why, read) = pump(connection, from, &mut self.tools);
         if read > 0 {
             connection.session.count(from, read);
-            connection.times.active = self.now;
             tally_bytes(connection, self.shard, false);
+        }
+        if read > 0 || connection.lanes[from as usize].waiting() != waiting {
+            connection.times.active = self.now;
         }
         match why {
             Pumped::Dry if connection.lost != Some(from) => Action::Wait,
