@@ -6,6 +6,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -30,10 +31,12 @@ class Staying:
         self.process = subprocess.Popen(
             DEMO, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(directory)}
         )
+        assert self.process.stdout is not None
+        self.stdout = self.process.stdout
         self.lines = list(self._until("Press Ctrl-C"))
 
     def _until(self, word: str) -> Iterator[str]:
-        for line in self.process.stdout:
+        for line in self.stdout:
             yield line.rstrip("\n")
             if word in line:
                 return
@@ -50,7 +53,7 @@ class Staying:
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        self.process.stdout.read()
+        self.stdout.read()
         return self.process.wait(BOUND)
 
 
@@ -63,7 +66,7 @@ def staying(directory: Path) -> Iterator[Staying]:
     finally:
         demo.process.kill()
         demo.process.wait()
-        demo.process.stdout.close()
+        demo.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -229,12 +232,12 @@ def test_a_dead_origin_refuses_and_keeps_its_port() -> None:
     try:
         for _ in range(3):
             echo.start()
-            with clients.socket.create_connection((host, int(port)), clients.PATIENCE) as connection:
+            with socket.create_connection((host, int(port)), clients.PATIENCE) as connection:
                 connection.sendall(b"alive")
                 assert clients.receive(connection, 5) == b"alive"
                 echo.kill()
                 assert connection.recv(1) == b"", "what is open ends"
             with pytest.raises(ConnectionRefusedError):
-                clients.socket.create_connection((host, int(port)), clients.PATIENCE)
+                socket.create_connection((host, int(port)), clients.PATIENCE)
     finally:
         echo.close()

@@ -172,6 +172,7 @@ def test_files_that_are_named_exist(page: Path) -> None:
     if page.name == "adding.md":  # its examples are files to be made
         text = re.sub(r"`crates/core/src/\w+/(first|no_sslv2|postgres)\.rs`", "", text)
     named = re.findall(r"`((?:crates|python|tests|tools|docs|fuzz|bench|examples)/[\w./-]+\.\w+)`", text)
+    named += [f"crates/{file}" for file in re.findall(r"`((?:core|engine)/src/[\w./-]+)`", text)]
     missing = [file for file in named if not (ROOT / file).exists() and not file.startswith("bench/results/")]
     assert not missing, f"{name(page)} names {', '.join(missing)}"
 
