@@ -294,7 +294,7 @@ fn bind_all(
             if bound.contains_key(&key) {
                 continue;
             }
-            let ours = bound.keys().any(|other| other.same_address(&key));
+            let ours = bound.keys().chain(fresh.keys()).any(|other| other.overlaps(&key));
             match binder.bind(address, &listener.flags, ours) {
                 Ok(socket) => {
                     fresh.insert(key, socket);
