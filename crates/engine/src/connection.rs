@@ -9,7 +9,7 @@ use headworks_core::action::Side;
 use headworks_core::backend::Millis;
 use headworks_core::buffer::Buffer;
 use headworks_core::plan::Plan;
-use headworks_core::session::Session;
+use headworks_core::session::{Session, State};
 use mio::Token;
 
 use crate::pipes::Pipe;
@@ -80,6 +80,8 @@ pub(crate) struct Times {
     pub(crate) since: Millis,
     /// The last byte, either way.
     pub(crate) active: Millis,
+    /// Bytes on their way to either side when the connection last seemed idle.
+    pub(crate) in_flight: usize,
 }
 
 impl Connection {
@@ -89,6 +91,20 @@ impl Connection {
             Side::Client => Some(&mut self.client),
             Side::Server => self.server.as_mut(),
         }
+    }
+
+    /// Whether bytes that we handed to the kernel still move, so that a connection that seems idle is not: a slow
+    /// reader takes from megabytes there without our seeing it. Called when it seems idle for as long as it may.
+    pub(crate) fn still_delivers(&mut self, now: Millis) -> bool {
+        if !matches!(self.session.state(), State::Relaying | State::HalfClosed(_)) {
+            return false;
+        }
+        let in_flight = self.client.unacknowledged() + self.server.as_ref().map_or(0, Socket::unacknowledged);
+        let moves = in_flight != 0 && in_flight != std::mem::replace(&mut self.times.in_flight, in_flight);
+        if moves {
+            self.times.active = now;
+        }
+        moves
     }
 }
 

@@ -211,6 +211,11 @@ impl Socket {
         let _ = self.system.shutdown(std::net::Shutdown::Write);
     }
 
+    /// Bytes written that the other end has not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        sys::unacknowledged(self.fd())
+    }
+
     /// Makes closing a reset, unless bytes are still on their way: those are delivered and then ended.
     pub(crate) fn abort(&self) {
         if sys::unacknowledged(self.fd()) == 0 {

@@ -120,7 +120,14 @@ impl Supervisor {
             client: Socket::accepted(fd),
             server: None,
             lanes: [Lane::default(), Lane::default()],
-            times: Times { accepted: now, decided: None, connected: None, since: now, active: now },
+            times: Times {
+                accepted: now,
+                decided: None,
+                connected: None,
+                since: now,
+                active: now,
+                in_flight: 0,
+            },
             armed: 0,
             lost: None,
             announced: false,
@@ -181,7 +188,10 @@ impl Supervisor {
             let Some(connection) = self.connections.get_mut(place) else { continue };
             connection.armed = 0;
             let passed = deadline(connection).is_some_and(|at| at <= self.now);
-            let action = if passed { self.tell(place, Event::Expired) } else { Action::Wait };
+            let action = match passed && !connection.still_delivers(self.now) {
+                true => self.tell(place, Event::Expired),
+                false => Action::Wait,
+            };
             self.perform(place, action);
         }
         self.due = due;
