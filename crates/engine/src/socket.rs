@@ -27,6 +27,8 @@ pub(crate) struct Socket {
     pub(crate) writable: bool,
     /// The other end has ended its sending: after what is queued, a read gives the end.
     pub(crate) ending: bool,
+    /// It is in error: after what is queued, a read gives no end but the error.
+    pub(crate) broken: bool,
     watched: Watched,
     prompt: Prompt,
 }
@@ -80,6 +82,7 @@ impl Socket {
             readable: true,
             writable: true,
             ending: false,
+            broken: false,
             watched: Watched::Nothing,
             prompt: Prompt::Set,
         }
@@ -110,7 +113,15 @@ impl Socket {
         }
         // `writable`: on a short path the connection stands already; trying tells.
         let prompt = if address.ip().is_some() { Prompt::Unused } else { Prompt::Set };
-        Ok(Self { system, readable: false, writable: true, ending: false, watched: Watched::Nothing, prompt })
+        Ok(Self {
+            system,
+            readable: false,
+            writable: true,
+            ending: false,
+            broken: false,
+            watched: Watched::Nothing,
+            prompt,
+        })
     }
 
     /// The descriptor.

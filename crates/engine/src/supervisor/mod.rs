@@ -152,6 +152,7 @@ impl Supervisor {
         socket.readable |= readiness.is_readable() || broken;
         socket.ending |= readiness.is_read_closed() || broken;
         socket.writable |= readiness.is_writable() || broken;
+        socket.broken |= broken;
         let action = match connection.session.state() {
             State::Inspecting => self.inspect(place),
             State::Connecting => self.connecting(place, side, readiness),
