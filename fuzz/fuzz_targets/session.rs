@@ -7,7 +7,9 @@ use headworks_core::action::{Action, Event, Fault, Side};
 use headworks_core::analyze::Facts;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
-use headworks_core::spec::{BackendSpec, EjectionSpec, EntrySpec, ListenerSpec, ServerSpec, Spec, TimeoutsSpec};
+use headworks_core::spec::{
+    BackendSpec, EjectionSpec, EntrySpec, ListenerSpec, ServerSpec, Spec, TimeoutsSpec,
+};
 use libfuzzer_sys::fuzz_target;
 
 const NAMES: [&str; 3] = ["", "app", "other"];

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,17 @@ from headworks.config import (
     Timeouts,
 )
 
-MODELS = [Config, ProxySettings, LogSettings, Listener, Timeouts, Backend, Server, Health, Ejection]
+MODELS: list[type[BaseModel]] = [
+    Config,
+    ProxySettings,
+    LogSettings,
+    Listener,
+    Timeouts,
+    Backend,
+    Server,
+    Health,
+    Ejection,
+]
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 
 
@@ -129,7 +140,7 @@ def configs(draw: st.DrawFn) -> Config:
     tables = draw(st.dictionaries(names, st.dictionaries(hosts, pool, max_size=4), max_size=2))
     listeners = {}
     for name in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
-        route = {"table": draw(st.sampled_from(list(tables)))} if tables else {"backend": draw(pool)}
+        route: dict[str, Any] = {"table": draw(st.sampled_from(list(tables)))} if tables else {"backend": draw(pool)}
         listeners[name] = Listener(
             bind=("127.0.0.1:0",),
             protocol="tls",

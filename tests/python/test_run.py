@@ -37,18 +37,21 @@ class Running:
             text=True,
             env=os.environ | environment,
         )
+        assert self.process.stderr is not None
+        self.lines = self.process.stderr
 
     def line(self, word: str) -> str:
         """Read lines until one has ``word``; the test's time limit is the limit."""
-        for line in self.process.stderr:
+        for line in self.lines:
             if word in line:
                 return line
         raise AssertionError(f"ended without {word!r}: {self.process.wait()}")
 
     def address(self) -> tuple[str, int]:
         """Wait for the ready line and return its first address."""
-        host, port = re.search(r"address=([0-9.]+):(\d+)", self.line(" ready ")).groups()
-        return host, int(port)
+        found = re.search(r"address=([0-9.]+):(\d+)", self.line(" ready "))
+        assert found is not None
+        return found[1], int(found[2])
 
     def signal(self, number: int) -> None:
         """Send a signal."""
@@ -64,7 +67,7 @@ def running(file: Path, **environment: str) -> Iterator[Running]:
     finally:
         proxy.process.kill()
         proxy.process.wait()
-        proxy.process.stderr.close()
+        proxy.lines.close()
 
 
 @pytest.fixture

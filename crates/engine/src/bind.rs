@@ -84,14 +84,14 @@ pub struct BindError {
 #[derive(Debug)]
 pub(crate) struct Binder {
     /// A privileged process that binds for us.
-    helper: Option<UnixStream>,
+    privileged: Option<UnixStream>,
     workers: usize,
 }
 
 impl Binder {
-    /// Binds for `workers` workers, asking `helper` where we are not permitted to.
-    pub(crate) fn new(helper: Option<OwnedFd>, workers: usize) -> Self {
-        Self { helper: helper.map(UnixStream::from), workers }
+    /// Binds for `workers` workers, asking `privileged` where we are not permitted to.
+    pub(crate) fn new(privileged: Option<OwnedFd>, workers: usize) -> Self {
+        Self { privileged: privileged.map(UnixStream::from), workers }
     }
 
     /// Binds `address`. `ours`: we listen there already, so that others need not be looked for.
@@ -121,7 +121,7 @@ impl Binder {
         let socket = match bind_here(ip, flags, true) {
             Ok(socket) => socket,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.ask_helper(&ip.to_string(), flags).unwrap_or(Err(error))?
+                self.ask_privileged(&ip.to_string(), flags).unwrap_or(Err(error))?
             }
             Err(error) => return Err(error),
         };
@@ -134,7 +134,7 @@ impl Binder {
         let socket = match bind_unix_here(path, flags) {
             Ok(socket) => socket,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.ask_helper(&format!("unix:{}", path.display()), flags).unwrap_or(Err(error))?
+                self.ask_privileged(&format!("unix:{}", path.display()), flags).unwrap_or(Err(error))?
             }
             Err(error) => return Err(error),
         };
@@ -164,20 +164,20 @@ impl Binder {
         Bound { sockets: vec![socket; self.workers], address, file }
     }
 
-    /// Asks the helper; None when there is none.
-    fn ask_helper(&self, address: &str, flags: &AcceptFlags) -> Option<io::Result<Socket>> {
-        let mut helper = self.helper.as_ref()?;
+    /// Asks the privileged process; None when there is none.
+    fn ask_privileged(&self, address: &str, flags: &AcceptFlags) -> Option<io::Result<Socket>> {
+        let mut privileged = self.privileged.as_ref()?;
         let request = Request {
             address,
             ipv6_only: flags.ipv6_only,
             backlog: flags.backlog,
             unix_mode: flags.unix_mode,
         };
-        if let Err(error) = request.write(&mut helper) {
+        if let Err(error) = request.write(&mut privileged) {
             return Some(Err(error));
         }
         let mut answer = [0; 512];
-        Some(match sys::receive_descriptor(helper.as_fd(), &mut answer) {
+        Some(match sys::receive_descriptor(privileged.as_fd(), &mut answer) {
             Ok((_, Some(socket))) => Ok(socket.into()),
             Ok((0, None)) => Err(io::Error::other("the binder process has ended")),
             Ok((n, None)) => Err(io::Error::other(String::from_utf8_lossy(&answer[1..n]).trim_end())),

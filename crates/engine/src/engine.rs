@@ -91,13 +91,13 @@ const ANSWER: Duration = Duration::from_secs(10);
 impl Engine {
     /// Compiles `spec`, binds every listener, and serves.
     pub fn start(spec: &Spec, options: Options) -> Result<Self, ApplyError> {
-        let workers = options.workers.max(1);
+        let Options { workers, access_log, log_format, binder } = options;
+        let workers = workers.max(1);
         let plan = Arc::new(Plan::compile(spec, workers, None).map_err(ApplyError::Plan)?);
-        let helper = options.binder.map(sys::duplicate).transpose()?;
-        let binder = Binder::new(helper, workers);
+        let binder = Binder::new(binder.map(sys::duplicate).transpose()?, workers);
         let bound = bind_all(&plan, &binder, &BTreeMap::new()).map_err(ApplyError::Bind)?;
         let notices = Arc::new(Notices::default());
-        let log = AccessLog::open(&options.access_log, options.log_format, workers, Arc::clone(&notices))?;
+        let log = AccessLog::open(&access_log, log_format, workers, Arc::clone(&notices))?;
         let shared = Arc::new(Shared::new(sys::descriptor_limit(), log, Arc::clone(&notices)));
         let (mailboxes, threads) = spawn(workers, &plan, &shared)?;
         let checker = Checker::start(Arc::clone(&plan), notices)?;

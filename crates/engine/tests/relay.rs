@@ -10,6 +10,7 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -174,7 +175,8 @@ fn a_slow_reader_stops_its_server_and_costs_bounded_memory() {
             }
             Err(_) => break true,
         }
-        if sent.len() > 32 << 20 {
+        // The kernel's own buffers, three sockets' worth, may hold tens of MiB where its limits are generous.
+        if sent.len() > 128 << 20 {
             break false;
         }
     };
@@ -201,7 +203,9 @@ fn resets_and_ends_at_any_moment_leave_nothing_behind() {
             }
         });
         for round in 0..60 {
-            let mut client = proxy.client("plain");
+            // A server that resets at once may be quicker than our own connect.
+            let Ok(client) = TcpStream::connect(proxy.address("plain")) else { continue };
+            let mut client = bounded(client);
             if round % 2 == 0 {
                 // The server may have gone already.
                 let _ = client.write_all(b"some bytes");

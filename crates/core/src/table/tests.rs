@@ -1,3 +1,5 @@
+//! What a table answers, and what it says of patterns that are wrong.
+
 use super::*;
 
 fn entries(patterns: &[&str]) -> Vec<(String, BackendIndex)> {

@@ -158,7 +158,7 @@ pub(crate) fn receive_descriptor(
     Ok((received, descriptor))
 }
 
-/// A second descriptor for an inherited one, so that closing ours leaves the original open.
+/// A second descriptor for one that is not ours, so that closing ours leaves the original open.
 pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: plain fcntl; the kernel checks `fd`.
     let copy = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;

@@ -1,0 +1,188 @@
+"""Documentation that cannot rot: examples run, keys and words are complete, links lead somewhere."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer.main
+
+from headworks.cli import app
+from headworks.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench" / "README.md", ROOT / "fuzz" / "README.md"]
+)
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+
+
+def name(path: object) -> str:
+    """Name a parameter by its path."""
+    return str(path.relative_to(ROOT)) if isinstance(path, Path) else ""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """List the code blocks of a page in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def tool(file: str) -> ModuleType:
+    """Import a script of tools/."""
+    spec = importlib.util.spec_from_file_location(file, ROOT / "tools" / f"{file}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run with our interpreter, from the root of the repository."""
+    return subprocess.run([sys.executable, *command], cwd=ROOT, text=True, capture_output=True, timeout=30, check=False)
+
+
+def rust_names(file: str, enum: str) -> list[str]:
+    """List the variants of a Rust enum in snake case."""
+    body = re.search(rf"pub enum {enum} {{(.*?)^}}", (ROOT / file).read_text(), re.DOTALL | re.MULTILINE)
+    assert body is not None
+    variants = re.findall(r"^    ([A-Z]\w+)", body[1], re.MULTILINE)
+    return [re.sub(r"(?<!^)([A-Z])", r"_\1", variant).lower() for variant in variants]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_toml_in_the_pages_is_toml(page: Path) -> None:
+    for block in blocks(page, "toml"):
+        tomllib.loads(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_whole_configurations_in_the_pages_are_right(page: Path) -> None:
+    for block in blocks(page, "toml"):
+        if "[listeners." in block:
+            Config.parse(tomllib.loads(block))
+
+
+def test_the_table_in_the_readme_is_right() -> None:
+    tables = [block for block in blocks(ROOT / "README.md", "toml") if block.startswith("[tables")]
+    listener = '[listeners.x]\nbind = "127.0.0.1:0"\nprotocol = "tls"\ntable = "sites"\n'
+    assert tables
+    for block in tables:
+        Config.parse(tomllib.loads(listener + block))
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "python.md"], ids=name)
+def test_programs_in_the_pages_run(page: Path) -> None:
+    programs = blocks(page, "python")
+    assert programs
+    for program in programs:
+        ran = run("-c", program)
+        assert ran.returncode == 0, f"{program}\n{ran.stderr}"
+        assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.toml")), ids=name)
+def test_example_configurations_are_right(file: Path) -> None:
+    checked = run("-m", "headworks", "check", str(file))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.py")), ids=name)
+def test_example_programs_run(file: Path) -> None:
+    ran = run(str(file))
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout, "an example shows something"
+
+
+def test_every_key_has_its_entry() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    missing = [key for key in tool("configuration_docs").every_key() if f"### `{key}`" not in page]
+    assert not missing, f"docs/configuration.md lacks {', '.join(missing)}: make docs"
+
+
+def test_the_reference_is_what_the_models_say() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    assert tool("configuration_docs").renewed(page) == page, "docs/configuration.md is not up to date: make docs"
+
+
+def test_every_reason_to_close_is_explained() -> None:
+    reasons = rust_names("crates/core/src/action.rs", "CloseReason")
+    missing = [reason for reason in reasons if f"| `{reason}` |" not in COMMANDS]
+    assert not missing, f"docs/commands.md does not explain {', '.join(missing)}"
+
+
+def test_only_reasons_that_exist_are_explained() -> None:
+    section = COMMANDS.partition("| `end` | means |")[2]
+    explained = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    reasons = set(rust_names("crates/core/src/action.rs", "CloseReason"))
+    assert explained <= reasons, f"docs/commands.md explains {explained - reasons}, which do not exist"
+
+
+def test_every_notice_is_explained() -> None:
+    missing = [
+        notice for notice in rust_names("crates/engine/src/notice.rs", "Notice") if f"| `{notice}` |" not in COMMANDS
+    ]
+    assert not missing, f"docs/commands.md does not explain {', '.join(missing)}"
+
+
+def test_every_key_of_an_access_record_is_explained() -> None:
+    source = (ROOT / "crates/engine/src/record.rs").read_text()
+    writing = source.partition("pub(crate) fn write(")[2].partition("\n    }\n}")[0]
+    keys = re.findall(r'(?:time|text|number|display)\("(\w+)"', writing) + re.findall(r'\("(\w+)", self\.', writing)
+    assert len(set(keys)) >= 12, "the test no longer finds the keys in record.rs"
+    missing = [key for key in keys if f"`{key}`" not in COMMANDS]
+    assert not missing, f"docs/commands.md does not explain {', '.join(missing)}"
+
+
+def test_every_command_and_option_is_listed() -> None:
+    group = typer.main.get_command(app)
+    commands: dict[str, object] = getattr(group, "commands", {})
+    assert {"run", "check", "show", "explain"} <= set(commands)
+    wanted = {f"`headworks {command}" for command in commands}
+    for command in [group, *commands.values()]:
+        for parameter in getattr(command, "params", ()):
+            wanted |= {f"`{option}" for option in parameter.opts if option.startswith("--")}
+    missing = sorted(word for word in wanted if word not in COMMANDS)
+    assert not missing, f"docs/commands.md lacks {', '.join(missing)}"
+
+
+def test_every_public_name_is_listed() -> None:
+    import headworks
+
+    page = (ROOT / "docs" / "python.md").read_text()
+    missing = [public for public in headworks.__all__ if not public.startswith("__") and f"`{public}" not in page]
+    assert not missing, f"docs/python.md lacks {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{name(page)}: {target} does not exist"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    text = page.read_text()
+    if page.name == "adding.md":  # its examples are files to be made
+        text = re.sub(r"`crates/core/src/\w+/(first|no_sslv2|postgres)\.rs`", "", text)
+    named = re.findall(r"`((?:crates|python|tests|tools|docs|fuzz|bench|examples)/[\w./-]+\.\w+)`", text)
+    missing = [file for file in named if not (ROOT / file).exists() and not file.startswith("bench/results/")]
+    assert not missing, f"{name(page)} names {', '.join(missing)}"
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    site = tomllib.loads((ROOT / "zensical.toml").read_text())
+    listed = {target for entry in site["project"]["nav"] for target in entry.values()}
+    assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
+
+
+def test_make_lists_its_targets() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, text=True, capture_output=True, timeout=30, check=True).stdout
+    for target in ("demo", "test", "check", "bench", "bench-deps", "fmt", "docs", "clean"):
+        assert f"make {target} " in listed

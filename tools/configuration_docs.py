@@ -1,0 +1,204 @@
+"""Write the reference of every configuration key, from the models themselves.
+
+``python tools/configuration_docs.py docs/configuration.md`` replaces what follows the marker in that file and keeps
+what people wrote above it; with ``--check`` it writes nothing and exits 1 when the file is not up to date.
+"""
+
+import argparse
+import json
+import re
+import sys
+import types
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from headworks import _engine
+from headworks.config import Backend, Config, Ejection, Health, Listener, LogSettings, ProxySettings, Server, Timeouts
+from headworks.config.values import Duration, Mode, Size
+
+MARKER = "<!-- What follows is written by tools/configuration_docs.py from the models: edit those. -->"
+
+TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("proxy", ProxySettings),
+    ("logs", LogSettings),
+    ("listeners.NAME", Listener),
+    ("listeners.NAME.timeouts", Timeouts),
+    ("backends.NAME", Backend),
+    ("backends.NAME.servers[]", Server),
+    ("backends.NAME.health", Health),
+    ("backends.NAME.ejection", Ejection),
+)
+"""Every table of the file, in the order in which people write them."""
+
+CHOICES = {(Listener, "protocol"): _engine.protocols, (Backend, "balance"): _engine.balances}
+"""Keys whose values are a registry's names."""
+
+
+def main() -> int:
+    """Write or check one file."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("file", type=Path)
+    arguments.add_argument("--check", action="store_true")
+    asked = arguments.parse_args()
+    before = asked.file.read_text()
+    after = renewed(before)
+    if before == after:
+        return 0
+    if asked.check:
+        print(f"{asked.file} is not up to date: make docs", file=sys.stderr)
+        return 1
+    asked.file.write_text(after)
+    return 0
+
+
+def renewed(text: str) -> str:
+    """Return the page with everything below the marker written anew."""
+    kept, marker, _ = text.partition(MARKER)
+    if not marker:
+        raise SystemExit(f"the page lacks the line {MARKER}")
+    return kept + MARKER + "\n\n" + reference()
+
+
+def reference() -> str:
+    """Return one section a table, one entry a key."""
+    return "\n".join(line for path, model in TABLES for line in _section(path, model))
+
+
+def every_key() -> list[str]:
+    """Return every key there is, found by walking the whole Config: what the reference must contain."""
+    return [f"{path}.{name}" for path, model in _walk("", Config) for name in model.model_fields if path]
+
+
+def _walk(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    yield path, model
+    for name, field in model.model_fields.items():
+        here = f"{path}.{name}" if path else name
+        for kind, below in _models(field.annotation):
+            yield from _walk(here + kind, below)
+
+
+def _models(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Find the models in a type, each with what stands between the key and its own keys."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield "", annotation
+    inner = {dict: ".NAME", tuple: "[]"}.get(get_origin(annotation), "")
+    for argument in get_args(annotation):
+        for kind, model in _models(argument):
+            yield inner + kind, model
+
+
+def _section(path: str, model: type[BaseModel]) -> Iterator[str]:
+    title = f"`[{path}]`" if not path.endswith("[]") else "`servers` of a backend"
+    yield f"## {title}\n"
+    if said := _after_colon(model):
+        yield f"{said}\n"
+    for name, field in model.model_fields.items():
+        yield f"### `{path}.{name}`\n"
+        yield f"{field.description}\n"
+        rows = [("type", _type(model, name, field)), ("default", _default(field)), ("range", _range(field))]
+        yield "".join(f"- {label}: {value}\n" for label, value in rows if value)
+        examples = "\n# or: ".join(f"{name} = {_toml(example)}" for example in field.examples or ())
+        yield f"```toml\n{examples}\n```\n"
+
+
+def _after_colon(model: type[BaseModel]) -> str:
+    """Return the first paragraph of a model's docstring, without the name of the table it begins with."""
+    paragraph = " ".join((model.__doc__ or "").split("\n\n")[0].split())
+    said = re.sub(r"^``\S+``(\.|: )", "", paragraph).replace("``", "`")
+    return said[:1].upper() + said[1:]
+
+
+def _type(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+    if choices := CHOICES.get((model, name)):
+        return "one of " + ", ".join(f'`"{choice}"`' for choice in choices())
+    for item in field.metadata:
+        if isinstance(item, Duration):
+            return "duration"
+        if isinstance(item, Size):
+            return "size in bytes"
+        if isinstance(item, Mode):
+            return "permission bits, a string of octal digits or a number such as `0o660`"
+    unit = _extra(field, "unit")
+    return _type_name(field.annotation) + (f", {unit}" if unit else "")
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), [part for part in get_args(annotation) if part is not type(None)]
+    if origin is Literal:
+        return "one of " + ", ".join(f'`"{value}"`' for value in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_type_name, arguments))
+    if origin is tuple:
+        return f"{_type_name(arguments[0])}, or a list of them"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "string or table" if annotation is Server else "table"
+    if origin is Annotated:
+        return _type_name(get_args(annotation)[0])
+    return {str: "string", int: "whole number", bool: "`true` or `false`"}[annotation]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "none, it is required"
+    if field.default is None:
+        return f"not set: {_extra(field, 'unset')}"
+    if isinstance(field.default, BaseModel):
+        return "the defaults below"
+    if isinstance(field.default, tuple) and not field.default:
+        return "`[]`"
+    return f"`{_toml(_written(field, field.default))}`"
+
+
+def _range(field: FieldInfo) -> str:
+    for item in field.metadata:
+        if isinstance(item, Duration | Size):
+            zero = getattr(item, "zero", None)
+            return f"`{item.minimum}` to `{item.maximum}`" + (f', or `"0s"`: {zero}' if zero else "")
+    low = next((str(item.ge) for item in field.metadata if isinstance(item, Ge)), None)
+    high = next((str(item.le) for item in field.metadata if isinstance(item, Le)), None)
+    low, high = (low, high) if low or high else _inner_range(field.annotation)
+    return f"{int(low):,} to {int(high):,}" if low and high else ""
+
+
+def _inner_range(annotation: Any) -> tuple[str | None, str | None]:
+    """Return the range of ``Annotated[int | None, Field(ge=, le=)]``, which pydantic keeps one level down."""
+    for item in getattr(annotation, "__metadata__", ()):
+        bounds = {type(part): part for part in getattr(item, "metadata", ())}
+        if Ge in bounds and Le in bounds:
+            return str(bounds[Ge].ge), str(bounds[Le].le)
+    return None, None
+
+
+def _written(field: FieldInfo, value: Any) -> Any:
+    scalar = next((item for item in field.metadata if isinstance(item, Duration | Size | Mode)), None)
+    return scalar.show(value) if scalar else value
+
+
+def _extra(field: FieldInfo, key: str) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get(key, "")) if isinstance(extra, dict) else ""
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            raise TypeError("an example is given as it is written")
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
+        case list() | tuple():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case _:
+            return json.dumps(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
