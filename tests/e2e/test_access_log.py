@@ -115,11 +115,10 @@ def test_every_end(  # noqa: PLR0915  (one after another, as they are in the log
         "refuses": stack.enter_context(refusing_port()),
     }
     config = tls({f"{name}.test": name for name in servers}, dict(servers))
-    config["listeners"]["secure"] |= {"deny": ["127.0.0.9"], "max_connections_per_client": 10}
+    config["listeners"]["secure"] |= {"deny": ["127.0.0.9"], "max_connections_per_client": 1}
     impatient = config["listeners"]["secure"] | {"bind": "127.0.0.1:0", "first_bytes_limit": "1KiB"}
     config["listeners"]["impatient"] = impatient | {
         "timeouts": {"first_bytes": "100ms", "idle": "200ms", "half_close": "100ms"},
-        "max_connections_per_client": 1,
     }
     proxy, records = log(config)
     secure, impatient_at = proxy.address("secure"), proxy.address("impatient")
@@ -163,11 +162,15 @@ def test_every_end(  # noqa: PLR0915  (one after another, as they are in the log
     happened("first_bytes_timeout", None, "impatient")
     refusal(impatient_at, client_hello("echoes.test", key_share=1000))
     happened("too_large", None, "impatient")
+    with connect(secure) as client:
+        client.sendall(hello("echoes"))
+        exactly(client, 1)
+        with connect(secure) as second:
+            to_close(second)
+        happened("limit_reached", None)
+    happened("client_reset", "echoes")
     with connect(impatient_at) as client:
         client.sendall(hello("hangs"))
-        with connect(impatient_at) as second:
-            to_close(second)
-        happened("limit_reached", None, "impatient")
         to_close(client)
     happened("idle_timeout", "hangs", "impatient")
     with connect(impatient_at) as client:

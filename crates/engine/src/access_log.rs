@@ -55,7 +55,9 @@ impl Target {
         if path == "-" {
             return Ok(Self::StandardError);
         }
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let file = OpenOptions::new().append(true).create(true).open(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot open the access log {path}: {error}"))
+        })?;
         Ok(Self::File(path.into(), Arc::new(file)))
     }
 }

@@ -32,12 +32,20 @@ impl Key {
     /// The key of the address at place `nth` of a listener's `bind`.
     pub(crate) fn new(listener: &str, nth: usize, address: &Address, ipv6_only: bool) -> Self {
         let fresh = address.ip().is_some_and(|ip| ip.port() == 0).then(|| (listener.to_owned(), nth));
+        // Nothing but an IPv6 socket has to be bound again when this changes.
+        let ipv6_only = ipv6_only && address.ip().is_some_and(|ip| ip.is_ipv6());
         Self { address: address.clone(), ipv6_only, fresh }
     }
 
-    /// Whether both mean the same address, if not the same socket.
-    pub(crate) fn same_address(&self, other: &Self) -> bool {
-        self.address == other.address
+    /// Whether a client could reach both: the same address, or one that stands for all with the same port, such as
+    /// `0.0.0.0:80` and `[::]:80`.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        match (self.address.ip(), other.address.ip()) {
+            (Some(one), Some(two)) if one.port() == two.port() => {
+                one.ip() == two.ip() || one.ip().is_unspecified() || two.ip().is_unspecified()
+            }
+            _ => self.address == other.address,
+        }
     }
 }
 
@@ -240,13 +248,19 @@ fn bind_unix_here(path: &Path, flags: &AcceptFlags) -> io::Result<Socket> {
 /// A socket file that nobody listens on is left over from a crash.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
-        Ok(file) if file.file_type().is_socket() => match UnixStream::connect(path) {
-            Ok(_) => Err(io::Error::from(io::ErrorKind::AddrInUse)),
-            Err(_) => std::fs::remove_file(path),
+        Ok(file) if file.file_type().is_socket() => match probe(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+            // Somebody listens, even if we may not connect or the queue is full; or it is of another type.
+            _ => Err(io::Error::from(io::ErrorKind::AddrInUse)),
         },
         Ok(_) => Err(io::Error::other("the path exists and is not a socket")),
         Err(_) => Ok(()),
     }
+}
+
+/// Connects without waiting.
+fn probe(path: &Path) -> io::Result<()> {
+    Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?.connect(&SockAddr::unix(path)?)
 }
 
 /// Options that accepted sockets inherit.

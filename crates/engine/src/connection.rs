@@ -8,7 +8,7 @@ use std::sync::Arc;
 use headworks_core::action::Side;
 use headworks_core::buffer::Buffer;
 use headworks_core::plan::Plan;
-use headworks_core::session::Session;
+use headworks_core::session::{Session, State};
 use headworks_core::time::Millis;
 use mio::Token;
 
@@ -35,8 +35,6 @@ pub(crate) struct Connection {
     pub(crate) lanes: [Lane; 2],
     /// Times.
     pub(crate) times: Times,
-    /// Bytes that neither side had acknowledged when its idleness was last judged.
-    pub(crate) unacknowledged: usize,
     /// When its timer fires; 0: it has none.
     pub(crate) armed: Millis,
     /// This side is broken; what it had sent is still being delivered to the other.
@@ -82,22 +80,31 @@ pub(crate) struct Times {
     pub(crate) since: Millis,
     /// The last byte, either way.
     pub(crate) active: Millis,
+    /// Bytes on their way to either side when the connection last seemed idle.
+    pub(crate) in_flight: usize,
 }
 
 impl Connection {
-    /// Whether bytes have reached a slow reader since this was last asked: the kernel delivers what we see no event of.
-    pub(crate) fn still_delivers(&mut self) -> bool {
-        let waiting = self.client.unacknowledged() + self.server.as_ref().map_or(0, Socket::unacknowledged);
-        let before = std::mem::replace(&mut self.unacknowledged, waiting);
-        waiting > 0 && waiting != before
-    }
-
     /// The socket on one side.
     pub(crate) fn socket(&mut self, side: Side) -> Option<&mut Socket> {
         match side {
             Side::Client => Some(&mut self.client),
             Side::Server => self.server.as_mut(),
         }
+    }
+
+    /// Whether bytes that we handed to the kernel still move, so that a connection that seems idle is not: a slow
+    /// reader takes from megabytes there without our seeing it. Called when it seems idle for as long as it may.
+    pub(crate) fn still_delivers(&mut self, now: Millis) -> bool {
+        if !matches!(self.session.state(), State::Relaying | State::HalfClosed(_)) {
+            return false;
+        }
+        let in_flight = self.client.unacknowledged() + self.server.as_ref().map_or(0, Socket::unacknowledged);
+        let moves = in_flight != 0 && in_flight != std::mem::replace(&mut self.times.in_flight, in_flight);
+        if moves {
+            self.times.active = now;
+        }
+        moves
     }
 }
 

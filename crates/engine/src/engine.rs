@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -141,6 +142,8 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let control = self.control();
         let mut stats = Stats::new(&control.plan, self.mailboxes.len(), &control.addresses(), clock::now());
+        // Of every listener that ever was: connections outlast the configuration they came under.
+        stats.connections = self.shared.open.load(Relaxed) as u64;
         stats.records_dropped = self.shared.log.as_ref().map_or(0, |log| log.dropped());
         stats
     }
@@ -291,7 +294,7 @@ fn bind_all(
             if bound.contains_key(&key) {
                 continue;
             }
-            let ours = bound.keys().any(|other| other.same_address(&key));
+            let ours = bound.keys().chain(fresh.keys()).any(|other| other.overlaps(&key));
             match binder.bind(address, &listener.flags, ours) {
                 Ok(socket) => {
                     fresh.insert(key, socket);

@@ -159,7 +159,7 @@ impl Pump<'_> {
         self.lane.run += n as u64;
         // Of a sender that has ended, the last bytes and the end can travel in one packet. A write that is known to
         // fail is not tried.
-        let more = self.source.ending;
+        let more = self.source.ending && !self.source.broken;
         let written = match self.sink.writable {
             true => self.sink.write(&scratch[..n], more),
             false => Written::Bytes(0),

@@ -27,6 +27,8 @@ pub(crate) struct Socket {
     pub(crate) writable: bool,
     /// The other end has ended its sending: after what is queued, a read gives the end.
     pub(crate) ending: bool,
+    /// It is in error: after what is queued, a read gives no end but the error.
+    pub(crate) broken: bool,
     watched: Watched,
     prompt: Prompt,
 }
@@ -80,6 +82,7 @@ impl Socket {
             readable: true,
             writable: true,
             ending: false,
+            broken: false,
             watched: Watched::Nothing,
             prompt: Prompt::Set,
         }
@@ -110,7 +113,15 @@ impl Socket {
         }
         // `writable`: on a short path the connection stands already; trying tells.
         let prompt = if address.ip().is_some() { Prompt::Unused } else { Prompt::Set };
-        Ok(Self { system, readable: false, writable: true, ending: false, watched: Watched::Nothing, prompt })
+        Ok(Self {
+            system,
+            readable: false,
+            writable: true,
+            ending: false,
+            broken: false,
+            watched: Watched::Nothing,
+            prompt,
+        })
     }
 
     /// The descriptor.
@@ -211,16 +222,16 @@ impl Socket {
         let _ = self.system.shutdown(std::net::Shutdown::Write);
     }
 
+    /// Bytes written that the other end has not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        sys::unacknowledged(self.fd())
+    }
+
     /// Makes closing a reset, unless bytes are still on their way: those are delivered and then ended.
     pub(crate) fn abort(&self) {
         if self.unacknowledged() == 0 {
             let _ = self.system.set_linger(Some(std::time::Duration::ZERO));
         }
-    }
-
-    /// Bytes sent and not yet acknowledged.
-    pub(crate) fn unacknowledged(&self) -> usize {
-        sys::unacknowledged(self.fd())
     }
 
     /// Whether connecting has succeeded, once the socket is writable.

@@ -196,6 +196,8 @@ impl Worker {
 
     /// Whether there was a client to accept.
     fn accept_one(&mut self, socket: &OwnedFd, listener: u32) -> bool {
+        // A burst counts as it goes, so that it cannot take more than there are descriptors for.
+        self.count();
         if self.shared.open.load(Relaxed) >= self.shared.most_open {
             self.pause("as many connections are open as there are descriptors for");
             return false;

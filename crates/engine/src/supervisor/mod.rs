@@ -120,8 +120,14 @@ impl Supervisor {
             client: Socket::accepted(fd),
             server: None,
             lanes: [Lane::default(), Lane::default()],
-            times: Times { accepted: now, decided: None, connected: None, since: now, active: now },
-            unacknowledged: 0,
+            times: Times {
+                accepted: now,
+                decided: None,
+                connected: None,
+                since: now,
+                active: now,
+                in_flight: 0,
+            },
             armed: 0,
             lost: None,
             announced: false,
@@ -146,6 +152,7 @@ impl Supervisor {
         socket.readable |= readiness.is_readable() || broken;
         socket.ending |= readiness.is_read_closed() || broken;
         socket.writable |= readiness.is_writable() || broken;
+        socket.broken |= broken;
         let action = match connection.session.state() {
             State::Inspecting => self.inspect(place),
             State::Connecting => self.connecting(place, side, readiness),
@@ -179,28 +186,16 @@ impl Supervisor {
         let mut due = std::mem::take(&mut self.due);
         self.timer.turn(self.now, &mut due);
         for place in due.drain(..) {
-            if self.connections.contains(place) {
-                let action = self.judge_deadline(place);
-                self.perform(place, action);
-            }
+            let Some(connection) = self.connections.get_mut(place) else { continue };
+            connection.armed = 0;
+            let passed = deadline(connection).is_some_and(|at| at <= self.now);
+            let action = match passed && !connection.still_delivers(self.now) {
+                true => self.tell(place, Event::Expired),
+                false => Action::Wait,
+            };
+            self.perform(place, action);
         }
         self.due = due;
-    }
-
-    /// A timer fired: whether its deadline has passed, or had moved since it was armed.
-    fn judge_deadline(&mut self, place: usize) -> Action {
-        let now = self.now;
-        let connection = &mut self.connections[place];
-        connection.armed = 0;
-        if deadline(connection).is_none_or(|at| at > now) {
-            return Action::Wait;
-        }
-        let relaying = matches!(connection.session.state(), State::Relaying | State::HalfClosed(_));
-        if relaying && connection.still_delivers() {
-            connection.times.active = now;
-            return Action::Wait;
-        }
-        self.tell(place, Event::Expired)
     }
 
     /// Closes every connection now.
