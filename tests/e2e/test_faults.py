@@ -230,8 +230,8 @@ def test_resets_in_every_state(start: Start, origin: MakeOrigin, state: str) -> 
 
 
 def test_client_resets_while_the_server_takes_nothing(start: Start, origin: MakeOrigin) -> None:
-    """The server still gets what came before; it must be told of the reset when it reads, or be let go by `idle`."""
-    proxy = start(tcp(origin(hangs).address, listener={"timeouts": {"idle": "500ms"}}))
+    """The server still gets what came before; one that reads nothing is let go by `half_close`."""
+    proxy = start(tcp(origin(hangs).address, listener={"timeouts": {"idle": "1h", "half_close": "500ms"}}))
     with _settled(proxy):
         client = dial(proxy.address("raw"))
         client.setblocking(False)

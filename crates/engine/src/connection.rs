@@ -93,6 +93,14 @@ impl Connection {
         }
     }
 
+    /// The side whose socket is in error, while what it had sent is still being delivered.
+    pub(crate) fn broken_side(&self) -> Option<Side> {
+        if self.client.broken {
+            return Some(Side::Client);
+        }
+        self.server.as_ref().filter(|server| server.broken).map(|_| Side::Server)
+    }
+
     /// Whether bytes that we handed to the kernel still move, so that a connection that seems idle is not: a slow
     /// reader takes from megabytes there without our seeing it. Called when it seems idle for as long as it may.
     pub(crate) fn still_delivers(&mut self, now: Millis) -> bool {

@@ -189,6 +189,23 @@ fn a_slow_reader_stops_its_server_and_costs_bounded_memory() {
 }
 
 #[test]
+fn a_reset_comes_after_the_bytes_that_a_slow_client_has_still_to_read() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(plain(&[origin.address()]));
+    let (mut client, mut server) = (proxy.client("plain"), origin.accept());
+    let sent = vec![9; 2 << 20];
+    server.write_all(&sent).unwrap();
+    let passed = || proxy.0.connections(1).first().map(|row| row.bytes_out);
+    until("passed on", || passed() == Some(sent.len() as u64));
+    reset(server);
+    assert!(proxy.0.wait_idle(LIMIT));
+    let mut got = vec![0; sent.len()];
+    client.read_exact(&mut got).unwrap();
+    assert!(got == sent);
+    expect_reset(&mut client);
+}
+
+#[test]
 fn a_reader_that_is_slower_than_the_idle_deadline_is_not_idle() {
     let origin = Origin::new();
     let mut written = plain(&[origin.address()]);

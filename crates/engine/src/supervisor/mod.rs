@@ -4,6 +4,7 @@
 //! `connect.rs` is the part between a decision and the relay, `accounts.rs` adds up counters.
 //! Must never decide (Sessions do) or move bytes in autonomous mode (the relay does).
 
+mod aborts;
 mod accounts;
 mod connect;
 
@@ -19,6 +20,7 @@ use mio::Registry;
 use mio::event::Event as Readiness;
 use slab::Slab;
 
+use self::aborts::Aborts;
 use self::accounts::{tally_bytes, tally_end};
 use crate::access_log::Recorder;
 use crate::connection::{Connection, Lane, LocalPlan, Times, token};
@@ -40,6 +42,8 @@ pub(crate) struct Supervisor {
     /// A descriptor kept for a server's socket when there is no other; see [`Supervisor::has_spare`].
     spare: Option<OwnedFd>,
     recorder: Recorder,
+    /// Sockets of connections that are over, to be reset when their last bytes have arrived.
+    aborts: Aborts,
     /// Connections that had their turn and have more to do.
     queue: Vec<usize>,
     /// Reused by `expire`.
@@ -62,6 +66,7 @@ impl Supervisor {
             random: Random::new(),
             spare: sys::spare_descriptor().ok(),
             recorder,
+            aborts: Aborts::default(),
             queue: Vec::new(),
             due: Vec::new(),
             generation: 0,
@@ -90,7 +95,11 @@ impl Supervisor {
 
     /// When it wants to be called although nothing happened: None for never.
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
-        if self.queue.is_empty() { self.timer.next() } else { Some(self.now) }
+        if !self.queue.is_empty() {
+            return Some(self.now);
+        }
+        let (timer, aborts) = (self.timer.next(), self.aborts.next(self.now));
+        timer.into_iter().chain(aborts).min()
     }
 
     /// Takes a client that was accepted by listener number `listener` of `plan`.
@@ -186,16 +195,26 @@ impl Supervisor {
         let mut due = std::mem::take(&mut self.due);
         self.timer.turn(self.now, &mut due);
         for place in due.drain(..) {
-            let Some(connection) = self.connections.get_mut(place) else { continue };
-            connection.armed = 0;
-            let passed = deadline(connection).is_some_and(|at| at <= self.now);
-            let action = match passed && !connection.still_delivers(self.now) {
-                true => self.tell(place, Event::Expired),
-                false => Action::Wait,
-            };
-            self.perform(place, action);
+            if self.connections.contains(place) {
+                let action = self.judge_deadline(place);
+                self.perform(place, action);
+            }
         }
+        self.aborts.turn(self.now);
         self.due = due;
+    }
+
+    /// A timer fired: its deadline has passed, or had moved since it was armed.
+    fn judge_deadline(&mut self, place: usize) -> Action {
+        let connection = &mut self.connections[place];
+        connection.armed = 0;
+        if deadline(connection).is_none_or(|at| at > self.now) || connection.still_delivers(self.now) {
+            return Action::Wait;
+        }
+        match (connection.session.state(), connection.broken_side()) {
+            (State::Relaying | State::HalfClosed(_), Some(side)) => self.tell(place, Event::Reset(side)),
+            _ => self.tell(place, Event::Expired),
+        }
     }
 
     /// Closes every connection now.
@@ -449,9 +468,9 @@ impl Supervisor {
             }
         }
         // A reset is passed on as one, so that nobody takes a broken transfer for a complete one.
-        match (connection.session.reason(), &connection.server) {
-            (Some(CloseReason::ClientReset), Some(server)) => server.abort(),
-            (Some(CloseReason::ServerReset), Some(_)) => connection.client.abort(),
+        match (connection.session.reason(), connection.server) {
+            (Some(CloseReason::ClientReset), Some(server)) => self.aborts.add(server, self.now),
+            (Some(CloseReason::ServerReset), Some(_)) => self.aborts.add(connection.client, self.now),
             _ => {}
         }
     }
@@ -469,5 +488,9 @@ fn deadline(connection: &Connection) -> Option<Millis> {
         Wait::Connect | Wait::Linger => times.since,
         Wait::Idle | Wait::HalfClose => times.active,
     };
+    // Of a side that is broken nothing more comes: the other one gets no longer than after an ordinary end.
+    let half_close = connection.plan.listeners[connection.session.listener() as usize].timeouts.half_close;
+    let limit =
+        if wait == Wait::Idle && connection.broken_side().is_some() { limit.min(half_close) } else { limit };
     Some(from.saturating_add(limit))
 }

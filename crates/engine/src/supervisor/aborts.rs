@@ -1,0 +1,46 @@
+//! Aborts: sockets that are to be reset once what was written to them has arrived.
+//!
+//! A reset throws away what the kernel has not delivered; an ordinary end would pass a broken transfer off as a
+//! complete one. So the socket is kept until everything is acknowledged, within limits, and then reset.
+
+use headworks_core::time::Millis;
+
+use crate::socket::Socket;
+
+/// Sockets kept at once; one more is closed at once and sees an ordinary end.
+const MOST: usize = 64;
+/// How long the last bytes may take.
+const PATIENCE: Millis = 10_000;
+/// How often is looked.
+const GLANCE: Millis = 20;
+
+/// The sockets of one worker that wait for their reset.
+#[derive(Debug, Default)]
+pub(super) struct Aborts(Vec<(Socket, Millis)>);
+
+impl Aborts {
+    /// Resets `socket` now, or once its last bytes have arrived.
+    pub(super) fn add(&mut self, socket: Socket, now: Millis) {
+        if socket.unacknowledged() == 0 {
+            socket.abort();
+        } else if self.0.len() < MOST {
+            self.0.push((socket, now + PATIENCE));
+        }
+    }
+
+    /// When to look again; None: nothing waits.
+    pub(super) fn next(&self, now: Millis) -> Option<Millis> {
+        (!self.0.is_empty()).then_some(now + GLANCE)
+    }
+
+    /// Resets those whose bytes have arrived, and gives up on those that take too long.
+    pub(super) fn turn(&mut self, now: Millis) {
+        self.0.retain(|(socket, until)| {
+            let arrived = socket.unacknowledged() == 0;
+            if arrived {
+                socket.abort();
+            }
+            !arrived && now < *until
+        });
+    }
+}
