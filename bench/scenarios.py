@@ -66,7 +66,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         method="added",
         origin="close",
         load="connect",
-        lanes=lanes("headworks", "sniproxy", "nginx", "haproxy", names=10),
+        lanes=lanes("headworks", "sniproxy", "nginx", "haproxy", "floor", names=10),
         targets=(
             Target(against="sniproxy", ratio=1.1),
             Target(against="nginx", ratio=0.75),
@@ -80,7 +80,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         method="added",
         origin="answer",
         load="kept",
-        lanes=lanes("headworks", "nginx", "haproxy"),
+        lanes=lanes("headworks", "nginx", "haproxy", "floor"),
         targets=(Target(against="nginx", ratio=1.0), Target(against="haproxy", ratio=0.7)),
         connections=32,
     ),
