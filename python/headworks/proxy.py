@@ -6,6 +6,7 @@ Owns one engine and the configuration that it runs. Must never hold a connection
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,8 +20,10 @@ from headworks.stats import Connection, Notice, Stats
 
 Source = str | Path | Config | Mapping[str, Any]
 
-_NOTICE_WAIT = 0.5
-"""Seconds after which a thread that waits for notices looks whether the proxy was stopped."""
+_GLANCE = 0.5
+"""Seconds that the main thread waits for a notice at a time: signals are handled between."""
+_LONG = 600.0
+"""Seconds that any other thread waits at a time: stopping wakes it."""
 
 
 class Proxy:
@@ -115,8 +118,9 @@ class Proxy:
 
     def notices(self) -> Iterator[Notice]:
         """Yield rare events as they come, until the proxy is stopped. For one thread of yours."""
+        patience = _GLANCE if threading.current_thread() is threading.main_thread() else _LONG
         while (engine := self._engine) is not None:
-            if (text := engine.next_notice(_NOTICE_WAIT)) is not None:
+            if (text := engine.next_notice(patience)) is not None:
                 yield Notice.decode(text)
 
     def reopen_logs(self) -> None:

@@ -224,3 +224,18 @@ def test_explain_the_fallback_and_what_is_not_there(mapping):
         headworks.explain(mapping, listener="absent")
     with pytest.raises(ValueError, match="not an IP address"):
         headworks.explain(mapping, listener="secure", client="here")
+
+
+def test_a_thread_that_waits_for_notices_is_let_go_by_stop() -> None:
+    proxy = headworks.Proxy(
+        {
+            "listeners": {"raw": {"bind": "127.0.0.1:0", "protocol": "tcp", "backend": "app"}},
+            "backends": {"app": {"servers": ["127.0.0.1:1"]}},
+        }
+    )
+    proxy.start()
+    waiting = threading.Thread(target=lambda: list(proxy.notices()), daemon=True)
+    waiting.start()
+    proxy.stop()
+    waiting.join(20)
+    assert not waiting.is_alive()

@@ -160,7 +160,7 @@ impl Engine {
         rows
     }
 
-    /// The next rare event, waiting for one at most `timeout`.
+    /// The next rare event, waiting for one at most `timeout`; not at all once the engine is stopped.
     pub fn next_notice(&self, timeout: Duration) -> Option<Notice> {
         self.shared.notices.next(timeout)
     }
@@ -222,6 +222,7 @@ impl Engine {
             let _ = thread.join();
         }
         self.checker.stop();
+        self.shared.notices.close();
         self.control().bound.clear();
         if let Some(log) = &self.shared.log {
             log.stop();

@@ -1,6 +1,7 @@
 //! Notices: rare events that people (or Python) want to hear of, in a bounded queue.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ pub enum Notice {
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     queue: Mutex<VecDeque<Notice>>,
+    closed: AtomicBool,
     arrived: Condvar,
 }
 
@@ -79,12 +81,19 @@ impl Notices {
         self.arrived.notify_one();
     }
 
+    /// No more come: nobody waits any longer. What is queued can still be taken.
+    pub(crate) fn close(&self) {
+        let _queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.closed.store(true, Relaxed);
+        self.arrived.notify_all();
+    }
+
     /// Takes the oldest, waiting for one at most `timeout`.
     pub(crate) fn next(&self, timeout: Duration) -> Option<Notice> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut queue, _) = self
             .arrived
-            .wait_timeout_while(queue, timeout, |queue| queue.is_empty())
+            .wait_timeout_while(queue, timeout, |queue| queue.is_empty() && !self.closed.load(Relaxed))
             .unwrap_or_else(PoisonError::into_inner);
         queue.pop_front()
     }

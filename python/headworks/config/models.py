@@ -136,7 +136,8 @@ class Timeouts(Model):
         timedelta,
         Duration("1ms", "168h"),
         Field(
-            description="A connection is closed when one side has ended (or was reset) and no byte moved in the other direction.",
+            description="A connection is closed when one side has ended (or was reset) and no byte moved in the other"
+            " direction.",
             examples=["1m"],
         ),
     ] = timedelta(minutes=1)
