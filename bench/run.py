@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 
 import generator
@@ -29,7 +30,7 @@ def main() -> int:
     chosen = [scenario for scenario in SCENARIOS if not asked.scenarios or scenario.name in asked.scenarios]
     options = _options(asked)
     program = generator.Generator(binary=generator.build(), core=asked.core)
-    outcomes = _measure_all(chosen, asked.only, program, options)
+    outcomes = _measure_all(chosen, asked, program, options)
     text = report.markdown(outcomes, options)
     print(text)
     print(f"saved: {report.save(outcomes, options, text)} and latest.json", file=sys.stderr)
@@ -37,9 +38,11 @@ def main() -> int:
 
 
 def _measure_all(
-    chosen: Sequence[Scenario], only: Sequence[str], program: generator.Generator, options: Options
+    chosen: Sequence[Scenario], asked: argparse.Namespace, program: generator.Generator, options: Options
 ) -> list[report.Outcome]:
-    plans = [(scenario, *_participants(scenario, only)) for scenario in chosen]
+    plans = [(scenario, *_participants(scenario, asked.only)) for scenario in chosen]
+    for _, lanes, _ in plans:
+        lanes += [replace(lane, suffix=f"{lane.suffix}-again") for lane in lanes if lane.label in asked.twice]
     outcomes = []
     bench = Bench(program, options, lambda _: None)
     with _progress(sum(bench.steps(scenario, lanes) for scenario, lanes, _ in plans)) as step:
@@ -71,6 +74,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(names)}; default: all")
     parser.add_argument("--only", type=_list, default=[], help="competitors or lanes, with commas between")
+    parser.add_argument(
+        "--twice",
+        type=_list,
+        default=[],
+        help="lanes to run a second time as LANE-again: how far equals differ by noise",
+    )
     parser.add_argument("--rounds", type=int, help="rounds of A B C ...; default 5")
     parser.add_argument("--seconds", type=float, help="seconds per lane and round; default 2.5")
     parser.add_argument("--connections", type=int, help="instead of the scenario's own number")
@@ -84,9 +93,9 @@ def _arguments() -> argparse.Namespace:
         if name not in names:
             parser.error(f"{name}: no such scenario; there are {', '.join(names)}")
     known = {*COMPETITORS, *(lane.label for scenario in SCENARIOS for lane in scenario.lanes)}
-    for name in asked.only:
+    for name in [*asked.only, *asked.twice]:
         if name not in known:
-            parser.error(f"--only {name}: there are {', '.join(sorted(known))}")
+            parser.error(f"{name}: no such competitor or lane; there are {', '.join(sorted(known))}")
     return asked
 
 

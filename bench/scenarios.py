@@ -50,8 +50,8 @@ def lanes(*competitors: str, names: int = 0) -> tuple[Lane, ...]:
     return tuple(Lane(competitor=competitor, names=names) for competitor in competitors)
 
 
-# HAProxy 2.6 with "splice-auto" was seen (strace) to copy this stream: it does not take it for a fast one. So the target is
-# held against the variant that always splices, too. The one with large pipes shows what more is possible.
+# HAProxy 2.6 with "splice-auto" was seen (strace) to copy this stream: it does not take it for a fast one. So the
+# target is held against the variant that always splices, too. The one with large pipes shows what more is possible.
 BULK_LANES = lanes("headworks", "nginx", "haproxy-splice-auto", "haproxy-splice", "haproxy-splice-1m", "haproxy")
 BULK_TARGETS = (
     Target(against="haproxy-splice-auto", ratio=0.8),
