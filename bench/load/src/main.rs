@@ -4,6 +4,7 @@
 mod args;
 mod hello;
 mod histogram;
+mod listen;
 mod origin;
 mod relay;
 mod run;

@@ -11,6 +11,7 @@ use std::os::fd::AsRawFd;
 use std::str::FromStr;
 
 use crate::args::Args;
+use crate::listen;
 use crate::sys::{self, Poll};
 use crate::wire::{self, BULK_HEADER, CHUNK, Pattern};
 
@@ -82,11 +83,7 @@ pub fn serve(mut args: Args) -> Result<(), String> {
 
 impl Origin {
     fn bind(mode: Mode, address: SocketAddrV4, request: usize) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        sys::lengthen_backlog(&listener)?;
-        println!("{}", listener.local_addr()?.port());
-        io::stdout().flush()?;
+        let listener = listen::open(address)?;
         let poll = Poll::new()?;
         poll.add(listener.as_raw_fd(), sys::READ, listener.as_raw_fd() as usize)?;
         Ok(Self {
@@ -114,14 +111,10 @@ impl Origin {
     }
 
     fn accept_all(&mut self) -> io::Result<()> {
-        loop {
-            match sys::accept(&self.listener) {
-                Ok(stream) => self.admit(stream)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(error),
-            }
+        while let Some(stream) = listen::next(&self.listener)? {
+            self.admit(stream)?;
         }
+        Ok(())
     }
 
     /// The first bytes are usually there already, so they are tried before the connection is watched.

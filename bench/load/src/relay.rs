@@ -7,6 +7,7 @@ use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
 use crate::args::Args;
+use crate::listen;
 use crate::sys::{self, Poll};
 
 /// One end of a pair, by descriptor.
@@ -35,11 +36,7 @@ pub fn serve(mut args: Args) -> Result<(), String> {
 
 impl Relay {
     fn bind(target: SocketAddrV4, address: SocketAddrV4) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        sys::lengthen_backlog(&listener)?;
-        println!("{}", listener.local_addr()?.port());
-        io::stdout().flush()?;
+        let listener = listen::open(address)?;
         let poll = Poll::new()?;
         poll.add(listener.as_raw_fd(), sys::READ, listener.as_raw_fd() as usize)?;
         Ok(Self { target, listener, poll, ends: Vec::new(), scratch: vec![0; 64 * 1024] })
@@ -58,14 +55,10 @@ impl Relay {
     }
 
     fn accept_all(&mut self) -> io::Result<()> {
-        loop {
-            match sys::accept(&self.listener) {
-                Ok(client) => self.pair(client)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(error),
-            }
+        while let Some(stream) = listen::next(&self.listener)? {
+            self.pair(stream)?;
         }
+        Ok(())
     }
 
     /// Opens the other end. On loopback it is connected at once, and the client's first bytes are usually there.
