@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
+use crate::lock::lock;
 use crate::tally::Tally;
 use crate::time::Millis;
 
@@ -322,7 +323,7 @@ impl Backend {
 
     /// The server that would be chosen; nothing is remembered.
     pub fn foresee(&self, seed: &Seed<'_>) -> Option<usize> {
-        let memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let memory = lock(&self.memory).clone();
         self.choose_by(&Mutex::new(memory), seed, &Tried::new())
     }
 
@@ -333,7 +334,7 @@ impl Backend {
                 [] => {}
                 [only] if !self.balance.counts_every_choice() => return Some(only.server),
                 several if self.balance.remembers() => {
-                    let mut memory = memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut memory = lock(memory);
                     return Some(self.balance.choose(several, seed, &mut memory));
                 }
                 several => return Some(self.balance.choose(several, seed, &mut Memory::default())),

@@ -46,8 +46,13 @@ impl Buffer {
     pub fn take(&mut self, n: usize) {
         self.start += n.min(self.len());
         if self.is_empty() {
-            *self = Self::default();
+            self.clear();
         }
+    }
+
+    /// Forgets everything and gives the memory back.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 

@@ -11,7 +11,7 @@ use crate::action::CloseReason;
 use crate::backend::Backend;
 use crate::balance::Seed;
 use crate::listener::{Listener, Route};
-use crate::plan::Plan;
+use crate::plan::{Plan, Routed};
 use crate::table::BackendIndex;
 use crate::wire::client_hello::ServerName;
 
@@ -79,38 +79,29 @@ impl Plan {
         listener: &Listener,
         told: &mut Explanation,
     ) -> Result<BackendIndex, CloseReason> {
-        let table = match listener.route {
-            Route::Backend(backend) => {
-                told.steps.push("the listener names its backend; no table is consulted".to_owned());
-                return Ok(backend);
-            }
-            Route::Table(table) => &self.tables[table as usize],
+        let Route::Table(table) = listener.route else {
+            told.steps.push("the listener names its backend; no table is consulted".to_owned());
+            return self.route(listener, None).map(|routed| routed.backend);
         };
+        let table = &self.tables[table as usize];
         told.table = Some(table.name.to_string());
         let name = told.name.clone();
-        let matched = match (&name, listener.fallback) {
-            (Some(name), _) => table.table.lookup(name),
-            // Without a name the fallback comes before the table's `*`.
-            (None, Some(_)) => None,
-            (None, None) => table.table.any(),
-        };
+        let routed = self.route(listener, name.as_deref());
+        // Without a name the fallback comes before the table.
         if name.is_some() || listener.fallback.is_none() {
             let steps = table.table.explain(name.as_deref());
             told.steps.extend(steps.into_iter().map(|step| format!("{}: {}", step.pattern, step.why)));
         }
-        if let Some(entry) = matched {
+        if let Ok(Routed { entry: Some(entry), backend }) = routed {
             told.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
-            return Ok(entry.backend);
+            return Ok(backend);
         }
-        let (what, reason) = match name {
-            Some(_) => ("nothing matches the name", CloseReason::NoMatch),
-            None => ("the client gives no name", CloseReason::NoName),
-        };
-        match listener.fallback {
-            Some(_) => told.steps.push(format!("{what}: the listener's fallback takes it")),
-            None => told.steps.push(format!("{what}, and the listener has no fallback")),
-        }
-        listener.fallback.ok_or(reason)
+        let what = if name.is_some() { "nothing matches the name" } else { "the client gives no name" };
+        told.steps.push(match routed {
+            Ok(_) => format!("{what}: the listener's fallback takes it"),
+            Err(_) => format!("{what}, and the listener has no fallback"),
+        });
+        routed.map(|routed| routed.backend)
     }
 
     fn explain_server(&self, backend: &Backend, client: Option<IpAddr>, told: &mut Explanation) {

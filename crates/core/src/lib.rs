@@ -20,6 +20,7 @@ pub mod buffer;
 pub mod explain;
 pub mod flow;
 pub mod listener;
+pub mod lock;
 pub mod networks;
 pub mod plan;
 pub mod protocol;

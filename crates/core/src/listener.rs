@@ -4,12 +4,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use hashbrown::HashMap;
 
 use crate::action::CloseReason;
 use crate::address::Address;
+use crate::lock::lock;
 use crate::networks::Networks;
 use crate::protocol::Protocol;
 use crate::table::BackendIndex;
@@ -145,15 +146,12 @@ impl Listener {
             return Ok(());
         };
         let client = client.to_canonical();
-        let mut clients = self.state.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if limit == 0 {
+        let mut clients = lock(&self.state.clients);
+        let count = clients.get(&client).copied().unwrap_or(0);
+        if count >= limit {
             return Err(CloseReason::LimitReached);
         }
-        let count = clients.entry(client).or_insert(0);
-        if *count >= limit {
-            return Err(CloseReason::LimitReached);
-        }
-        *count += 1;
+        clients.insert(client, count + 1);
         permit.client = Some(client);
         Ok(())
     }
@@ -175,7 +173,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.state.active.fetch_sub(1, Relaxed);
         let Some(client) = self.client else { return };
-        let mut clients = self.state.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = lock(&self.state.clients);
         if let Some(count) = clients.get_mut(&client) {
             *count -= 1;
             if *count == 0 {

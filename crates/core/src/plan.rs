@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::action::CloseReason;
 use crate::address::Address;
 use crate::backend::{Backend, HeaderVersion, Health, Server, ServerState};
 use crate::balance;
@@ -16,7 +17,7 @@ use crate::listener::{AcceptFlags, Listener, ListenerState, Route, Timeouts};
 use crate::networks::Networks;
 use crate::protocol;
 use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ServerSpec, Spec};
-use crate::table::{BackendIndex, Table};
+use crate::table::{BackendIndex, Match, Table};
 use crate::tally::Tally;
 
 /// One compiled configuration.
@@ -39,6 +40,15 @@ pub struct NamedTable {
     pub entries: Vec<(String, BackendIndex)>,
     /// The compiled table.
     pub table: Table,
+}
+
+/// Where a client goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Routed {
+    /// The backend.
+    pub backend: BackendIndex,
+    /// The table's entry that matched; None for the listener's own backend and its fallback.
+    pub entry: Option<Match>,
 }
 
 /// One problem of a configuration.
@@ -71,6 +81,22 @@ impl Plan {
     pub fn listener(&self, name: &str) -> Option<(u32, &Listener)> {
         let index = self.listeners.iter().position(|listener| &*listener.name == name)?;
         Some((index as u32, &self.listeners[index]))
+    }
+
+    /// Where a client of `listener` goes that gave this name (or none). Without a name the fallback comes before `*`.
+    pub fn route(&self, listener: &Listener, name: Option<&str>) -> Result<Routed, CloseReason> {
+        let table = match listener.route {
+            Route::Backend(backend) => return Ok(Routed { backend, entry: None }),
+            Route::Table(table) => &self.tables[table as usize].table,
+        };
+        let entry = match (name, listener.fallback) {
+            (Some(name), _) => table.lookup(name),
+            (None, Some(_)) => None,
+            (None, None) => table.any(),
+        };
+        let backend = entry.map(|entry| entry.backend).or(listener.fallback);
+        let nowhere = if name.is_some() { CloseReason::NoMatch } else { CloseReason::NoName };
+        backend.map(|backend| Routed { backend, entry }).ok_or(nowhere)
     }
 
     /// The backend called `name`.

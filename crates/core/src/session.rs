@@ -17,7 +17,7 @@ use crate::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
 use crate::backend::{Backend, ServerState, Tried};
 use crate::balance::Seed;
 use crate::flow::Flow;
-use crate::listener::{HeaderRule, Listener, Permit, Route};
+use crate::listener::{HeaderRule, Listener, Permit};
 use crate::plan::Plan;
 use crate::table::BackendIndex;
 use crate::tally::Count;
@@ -188,7 +188,7 @@ impl Session {
         // With a PROXY header to come, the client's address is not known yet.
         if self.rule != HeaderRule::Required {
             if let Err(reason) = self.admit(scene) {
-                return self.deny(reason);
+                return self.close(reason);
             }
             if self.listener_of(scene.plan).protocol.analyzers().is_empty() {
                 self.flows[Side::Client as usize].hold = self.rule == HeaderRule::Forbidden;
@@ -214,7 +214,7 @@ impl Session {
                 Verdict::Pass { consumed } => {
                     flow.consumed += consumed as u32;
                     if let Err(reason) = self.passed(side, scene) {
-                        return self.deny(reason);
+                        return self.close(reason);
                     }
                 }
                 Verdict::Route => {
@@ -276,29 +276,9 @@ impl Session {
     }
 
     fn route(&mut self, scene: Scene<'_>) -> Action {
-        match self.find_backend(scene.plan) {
-            Ok(backend) => self.choose(backend, scene),
+        match scene.plan.route(self.listener_of(scene.plan), self.facts.name.as_deref()) {
+            Ok(routed) => self.choose(routed.backend, scene),
             Err(reason) => self.refuse(reason, scene.plan),
-        }
-    }
-
-    /// name -> backend. Without a name: the fallback, else the table's `*`.
-    fn find_backend(&self, plan: &Plan) -> Result<BackendIndex, CloseReason> {
-        let listener = self.listener_of(plan);
-        let table = match listener.route {
-            Route::Backend(backend) => return Ok(backend),
-            Route::Table(table) => &plan.tables[table as usize].table,
-        };
-        match self.facts.name.as_deref() {
-            Some(name) => table
-                .lookup(name)
-                .map(|entry| entry.backend)
-                .or(listener.fallback)
-                .ok_or(CloseReason::NoMatch),
-            None => listener
-                .fallback
-                .or_else(|| table.any().map(|entry| entry.backend))
-                .ok_or(CloseReason::NoName),
         }
     }
 
@@ -410,10 +390,6 @@ impl Session {
             b"" => self.close(reason),
             bytes => Action::Refuse(bytes),
         }
-    }
-
-    fn deny(&mut self, reason: CloseReason) -> Action {
-        self.close(reason)
     }
 
     /// The first reason given is the one reported.

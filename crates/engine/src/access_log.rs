@@ -9,12 +9,13 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headworks_core::action::CloseReason;
 use headworks_core::listener::Listener;
+use headworks_core::lock::lock;
 use headworks_core::time::Millis;
 
 use crate::connection::Connection;
@@ -196,10 +197,6 @@ impl AccessLog {
             Target::File(_, file) => (file.as_raw_fd(), Some(Arc::clone(file))),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A worker's end of the log.

@@ -8,11 +8,12 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headworks_core::backend::Admin;
+use headworks_core::lock::lock;
 use headworks_core::plan::{Plan, PlanError};
 use headworks_core::spec::Spec;
 use mio::{Poll, Waker};
@@ -338,8 +339,4 @@ fn spawn(
 /// Up to `count` answers, as many as come in time.
 fn receive<T>(answers: &Receiver<T>, count: usize) -> Vec<T> {
     (0..count).map_while(|_| answers.recv_timeout(ANSWER).ok()).collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use headworks_core::action::Fault;
 use headworks_core::address::Address;
 use headworks_core::backend::Admin;
+use headworks_core::lock::lock;
 use headworks_core::plan::Plan;
 use headworks_core::time::Millis;
 use mio::{Events, Poll, Token, Waker};
@@ -64,7 +65,7 @@ impl Checker {
     }
 
     fn post(&self, letter: Letter) {
-        let letters = self.letters.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let letters = lock(&self.letters);
         // Both fail only when the thread has ended.
         let _ = letters.send(letter);
         let _ = self.waker.wake();

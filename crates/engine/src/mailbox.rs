@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use headworks_core::lock::lock;
 use headworks_core::plan::Plan;
 use mio::Waker;
 
@@ -57,7 +58,7 @@ impl Mailbox {
 
     /// Posts a letter.
     pub(crate) fn post(&self, mail: Mail) {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push_back(mail);
+        lock(&self.letters).push_back(mail);
         self.wake();
     }
 
@@ -69,6 +70,6 @@ impl Mailbox {
 
     /// Takes the oldest letter.
     pub(crate) fn take(&self) -> Option<Mail> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        lock(&self.letters).pop_front()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use headworks_core::lock::lock;
 use serde::Serialize;
 
 /// A rare event.
@@ -73,7 +74,7 @@ const MOST: usize = 1024;
 impl Notices {
     /// Adds one.
     pub(crate) fn push(&self, notice: Notice) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         if queue.len() >= MOST {
             queue.pop_front();
         }
@@ -83,14 +84,14 @@ impl Notices {
 
     /// No more come: nobody waits any longer. What is queued can still be taken.
     pub(crate) fn close(&self) {
-        let _queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let _queue = lock(&self.queue);
         self.closed.store(true, Relaxed);
         self.arrived.notify_all();
     }
 
     /// Takes the oldest, waiting for one at most `timeout`.
     pub(crate) fn next(&self, timeout: Duration) -> Option<Notice> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = lock(&self.queue);
         let (mut queue, _) = self
             .arrived
             .wait_timeout_while(queue, timeout, |queue| queue.is_empty() && !self.closed.load(Relaxed))

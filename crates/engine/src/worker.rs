@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use headworks_core::lock::lock;
 use headworks_core::plan::Plan;
 use headworks_core::time::Millis;
 use mio::{Events, Poll};
@@ -54,7 +55,7 @@ impl Shared {
 
     /// Waits until no connection is open; whether that is so.
     pub(crate) fn wait_idle(&self, timeout: Duration) -> bool {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = lock(&self.idle);
         let open = |_: &mut ()| self.open.load(Relaxed) > 0;
         let _ = self.became_idle.wait_timeout_while(idle, timeout, open);
         self.open.load(Relaxed) == 0
@@ -67,7 +68,7 @@ impl Shared {
         let open =
             self.open.fetch_add(after.wrapping_sub(before), Relaxed).wrapping_add(after.wrapping_sub(before));
         if open == 0 {
-            let _idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let _idle = lock(&self.idle);
             self.became_idle.notify_all();
         }
     }

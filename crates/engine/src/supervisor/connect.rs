@@ -120,7 +120,7 @@ impl Supervisor {
                 connection.server = None;
                 return self.tell(place, Event::ConnectFailed(Fault::Reset));
             }
-            header.take(usize::MAX);
+            header.clear();
         }
         match watched {
             Some(Ok(())) => self.tell(place, Event::Connected),
@@ -157,7 +157,7 @@ fn announce<'a>(connection: &mut Connection, backend: &Backend, opening: &'a [u8
     let buffer = &mut connection.lanes[Side::Client as usize].buffer;
     header.extend_from_slice(buffer.pending());
     header.extend_from_slice(opening);
-    buffer.take(usize::MAX);
+    buffer.clear();
     buffer.push(&header);
     &[]
 }

@@ -390,7 +390,7 @@ impl Supervisor {
     fn lose(&mut self, place: usize, side: Side) -> Action {
         let connection = &mut self.connections[place];
         let lane = &mut connection.lanes[side.other() as usize];
-        lane.buffer = headworks_core::buffer::Buffer::default();
+        lane.buffer.clear();
         if let Some(pipe) = lane.pipe.take() {
             self.tools.pipes.give_back(pipe);
         }
@@ -429,7 +429,7 @@ impl Supervisor {
         connection.times.since = self.now;
         connection.times.decided.get_or_insert(self.now);
         connection.server = None;
-        connection.lanes[Side::Client as usize].buffer = headworks_core::buffer::Buffer::default();
+        connection.lanes[Side::Client as usize].buffer.clear();
         if connection.client.write(bytes, false) == Written::Broken {
             return self.tell(place, Event::Reset(Side::Client));
         }
