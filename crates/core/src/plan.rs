@@ -271,9 +271,10 @@ impl Compiler<'_> {
         for (name, entries) in &self.spec.tables {
             let mut known = Vec::with_capacity(entries.len());
             for entry in entries {
-                let number = numbers.get(entry.backend.as_str()).copied();
+                let backend = entry.backend.as_deref().unwrap_or_default();
+                let number = numbers.get(backend).copied();
                 if number.is_none() {
-                    self.unknown_backend(&["tables", name, &entry.pattern], &entry.backend);
+                    self.unknown_backend(&["tables", name, &entry.pattern], backend);
                 }
                 known.push((entry.pattern.clone(), number.unwrap_or(0)));
             }
