@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::lock::lock;
 use crate::networks::Networks;
 use crate::protocol::Protocol;
-use crate::table::BackendIndex;
+use crate::table::{AnswerIndex, BackendIndex};
 use crate::tally::Tally;
 use crate::time::Millis;
 
@@ -55,6 +55,8 @@ pub enum Route {
     Backend(BackendIndex),
     /// By name, through the table with this index.
     Table(u32),
+    /// Nowhere: every request gets this answer.
+    Answer(AnswerIndex),
 }
 
 /// What accept must learn (the original addresses from a PROXY header) and which socket options it sets.

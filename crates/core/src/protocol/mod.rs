@@ -25,6 +25,11 @@ pub trait Protocol: Debug + Sync {
     /// Whether clients name what they want, so that a table can be consulted.
     fn names(&self) -> bool;
 
+    /// Whether clients make requests, so that a table may have paths and lead to answers.
+    fn requests(&self) -> bool {
+        false
+    }
+
     /// Bytes sent to a refused client before its connection is closed; may be empty.
     fn refusal(&self, reason: CloseReason) -> &'static [u8];
 }
