@@ -15,6 +15,8 @@ mod clock;
 mod connection;
 mod engine;
 mod health;
+#[cfg_attr(not(test), expect(dead_code, reason = "exchanges are what call it"))]
+mod http;
 mod mailbox;
 mod notice;
 mod pipes;

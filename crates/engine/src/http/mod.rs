@@ -1,0 +1,3 @@
+//! HTTP mode's part of the engine.
+
+pub(crate) mod compress;
