@@ -265,7 +265,29 @@ impl ServerState {
     }
 }
 
+/// A place at a server, taken by [`Backend::engage`] and given back when dropped.
+#[derive(Debug)]
+pub struct Place(Arc<ServerState>);
+
+impl Place {
+    /// The server's state.
+    pub fn state(&self) -> &Arc<ServerState> {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 impl Server {
+    /// Takes a place, or None when all are taken.
+    pub fn engage(&self) -> Option<Place> {
+        self.state.take(self.max_connections).then(|| Place(Arc::clone(&self.state)))
+    }
+
     /// The weight a new connection sees at `now`: overridden or configured, and scaled while it starts slowly.
     ///
     /// Worked example: weight 100, `slow_start` 10 s, up for 5 s: 55.
@@ -319,6 +341,19 @@ impl Backend {
     /// that checks hold to be down is never chosen.
     pub fn choose(&self, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
         self.choose_by(&self.memory, seed, tried)
+    }
+
+    /// Chooses a server and takes a place there, or None when no usable one has a place.
+    pub fn engage(&self, seed: &Seed<'_>, tried: &Tried) -> Option<(u16, Place)> {
+        let mut passed_over = tried.clone();
+        while let Some(server) = self.choose(seed, &passed_over) {
+            if let Some(place) = self.servers[server].engage() {
+                return Some((server as u16, place));
+            }
+            // Another worker took the last place since it was looked at.
+            passed_over.push(server as u16);
+        }
+        None
     }
 
     /// The server that would be chosen; nothing is remembered.

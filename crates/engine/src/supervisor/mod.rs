@@ -123,7 +123,7 @@ impl Supervisor {
         self.generation = self.generation.wrapping_add(1);
         let now = self.now;
         let place = self.connections.insert(Connection {
-            generation: self.generation & 0x7fff_ffff,
+            generation: self.generation & token::GENERATIONS,
             plan: Rc::clone(plan),
             session,
             client: Socket::accepted(fd),
