@@ -12,7 +12,7 @@ use crate::http::head::{Framing, Head, Method, Version};
 use crate::wire::body::Body;
 
 /// One request and its response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Exchange {
     method: Method,
     version: Version,

@@ -21,7 +21,6 @@ impl Exchanges {
         let client = &mut self.clients[place];
         let plan = Rc::clone(&client.plan);
         let answer = &plan.answers[index as usize];
-        let owner = &plan.listeners[client.listener as usize];
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         running.times.decided = Some(self.now);
         running.exchange.answered(answer.status());
@@ -134,7 +133,7 @@ impl Exchanges {
         }
         for lane in &mut running.lanes {
             if let Some(pipe) = lane.pipe.take() {
-                self.desk.pipes.give_back(pipe);
+                self.pipes.give_back(pipe);
             }
         }
         if self.spare.len() < SPARES {

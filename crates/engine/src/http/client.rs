@@ -87,7 +87,7 @@ impl Client {
 
     /// What its listener demands of requests.
     pub(crate) fn http(&self) -> &HttpListener {
-        self.owner().http()
+        &self.owner().http
     }
 
     /// When its present wait is over.
@@ -113,9 +113,9 @@ impl Client {
             return self.owner().timeouts.idle;
         };
         match self.phase {
-            Phase::Queued => backend.http().queue_timeout,
+            Phase::Queued => backend.http.queue_timeout,
             Phase::Connecting => backend.connect_timeout,
-            _ => backend.http().response_timeout,
+            _ => backend.http.response_timeout,
         }
     }
 }

@@ -44,6 +44,7 @@ use mio::event::Event as Readiness;
 use slab::Slab;
 
 pub(crate) use self::client::{Client, Phase};
+use self::compress::Compressors;
 use self::desk::Desk;
 use self::queue::Queue;
 pub(crate) use self::running::Running;
@@ -51,6 +52,7 @@ use self::servers::Servers;
 use crate::aborts::Aborts;
 use crate::access_log::Recorder;
 use crate::connection::{LocalPlan, token};
+use crate::pipes::Pipes;
 use crate::random::Random;
 use crate::socket::{Read, Socket};
 use crate::stats::ConnectionRow;
@@ -65,6 +67,8 @@ pub(crate) struct Exchanges {
     registry: Registry,
     timer: Timer,
     desk: Desk,
+    pipes: Pipes,
+    compressors: Compressors,
     random: Random,
     recorder: Recorder,
     /// Sockets of exchanges that were cut off, to be reset when their last bytes have arrived.
@@ -118,6 +122,8 @@ impl Exchanges {
             registry,
             timer: Timer::new(now),
             desk: Desk::new(),
+            pipes: Pipes::default(),
+            compressors: Compressors::default(),
             random: Random::new(),
             recorder,
             aborts: Aborts::default(),
