@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
+use crate::http::listener::HttpBackend;
 use crate::lock::lock;
 use crate::tally::Tally;
 use crate::time::Millis;
@@ -46,6 +47,8 @@ pub struct Backend {
     pub eject_after: u32,
     /// Milliseconds an ejected server stays out.
     pub eject_for: Millis,
+    /// Its HTTP side; the default where it serves no HTTP listener.
+    pub http: HttpBackend,
     /// Memory of the balancing policy, shared by all workers and carried over reloads.
     pub memory: Arc<Mutex<Memory>>,
     /// Counters.
@@ -356,6 +359,19 @@ impl Backend {
             passed_over.push(server as u16);
         }
         None
+    }
+
+    /// Takes a place at the server with this identity, if it may be chosen now and was not tried.
+    pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried) -> Option<(u16, Place)> {
+        let index = self.servers.iter().position(|server| server.identity == identity)?;
+        let server = &self.servers[index];
+        let usable = server.unusable(now).is_none() && !tried.contains(&(index as u16));
+        Some((index as u16, usable.then(|| server.engage()).flatten()?))
+    }
+
+    /// Whether a server would be usable if it did not hold `max_connections`: waiting may help.
+    pub fn is_full(&self, now: Millis) -> bool {
+        self.servers.iter().any(|server| server.unusable(now) == Some(Unusable::Full))
     }
 
     /// The server that would be chosen; nothing is remembered.

@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use crate::action::CloseReason;
 use crate::address::Address;
+use crate::http::listener::HttpListener;
 use crate::lock::lock;
 use crate::networks::Networks;
 use crate::protocol::Protocol;
@@ -46,6 +47,8 @@ pub struct Listener {
     pub max_connections_per_client: Option<u32>,
     /// Counts and counters, carried over reloads.
     pub state: Arc<ListenerState>,
+    /// Its HTTP side; the default where it speaks something else.
+    pub http: HttpListener,
 }
 
 /// Where connections go.

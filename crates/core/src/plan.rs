@@ -6,6 +6,8 @@
 
 mod tables;
 
+mod http;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -34,6 +36,8 @@ pub struct Plan {
     pub backends: Box<[Backend]>,
     /// What entries and listeners answer themselves.
     pub answers: Box<[Answer]>,
+    /// Signs what only this process must recognise; handed on from Plan to Plan.
+    secret: [u8; 32],
 }
 
 /// A Table and what the user wrote.
@@ -70,7 +74,9 @@ pub struct PlanError {
 impl Plan {
     /// Compiles `spec` for `shards` workers, taking live state over from `previous`; or says everything that is wrong.
     pub fn compile(spec: &Spec, shards: usize, previous: Option<&Plan>) -> Result<Self, Vec<PlanError>> {
-        let mut compiler = Compiler { spec, shards, previous, answers: Vec::new(), errors: Vec::new() };
+        let secret = previous.map_or_else(http::secret, |previous| previous.secret);
+        let mut compiler =
+            Compiler { spec, shards, previous, secret, answers: Vec::new(), errors: Vec::new() };
         let backends = spec.backends.iter().map(|(name, backend)| compiler.backend(name, backend)).collect();
         let tables = compiler.tables();
         let listeners =
@@ -78,7 +84,7 @@ impl Plan {
         compiler.check_binds();
         compiler.check_balances();
         match compiler.errors.is_empty() {
-            true => Ok(Self { listeners, tables, backends, answers: compiler.answers.into() }),
+            true => Ok(Self { listeners, tables, backends, answers: compiler.answers.into(), secret }),
             false => Err(compiler.errors),
         }
     }
@@ -143,6 +149,7 @@ struct Compiler<'a> {
     spec: &'a Spec,
     shards: usize,
     previous: Option<&'a Plan>,
+    secret: [u8; 32],
     answers: Vec<Answer>,
     errors: Vec<PlanError>,
 }
@@ -206,6 +213,7 @@ impl Compiler<'_> {
             health: spec.health.as_ref().and_then(|health| self.health(name, health)),
             eject_after: spec.ejection.failures,
             eject_for: spec.ejection.duration,
+            http: self.http_backend(name, spec),
             memory,
             tally: old.map_or_else(|| Arc::new(Tally::new(self.shards)), |old| Arc::clone(&old.tally)),
         }
@@ -346,6 +354,7 @@ impl Compiler<'_> {
                 .map_or_else(|| Arc::new(ListenerState::new(self.shards)), |(_, old)| Arc::clone(&old.state)),
             protocol: protocol?,
             route: route?,
+            http: self.http_listener(name, spec, protocol?.exchanges()),
         })
     }
 
