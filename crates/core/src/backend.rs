@@ -27,6 +27,8 @@ pub struct Backend {
     pub servers: Box<[Server]>,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
+    /// Name of the field that `header_hash` hashes.
+    pub hash_header: Option<Box<str>>,
     /// Milliseconds one attempt to connect may take.
     pub connect_timeout: Millis,
     /// Other servers tried when connecting fails.
@@ -447,6 +449,7 @@ mod tests {
             name: "app".into(),
             servers: (0..4).map(|index| server(index, 1, index >= 2)).collect(),
             balance: balance::find("round_robin").unwrap(),
+            hash_header: None,
             connect_timeout: 1000,
             retries: 2,
             proxy_header: None,
@@ -462,7 +465,7 @@ mod tests {
     }
 
     fn choose(backend: &Backend, now: Millis, tried: &[u16]) -> Option<usize> {
-        backend.choose(&Seed { client: None, host: None, random: now, now }, &Tried::from_slice(tried))
+        backend.choose(&Seed { random: now, now, ..Seed::default() }, &Tried::from_slice(tried))
     }
 
     /// Every server that is chosen in a few turns, in ascending order.

@@ -82,6 +82,7 @@ impl Plan {
         let listeners =
             spec.listeners.iter().filter_map(|(name, listener)| compiler.listener(name, listener)).collect();
         compiler.check_binds();
+        compiler.check_balances();
         match compiler.errors.is_empty() {
             true => Ok(Self { listeners, tables, backends, answers: compiler.answers.into(), secret }),
             false => Err(compiler.errors),
@@ -106,7 +107,12 @@ impl Plan {
         name: Option<&str>,
         path: &[u8],
     ) -> Result<Routed, CloseReason> {
-        self.route_by(listener, name, |table| table.lookup_path(name, path))
+        self.route_by(listener, name, |table| table.lookup_path(name, path)).map_err(|reason| match listener
+            .route
+        {
+            Route::Table(table) if self.tables[table as usize].table.has_host(name) => CloseReason::NoPath,
+            _ => reason,
+        })
     }
 
     #[inline]
@@ -117,7 +123,9 @@ impl Plan {
         lookup: impl FnOnce(&Table) -> Option<Match>,
     ) -> Result<Routed, CloseReason> {
         let table = match listener.route {
-            Route::Backend(backend) => return Ok(Routed { target: Target::Backend(backend), entry: None }),
+            Route::Backend(backend) => {
+                return Ok(Routed { target: Target::Backend(backend), entry: None });
+            }
             Route::Answer(answer) => return Ok(Routed { target: Target::Answer(answer), entry: None }),
             Route::Table(table) => &self.tables[table as usize].table,
         };
@@ -195,6 +203,7 @@ impl Compiler<'_> {
             name: name.into(),
             servers: servers.into(),
             balance,
+            hash_header: self.hash_header(name, spec),
             connect_timeout: spec.connect_timeout,
             retries: spec.retries,
             proxy_header: self.header_version(name, spec),
@@ -257,6 +266,17 @@ impl Compiler<'_> {
             max_connections: spec.max_connections.unwrap_or(u32::MAX),
             state,
         })
+    }
+
+    fn hash_header(&mut self, name: &str, spec: &BackendSpec) -> Option<Box<str>> {
+        let header = spec.http.as_ref().and_then(|http| http.hash_header.as_deref());
+        if spec.balance == "header_hash" && header.is_none() {
+            self.error(
+                &["backends", name, "hash_header"],
+                "header_hash needs the name of the field that it hashes",
+            );
+        }
+        header.map(Box::from)
     }
 
     fn header_version(&mut self, backend: &str, spec: &BackendSpec) -> Option<HeaderVersion> {

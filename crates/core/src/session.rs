@@ -280,6 +280,7 @@ impl Session {
             host: self.facts.name.as_deref(),
             random: scene.random,
             now: scene.now,
+            ..Seed::default()
         };
         if let Some((server, place)) = backend.engage(&seed, &self.tried) {
             self.place = Some(place);

@@ -112,6 +112,12 @@ fn each_kind_of_problem_has_its_path_and_reason() {
             "backends.app.balance",
             "known are round_robin, least_connections",
         ),
+        (
+            "/backends/app/balance",
+            json!("path_hash"),
+            "backends.app.balance",
+            "path_hash needs requests, and listeners.secure (tls) sees none",
+        ),
         ("/backends/app/proxy_protocol", json!("v3"), "backends.app.proxy_protocol", "known are v1, v2"),
         ("/backends/app/source", json!("eth0"), "backends.app.source", "\"eth0\" is not an IP address"),
         ("/backends/app/health", json!({"kind": "ping"}), "backends.app.health.kind", "known is tcp"),
@@ -366,4 +372,13 @@ fn an_answer_has_its_mistakes_at_its_own_keys() {
     let plan = plan(written);
     assert_eq!(plan.answers.iter().map(|answer| answer.status()).collect::<Vec<_>>(), [404]);
     assert_eq!(plan.tables[1].entries, [("c/x".to_owned(), Target::Answer(0))]);
+}
+
+#[test]
+fn hashing_a_field_needs_its_name() {
+    let mut written = right();
+    written["backends"]["more"] = json!({"servers": ["192.0.2.9:80"], "balance": "header_hash"});
+    let (path, reason) = only(written);
+    assert_eq!(path, "backends.more.hash_header");
+    assert!(reason.contains("needs the name of the field"), "{reason}");
 }

@@ -1,10 +1,11 @@
 //! Compiling tables and the answers that their entries and listeners give.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Compiler, NamedTable};
+use crate::balance;
 use crate::http::answers::Answer;
-use crate::protocol::Protocol;
+use crate::protocol::{self, Protocol};
 use crate::spec::{EntrySpec, ListenerSpec, RedirectSpec, RespondSpec};
 use crate::table::{AnswerIndex, BackendIndex, Table, Target};
 
@@ -127,6 +128,31 @@ impl Compiler<'_> {
         });
         if let Some(reason) = wrong {
             self.error(&["listeners", name, "table"], reason);
+        }
+    }
+
+    /// A backend that hashes something of requests is of no use to clients that make none.
+    pub(super) fn check_balances(&mut self) {
+        let spec = self.spec;
+        for (name, listener) in &spec.listeners {
+            let Some(protocol) = protocol::find(&listener.protocol).filter(|protocol| !protocol.requests())
+            else {
+                continue;
+            };
+            let entries = listener.table.iter().filter_map(|table| spec.tables.get(table)).flatten();
+            let named: BTreeSet<&str> = entries
+                .filter_map(|entry| entry.backend.as_deref())
+                .chain(listener.backend.as_deref())
+                .chain(listener.fallback.as_deref())
+                .collect();
+            for backend in named {
+                let balance = spec.backends.get(backend).and_then(|backend| balance::find(&backend.balance));
+                if let Some(balance) = balance.filter(|balance| balance.asks_request()) {
+                    let (balance, kind) = (balance.name(), protocol.name());
+                    let reason = format!("{balance} needs requests, and listeners.{name} ({kind}) sees none");
+                    self.error(&["backends", backend, "balance"], reason);
+                }
+            }
         }
     }
 }

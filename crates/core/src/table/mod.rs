@@ -150,6 +150,19 @@ impl Table {
             .or_else(|| self.expressions.first(name))
     }
 
+    /// Whether some entry takes requests at `name` (or at no name), be it of other paths.
+    pub fn has_host(&self, name: Option<&str>) -> bool {
+        let named = |name: &str| {
+            let mut suffixes = suffixes(name, self.depths | self.paths.depths);
+            self.paths.exact.contains_key(name)
+                || suffixes.any(|suffix| self.paths.wildcards.contains_key(suffix))
+                || self.lookup(name).is_some()
+        };
+        self.any.is_some()
+            || self.paths.any.len() > 0
+            || name.is_some_and(|name| name.len() <= LONGEST_NAME && named(name))
+    }
+
     /// The entry `*`, which also takes clients that gave no name.
     pub fn any(&self) -> Option<Match> {
         self.any

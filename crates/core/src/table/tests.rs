@@ -378,3 +378,21 @@ fn a_host_with_very_many_paths_answers_as_well_as_one_with_few() {
     assert_eq!(request(&table, "a.org", "/p99/q19999/x"), Some(19_999));
     assert_eq!(request(&table, "a.org", "/p98/q19999/x"), None);
 }
+
+#[test]
+fn a_host_is_known_though_none_of_its_paths_fits() {
+    let table = table(&["a.org/x", "*.b.org/x", "~^c", "d.org"]);
+    for (name, known) in [
+        ("a.org", true),
+        ("x.b.org", true),
+        ("b.org", false),
+        ("c.org", true),
+        ("d.org", true),
+        ("e.org", false),
+    ] {
+        assert_eq!(table.has_host(Some(name)), known, "{name}");
+    }
+    assert!(!table.has_host(None) && !table.has_host(Some(&"c".repeat(300))));
+    let health = Table::compile(&entries(&["*/health"])).unwrap();
+    assert!(health.has_host(None) && health.has_host(Some("a")));
+}
