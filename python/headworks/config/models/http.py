@@ -4,12 +4,12 @@ What all listeners have is in listener.py, deadlines are in timeouts.py.
 """
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from headworks.config.models.base import FieldName, Limit, Model, Networks, distinct, known, matching, one_or_many
-from headworks.config.values import Duration, Size, problem, show_size
+from headworks.config.values import Duration, Size
 
 FORWARDED = ("x_forwarded", "forwarded")
 ALGORITHMS: tuple[Literal["zstd", "br", "gzip"], ...] = ("zstd", "br", "gzip")
@@ -134,14 +134,6 @@ class HttpSettings(Model):
             json_schema_extra={"unit": "requests", "unset": "no limit"},
         ),
     ] = None
-
-    @model_validator(mode="after")
-    def _lines_fit(self) -> Self:
-        """No line is longer than the head that it is in."""
-        if "line_limit" in self.model_fields_set and self.line_limit > self.head_limit:
-            reason = f"{show_size(self.line_limit)} is more than head_limit, {show_size(self.head_limit)}"
-            raise problem(reason, key="line_limit")
-        return self
 
 
 class RateLimit(Model):
