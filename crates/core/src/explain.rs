@@ -12,7 +12,7 @@ use crate::backend::Backend;
 use crate::balance::Seed;
 use crate::listener::{Listener, Route};
 use crate::plan::{Plan, Routed};
-use crate::table::BackendIndex;
+use crate::table::Target;
 use crate::wire::client_hello::ServerName;
 
 /// What a new connection would get.
@@ -68,20 +68,19 @@ impl Plan {
             self.explain_route(listener, &mut told)
         });
         match route {
-            Ok(index) => self.explain_server(&self.backends[index as usize], client, &mut told),
+            Ok(Target::Answer(_)) => {}
+            Ok(Target::Backend(index)) => {
+                self.explain_server(&self.backends[index as usize], client, &mut told);
+            }
             Err(reason) => told.refusal = Some(reason.as_str().to_owned()),
         }
         Some(told)
     }
 
-    fn explain_route(
-        &self,
-        listener: &Listener,
-        told: &mut Explanation,
-    ) -> Result<BackendIndex, CloseReason> {
+    fn explain_route(&self, listener: &Listener, told: &mut Explanation) -> Result<Target, CloseReason> {
         let Route::Table(table) = listener.route else {
             told.steps.push("the listener names its backend; no table is consulted".to_owned());
-            return self.route(listener, None).map(|routed| routed.backend);
+            return self.route(listener, None).map(|routed| routed.target);
         };
         let table = &self.tables[table as usize];
         told.table = Some(table.name.to_string());
@@ -89,19 +88,19 @@ impl Plan {
         let routed = self.route(listener, name.as_deref());
         // Without a name the fallback comes before the table.
         if name.is_some() || listener.fallback.is_none() {
-            let steps = table.table.explain(name.as_deref());
+            let steps = table.table.explain(name.as_deref(), None);
             told.steps.extend(steps.into_iter().map(|step| format!("{}: {}", step.pattern, step.why)));
         }
-        if let Ok(Routed { entry: Some(entry), backend }) = routed {
+        if let Ok(Routed { entry: Some(entry), target }) = routed {
             told.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
-            return Ok(backend);
+            return Ok(target);
         }
         let what = if name.is_some() { "nothing matches the name" } else { "the client gives no name" };
         told.steps.push(match routed {
             Ok(_) => format!("{what}: the listener's fallback takes it"),
             Err(_) => format!("{what}, and the listener has no fallback"),
         });
-        routed.map(|routed| routed.backend)
+        routed.map(|routed| routed.target)
     }
 
     fn explain_server(&self, backend: &Backend, client: Option<IpAddr>, told: &mut Explanation) {
