@@ -6,7 +6,6 @@
 use std::rc::Rc;
 
 use headworks_core::action::{Choice, CloseReason, Fault, Side};
-use headworks_core::backend::Backend;
 use headworks_core::balance::Seed;
 use headworks_core::http::exchange::Sent;
 use headworks_core::http::facts::Message;

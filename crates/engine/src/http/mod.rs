@@ -206,6 +206,7 @@ impl Exchanges {
             seen: 0,
             running: None,
             requests: 0,
+            accepted: self.now,
             since: self.now,
             armed: 0,
             turned_away: None,
