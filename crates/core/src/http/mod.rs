@@ -3,11 +3,16 @@
 //! Codecs (`wire/http1`) fill a [`Head`](head::Head) and frame bodies; everything here works on Heads and bytes and never knows which
 //! version either side speaks. Must never move bytes or read a clock.
 
+pub mod accept_encoding;
 pub mod affinity;
+pub mod answers;
+pub mod compression;
+pub mod exchange;
 pub mod facts;
 pub mod forwarded;
 pub mod head;
 pub mod headers;
+pub mod listener;
 mod names;
 pub mod redirect;
 pub mod request_id;

@@ -72,10 +72,20 @@ impl ListenerRules {
     }
 
     /// The id of a request: the one that a trusted client gave it, or one made from `random`.
-    pub fn choose_request_id(&self, message: Message<'_>, facts: &Facts<'_>, random: [u64; 2]) -> RequestId {
-        let believed = self.request_id.as_deref().filter(|_| self.forwarding.trusts(facts.client));
+    pub fn choose_request_id(
+        &self,
+        message: Message<'_>,
+        client: Option<SocketAddr>,
+        random: [u64; 2],
+    ) -> RequestId {
+        let believed = self.request_id.as_deref().filter(|_| self.forwarding.trusts(client));
         let sent = believed.and_then(|name| RequestId::sent(message, name));
         sent.unwrap_or_else(|| RequestId::made(random))
+    }
+
+    /// Whether requests are given ids.
+    pub fn wants_request_id(&self) -> bool {
+        self.request_id.is_some()
     }
 
     /// Whether its rules for responses take something of the request.

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod chunked;
+pub mod chunk_writer;
 pub mod client_hello;
 pub mod http1;
 pub mod proxy_protocol;

@@ -23,7 +23,7 @@ pub(super) use bytes::{is_text, is_token_byte};
 pub(super) use fields::is_framing_in_disguise;
 
 /// How large a head may be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {
     /// Bytes at most, with the empty line.
     pub head: usize,
