@@ -7,6 +7,8 @@
 mod request;
 mod response;
 
+use std::net::SocketAddr;
+
 use crate::plan::PlanError;
 use crate::spec::{BackendHttpSpec, HttpSpec};
 

@@ -276,6 +276,9 @@ fn variable(name: &str, of: Of) -> Result<Part, Wrong> {
 
 fn known_there(name: &str, variable: Variable, of: Of) -> Result<Variable, Wrong> {
     match (variable, of) {
+        (Variable::Server, Of::Request) => Err(Wrong::new(
+            "{server} is known in responses only: a request is written once, whichever server gets it",
+        )),
         (Variable::Status, Of::Request) => Err(Wrong::new("{status} is known in responses only")),
         (Variable::Backend | Variable::Server, Of::Answer) => {
             Err(Wrong::new(format!("{{{name}}} is not known here: no server is asked")))
@@ -381,6 +384,7 @@ mod tests {
             ("{request_id}", "no variable", "did you mean {request.id}?"),
             ("{nothing at all}", "no variable", "write {{ and }}"),
             ("{status}", "responses only", ""),
+            ("{server}", "responses only", ""),
             ("{", "has no \"}\"", "write {{"),
             ("a}", "has no \"{\"", "write }}"),
             ("{header.}", "\"\" is not the name of a field", ""),

@@ -2,6 +2,8 @@
 //!
 //! What is written is always read again with the codec: a head that we write is one that we would accept.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // the lints spare only functions marked as tests, not what they call
+
 mod properties;
 mod requests;
 mod responses;
@@ -50,6 +52,7 @@ fn facts() -> Facts<'static> {
         client: Some("192.0.2.1:5000".parse().unwrap()),
         local: Some("192.0.2.7:80".parse().unwrap()),
         scheme: "http",
+        name: "a.example",
         listener: "web",
         backend: "app",
         server: "127.0.0.1:8001",

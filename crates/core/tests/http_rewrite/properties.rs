@@ -141,7 +141,7 @@ proptest! {
         host in prop::collection::vec(any::<u8>(), 0..20), target in prop::collection::vec(any::<u8>(), 0..20),
         id in prop::collection::vec(any::<u8>(), 0..20), name in ".{0,10}",
     ) {
-        let text = "{client.address}{client.port}{local.address}{local.port}{scheme}{host}{name}{method}{path}{query}{uri}{request.id}{listener}{backend}{server}{header.accept}";
+        let text = "{client.address}{client.port}{local.address}{local.port}{scheme}{host}{name}{method}{path}{query}{uri}{request.id}{listener}{backend}{header.accept}";
         let keys = json!({
             "forwarded": ["x_forwarded", "forwarded"], "request_id": "X-Id", "request_headers": {"set": [["X-All", text]], "add": [["X-More", text]]},
         });

@@ -128,11 +128,3 @@ fn rules_and_cookies() {
     assert_eq!(&cookie[32..], "; Path=/; HttpOnly; SameSite=Lax; Max-Age=60\nContent-Length: 0");
     assert!(!response(text, &of_length(0), &keys, &backend_keys).contains("HW="));
 }
-
-#[test]
-fn rules_say_whether_the_request_must_be_remembered() {
-    for (value, asks) in [("{status}", false), ("{host}", true)] {
-        let keys = json!({"response_headers": {"set": [["X-A", value]]}});
-        assert_eq!((listener(&keys).asks_request(), backend(&keys).asks_request()), (asks, asks));
-    }
-}
