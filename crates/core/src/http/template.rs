@@ -153,6 +153,11 @@ impl Template {
         self.0.iter().any(|part| matches!(part, Part::Variable(LocalAddress | LocalPort)))
     }
 
+    /// Whether filling it in takes the id of the request, which must be made.
+    pub fn asks_id(&self) -> bool {
+        self.0.contains(&Part::Variable(Variable::RequestId))
+    }
+
     /// Whether it begins with a variable.
     pub(super) fn begins_open(&self) -> bool {
         !matches!(self.0.first(), Some(Part::Text(_)) | None)

@@ -160,6 +160,18 @@ fn request_ids_are_one_field() {
 }
 
 #[test]
+fn request_ids_are_wanted_where_a_rule_writes_them() {
+    for rules in ["request_headers", "response_headers"] {
+        for (value, wanted) in [("{request.id}", true), ("{host}", false)] {
+            let keys = json!({rules: {"set": [["X-A", value]]}});
+            assert_eq!(listener(&keys).wants_request_id(), wanted);
+            assert_eq!(backend(&keys).wants_request_id(), wanted);
+        }
+    }
+    assert!(listener(&json!({"request_id": "X-Request-Id"})).wants_request_id());
+}
+
+#[test]
 fn request_ids_are_taken_from_the_trusted_if_they_are_sane() {
     let long = "x".repeat(128);
     let rules = listener(&json!({"request_id": "X-Request-Id", "trusted": ["192.0.2.0/24"]}));
