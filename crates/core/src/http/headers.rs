@@ -57,6 +57,11 @@ impl Headers {
         self.written.iter().any(|(_, template)| template.asks_local())
     }
 
+    /// Whether they take the id of the request.
+    pub fn asks_id(&self) -> bool {
+        self.written.iter().any(|(_, template)| template.asks_id())
+    }
+
     /// Appends the fields that are set and added, but those that `later` drops.
     pub fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Message<'_>, later: Option<&Self>) {
         for (name, template) in &self.written {
