@@ -111,7 +111,7 @@ impl Compiler<'_> {
 
     /// Clients of this listener make no requests: its table may ask for nothing but names and lead to nothing but backends.
     pub(super) fn check_table(&mut self, name: &str, protocol: &dyn Protocol, table: u32) {
-        if protocol.requests() {
+        if protocol.exchanges() {
             return;
         }
         let Some(entries) = self.spec.tables.values().nth(table as usize) else { return };
@@ -135,7 +135,7 @@ impl Compiler<'_> {
     pub(super) fn check_balances(&mut self) {
         let spec = self.spec;
         for (name, listener) in &spec.listeners {
-            let Some(protocol) = protocol::find(&listener.protocol).filter(|protocol| !protocol.requests())
+            let Some(protocol) = protocol::find(&listener.protocol).filter(|protocol| !protocol.exchanges())
             else {
                 continue;
             };
