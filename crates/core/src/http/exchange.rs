@@ -12,7 +12,7 @@ use crate::http::head::{Framing, Head, Method, Version};
 use crate::wire::body::Body;
 
 /// One request and its response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Exchange {
     method: Method,
     version: Version,
@@ -133,6 +133,14 @@ impl Exchange {
         self.client_persists &= self.is_asked();
         self.server_persists = false;
         self.response = Body::None;
+    }
+
+    /// The response is not passed on after all: nothing of it was.
+    pub fn withdraw(&mut self) {
+        (self.status, self.response, self.server_persists) = (0, Body::None, false);
+        if std::mem::take(&mut self.tunnel) {
+            self.request = Body::None;
+        }
     }
 
     /// The client's connection ends with this exchange.

@@ -7,6 +7,8 @@
 mod request;
 mod response;
 
+use std::net::SocketAddr;
+
 use crate::plan::PlanError;
 use crate::spec::{BackendHttpSpec, HttpSpec};
 
@@ -72,15 +74,25 @@ impl ListenerRules {
     }
 
     /// The id of a request: the one that a trusted client gave it, or one made from `random`.
-    pub fn choose_request_id(&self, message: Message<'_>, facts: &Facts<'_>, random: [u64; 2]) -> RequestId {
-        let believed = self.request_id.as_deref().filter(|_| self.forwarding.trusts(facts.client));
+    pub fn choose_request_id(
+        &self,
+        message: Message<'_>,
+        client: Option<SocketAddr>,
+        random: [u64; 2],
+    ) -> RequestId {
+        let believed = self.request_id.as_deref().filter(|_| self.forwarding.trusts(client));
         let sent = believed.and_then(|name| RequestId::sent(message, name));
         sent.unwrap_or_else(|| RequestId::made(random))
     }
 
-    /// Whether its rules for responses take something of the request.
-    pub fn asks_request(&self) -> bool {
-        self.response.asks_request()
+    /// Whether requests are given ids.
+    pub fn wants_request_id(&self) -> bool {
+        self.request_id.is_some()
+    }
+
+    /// Whether its rules take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.request.asks_local() || self.response.asks_local()
     }
 }
 
@@ -118,9 +130,9 @@ impl BackendRules {
         if errors.is_empty() { Ok(this) } else { Err(errors) }
     }
 
-    /// Whether its rules for responses take something of the request.
-    pub fn asks_request(&self) -> bool {
-        self.response.asks_request()
+    /// Whether its rules take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.request.asks_local() || self.response.asks_local()
     }
 }
 

@@ -20,6 +20,12 @@ pub enum Body {
     ToEnd,
 }
 
+impl Default for Body {
+    fn default() -> Self {
+        Self::None
+    }
+}
+
 impl Body {
     /// A body that has not begun.
     pub fn new(framing: Framing) -> Self {

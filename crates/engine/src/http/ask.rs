@@ -6,11 +6,10 @@
 use std::rc::Rc;
 
 use headworks_core::action::{Choice, CloseReason, Fault, Side};
-use headworks_core::backend::Backend;
 use headworks_core::balance::Seed;
 use headworks_core::http::exchange::Sent;
 use headworks_core::http::facts::Message;
-use headworks_core::http::rewrite;
+use headworks_core::http::rewrite::Rewrite;
 use headworks_core::table::BackendIndex;
 use headworks_core::tally::Count;
 use headworks_core::wire::proxy_protocol;
@@ -32,13 +31,13 @@ impl Exchanges {
         running.times.decided = Some(self.now);
         running.choice = Some(Choice { backend: index, server: NONE });
         let message = Message::new(&desk.head, bytes);
-        if backend.http().maintenance {
+        if backend.http.maintenance {
             return self.refuse(desk, place, CloseReason::Maintenance);
         }
-        if let Some(value) = backend.http().hash_header.as_deref().and_then(|name| message.value(name)) {
+        if let Some(value) = backend.http.hash_header.as_deref().and_then(|name| message.value(name)) {
             running.asked.fill_key(value);
         }
-        running.cookie = backend.http().affinity.as_ref().and_then(|affinity| affinity.read(message));
+        running.cookie = backend.http.rules.affinity.as_ref().and_then(|affinity| affinity.read(message));
         if let Err(reason) = self.render(desk, place, bytes) {
             return self.refuse(desk, place, reason);
         }
@@ -49,19 +48,24 @@ impl Exchanges {
     fn render(&mut self, desk: &mut Desk, place: usize, bytes: &[u8]) -> Result<(), CloseReason> {
         let client = &mut self.clients[place];
         let plan = Rc::clone(&client.plan);
-        let local = client.local.or_else(|| client.socket.local_if(|| needs_local(client, &plan)));
         let Some(mut running) = client.running.take() else { return Ok(()) };
-        let (owner, backend) = (client.owner(), running.backend(&plan));
+        let owner = &plan.listeners[client.listener as usize];
+        let Some(backend) = running.backend(&plan) else { return Ok(()) };
+        if client.local.is_none()
+            && (owner.http.rules.asks_local()
+                || backend.http.rules.asks_local()
+                || backend.proxy_header.is_some())
+        {
+            client.local = client.socket.local();
+        }
         let mut request = std::mem::take(&mut running.request);
         request.clear();
         if let Some(version) = backend.proxy_header {
-            proxy_protocol::write(version, client.address, local, &mut request);
+            proxy_protocol::write(version, client.address, client.local, &mut request);
         }
-        let rules = rewrite::RequestRules { listener: &owner.http().rules, backend: &backend.http().rules };
-        let facts = running.facts(client.address, local, owner, backend);
-        let message = Message::new(&desk.head, bytes);
-        let limit = owner.http().limits.head + rewrite::RESERVE;
-        let written = rewrite::request(&mut request, limit, message, &rules, &facts);
+        let facts = running.facts(client, owner, &plan);
+        let rewrite = Rewrite { listener: &owner.http.rules, backend: &backend.http.rules, facts: &facts };
+        let written = rewrite.request(&mut request, Message::new(&desk.head, bytes));
         request.extend_from_slice(&bytes[desk.head.length..]);
         running.request = request;
         client.running = Some(running);
@@ -77,17 +81,18 @@ impl Exchanges {
         let random = self.random.next();
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
-        let backend = running.backend(&plan);
+        let Some(backend) = running.backend(&plan) else { return Step::Wait };
         let seed = Seed {
             client: client.address.map(|address| address.ip()),
             host: running.asked.name(),
-            path: Some(running.asked.path()),
+            path: Some(running.asked.target()),
             header: running.asked.key(),
             random,
             now: self.now,
         };
-        let bound = running.cookie.and_then(|identity| backend.engage_identity(identity, self.now, &running.tried));
-        running.needs_cookie = bound.is_none() && backend.http().affinity.is_some();
+        let bound =
+            running.cookie.and_then(|identity| backend.engage_identity(identity, self.now, &running.tried));
+        running.needs_cookie = bound.is_none() && backend.http.rules.affinity.is_some();
         match bound.or_else(|| backend.engage(&seed, &running.tried)) {
             Some((server, taken)) => {
                 running.place = Some(taken);
@@ -105,7 +110,7 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let waiting = (place, client.generation);
         let Some(running) = client.running.as_ref() else { return Step::Wait };
-        let backend = running.backend(&plan);
+        let Some(backend) = running.backend(&plan) else { return Step::Wait };
         if client.phase == Phase::Queued {
             self.queue.put_back(backend, waiting);
             return Step::Wait;
@@ -123,7 +128,7 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         running.sent = 0;
-        let (backend, server) = running.chosen(&plan);
+        let Some((backend, server)) = running.chosen(&plan) else { return Step::Wait };
         // A PROXY header speaks for one client only.
         let pooled = backend.proxy_header.is_none() && !running.fresh;
         if let Some(at) = pooled.then(|| self.servers.reuse(&server.state, place)).flatten() {
@@ -180,7 +185,7 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         running.times.connected = Some(self.now);
-        let (backend, chosen) = running.chosen(&plan);
+        let Some((backend, chosen)) = running.chosen(&plan) else { return Step::Wait };
         chosen.state.connected(self.now);
         chosen.state.tally.add(self.shard, Count::Connections, 1);
         backend.tally.add(self.shard, Count::Connections, 1);
@@ -203,13 +208,13 @@ impl Exchanges {
         if let Some(at) = running.server.take() {
             self.servers.close(at);
         }
-        let (backend, chosen) = running.chosen(&plan);
+        let Some((backend, chosen)) = running.chosen(&plan) else { return Step::Wait };
         running.place = None;
         chosen.state.tally.add(self.shard, Count::ConnectFailures, 1);
         if fault.blames_server() {
             chosen.state.connect_failed(self.now, backend.eject_after, backend.eject_for);
         }
-        running.tried.push(running.server_index());
+        running.tried.push(running.choice.map_or(NONE, |choice| choice.server));
         if running.tried.len() > backend.retries as usize {
             return self.refuse(desk, place, CloseReason::NoServer);
         }
@@ -250,7 +255,7 @@ impl Exchanges {
             read: 0,
             last: false,
         };
-        let moved = transfer.run(desk);
+        let moved = transfer.run(desk, &mut self.pipes);
         let read = transfer.read;
         if read > 0 {
             running.gone = true;

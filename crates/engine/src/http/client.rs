@@ -46,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) running: Option<Box<Running>>,
     /// Requests it has made.
     pub(crate) requests: u32,
+    /// When it was accepted.
+    pub(crate) accepted: Millis,
     /// When the present wait began.
     pub(crate) since: Millis,
     /// When its timer fires; 0: it has none.
@@ -79,6 +81,24 @@ pub(crate) enum Phase {
     Lingering,
 }
 
+impl Phase {
+    /// Its word in lists of connections.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Head => "head",
+            Self::Kept => "kept",
+            Self::Queued => "queued",
+            Self::Connecting => "connecting",
+            Self::Asking => "asking",
+            Self::Awaiting => "awaiting",
+            Self::Answering => "answering",
+            Self::Tunnel => "tunnel",
+            Self::Lingering => "lingering",
+        }
+    }
+}
+
 impl Client {
     /// Its listener.
     pub(crate) fn owner(&self) -> &Listener {
@@ -87,7 +107,7 @@ impl Client {
 
     /// What its listener demands of requests.
     pub(crate) fn http(&self) -> &HttpListener {
-        self.owner().http()
+        &self.owner().http
     }
 
     /// When its present wait is over.
@@ -113,9 +133,9 @@ impl Client {
             return self.owner().timeouts.idle;
         };
         match self.phase {
-            Phase::Queued => backend.http().queue_timeout,
+            Phase::Queued => backend.http.queue_timeout,
             Phase::Connecting => backend.connect_timeout,
-            _ => backend.http().response_timeout,
+            _ => backend.http.response_timeout,
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Desk: what one worker works with during a call and clears before the next: scratch bytes, heads, pipes.
+//! Desk: what one worker works with during a call and clears before the next: scratch bytes and heads.
 
 use headworks_core::http::head::Head;
 
-use crate::pipes::Pipes;
 use crate::relay::SCRATCH;
 
 /// One worker's tools for exchanges.
@@ -12,12 +11,8 @@ pub(crate) struct Desk {
     pub(crate) scratch: Box<[u8]>,
     /// Bytes about to be written.
     pub(crate) out: Vec<u8>,
-    /// Compressed bytes before they are framed.
-    pub(crate) coded: Vec<u8>,
     /// The head just read.
     pub(crate) head: Head,
-    /// Pipes.
-    pub(crate) pipes: Pipes,
 }
 
 impl Desk {

@@ -44,6 +44,7 @@ use mio::event::Event as Readiness;
 use slab::Slab;
 
 pub(crate) use self::client::{Client, Phase};
+use self::compress::Compressors;
 use self::desk::Desk;
 use self::queue::Queue;
 pub(crate) use self::running::Running;
@@ -51,6 +52,7 @@ use self::servers::Servers;
 use crate::aborts::Aborts;
 use crate::access_log::Recorder;
 use crate::connection::{LocalPlan, token};
+use crate::pipes::Pipes;
 use crate::random::Random;
 use crate::socket::{Read, Socket};
 use crate::stats::ConnectionRow;
@@ -65,6 +67,8 @@ pub(crate) struct Exchanges {
     registry: Registry,
     timer: Timer,
     desk: Desk,
+    pipes: Pipes,
+    compressors: Compressors,
     random: Random,
     recorder: Recorder,
     /// Sockets of exchanges that were cut off, to be reset when their last bytes have arrived.
@@ -118,6 +122,8 @@ impl Exchanges {
             registry,
             timer: Timer::new(now),
             desk: Desk::new(),
+            pipes: Pipes::default(),
+            compressors: Compressors::default(),
             random: Random::new(),
             recorder,
             aborts: Aborts::default(),
@@ -152,22 +158,29 @@ impl Exchanges {
         waits.into_iter().flatten().min()
     }
 
-    /// A Plan came into force; without listeners, the end.
-    pub(crate) fn apply(&mut self, plan: &LocalPlan, draining: bool) {
+    /// A Plan came into force.
+    pub(crate) fn apply(&mut self, plan: &LocalPlan) {
         self.plan = Rc::clone(plan);
-        self.draining = draining;
-        if draining {
-            self.servers.forget();
-            let kept: Vec<usize> =
-                self.clients.iter().filter(|(_, client)| client.phase == Phase::Kept).map(|(place, _)| place).collect();
-            for place in kept {
-                self.drive(place);
-            }
+    }
+
+    /// The end is near: exchanges under way are the last of their clients, and who waits for none is let go.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        self.servers.forget();
+        let kept = self.clients.iter().filter(|(_, client)| client.phase == Phase::Kept);
+        for place in kept.map(|(place, _)| place).collect::<Vec<_>>() {
+            self.drive(place);
         }
     }
 
     /// Takes a client that was accepted by listener number `listener` of `plan`.
-    pub(crate) fn accept(&mut self, plan: &LocalPlan, listener: u32, fd: OwnedFd, address: Option<SocketAddr>) {
+    pub(crate) fn accept(
+        &mut self,
+        plan: &LocalPlan,
+        listener: u32,
+        fd: OwnedFd,
+        address: Option<SocketAddr>,
+    ) {
         let owner = &plan.listeners[listener as usize];
         owner.state.tally.add(self.shard, Count::Connections, 1);
         let Ok(permit) = owner.enter() else {
@@ -193,6 +206,7 @@ impl Exchanges {
             seen: 0,
             running: None,
             requests: 0,
+            accepted: self.now,
             since: self.now,
             armed: 0,
             turned_away: None,

@@ -7,10 +7,8 @@ use std::rc::Rc;
 
 use headworks_core::action::CloseReason;
 use headworks_core::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
-use headworks_core::http::compression::Compression;
 use headworks_core::http::facts::Message;
 use headworks_core::http::head::{Framing, Method};
-use headworks_core::http::request_id::RequestId;
 use headworks_core::listener::HeaderRule;
 use headworks_core::table::Target;
 use headworks_core::tally::Count;
@@ -86,8 +84,7 @@ impl Exchanges {
     fn look(&mut self, desk: &mut Desk, place: usize) -> Step {
         let client = &mut self.clients[place];
         let seen = std::mem::replace(&mut client.seen, client.inbound.len());
-        let limit = client.http().limits.head;
-        if client.inbound.len() < limit && !http1::may_be_complete(client.inbound.pending(), seen) {
+        if !http1::may_be_complete(client.inbound.pending(), seen, &client.http().limits) {
             return Step::Again;
         }
         let held = std::mem::take(&mut client.inbound);
@@ -141,7 +138,7 @@ impl Exchanges {
             return;
         }
         let kept = self.plan.listener(&client.owner().name);
-        if let Some((listener, _)) = kept.filter(|(_, listener)| listener.http.is_some()) {
+        if let Some((listener, _)) = kept.filter(|(_, listener)| listener.protocol.exchanges()) {
             client.listener = listener;
             client.plan = Rc::clone(&self.plan);
         }
@@ -153,16 +150,16 @@ impl Exchanges {
         let random = [self.random.next(), self.random.next()];
         let client = &mut self.clients[place];
         let owner = &client.plan.listeners[client.listener as usize];
-        let http = owner.http();
+        let http = &owner.http;
         owner.state.tally.add(self.shard, Count::Requests, 1);
         running.begin(&desk.head, bytes, self.now);
-        if let Some(name) = &http.rules.request_id {
+        if http.rules.wants_request_id() {
             let message = Message::new(&desk.head, bytes);
-            let sent = http.rules.trusts(client.address).then(|| RequestId::sent(message, name)).flatten();
-            running.asked.id.extend_from_slice(sent.unwrap_or_else(|| RequestId::made(random)).as_bytes());
+            let id = http.rules.choose_request_id(message, client.address, random);
+            running.asked.id.extend_from_slice(id.as_bytes());
         }
-        running.offer =
-            http.compression.as_ref().and_then(|rules: &Compression| rules.offer(&desk.head, bytes));
+        running.offer = http.compression.as_ref().and_then(|rules| rules.offer(&desk.head, bytes));
+        running.ended_asking = client.socket.ending;
         client.requests += 1;
         let last = http.requests_per_connection.is_some_and(|most| client.requests >= most);
         if last || self.draining || !Rc::ptr_eq(&client.plan, &self.plan) {
@@ -178,7 +175,7 @@ impl Exchanges {
             return Err(reason);
         }
         let owner = &client.plan.listeners[client.listener as usize];
-        let http = owner.http();
+        let http = &owner.http;
         let Some(running) = client.running.as_mut() else { return Err(CloseReason::BadRequest) };
         if desk.head.method == Method::Connect && !http.connect {
             return Err(CloseReason::MethodNotAllowed);
@@ -186,17 +183,11 @@ impl Exchanges {
         if http.body_limit.is_some_and(|limit| too_large(desk.head.framing, running.body, limit)) {
             return Err(CloseReason::BodyTooLarge);
         }
-        let message = Message::new(&desk.head, bytes);
-        if let Some(limit) = &http.rate_limit {
-            limit.admit(client.address, message, self.now).map_err(|wait| {
-                running.retry_after = wait;
-                CloseReason::RateLimited
-            })?;
-        }
-        if let Some(limit) = &http.concurrency {
-            running.permit = Some(limit.enter(client.address).ok_or(CloseReason::RateLimited)?);
-        }
-        client.plan.route_request(owner, running.asked.name(), running.asked.path()).map(|routed| routed.target)
+        let _ = bytes;
+        client
+            .plan
+            .route_request(owner, running.asked.name(), running.asked.target())
+            .map(|routed| routed.target)
     }
 }
 

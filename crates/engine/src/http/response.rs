@@ -7,14 +7,14 @@ use std::rc::Rc;
 
 use headworks_core::action::{CloseReason, Side};
 use headworks_core::http::exchange::Answer;
-use headworks_core::http::facts::Message;
-use headworks_core::http::rewrite;
+use headworks_core::http::facts::{Facts, Message};
+use headworks_core::http::head::{Framing, Version};
+use headworks_core::http::rewrite::{self, Persistence, Reply, Rewrite};
 use headworks_core::wire::http1::{self, Parsed};
 
-use super::compress::Compressor;
 use super::desk::Desk;
 use super::servers::Keep;
-use super::transfer::{Moved, Shape, Transfer};
+use super::transfer::{Coded, Moved, Shape, Transfer};
 use super::{Exchanges, Phase, Running, Step};
 use crate::connection::token;
 use crate::socket::{Read, Written};
@@ -107,7 +107,7 @@ impl Exchanges {
         self.shape(desk, place, bytes);
         desk.out.clear();
         if let Err(reason) = self.write_head(desk, place, bytes) {
-            return self.refuse_response(desk, place, reason);
+            return self.spoiled(desk, place, reason);
         }
         let now = self.now;
         let client = &mut self.clients[place];
@@ -116,7 +116,7 @@ impl Exchanges {
         let rest = &bytes[desk.head.length..];
         let Running { shape, exchange, .. } = running;
         let Ok(taken) = shape.convert(&mut exchange.response, rest, &mut desk.out) else {
-            return self.refuse_response(desk, place, CloseReason::BadResponse);
+            return self.spoiled(desk, place, CloseReason::BadResponse);
         };
         if taken < rest.len() {
             // Bytes beyond the response: nothing that follows on this connection can be trusted.
@@ -134,49 +134,62 @@ impl Exchanges {
         }
     }
 
+    /// A response turned out to be none before any of it was passed on.
+    fn spoiled(&mut self, desk: &mut Desk, place: usize, reason: CloseReason) -> Step {
+        if let Some(running) = self.clients[place].running.as_mut() {
+            running.exchange.withdraw();
+        }
+        self.refuse(desk, place, reason)
+    }
+
     /// Decides the form in which the body is passed on.
     fn shape(&mut self, desk: &mut Desk, place: usize, bytes: &[u8]) {
         let client = &mut self.clients[place];
         let owner = &client.plan.listeners[client.listener as usize];
         let Some(running) = client.running.as_mut() else { return };
-        let rules = owner.http().compression.as_ref();
-        let coding = running.offer.filter(|_| rules.is_some_and(|rules| rules.suits(&desk.head, bytes)));
-        running.shape = match coding {
-            Some(coding) => Shape::Compressed(Box::new(Compressor::new(coding))),
+        let suits = owner.http.compression.as_ref().is_some_and(|rules| rules.suits(&desk.head, bytes));
+        let offer = running.offer.filter(|_| suits);
+        let compressor = offer.and_then(|coding| self.compressors.take(coding).ok());
+        running.coding = match &compressor {
+            Some(compressor) => rewrite::Coding::Applied(compressor.coding().as_str()),
+            None if suits => rewrite::Coding::Varies,
+            None => rewrite::Coding::Never,
+        };
+        running.shape = match compressor {
+            Some(compressor) => Shape::Compressed(Box::new(Coded::new(compressor))),
             None if running.exchange.needs_bare_body() => Shape::Bare,
             None => Shape::Same,
         };
-        running.coding = coding;
-        running.varies = rules.is_some_and(|rules| rules.suits(&desk.head, bytes));
-        if running.exchange.needs_bare_body() && coding.is_none() {
-            running.exchange.close_client();
-        }
-        if client.requests == u32::MAX || self.draining {
+        let to_end = desk.head.framing == Framing::ToEnd && !matches!(running.shape, Shape::Compressed(_));
+        if self.draining || to_end || matches!(running.shape, Shape::Bare) {
             running.exchange.close_client();
         }
     }
 
     /// Writes the head on the desk as the client gets it.
     fn write_head(&mut self, desk: &mut Desk, place: usize, bytes: &[u8]) -> Result<(), CloseReason> {
-        let client = &mut self.clients[place];
-        let plan = Rc::clone(&client.plan);
-        let owner = &plan.listeners[client.listener as usize];
+        let client = &self.clients[place];
+        let owner = client.owner();
         let Some(running) = client.running.as_deref() else { return Ok(()) };
-        let (backend, server) = running.chosen(&plan);
-        let affinity = backend.http().affinity.as_ref().filter(|_| running.needs_cookie);
-        let facts = rewrite::ResponseFacts { status: desk.head.status, ..running.facts(client.address, client.local, owner, backend, &server.name) };
-        let form = rewrite::Form {
-            version: running.exchange.version(),
-            keep: running.exchange.keeps_client(),
+        let Some((backend, server)) = running.chosen(&client.plan) else { return Ok(()) };
+        let facts = Facts { status: desk.head.status, ..running.facts(client, owner, &client.plan) };
+        let rewrite = Rewrite { listener: &owner.http.rules, backend: &backend.http.rules, facts: &facts };
+        let reply = Reply {
+            framing: match &running.shape {
+                Shape::Same => desk.head.framing,
+                Shape::Bare => Framing::ToEnd,
+                Shape::Compressed(_) => Framing::Chunked,
+            },
+            persistence: match (running.exchange.keeps_client(), running.exchange.version()) {
+                (false, _) => Persistence::Close,
+                (true, Version::Http10) => Persistence::KeepSaid,
+                (true, Version::Http11) => Persistence::Keep,
+            },
             coding: running.coding,
-            bare: matches!(running.shape, Shape::Bare),
-            varies: running.varies,
-            cookie: affinity.map(|affinity| (affinity, server.identity)),
+            affinity: running.needs_cookie.then_some(server.identity),
         };
-        let rules = rewrite::ResponseRules { listener: &owner.http().rules, backend: &backend.http().rules };
-        let limit = owner.http().limits.head + rewrite::RESERVE;
         let message = Message::new(&desk.head, bytes);
-        rewrite::response(&mut desk.out, limit, message, &rules, &facts, &form).map_err(|_| CloseReason::BadResponse)
+        rewrite.response(&mut desk.out, message, &reply).map_err(|_| CloseReason::BadResponse)
     }
 
     /// Writes what is on the desk to the client; what it does not take waits.
@@ -214,7 +227,7 @@ impl Exchanges {
             last,
         };
         let waiting = transfer.lane.waiting();
-        let moved = transfer.run(desk);
+        let moved = transfer.run(desk, &mut self.pipes);
         let read = transfer.read;
         if read > 0 || transfer.lane.waiting() != waiting {
             client.since = self.now;
@@ -271,8 +284,8 @@ impl Exchanges {
         let Some(running) = client.running.as_mut() else { return };
         let Some(at) = running.server.take() else { return };
         let plan = Rc::clone(&client.plan);
-        let (backend, _) = running.chosen(&plan);
-        let http = backend.http();
+        let Some((backend, _)) = running.chosen(&plan) else { return self.servers.close(at) };
+        let http = &backend.http;
         let sound = running.exchange.keeps_server() && backend.proxy_header.is_none() && !self.draining;
         match sound {
             true => self.servers.keep(at, Keep { most: http.pool_size, time: http.pool_timeout }, self.now),

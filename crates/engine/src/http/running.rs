@@ -7,15 +7,18 @@
 //!
 //! Passive: must never decide or touch a socket.
 
-use headworks_core::action::{Choice, CloseReason};
-use headworks_core::backend::{Place, Tried};
-use headworks_core::http::exchange::Exchange;
+use headworks_core::action::{Choice, CloseReason, Side};
+use headworks_core::backend::{Backend, Place, Server, Tried};
 use headworks_core::http::compression::Coding;
+use headworks_core::http::exchange::Exchange;
 use headworks_core::http::facts::{Facts, Message};
 use headworks_core::http::head::{Head, Known, Span};
-use headworks_core::http::limits::ClientPermit;
+use headworks_core::http::rewrite;
+use headworks_core::listener::Listener;
+use headworks_core::plan::Plan;
 use headworks_core::time::Millis;
 
+use super::client::Client;
 use super::transfer::Shape;
 use crate::connection::Lane;
 
@@ -44,6 +47,8 @@ pub(crate) struct Running {
     pub(crate) lanes: [Lane; 2],
     /// The form of the response's body.
     pub(crate) shape: Shape,
+    /// What the head of the response says of compression.
+    pub(crate) coding: rewrite::Coding,
     /// The coding that the client accepts, should the response suit it.
     pub(crate) offer: Option<Coding>,
     /// Times.
@@ -56,10 +61,16 @@ pub(crate) struct Running {
     pub(crate) body: u64,
     /// Why it ended, once that is known.
     pub(crate) reason: Option<CloseReason>,
-    /// Its place among the client's requests.
-    pub(crate) permit: Option<ClientPermit>,
+    /// The server that the client's affinity cookie names.
+    pub(crate) cookie: Option<u64>,
     /// The client has no affinity cookie, or one of another server.
     pub(crate) needs_cookie: bool,
+    /// No kept socket is tried any more.
+    pub(crate) fresh: bool,
+    /// The client ended with its request: it has finished sending and waits for the answer.
+    pub(crate) ended_asking: bool,
+    /// Seconds after which a client that asks too often may ask again.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// When things happened, engine clock.
@@ -71,6 +82,8 @@ pub(crate) struct Times {
     pub(crate) decided: Option<Millis>,
     /// A server's socket was ready for it.
     pub(crate) connected: Option<Millis>,
+    /// The head of the final response had come.
+    pub(crate) answered: Option<Millis>,
 }
 
 /// What the client said, copied from its head.
@@ -179,9 +192,64 @@ impl Running {
         *self = Self { asked, request, ..Self::default() };
     }
 
+    /// Begins with the head of a request.
+    pub(crate) fn begin(&mut self, head: &Head, bytes: &[u8], now: Millis) {
+        self.exchange = Exchange::new(head);
+        self.asked.fill(head, bytes);
+        self.times.begun = now;
+    }
+
+    /// Begins with what is no request: it can only be refused, and its connection ends with it.
+    pub(crate) fn begin_malformed(&mut self, now: Millis) {
+        self.exchange.close_client();
+        self.times.begun = now;
+    }
+
+    /// Remembers the server chosen in the backend that was chosen before.
+    pub(crate) fn set_server(&mut self, server: u16) {
+        if let Some(choice) = &mut self.choice {
+            choice.server = server;
+        }
+    }
+
+    /// The backend chosen.
+    pub(crate) fn backend<'p>(&self, plan: &'p Plan) -> Option<&'p Backend> {
+        self.choice.map(|choice| &plan.backends[choice.backend as usize])
+    }
+
+    /// The backend and server chosen.
+    pub(crate) fn chosen<'p>(&self, plan: &'p Plan) -> Option<(&'p Backend, &'p Server)> {
+        let backend = self.backend(plan)?;
+        Some((backend, backend.servers.get(usize::from(self.choice?.server))?))
+    }
+
+    /// What is known of it, for rewriting.
+    pub(crate) fn facts<'a>(&'a self, client: &Client, owner: &'a Listener, plan: &'a Plan) -> Facts<'a> {
+        Facts {
+            client: client.address,
+            local: client.local,
+            scheme: "http",
+            host: self.asked.host(),
+            name: self.asked.name().unwrap_or_default(),
+            method: self.asked.method(),
+            target: self.asked.target(),
+            request_id: &self.asked.id,
+            listener: &owner.name,
+            backend: self.backend(plan).map_or("", |backend| &backend.name),
+            server: self.chosen(plan).map_or("", |(_, server)| &server.name),
+            status: self.exchange.status(),
+        }
+    }
+
+    /// Whether the client got some of a response and not all.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        let undelivered = self.lanes[Side::Server as usize].waiting() > 0;
+        self.exchange.is_answered() && (undelivered || !self.exchange.response.is_done())
+    }
+
     /// Milliseconds until the decision, and from there until a server's socket was ready.
     pub(crate) fn waits(&self) -> (Option<Millis>, Option<Millis>) {
-        let Times { begun, decided, connected } = self.times;
+        let Times { begun, decided, connected, .. } = self.times;
         (decided.map(|at| at - begun), connected.zip(decided).map(|(connected, decided)| connected - decided))
     }
 }

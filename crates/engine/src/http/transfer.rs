@@ -4,13 +4,17 @@
 //! chunks for a client that knows none, or compressed. Back-pressure is the lane's: what the receiver does not take waits,
 //! and nothing more is read. Must never know which side it reads from or what a message means.
 
+use std::io;
+
 use headworks_core::buffer::Buffer;
 use headworks_core::wire::body::Body;
 
-use super::compress::{Compressor, chunk, last_chunk};
+use headworks_core::wire::chunk_writer::{chunk, last_chunk};
+
+use super::compress::Compressor;
 use super::desk::Desk;
 use crate::connection::Lane;
-use crate::pipes::PIPE_SIZE;
+use crate::pipes::{PIPE_SIZE, Pipes};
 use crate::relay::{Stop, TURN};
 use crate::socket::{Read, Socket, Written};
 
@@ -44,7 +48,34 @@ pub(crate) enum Shape {
     /// Its data alone, without chunks.
     Bare,
     /// Compressed, in chunks.
-    Compressed(Box<Compressor>),
+    Compressed(Box<Coded>),
+}
+
+/// A compressor, and what it has made before that is framed.
+#[derive(Debug)]
+pub(crate) struct Coded {
+    /// It.
+    pub(crate) compressor: Compressor,
+    made: Vec<u8>,
+}
+
+impl Coded {
+    /// With nothing made.
+    pub(crate) fn new(compressor: Compressor) -> Self {
+        Self { compressor, made: Vec::new() }
+    }
+
+    /// Appends what `make` makes, as a chunk.
+    fn chunk(
+        &mut self,
+        out: &mut Vec<u8>,
+        make: impl FnOnce(&mut Compressor, &mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.made.clear();
+        make(&mut self.compressor, &mut self.made)?;
+        chunk(out, &self.made);
+        Ok(())
+    }
 }
 
 /// One body on its way.
@@ -69,15 +100,15 @@ pub(crate) struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Moves bytes until something stops it.
-    pub(crate) fn run(&mut self, desk: &mut Desk) -> Moved {
-        let why = self.pump(desk);
+    pub(crate) fn run(&mut self, desk: &mut Desk, pipes: &mut Pipes) -> Moved {
+        let why = self.pump(desk, pipes);
         if !matches!(why, Moved::Full | Moved::Unfinished) {
-            self.lane.settle(&mut desk.pipes);
+            self.lane.settle(pipes);
         }
         why
     }
 
-    fn pump(&mut self, desk: &mut Desk) -> Moved {
+    fn pump(&mut self, desk: &mut Desk, pipes: &mut Pipes) -> Moved {
         loop {
             match self.lane.deliver(self.sink) {
                 Some(Stop::Full) => return Moved::Full,
@@ -90,7 +121,7 @@ impl Transfer<'_> {
             }
             let unseen = self.body.unseen();
             let plain = matches!(self.shape, Shape::Same) && self.excess.is_empty();
-            let read = match plain && unseen >= WORTH_A_PIPE && self.lane.spliced(&mut desk.pipes) {
+            let read = match plain && unseen >= WORTH_A_PIPE && self.lane.spliced(pipes) {
                 true => self.splice(unseen),
                 false => match self.copy(desk) {
                     Ok(read) => read,
@@ -170,13 +201,12 @@ impl Transfer<'_> {
 
     /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it is sent.
     fn pause(&mut self, desk: &mut Desk) {
-        if let Shape::Compressed(compressor) = self.shape {
+        if let Shape::Compressed(coded) = self.shape
+            && !self.body.is_done()
+        {
             desk.out.clear();
-            let mut coded = std::mem::take(&mut desk.coded);
-            coded.clear();
-            compressor.flush(&mut coded);
-            chunk(&mut desk.out, &coded);
-            desk.coded = coded;
+            // One that fails here fails again at the end, where it is told.
+            let _ = coded.chunk(&mut desk.out, Compressor::flush);
             self.lane.buffer.push(&desk.out);
         }
     }
@@ -184,10 +214,11 @@ impl Transfer<'_> {
     fn end(&mut self, desk: &mut Desk) {
         self.lane.ended = true;
         if matches!(self.body, Body::ToEnd) {
-            *self.body = Body::None;
             desk.out.clear();
-            self.shape.finish(&mut desk.out);
-            self.lane.buffer.push(&desk.out);
+            if self.shape.finish(&mut desk.out).is_ok() {
+                *self.body = Body::None;
+                self.lane.buffer.push(&desk.out);
+            }
         }
     }
 }
@@ -205,13 +236,21 @@ impl Shape {
                 let (n, _) = body.decode(bytes, &mut |part| out.extend_from_slice(part)).map_err(drop)?;
                 Ok(n)
             }
-            Self::Compressed(compressor) => {
-                let mut coded = Vec::new();
-                let (n, done) =
-                    body.decode(bytes, &mut |part| compressor.feed(part, &mut coded)).map_err(drop)?;
-                chunk(out, &coded);
+            Self::Compressed(coded) => {
+                let (mut n, mut done) = (0, false);
+                let fed = coded.chunk(out, |compressor, made| {
+                    let mut fed = Ok(());
+                    let advanced = body.decode(bytes, &mut |part| {
+                        if fed.is_ok() {
+                            fed = compressor.feed(part, made);
+                        }
+                    });
+                    (n, done) = advanced.map_err(|_| io::ErrorKind::InvalidData)?;
+                    fed
+                });
+                fed.map_err(drop)?;
                 if done {
-                    self.finish(out);
+                    self.finish(out).map_err(drop)?;
                 }
                 Ok(n)
             }
@@ -219,13 +258,12 @@ impl Shape {
     }
 
     /// Appends what ends the body.
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        if let Self::Compressed(compressor) = self {
-            let mut coded = Vec::new();
-            compressor.finish(&mut coded);
-            chunk(out, &coded);
+    fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        if let Self::Compressed(coded) = self {
+            coded.chunk(out, Compressor::finish)?;
             last_chunk(out);
         }
+        Ok(())
     }
 }
 
