@@ -27,8 +27,6 @@ pub struct Backend {
     pub servers: Box<[Server]>,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
-    /// Name of the field that `header_hash` hashes.
-    pub hash_header: Option<Box<str>>,
     /// Milliseconds one attempt to connect may take.
     pub connect_timeout: Millis,
     /// Other servers tried when connecting fails.
@@ -449,7 +447,6 @@ mod tests {
             name: "app".into(),
             servers: (0..4).map(|index| server(index, 1, index >= 2)).collect(),
             balance: balance::find("round_robin").unwrap(),
-            hash_header: None,
             connect_timeout: 1000,
             retries: 2,
             proxy_header: None,
@@ -459,6 +456,7 @@ mod tests {
             health: None,
             eject_after: 3,
             eject_for: 5000,
+            http: HttpBackend::default(),
             memory: Arc::default(),
             tally: Arc::new(Tally::new(1)),
         }

@@ -132,7 +132,7 @@ impl Compiler {
 }
 
 /// Whether rules may name this field.
-fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
+pub(super) fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
     if !is_token(name.as_bytes()) {
         return Err(no_name(name));
     }

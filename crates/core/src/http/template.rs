@@ -236,7 +236,7 @@ fn write_header(out: &mut Vec<u8>, name: &[u8], message: Message<'_>) {
 }
 
 /// Replaces what HTML gives a meaning to in `out[start..]`.
-fn escape(out: &mut Vec<u8>, start: usize) {
+pub(super) fn escape(out: &mut Vec<u8>, start: usize) {
     if !out[start..].iter().any(|byte| b"&<>\"'".contains(byte)) {
         return;
     }
