@@ -4,5 +4,6 @@
 //! version either side speaks. Must never move bytes or read a clock.
 
 pub mod accept_encoding;
+pub mod check;
 pub mod compression;
 pub mod head;
