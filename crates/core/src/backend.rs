@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
 use crate::http::check::HttpCheck;
+use crate::http::listener::HttpBackend;
 use crate::lock::lock;
 use crate::tally::Tally;
 use crate::time::Millis;
@@ -27,6 +28,8 @@ pub struct Backend {
     pub servers: Box<[Server]>,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
+    /// Name of the field that `header_hash` hashes.
+    pub hash_header: Option<Box<str>>,
     /// Milliseconds one attempt to connect may take.
     pub connect_timeout: Millis,
     /// Other servers tried when connecting fails.
@@ -47,6 +50,8 @@ pub struct Backend {
     pub eject_after_responses: u32,
     /// Milliseconds an ejected server stays out.
     pub eject_for: Millis,
+    /// Its HTTP side; the default where it serves no HTTP listener.
+    pub http: HttpBackend,
     /// Memory of the balancing policy, shared by all workers and carried over reloads.
     pub memory: Arc<Mutex<Memory>>,
     /// Counters.
@@ -396,6 +401,19 @@ impl Backend {
         None
     }
 
+    /// Takes a place at the server with this identity, if it may be chosen now and was not tried.
+    pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried) -> Option<(u16, Place)> {
+        let index = self.servers.iter().position(|server| server.identity == identity)?;
+        let server = &self.servers[index];
+        let usable = server.unusable(now).is_none() && !tried.contains(&(index as u16));
+        Some((index as u16, usable.then(|| server.engage()).flatten()?))
+    }
+
+    /// Whether a server would be usable if it did not hold `max_connections`: waiting may help.
+    pub fn is_full(&self, now: Millis) -> bool {
+        self.servers.iter().any(|server| server.unusable(now) == Some(Unusable::Full))
+    }
+
     /// The server that would be chosen; nothing is remembered.
     pub fn foresee(&self, seed: &Seed<'_>) -> Option<usize> {
         let memory = lock(&self.memory).clone();
@@ -471,6 +489,7 @@ mod tests {
             name: "app".into(),
             servers: (0..4).map(|index| server(index, 1, index >= 2)).collect(),
             balance: balance::find("round_robin").unwrap(),
+            hash_header: None,
             connect_timeout: 1000,
             retries: 2,
             proxy_header: None,
@@ -487,7 +506,7 @@ mod tests {
     }
 
     fn choose(backend: &Backend, now: Millis, tried: &[u16]) -> Option<usize> {
-        backend.choose(&Seed { client: None, host: None, random: now, now }, &Tried::from_slice(tried))
+        backend.choose(&Seed { random: now, now, ..Seed::default() }, &Tried::from_slice(tried))
     }
 
     /// Every server that is chosen in a few turns, in ascending order.

@@ -16,8 +16,8 @@ use crate::backend::{Backend, Place, Tried};
 use crate::balance::Seed;
 use crate::flow::Flow;
 use crate::listener::{HeaderRule, Listener, Permit};
-use crate::plan::Plan;
-use crate::table::BackendIndex;
+use crate::plan::{Plan, Routed};
+use crate::table::{BackendIndex, Target};
 use crate::tally::Count;
 use crate::time::Millis;
 
@@ -265,7 +265,9 @@ impl Session {
 
     fn route(&mut self, scene: Scene<'_>) -> Action {
         match scene.plan.route(self.listener_of(scene.plan), self.facts.name.as_deref()) {
-            Ok(routed) => self.choose(routed.backend, scene),
+            Ok(Routed { target: Target::Backend(backend), .. }) => self.choose(backend, scene),
+            // No table of a listener without requests leads to an answer: compiling a Plan sees to that.
+            Ok(Routed { target: Target::Answer(_), .. }) => self.refuse(CloseReason::NoMatch, scene.plan),
             Err(reason) => self.refuse(reason, scene.plan),
         }
     }
@@ -278,6 +280,7 @@ impl Session {
             host: self.facts.name.as_deref(),
             random: scene.random,
             now: scene.now,
+            ..Seed::default()
         };
         if let Some((server, place)) = backend.engage(&seed, &self.tried) {
             self.place = Some(place);

@@ -9,13 +9,13 @@
 //! | `bind`, `mailbox`, `health`, `access_log`, `notice`, `stats` | around the connections |
 //! | `sys` | the only `unsafe` |
 
+mod aborts;
 mod access_log;
 mod bind;
 mod clock;
 mod connection;
 mod engine;
 mod health;
-#[cfg_attr(not(test), expect(dead_code, reason = "exchanges are what call it"))]
 mod http;
 mod mailbox;
 mod notice;

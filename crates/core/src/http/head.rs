@@ -184,7 +184,8 @@ pub struct Head {
     pub framing: Framing,
     /// Whether its sender wants the connection kept (RFC 9112 section 9.3).
     pub persistent: bool,
-    /// Connection names `upgrade` and there is an Upgrade field.
+    /// Request: Connection names `upgrade` and there is an Upgrade field. Response: what follows the head is no HTTP (101, or 2xx
+    /// to CONNECT).
     pub upgrade: bool,
 
     /// Request: the method.

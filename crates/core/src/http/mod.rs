@@ -4,6 +4,20 @@
 //! version either side speaks. Must never move bytes or read a clock.
 
 pub mod accept_encoding;
+pub mod affinity;
+pub mod answers;
 pub mod check;
 pub mod compression;
+pub mod exchange;
+pub mod facts;
+pub mod forwarded;
 pub mod head;
+pub mod headers;
+pub mod listener;
+mod names;
+pub mod redirect;
+pub mod request_id;
+pub mod rewrite;
+pub mod target;
+pub mod template;
+mod text;

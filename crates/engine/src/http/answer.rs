@@ -1,0 +1,161 @@
+//! Answers of our own (redirects, static answers, refusals), and the end of exchanges and clients: one access record, counters,
+//! and everything given back.
+//!
+//! Must never decide why a request is refused.
+
+use std::rc::Rc;
+
+use headworks_core::action::{CloseReason, Side};
+use headworks_core::backend::Backend;
+use headworks_core::http::facts::Message;
+use headworks_core::table::AnswerIndex;
+use headworks_core::tally::Count;
+
+use super::desk::Desk;
+use super::{Exchanges, Phase, Running, SPARES, Step};
+use crate::clock;
+
+impl Exchanges {
+    /// Gives the answer that a table or a listener has for such requests.
+    pub(super) fn answer(&mut self, desk: &mut Desk, place: usize, index: AnswerIndex, bytes: &[u8]) -> Step {
+        let client = &mut self.clients[place];
+        let plan = Rc::clone(&client.plan);
+        let answer = &plan.answers[index as usize];
+        let Some(running) = client.running.as_mut() else { return Step::Wait };
+        running.times.decided = Some(self.now);
+        running.exchange.answered(answer.status());
+        desk.out.clear();
+        let facts = running.facts(client.address, client.local, owner, None);
+        let message = Message::new(&desk.head, bytes);
+        let ends = !running.exchange.keeps_client();
+        answer.write(&mut desk.out, &facts, Some(message), ends, clock::http_date());
+        self.say(desk, place)
+    }
+
+    /// Refuses a request, with a page that says why, unless a response has begun.
+    pub(super) fn refuse(&mut self, desk: &mut Desk, place: usize, reason: CloseReason) -> Step {
+        let client = &mut self.clients[place];
+        let plan = Rc::clone(&client.plan);
+        let Some(status) = reason.status() else { return Step::Over(reason) };
+        let owner = &plan.listeners[client.listener as usize];
+        let running = client.running.get_or_insert_with(|| {
+            // What was said is not to be understood: nothing that follows is, either.
+            let mut running = self.spare.pop().unwrap_or_default();
+            running.begin_malformed(self.now);
+            running
+        });
+        if running.exchange.is_answered() {
+            return Step::Over(reason);
+        }
+        running.reason = Some(reason);
+        running.times.decided.get_or_insert(self.now);
+        running.exchange.answered(status);
+        let client_lost = matches!(
+            reason,
+            CloseReason::FirstBytesTimeout | CloseReason::Denied | CloseReason::LimitReached
+        );
+        if client_lost {
+            running.exchange.close_client();
+        }
+        if let Some(at) = running.server.take() {
+            self.servers.close(at);
+        }
+        let backend = running.choice.map(|choice| &plan.backends[choice.backend as usize]);
+        let taken = running.place.take();
+        let facts = running.facts(client.address, client.local, owner, backend);
+        desk.out.clear();
+        let page = headworks_core::http::pages::Page {
+            status,
+            accept: running.asked.accept(),
+            request_id: &running.asked.id,
+            head_only: running.exchange.method() == headworks_core::http::head::Method::Head,
+            close: !running.exchange.keeps_client(),
+            retry_after: running.retry_after,
+            date: clock::http_date(),
+        };
+        let _ = facts;
+        owner.http().pages.write(&mut desk.out, backend.map(|backend| &backend.http().pages), &page);
+        if let Some(backend) = backend.filter(|_| taken.is_some()) {
+            drop(taken);
+            self.next_in_line(backend);
+        }
+        self.say(desk, place)
+    }
+
+    /// Says what is on the desk, as the whole answer.
+    fn say(&mut self, desk: &mut Desk, place: usize) -> Step {
+        let client = &mut self.clients[place];
+        let Some(running) = client.running.as_mut() else { return Step::Wait };
+        running.bytes[Side::Server as usize] += desk.out.len() as u64;
+        let last = !running.exchange.keeps_client() && running.exchange.is_asked();
+        self.enter(place, Phase::Answering);
+        self.note_answer(place);
+        match self.tell(desk, place, last) {
+            Step::Again => self.deliver(place),
+            other => other,
+        }
+    }
+
+    /// A deadline has passed.
+    pub(super) fn expired(&mut self, desk: &mut Desk, place: usize) -> Step {
+        match self.clients[place].phase {
+            Phase::Header | Phase::Head => self.refuse(desk, place, CloseReason::FirstBytesTimeout),
+            Phase::Kept => Step::Over(CloseReason::IdleTimeout),
+            Phase::Queued => self.refuse(desk, place, CloseReason::QueueTimeout),
+            Phase::Connecting => self.connect_failed(desk, place, headworks_core::action::Fault::TimedOut),
+            Phase::Asking => self.refuse(desk, place, CloseReason::BodyTimeout),
+            Phase::Awaiting => self.refuse(desk, place, CloseReason::ResponseTimeout),
+            Phase::Answering => Step::Over(CloseReason::IdleTimeout),
+            Phase::Tunnel => Step::Over(CloseReason::TunnelTimeout),
+            Phase::Lingering => Step::Over(CloseReason::ClientClosed),
+        }
+    }
+
+    /// Whoever waits longest for a place at `backend` gets a turn.
+    pub(super) fn next_in_line(&mut self, backend: &Backend) {
+        while let Some((place, generation)) = self.queue.next(backend) {
+            if self.is_queued(place, generation) {
+                return self.enqueue(place);
+            }
+        }
+    }
+
+    /// An exchange is over: it is counted and recorded, and what it used is given back.
+    pub(super) fn end_exchange(&mut self, place: usize, reason: CloseReason) {
+        let client = &mut self.clients[place];
+        let Some(mut running) = client.running.take() else { return };
+        let reason = *running.reason.get_or_insert(reason);
+        let plan = Rc::clone(&client.plan);
+        if let Some(at) = running.server.take() {
+            self.servers.close(at);
+        }
+        let taken = running.place.take();
+        self.account(place, &running, reason);
+        if let Some(backend) = taken.and(running.choice).map(|choice| &plan.backends[choice.backend as usize])
+        {
+            self.next_in_line(backend);
+        }
+        for lane in &mut running.lanes {
+            if let Some(pipe) = lane.pipe.take() {
+                self.pipes.give_back(pipe);
+            }
+        }
+        if self.spare.len() < SPARES {
+            running.clear();
+            self.spare.push(running);
+        }
+    }
+
+    /// The end of a client, and of its exchange if one is under way.
+    pub(super) fn remove(&mut self, place: usize, reason: CloseReason) {
+        let cut_short = self.clients[place].running.as_ref().is_some_and(|running| running.is_cut_short());
+        self.end_exchange(place, reason);
+        self.timer.disarm(place);
+        let client = self.clients.remove(place);
+        client.owner().state.tally.add(self.shard, Count::Ended, 1);
+        // A response that broke off must not look as if it were complete.
+        if cut_short && reason != CloseReason::ClientReset {
+            self.aborts.add(client.socket, self.now);
+        }
+    }
+}
