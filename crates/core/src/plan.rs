@@ -15,9 +15,10 @@ use serde::Serialize;
 
 use crate::action::CloseReason;
 use crate::address::Address;
-use crate::backend::{Backend, HeaderVersion, Health, Server, ServerState};
+use crate::backend::{Backend, HeaderVersion, Health, HealthKind, Server, ServerState};
 use crate::balance;
 use crate::http::answers::Answer;
+use crate::http::check::HttpCheck;
 use crate::listener::{AcceptFlags, Listener, ListenerState, Route, Timeouts};
 use crate::networks::Networks;
 use crate::protocol;
@@ -212,6 +213,7 @@ impl Compiler<'_> {
             slow_start: spec.slow_start,
             health: spec.health.as_ref().and_then(|health| self.health(name, health)),
             eject_after: spec.ejection.failures,
+            eject_after_responses: spec.ejection.responses,
             eject_for: spec.ejection.duration,
             http: self.http_backend(name, spec),
             memory,
@@ -301,12 +303,29 @@ impl Compiler<'_> {
     }
 
     fn health(&mut self, backend: &str, spec: &HealthSpec) -> Option<Health> {
-        if spec.kind != "tcp" {
-            let reason = format!("unknown kind \"{}\"; known is tcp", spec.kind);
-            self.error(&["backends", backend, "health", "kind"], reason);
-            return None;
-        }
+        let kind = match (spec.kind.as_str(), &spec.http) {
+            ("tcp", _) => HealthKind::Tcp,
+            ("http", Some(http)) => match HttpCheck::compile(http) {
+                Ok(check) => HealthKind::Http(check),
+                Err(errors) => {
+                    for (key, reason) in errors {
+                        self.error(&["backends", backend, "health", key], reason);
+                    }
+                    return None;
+                }
+            },
+            ("http", None) => {
+                self.error(&["backends", backend, "health", "path"], "a check of kind http needs a path");
+                return None;
+            }
+            (other, _) => {
+                let reason = format!("unknown kind \"{other}\"; known are tcp, http");
+                self.error(&["backends", backend, "health", "kind"], reason);
+                return None;
+            }
+        };
         Some(Health {
+            kind,
             interval: spec.interval,
             timeout: spec.timeout,
             rise: spec.rise.max(1),

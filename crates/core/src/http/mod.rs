@@ -7,6 +7,7 @@ pub mod accept_encoding;
 pub mod accepts;
 pub mod affinity;
 pub mod answers;
+pub mod check;
 pub mod compression;
 pub mod exchange;
 pub mod facts;
