@@ -3,16 +3,19 @@
 //! Follows the same path as a [`Session`](crate::session::Session) or an exchange, with every server taken as it stands in
 //! the Plan, and says each step in words. Must never change anything a real choice depends on.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::action::CloseReason;
 use crate::backend::Backend;
 use crate::balance::Seed;
+use crate::http::answers::Answer;
+use crate::http::facts::{Facts, Message};
+use crate::http::head::{Field, Head, Span};
 use crate::listener::{Listener, Route};
 use crate::plan::{Plan, Routed};
-use crate::table::{AnswerIndex, Target};
+use crate::table::Target;
 use crate::wire::client_hello::ServerName;
 
 /// What a client asks for.
@@ -97,11 +100,12 @@ impl Plan {
             told.steps.push(format!("a {} listener sees no request: only the name matters", told.protocol));
         }
         let route = admit(listener, asked.client, &mut told).and_then(|()| {
+            check_request(listener, &mut told)?;
             told.name = explain_name(listener, asked.name.as_deref(), &mut told)?;
             self.explain_route(listener, &mut told)
         });
         match route {
-            Ok(Target::Answer(index)) => self.explain_answer(index, &mut told),
+            Ok(Target::Answer(index)) => explain_answer(&self.answers[index as usize], asked, &mut told),
             Ok(Target::Backend(index)) => {
                 self.explain_server(&self.backends[index as usize], asked, &mut told);
             }
@@ -148,15 +152,12 @@ impl Plan {
         routed.map(|routed| routed.target)
     }
 
-    fn explain_answer(&self, index: AnswerIndex, told: &mut Explanation) {
-        let answer = &self.answers[index as usize];
-        told.target = Some(answer.kind());
-        told.status = Some(answer.status());
-    }
-
     fn explain_server(&self, backend: &Backend, asked: &Asked, told: &mut Explanation) {
         told.target = Some("backend");
         told.backend = Some(backend.name.to_string());
+        if told.path.is_some() && backend.http.maintenance {
+            return refuse(CloseReason::Maintenance, told);
+        }
         let header = backend.http.hash_header.as_deref().and_then(|name| {
             asked.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
@@ -193,6 +194,53 @@ impl Plan {
             })
             .collect();
     }
+}
+
+/// What is wrong with a request before anything is looked up.
+fn check_request(listener: &Listener, told: &mut Explanation) -> Result<(), CloseReason> {
+    if told.method.as_deref() == Some("CONNECT") && !listener.http.connect {
+        told.steps.push("the listener passes no CONNECT on".to_owned());
+        return Err(CloseReason::MethodNotAllowed);
+    }
+    let odd = |path: &&str| *path != "*" && (!path.starts_with('/') || path.bytes().any(|byte| byte <= b' '));
+    if let Some(path) = told.path.as_deref().filter(odd) {
+        let step = format!(
+            "no client may ask for \"{}\": a path begins with / and has no spaces",
+            path.escape_debug()
+        );
+        told.steps.push(step);
+        return Err(CloseReason::BadRequest);
+    }
+    Ok(())
+}
+
+fn explain_answer(answer: &Answer, asked: &Asked, told: &mut Explanation) {
+    told.target = Some(answer.kind());
+    told.status = Some(answer.status());
+    let Answer::Redirect(redirect) = answer else { return };
+    let (mut bytes, mut head) = (Vec::new(), Head::default());
+    for (name, value) in &asked.headers {
+        let start = bytes.len();
+        bytes.extend_from_slice(name.as_bytes());
+        let name = Span::new(start, bytes.len());
+        bytes.extend_from_slice(value.as_bytes());
+        let value = Span::new(name.end as usize, bytes.len());
+        head.fields.push(Field { name, value, ..Field::default() });
+    }
+    let facts = Facts {
+        client: asked.client.map(|client| SocketAddr::new(client, 0)),
+        scheme: "http",
+        host: asked.name.as_deref().unwrap_or_default().as_bytes(),
+        name: told.name.as_deref().unwrap_or_default(),
+        method: told.method.as_deref().unwrap_or_default().as_bytes(),
+        target: told.path.as_deref().unwrap_or_default().as_bytes(),
+        listener: &told.listener,
+        status: answer.status(),
+        ..Facts::default()
+    };
+    let mut location = Vec::new();
+    redirect.location(&mut location, &facts, Some(Message::new(&head, &bytes)));
+    told.location = Some(String::from_utf8_lossy(&location).into_owned());
 }
 
 fn refuse(reason: CloseReason, told: &mut Explanation) {

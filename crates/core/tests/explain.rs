@@ -175,3 +175,110 @@ proptest! {
         }
     }
 }
+
+mod requests {
+    use super::*;
+
+    fn web() -> Plan {
+        let headers = json!({"set": [], "add": [], "remove": []});
+        let http = json!({
+            "head_limit": 16384, "fields_limit": 100, "line_limit": 8192, "body_limit": null, "min_body_rate": 0,
+            "connect": false, "forwarded": [], "trusted": [], "via": null, "request_id": null,
+            "requests_per_connection": 0, "keep_alive_timeout": 1000, "body_timeout": 1000,
+            "tunnel_timeout": 1000, "request_headers": headers, "response_headers": headers, "rate_limit": null,
+            "max_requests_per_client": null, "compression": null, "error_pages": {}, "redirect": null, "respond": null,
+        });
+        let backend = json!({
+            "host": null, "strip_prefix": null, "add_prefix": null, "request_headers": headers,
+            "response_headers": headers, "response_timeout": 1000, "queue_timeout": 1000, "queue_limit": 1,
+            "pool_size": 1, "pool_timeout": 1000, "hash_header": "X-User", "affinity": null, "maintenance": false,
+            "error_pages": {},
+        });
+        let mut closed = backend.clone();
+        closed["maintenance"] = json!(true);
+        let mut all = http.clone();
+        all["redirect"] = json!({"to": "https", "code": 308});
+        plan(json!({
+            "listeners": {
+                "web": {"protocol": "http", "table": "sites", "http": http},
+                "old": {"protocol": "http", "http": all},
+            },
+            "tables": {"sites": [
+                ["a.example", "app"],
+                ["a.example/api", "api"],
+                ["a.example/closed", "closed"],
+                {"pattern": "*.b.example", "redirect": {"to": "https://b.example{uri}", "code": 301}},
+                {"pattern": "b.example/x", "redirect": {"to": "/{header.X-Where}", "code": 302}},
+                {"pattern": "*/health", "respond": {"status": 200, "body": "ok", "headers": []}},
+            ]},
+            "backends": {
+                "app": {"servers": ["192.0.2.1:80"]},
+                "api": {
+                    "servers": ["192.0.2.2:80", "192.0.2.3:80", "192.0.2.4:80", "192.0.2.5:80", "192.0.2.6:80"],
+                    "balance": "header_hash", "http": backend,
+                },
+                "closed": {"servers": ["192.0.2.1:80"], "http": closed},
+            },
+        }))
+    }
+
+    fn told(listener: &str, asked: Value) -> Value {
+        let asked: Asked = serde_json::from_value(asked).unwrap();
+        serde_json::to_value(web().explain(listener, &asked).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_path_decides_and_the_target_is_told() {
+        for (name, path, entry, target, what) in [
+            ("A.example.:80", "/", "a.example", "backend", "app"),
+            ("a.example", "/api/x?y", "a.example/api", "backend", "api"),
+            ("a.example", "/x/%2e%2e/api", "a.example/api", "backend", "api"),
+            ("a.example", "/apix", "a.example", "backend", "app"),
+            ("w.b.example", "/p?q", "*.b.example", "redirect", "https://b.example/p?q"),
+            ("b.example", "/x", "b.example/x", "redirect", "/there"),
+            ("192.0.2.1:8080", "/health", "*/health", "respond", "200"),
+            ("[::1]:80", "/health", "*/health", "respond", "200"),
+        ] {
+            let told = told("web", json!({"name": name, "path": path, "headers": [["x-where", "there"]]}));
+            assert_eq!(
+                (told["entry"].as_str(), told["target"].as_str()),
+                (Some(entry), Some(target)),
+                "{told}"
+            );
+            let found = [&told["backend"], &told["location"], &told["status"]];
+            let found = found.into_iter().find(|value| !value.is_null()).unwrap();
+            assert_eq!(found.as_str().map_or_else(|| found.to_string(), str::to_owned), what, "{told}");
+            assert!(told["refusal"].is_null());
+        }
+        let all = told("old", json!({"name": "c.example", "path": "/p"}));
+        assert_eq!((&all["location"], &all["status"]), (&json!("https://c.example/p"), &json!(308)));
+        assert_eq!(all["method"], "GET");
+    }
+
+    #[test]
+    fn refusals_have_their_status() {
+        for (asked, refusal, status) in [
+            (json!({"name": "c.example"}), "no_path", 404),
+            (json!({"name": "b.example", "path": "/y"}), "no_path", 404),
+            (json!({"name": "a.example", "method": "CONNECT"}), "method_not_allowed", 405),
+            (json!({"name": "a.example", "path": "api"}), "bad_request", 400),
+            (json!({"name": "a example"}), "bad_request", 400),
+            (json!({"name": "a.example", "path": "/closed"}), "maintenance", 503),
+        ] {
+            let told = told("web", asked);
+            assert_eq!((&told["refusal"], &told["status"]), (&json!(refusal), &json!(status)), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_field_that_is_hashed_decides_the_server() {
+        let server = |user: &str| {
+            told("web", json!({"name": "a.example", "path": "/api", "headers": [["x-user", user]]}))["server"]
+                .clone()
+        };
+        assert_eq!(server("one"), server("one"));
+        let servers: std::collections::BTreeSet<_> =
+            ["one", "two", "three", "four", "five", "six"].map(|user| server(user).to_string()).into();
+        assert!(servers.len() > 1, "{servers:?}");
+    }
+}
