@@ -7,11 +7,16 @@ use std::rc::Rc;
 
 use headworks_core::action::{CloseReason, Side};
 use headworks_core::backend::Backend;
+use headworks_core::http::answers::Occasion;
+use headworks_core::http::facts::Message;
+use headworks_core::http::head::Method;
+use headworks_core::http::pages::Page;
 use headworks_core::table::AnswerIndex;
 use headworks_core::tally::Count;
 
 use super::desk::Desk;
 use super::{Exchanges, Phase, Running, SPARES, Step};
+use crate::clock;
 
 impl Exchanges {
     /// Gives the answer that a table or a listener has for such requests.
@@ -22,11 +27,16 @@ impl Exchanges {
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         running.times.decided = Some(self.now);
         running.exchange.answered(answer.status());
-        let _ = bytes;
         desk.out.clear();
-        desk.out.extend_from_slice(
-            format!("HTTP/1.1 {} X\r\nContent-Length: 0\r\n\r\n", answer.status()).as_bytes(),
-        );
+        let Some(running) = self.clients[place].running.as_deref() else { return Step::Wait };
+        let client = &self.clients[place];
+        let occasion = Occasion {
+            facts: &running.facts(client, client.owner(), &plan),
+            message: Some(Message::new(&desk.head, bytes)),
+            close: !running.exchange.keeps_client(),
+            date: self.date.at(clock::wall()),
+        };
+        answer.write(&mut desk.out, occasion);
         self.say(desk, place)
     }
 
@@ -47,11 +57,25 @@ impl Exchanges {
         if unwelcome.contains(&reason) {
             running.exchange.close_client();
         }
-        desk.out.clear();
-        let close = if running.exchange.keeps_client() { "" } else { "Connection: close\r\n" };
-        desk.out
-            .extend_from_slice(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{close}\r\n").as_bytes());
+        self.write_page(desk, place, status);
         self.say(desk, place)
+    }
+
+    fn write_page(&mut self, desk: &mut Desk, place: usize, status: u16) {
+        let client = &self.clients[place];
+        let Some(running) = client.running.as_deref() else { return };
+        let page = Page {
+            status,
+            accept: running.asked.accept(),
+            request_id: &running.asked.id,
+            head_only: running.exchange.method() == Method::Head,
+            close: !running.exchange.keeps_client(),
+            retry_after: running.retry_after,
+            date: self.date.at(clock::wall()),
+        };
+        let backend = running.backend(&client.plan).map(|backend| &backend.http.pages);
+        desk.out.clear();
+        client.owner().http.pages.write(&mut desk.out, backend, &page);
     }
 
     /// No server will answer: what was taken there is given back. What is no request gets an exchange all the same.

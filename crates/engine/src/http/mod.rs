@@ -9,7 +9,7 @@
 //! | `response.rs` | reads the response head, ends the exchange |
 //! | `answer.rs` | answers of our own, and last words |
 //! | `transfer.rs`, `compress.rs` | bodies |
-//! | `client.rs`, `running.rs`, `servers.rs`, `queue.rs`, `desk.rs` | what is remembered |
+//! | `client.rs`, `running.rs`, `servers.rs`, `queue.rs`, `desk.rs`, `date.rs` | what is remembered |
 //!
 //! ```text
 //!   Header -> Head -> [Queued] -> [Connecting] -> Asking -> Awaiting -> Answering -> Kept -> Head ...
@@ -22,6 +22,7 @@ mod answer;
 mod ask;
 mod client;
 pub(crate) mod compress;
+mod date;
 mod desk;
 mod queue;
 mod request;
@@ -45,6 +46,7 @@ use slab::Slab;
 
 pub(crate) use self::client::{Client, Phase};
 use self::compress::Compressors;
+use self::date::Date;
 use self::desk::Desk;
 use self::queue::Queue;
 pub(crate) use self::running::Running;
@@ -70,6 +72,7 @@ pub(crate) struct Exchanges {
     pipes: Pipes,
     compressors: Compressors,
     random: Random,
+    date: Date,
     recorder: Recorder,
     /// Sockets of exchanges that were cut off, to be reset when their last bytes have arrived.
     aborts: Aborts,
@@ -125,6 +128,7 @@ impl Exchanges {
             pipes: Pipes::default(),
             compressors: Compressors::default(),
             random: Random::new(),
+            date: Date::default(),
             recorder,
             aborts: Aborts::default(),
             spare: Vec::new(),
