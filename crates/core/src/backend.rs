@@ -28,8 +28,6 @@ pub struct Backend {
     pub servers: Box<[Server]>,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
-    /// Name of the field that `header_hash` hashes.
-    pub hash_header: Option<Box<str>>,
     /// Milliseconds one attempt to connect may take.
     pub connect_timeout: Millis,
     /// Other servers tried when connecting fails.
@@ -489,7 +487,6 @@ mod tests {
             name: "app".into(),
             servers: (0..4).map(|index| server(index, 1, index >= 2)).collect(),
             balance: balance::find("round_robin").unwrap(),
-            hash_header: None,
             connect_timeout: 1000,
             retries: 2,
             proxy_header: None,
@@ -500,6 +497,7 @@ mod tests {
             eject_after: 3,
             eject_after_responses: 3,
             eject_for: 5000,
+            http: HttpBackend::default(),
             memory: Arc::default(),
             tally: Arc::new(Tally::new(1)),
         }

@@ -194,6 +194,7 @@ impl Compiler<'_> {
             addresses(&old.servers) == addresses(&servers)
         };
         let memory = old.filter(same).map_or_else(Arc::default, |old| Arc::clone(&old.memory));
+        self.check_hash_header(name, spec);
         let balance = balance::find(&spec.balance).unwrap_or_else(|| {
             let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
             let reason = format!("unknown balance \"{}\"; known are {}", spec.balance, names.join(", "));
@@ -204,7 +205,6 @@ impl Compiler<'_> {
             name: name.into(),
             servers: servers.into(),
             balance,
-            hash_header: self.hash_header(name, spec),
             connect_timeout: spec.connect_timeout,
             retries: spec.retries,
             proxy_header: self.header_version(name, spec),
@@ -270,7 +270,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn hash_header(&mut self, name: &str, spec: &BackendSpec) -> Option<Box<str>> {
+    fn check_hash_header(&mut self, name: &str, spec: &BackendSpec) {
         let header = spec.http.as_ref().and_then(|http| http.hash_header.as_deref());
         if spec.balance == "header_hash" && header.is_none() {
             self.error(
@@ -278,7 +278,6 @@ impl Compiler<'_> {
                 "header_hash needs the name of the field that it hashes",
             );
         }
-        header.map(Box::from)
     }
 
     fn header_version(&mut self, backend: &str, spec: &BackendSpec) -> Option<HeaderVersion> {

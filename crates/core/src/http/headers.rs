@@ -52,9 +52,14 @@ impl Headers {
         self.dropped.contains(name)
     }
 
-    /// Whether a response filled in by these rules takes something of its request.
-    pub fn asks_request(&self) -> bool {
-        self.written.iter().any(|(_, template)| template.asks_request())
+    /// Whether they take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.written.iter().any(|(_, template)| template.asks_local())
+    }
+
+    /// Whether they take the id of the request.
+    pub fn asks_id(&self) -> bool {
+        self.written.iter().any(|(_, template)| template.asks_id())
     }
 
     /// Appends the fields that are set and added, but those that `later` drops.
@@ -127,7 +132,7 @@ impl Compiler {
 }
 
 /// Whether rules may name this field.
-fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
+pub(super) fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
     if !is_token(name.as_bytes()) {
         return Err(no_name(name));
     }

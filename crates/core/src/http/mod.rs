@@ -4,6 +4,7 @@
 //! version either side speaks. Must never move bytes or read a clock.
 
 pub mod accept_encoding;
+pub mod accepts;
 pub mod affinity;
 pub mod answers;
 pub mod check;
@@ -15,9 +16,11 @@ pub mod head;
 pub mod headers;
 pub mod listener;
 mod names;
+pub mod pages;
 pub mod redirect;
 pub mod request_id;
 pub mod rewrite;
+pub mod status;
 pub mod target;
 pub mod template;
 mod text;

@@ -7,6 +7,8 @@
 mod request;
 mod response;
 
+use std::net::SocketAddr;
+
 use crate::plan::PlanError;
 use crate::spec::{BackendHttpSpec, HttpSpec};
 
@@ -83,14 +85,14 @@ impl ListenerRules {
         sent.unwrap_or_else(|| RequestId::made(random))
     }
 
-    /// Whether requests are given ids.
+    /// Whether requests are given ids, for a field or for a variable.
     pub fn wants_request_id(&self) -> bool {
-        self.request_id.is_some()
+        self.request_id.is_some() || self.request.asks_id() || self.response.asks_id()
     }
 
-    /// Whether its rules for responses take something of the request.
-    pub fn asks_request(&self) -> bool {
-        self.response.asks_request()
+    /// Whether its rules take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.request.asks_local() || self.response.asks_local()
     }
 }
 
@@ -128,9 +130,14 @@ impl BackendRules {
         if errors.is_empty() { Ok(this) } else { Err(errors) }
     }
 
-    /// Whether its rules for responses take something of the request.
-    pub fn asks_request(&self) -> bool {
-        self.response.asks_request()
+    /// Whether its rules take the id of the request.
+    pub fn wants_request_id(&self) -> bool {
+        self.request.asks_id() || self.response.asks_id()
+    }
+
+    /// Whether its rules take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.request.asks_local() || self.response.asks_local()
     }
 }
 

@@ -7,11 +7,15 @@ use std::rc::Rc;
 
 use headworks_core::action::{CloseReason, Side};
 use headworks_core::backend::Backend;
+use headworks_core::http::answers::Occasion;
 use headworks_core::http::facts::Message;
+use headworks_core::http::head::Method;
+use headworks_core::http::pages::Page;
 use headworks_core::table::AnswerIndex;
 use headworks_core::tally::Count;
 
 use super::desk::Desk;
+use super::transfer::Shape;
 use super::{Exchanges, Phase, Running, SPARES, Step};
 use crate::clock;
 
@@ -25,61 +29,77 @@ impl Exchanges {
         running.times.decided = Some(self.now);
         running.exchange.answered(answer.status());
         desk.out.clear();
-        let facts = running.facts(client.address, client.local, owner, None);
-        let message = Message::new(&desk.head, bytes);
-        let ends = !running.exchange.keeps_client();
-        answer.write(&mut desk.out, &facts, Some(message), ends, clock::http_date());
+        let Some(running) = self.clients[place].running.as_deref() else { return Step::Wait };
+        let client = &self.clients[place];
+        let occasion = Occasion {
+            facts: &running.facts(client, client.owner(), &plan),
+            message: Some(Message::new(&desk.head, bytes)),
+            close: !running.exchange.keeps_client(),
+            date: self.date.at(clock::wall()),
+        };
+        answer.write(&mut desk.out, occasion);
         self.say(desk, place)
     }
 
     /// Refuses a request, with a page that says why, unless a response has begun.
     pub(super) fn refuse(&mut self, desk: &mut Desk, place: usize, reason: CloseReason) -> Step {
-        let client = &mut self.clients[place];
-        let plan = Rc::clone(&client.plan);
         let Some(status) = reason.status() else { return Step::Over(reason) };
-        let owner = &plan.listeners[client.listener as usize];
-        let running = client.running.get_or_insert_with(|| {
-            // What was said is not to be understood: nothing that follows is, either.
-            let mut running = self.spare.pop().unwrap_or_default();
-            running.begin_malformed(self.now);
-            running
-        });
+        self.give_up(place, reason);
+        let client = &mut self.clients[place];
+        let Some(running) = client.running.as_mut() else { return Step::Over(reason) };
         if running.exchange.is_answered() {
             return Step::Over(reason);
         }
         running.reason = Some(reason);
         running.times.decided.get_or_insert(self.now);
         running.exchange.answered(status);
-        let client_lost = matches!(
-            reason,
-            CloseReason::FirstBytesTimeout | CloseReason::Denied | CloseReason::LimitReached
-        );
-        if client_lost {
+        // Whoever was too slow, or may not be here at all, is not asked again.
+        let unwelcome = [CloseReason::FirstBytesTimeout, CloseReason::Denied, CloseReason::LimitReached];
+        if unwelcome.contains(&reason) {
+            running.exchange.close_client();
+        }
+        self.write_page(desk, place, status);
+        self.say(desk, place)
+    }
+
+    fn write_page(&mut self, desk: &mut Desk, place: usize, status: u16) {
+        let client = &self.clients[place];
+        let Some(running) = client.running.as_deref() else { return };
+        let page = Page {
+            status,
+            accept: running.asked.accept(),
+            request_id: &running.asked.id,
+            head_only: running.exchange.method() == Method::Head,
+            close: !running.exchange.keeps_client(),
+            retry_after: running.retry_after,
+            date: self.date.at(clock::wall()),
+        };
+        let backend = running.backend(&client.plan).map(|backend| &backend.http.pages);
+        desk.out.clear();
+        client.owner().http.pages.write(&mut desk.out, backend, &page);
+    }
+
+    /// No server will answer: what was taken there is given back. What is no request gets an exchange all the same.
+    fn give_up(&mut self, place: usize, reason: CloseReason) {
+        let client = &mut self.clients[place];
+        let plan = Rc::clone(&client.plan);
+        let running = client.running.get_or_insert_with(|| {
+            let mut running = self.spare.pop().unwrap_or_default();
+            running.begin_malformed(self.now);
+            running
+        });
+        if reason == CloseReason::BadRequest {
+            // What follows is not to be understood, either.
             running.exchange.close_client();
         }
         if let Some(at) = running.server.take() {
             self.servers.close(at);
         }
-        let backend = running.choice.map(|choice| &plan.backends[choice.backend as usize]);
-        let taken = running.place.take();
-        let facts = running.facts(client.address, client.local, owner, backend);
-        desk.out.clear();
-        let page = headworks_core::http::pages::Page {
-            status,
-            accept: running.asked.accept(),
-            request_id: &running.asked.id,
-            head_only: running.exchange.method() == headworks_core::http::head::Method::Head,
-            close: !running.exchange.keeps_client(),
-            retry_after: running.retry_after,
-            date: clock::http_date(),
-        };
-        let _ = facts;
-        owner.http().pages.write(&mut desk.out, backend.map(|backend| &backend.http().pages), &page);
-        if let Some(backend) = backend.filter(|_| taken.is_some()) {
-            drop(taken);
+        if running.place.take().is_some()
+            && let Some(backend) = running.backend(&plan)
+        {
             self.next_in_line(backend);
         }
-        self.say(desk, place)
     }
 
     /// Says what is on the desk, as the whole answer.
@@ -101,8 +121,14 @@ impl Exchanges {
         match self.clients[place].phase {
             Phase::Header | Phase::Head => self.refuse(desk, place, CloseReason::FirstBytesTimeout),
             Phase::Kept => Step::Over(CloseReason::IdleTimeout),
-            Phase::Queued => self.refuse(desk, place, CloseReason::QueueTimeout),
+            Phase::Queued => {
+                self.leave_line(place);
+                self.refuse(desk, place, CloseReason::QueueTimeout)
+            }
             Phase::Connecting => self.connect_failed(desk, place, headworks_core::action::Fault::TimedOut),
+            Phase::Asking if self.waits_for_server(place) => {
+                self.refuse(desk, place, CloseReason::ResponseTimeout)
+            }
             Phase::Asking => self.refuse(desk, place, CloseReason::BodyTimeout),
             Phase::Awaiting => self.refuse(desk, place, CloseReason::ResponseTimeout),
             Phase::Answering => Step::Over(CloseReason::IdleTimeout),
@@ -111,10 +137,26 @@ impl Exchanges {
         }
     }
 
+    /// Whether a request that does not get on is held up by its server.
+    fn waits_for_server(&self, place: usize) -> bool {
+        let running = self.clients[place].running.as_ref();
+        running.is_some_and(|running| {
+            running.sent < running.request.len() || running.lanes[Side::Client as usize].waiting() > 0
+        })
+    }
+
+    fn leave_line(&mut self, place: usize) {
+        let client = &self.clients[place];
+        let backend = client.running.as_ref().and_then(|running| running.backend(&client.plan));
+        if let Some(backend) = backend {
+            self.queue.leave(backend, (place, client.generation));
+        }
+    }
+
     /// Whoever waits longest for a place at `backend` gets a turn.
     pub(super) fn next_in_line(&mut self, backend: &Backend) {
-        while let Some((place, generation)) = self.queue.next(backend) {
-            if self.is_queued(place, generation) {
+        while let Some((place, generation)) = self.queue.first(backend) {
+            if self.has_turn(place, generation) {
                 return self.enqueue(place);
             }
         }
@@ -128,6 +170,9 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         if let Some(at) = running.server.take() {
             self.servers.close(at);
+        }
+        if let Shape::Compressed(coded) = std::mem::take(&mut running.shape) {
+            self.compressors.give_back(coded.compressor);
         }
         let taken = running.place.take();
         self.account(place, &running, reason);
@@ -144,6 +189,18 @@ impl Exchanges {
             running.clear();
             self.spare.push(running);
         }
+    }
+
+    /// The head of the answer is on its way: it is counted.
+    pub(super) fn note_answer(&mut self, place: usize) {
+        let client = &self.clients[place];
+        let Some(running) = client.running.as_ref() else { return };
+        let _ = running;
+    }
+
+    /// Counts and records an exchange.
+    fn account(&mut self, place: usize, running: &Running, reason: CloseReason) {
+        let _ = (place, running, reason, self.shard);
     }
 
     /// The end of a client, and of its exchange if one is under way.
