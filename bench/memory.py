@@ -6,6 +6,7 @@ once it has settled, minus that after it has served a few, by the number of conn
 
 from __future__ import annotations
 
+import mmap
 import subprocess
 import time
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def _idle(stage: Stage, scenario: Scenario, up: Up, _origin: int, result: LaneRe
     with _held(stage, scenario, up, count) as errors:
         during = settled(up)
     result.problem = errors_text(errors)
-    result.take([(during - before) / count])
+    result.take([_grown(before, during) / count])
     result.extra = {"before": before, "with connections": during, "all of it per connection": during / count}
 
 
@@ -96,7 +97,7 @@ def _slow(stage: Stage, scenario: Scenario, up: Up, origin: int, result: LaneRes
         beside = stage.sample(scenario, up, origin, order)
     result.samples = [alone, beside]
     result.problem = errors_text(alone.errors | beside.errors | errors)
-    result.take([(during - before) / count])
+    result.take([_grown(before, during) / count])
     result.extra = {"before": before, "with slow readers": during}
     result.extra["others' rate %"] = 100 * beside.rate / alone.rate if alone.rate else 0.0
     result.extra |= {f"others' {key} µs": beside.latency_us[key] for key in ("p50", "p99") if scenario.http}
@@ -105,6 +106,11 @@ def _slow(stage: Stage, scenario: Scenario, up: Up, origin: int, result: LaneRes
 def _beside(order: tools.Order, scenario: Scenario) -> tools.Order:
     """HTTP requests on 8 connections, or one stream of bulk."""
     return replace(order, connections=8, total=0) if scenario.http else replace(order, connections=1)
+
+
+def _grown(before: int, during: int) -> int:
+    """At least one page: less cannot be told from nothing."""
+    return max(during - before, mmap.PAGESIZE)
 
 
 def settled(up: Up) -> int:

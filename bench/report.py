@@ -80,6 +80,7 @@ def content(outcomes: Sequence[Outcome], options: Options) -> dict[str, Any]:
                 "unit": VALUE_TITLES[outcome.scenario.method],
                 "results": [asdict(result) | {"ratio": _to_own(outcome, result)} for result in outcome.results],
                 "skipped": outcome.skipped,
+                "foreign": outcome.foreign,
                 "remarks": remarks(outcome),
                 "targets": [judged(outcome, target) for target in outcome.scenario.targets],
             }
@@ -176,12 +177,15 @@ def judged(outcome: Outcome, target: Target) -> dict[str, Any]:
 
 def _to_own(outcome: Outcome, result: LaneResult) -> float | None:
     """Return what a lane costs in terms of Headworks; 2 is twice as much."""
-    own = next((r for r in outcome.results if r.valid and r.label.startswith("headworks") and r.value), None)
-    return _ratio(result.value, own.value) if own and result.valid and result.value else None
+    own = next((r for r in outcome.results if r.valid and r.label.startswith("headworks")), None)
+    return _ratio(result.value, own.value) if own and result.valid else None
 
 
 def _ratio(subject: float | None, against: float | None) -> float | None:
-    return subject / against if subject is not None and against else None
+    """Return a ratio; none where noise has made a cost nothing or less."""
+    if subject is None or against is None or subject <= 0 or against <= 0:
+        return None
+    return subject / against
 
 
 def number(value: float | None) -> str:

@@ -71,7 +71,8 @@ def two_cores(scenario: Scenario) -> Scenario:
 TCP = ("headworks", "nginx", "nginx-mainline", "haproxy", "envoy", "traefik")
 TLS = ("headworks", "sniproxy", "nginx", "nginx-mainline", "haproxy", "envoy", "traefik")
 HTTP = ("headworks", "nginx", "nginx-mainline", "haproxy", "envoy", "traefik", "caddy")
-TABLES = ("headworks", "nginx", "haproxy", "envoy", "traefik")
+# Traefik 3.7 was seen to need 7 s for 20,000 routers and minutes for 100,000: it has a smaller table.
+TABLES = ("headworks", "nginx", "haproxy", "envoy")
 
 # HAProxy 2.6 with "splice-auto" was seen (strace) to copy this stream: it does not take it for a fast one. So the
 # target is held against the variant that always splices, too. The one with large pipes shows what more is possible.
@@ -189,7 +190,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         CONNECT,
         name="table",
         title="new connection: table of 100,000 names against one of 10",
-        lanes=(*lanes(*TABLES, names=10, suffix="-10"), *lanes(*TABLES, names=100_000, suffix="-100k")),
+        lanes=(
+            *lanes(*TABLES, "traefik", names=10, suffix="-10"),
+            *lanes(*TABLES, names=100_000, suffix="-100k"),
+            *lanes("traefik", names=10_000, suffix="-10k"),
+        ),
         targets=(Target(subject="headworks-100k", against="headworks-10", ratio=1.05),),
         quick=False,
     ),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import clients
 import processes
 import tools
 from competitors import COMPETITORS, Competitor, Task
@@ -103,15 +104,37 @@ class Stage:
             )
             try:
                 # A table of 100,000 names takes some a while to read.
-                if processes.wait_for_port(process, task.listen, patience=30 + lane.names / 1000):
+                patience = 20 + lane.names / 2000
+                if processes.wait_for_port(process, task.listen, patience=patience):
                     time.sleep(0.3)  # Children that a proxy starts after binding are there; watched files are watched.
                     root = process.pid
                     names = lane.names
-                    yield Up(lane=lane, port=task.listen, root=root, names=names, names_file=names_file, task=task)
+                    up = Up(lane=lane, port=task.listen, root=root, names=names, names_file=names_file, task=task)
+                    self._wait_until_it_serves(up, patience)
+                    yield up
                     return
             finally:
                 processes.stop(process)
         raise StartError("did not start: " + " / ".join(log.read_text().strip().splitlines()[-3:]))
+
+    def _wait_until_it_serves(self, up: Up, patience: float) -> None:
+        """Some bind before they have read their routes (Traefik): one answered request shows that they have."""
+        assert up.task is not None
+        if up.task.protocol == "tcp":
+            return
+        deadline = time.monotonic() + patience
+        while not self._serves(up):
+            if time.monotonic() > deadline:
+                raise StartError("listens, but answers nobody")
+            time.sleep(0.1)
+
+    def _serves(self, up: Up) -> bool:
+        if up.task is not None and up.task.protocol == "http":
+            return clients.is_answered(up.port)
+        options = ["--scenario", "idle", "--names", str(up.names_file), "--connections", "1", "--patience", "2"]
+        with self.generator.holding(up.port, options) as reports:
+            pass
+        return reports[0].operations == 1
 
     def _task(self, scenario: Scenario, lane: Lane, origin: int, directory: Path) -> Task:
         return Task(
