@@ -20,22 +20,55 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from headworks import _engine
-from headworks.config import Backend, Config, Ejection, Health, Listener, LogSettings, ProxySettings, Server, Timeouts
+from headworks.config import (
+    Affinity,
+    Backend,
+    Compression,
+    Config,
+    Ejection,
+    Headers,
+    Health,
+    HttpSettings,
+    Listener,
+    LogSettings,
+    Pool,
+    ProxySettings,
+    RateLimit,
+    Redirect,
+    Respond,
+    Server,
+    Target,
+    Timeouts,
+)
+from headworks.config.models.base import listed, only
 from headworks.config.values import Duration, Mode, Size
 
 MARKER = "<!-- What follows is written by tools/configuration_docs.py from the models: edit those. -->"
 
-TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("proxy", ProxySettings),
-    ("logs", LogSettings),
-    ("listeners.NAME", Listener),
-    ("listeners.NAME.timeouts", Timeouts),
-    ("backends.NAME", Backend),
-    ("backends.NAME.servers[]", Server),
-    ("backends.NAME.health", Health),
-    ("backends.NAME.ejection", Ejection),
+TABLES: tuple[type[BaseModel], ...] = (
+    ProxySettings,
+    LogSettings,
+    Listener,
+    Timeouts,
+    HttpSettings,
+    RateLimit,
+    Compression,
+    Redirect,
+    Respond,
+    Headers,
+    Target,
+    Backend,
+    Server,
+    Health,
+    Ejection,
+    Pool,
+    Affinity,
 )
-"""Every table of the file, in the order in which people write them."""
+"""Every kind of table of the file, in the order in which people write them. One that is in several places is described
+once."""
+
+TITLES = {"backends.NAME.servers[]": "`servers` of a backend", "tables.NAME.PATTERN": "Entries of `[tables.NAME]`"}
+"""Sections that are not called by their path."""
 
 CHOICES = {(Listener, "protocol"): _engine.protocols, (Backend, "balance"): _engine.balances}
 """Keys whose values are a registry's names."""
@@ -68,12 +101,22 @@ def renewed(text: str) -> str:
 
 def reference() -> str:
     """Return one section a table, one entry a key."""
-    return "\n".join(line for path, model in TABLES for line in _section(path, model))
+    places = _places()
+    return "\n".join(line for model in TABLES for line in _section(places[model], model))
 
 
 def every_key() -> list[str]:
     """Return every key there is, found by walking the whole Config: what the reference must contain."""
-    return [f"{path}.{name}" for path, model in _walk("", Config) for name in model.model_fields if path]
+    return [f"{places[0]}.{name}" for model, places in _places().items() for name in model.model_fields]
+
+
+def _places() -> dict[type[BaseModel], list[str]]:
+    """Return where each kind of table may be."""
+    places: dict[type[BaseModel], list[str]] = {}
+    for path, model in _walk("", Config):
+        if path:
+            places.setdefault(model, []).append(path)
+    return places
 
 
 def _walk(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -81,7 +124,7 @@ def _walk(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseMod
     for name, field in model.model_fields.items():
         here = f"{path}.{name}" if path else name
         for kind, below in _models(field.annotation):
-            yield from _walk(here + kind, below)
+            yield from _walk((here + kind).replace(".NAME.NAME", ".NAME.PATTERN"), below)
 
 
 def _models(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -94,15 +137,22 @@ def _models(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
             yield inner + kind, model
 
 
-def _section(path: str, model: type[BaseModel]) -> Iterator[str]:
-    title = f"`[{path}]`" if not path.endswith("[]") else "`servers` of a backend"
-    yield f"## {title}\n"
+def _section(places: list[str], model: type[BaseModel]) -> Iterator[str]:
+    path, *others = places
+    yield f"## {TITLES.get(path, f'`[{path}]`')}\n"
     if said := _after_colon(model):
         yield f"{said}\n"
+    if others:
+        yield f"The same keys are in {listed([f'`{other}`' for other in others])}.\n"
     for name, field in model.model_fields.items():
         yield f"### `{path}.{name}`\n"
         yield f"{field.description}\n"
-        rows = [("type", _type(model, name, field)), ("default", _default(field)), ("range", _range(field))]
+        rows = [
+            ("for", _kinds(model, field)),
+            ("type", _type(model, name, field)),
+            ("default", _default(field)),
+            ("range", _range(field)),
+        ]
         yield "".join(f"- {label}: {value}\n" for label, value in rows if value)
         examples = "\n# or: ".join(f"{name} = {_toml(example)}" for example in field.examples or ())
         yield f"```toml\n{examples}\n```\n"
@@ -115,6 +165,11 @@ def _after_colon(model: type[BaseModel]) -> str:
     return said[:1].upper() + said[1:]
 
 
+def _kinds(model: type[BaseModel], field: FieldInfo) -> str:
+    what = "checks" if model is Health else "listeners"
+    return f"{listed(only(field))} {what}" if only(field) else ""
+
+
 def _type(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     if choices := CHOICES.get((model, name)):
         return "one of " + ", ".join(f'`"{choice}"`' for choice in choices())
@@ -122,7 +177,7 @@ def _type(model: type[BaseModel], name: str, field: FieldInfo) -> str:
         if isinstance(item, Duration):
             return "duration"
         if isinstance(item, Size):
-            return "size in bytes"
+            return "size in bytes" + (f", {_extra(field, 'unit')}" if _extra(field, "unit") else "")
         if isinstance(item, Mode):
             return "permission bits, a string of octal digits or a number such as `0o660`"
     unit = _extra(field, "unit")
@@ -132,16 +187,17 @@ def _type(model: type[BaseModel], name: str, field: FieldInfo) -> str:
 def _type_name(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), [part for part in get_args(annotation) if part is not type(None)]
     if origin is Literal:
-        return "one of " + ", ".join(f'`"{value}"`' for value in arguments)
+        return "one of " + ", ".join(f"`{_toml(value)}`" for value in arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(map(_type_name, arguments))
     if origin is tuple:
         return f"{_type_name(arguments[0])}, or a list of them"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "string or table" if annotation is Server else "table"
     if origin is Annotated:
         return _type_name(get_args(annotation)[0])
-    return {str: "string", int: "whole number", bool: "`true` or `false`"}[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "string or table" if annotation in (Server, Target) else "table"
+    plain = {str: "string", int: "whole number", bool: "`true` or `false`", dict: "table of strings"}
+    return plain[origin or annotation]
 
 
 def _default(field: FieldInfo) -> str:
@@ -151,8 +207,8 @@ def _default(field: FieldInfo) -> str:
         return f"not set: {_extra(field, 'unset')}"
     if isinstance(field.default, BaseModel):
         return "the defaults below"
-    if isinstance(field.default, tuple) and not field.default:
-        return "`[]`"
+    if isinstance(field.default, (tuple, dict)) and not field.default:
+        return "`[]`" if isinstance(field.default, tuple) else "`{}`"
     return f"`{_toml(_written(field, field.default))}`"
 
 
@@ -193,11 +249,15 @@ def _toml(value: Any) -> str:
         case timedelta():
             raise TypeError("an example is given as it is written")
         case dict():
-            return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
+            return "{ " + ", ".join(f"{_key(key)} = {_toml(inner)}" for key, inner in value.items()) + " }"
         case list() | tuple():
             return "[" + ", ".join(map(_toml, value)) + "]"
         case _:
             return json.dumps(value)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
 
 
 if __name__ == "__main__":

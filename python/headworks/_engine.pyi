@@ -44,10 +44,16 @@ class Plan:
     def compile(spec: str) -> Plan:
         """Compile a Spec given as JSON (``crates/core/src/spec.rs``). Raises PlanError with every problem."""
 
-    def explain(self, listener: str, sni: str | None, client: str | None) -> str:
-        """Which entry, backend and server a new connection would get, and why not the others, as JSON.
+    def explain(self, listener: str, asked: str, client: str | None) -> str:
+        """What a client that asks for this would get, and why nothing else, both as JSON; every server is taken to be up.
 
-        Every server is taken to be up. Raises KeyError for an unknown listener, ValueError for a bad client address.
+        ``asked`` is ``{"name": ..., "path": ..., "method": ..., "headers": [[NAME, VALUE], ...]}``, every key optional;
+        the name is that of a ClientHello or the Host of a request. The answer is ``{"listener": ...,
+        "protocol": ..., "client": ..., "name": ..., "method": ..., "path": ..., "table": ..., "entry": ..., "target":
+        "backend" | "redirect" | "respond" | null, "backend": ..., "server": ..., "status": ..., "location": ...,
+        "refusal": ..., "steps": [...], "servers": [{"address": ..., "chosen": ..., "reason": ...}, ...]}``, where
+        everything from ``client`` to ``refusal`` may be null. Raises KeyError for an unknown listener, ValueError for a
+        bad client address.
         """
 
 @final

@@ -96,4 +96,4 @@ def explain(
     from headworks.proxy import load
 
     plan = _engine.Plan.compile(load(config).spec())
-    return Explanation.decode(plan.explain(listener, sni, client))
+    return Explanation.decode(plan.explain(listener, json.dumps({"name": sni}), client))

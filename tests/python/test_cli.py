@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from headworks import _engine
 from headworks.cli import app
 from headworks.config import Config
 
@@ -61,10 +62,11 @@ def test_check_says_ok(file):
 
 
 def test_check_says_every_problem(wrong):
+    known = ", ".join(_engine.protocols())
     code, stdout, _ = headworks("check", wrong)
     assert code == 2
     assert stdout.splitlines() == [
-        f'{wrong}:3: listeners.secure.protocol: "tsl" is not a known protocol; known: tcp, tls; did you mean "tls"?',
+        f'{wrong}:3: listeners.secure.protocol: "tsl" is not a known protocol; known: {known}; did you mean "tls"?',
         f'{wrong}:11: tables.sites."example.com": there is no backend "ap"; did you mean "app"?',
     ]
 

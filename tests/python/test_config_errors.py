@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from headworks import _engine
 from headworks.config import Config, ConfigError
 
 MANY = """\
@@ -22,7 +23,7 @@ allow = ["10.0.0.0/99", "::1"]
 idle = "10 minutes"
 [listeners.web]
 bind = "localhost:80"
-protocol = "http"
+protocol = "https"
 table = "sites"
 [listeners.raw]
 bind = ":0"
@@ -50,17 +51,17 @@ MANY_PROBLEMS = """\
 3: proxy.drain: 30 lacks a unit (ms, s, m or h); did you mean "30s"?
 5: logs.levle: unknown key; did you mean "level"?
 7: listeners.secure.bind[1]: 5 is not a string
-8: listeners.secure.protocol: "tsl" is not a known protocol; known: tcp, tls; did you mean "tls"?
+8: listeners.secure.protocol: "tsl" is not a known protocol; known: PROTOCOLS; did you mean "tls"?
 9: listeners.secure.table: there is no table "sitse"; did you mean "sites"?
 10: listeners.secure.fallbak: unknown key; did you mean "fallback"?
 11: listeners.secure.allow[0]: the prefix of an IPv4 network is 0 to 32, not "99"
 13: listeners.secure.timeouts.idle: "10 minutes" is not a duration such as "500ms", "2s", "10m" or "1h"
 15: listeners.web.bind: "localhost" is not an IP address (host names are not resolved; write the address)
-16: listeners.web.protocol: "http" is not available in this version; known: tcp, tls
+16: listeners.web.protocol: "https" is not available in this version; known: PROTOCOLS
 21: listeners.raw.table: a tcp listener has no table (its clients give no name); give backend
 23: tables.sites."example.com": there is no backend "ap"; did you mean "app"?
 24: tables.sites."~(": the regular expression is wrong: unclosed group
-25: tables.sites."x.example": 3 is not the name of a backend
+25: tables.sites."x.example": 3 is neither the name of a backend nor a table with backend, redirect or respond
 29: backends.app.servers[1].address: "127.0.0.1" lacks a port
 29: backends.app.servers[1].weight: must be at most 256, not 300
 31: backends.app.balence: unknown key; did you mean "balance"?
@@ -97,7 +98,8 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_a_file_with_many_problems_gives_all_of_them(tmp_path):
-    assert problems(tmp_path, MANY) == MANY_PROBLEMS.splitlines()
+    known = ", ".join(_engine.protocols())
+    assert problems(tmp_path, MANY) == MANY_PROBLEMS.replace("PROTOCOLS", known).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_a_file_with_many_problems_gives_all_of_them(tmp_path):
         ("[backends.app]\n", "[backends.app]\nretries = true\n", ["8: backends.app.retries: true is not a whole"]),
         ("[backends.app]\n", "[backends.app]\nkeepalive = 1\n", ["8: backends.app.keepalive: 1 is neither true nor"]),
         ("[backends.app]\n", "[backends.app]\nhealth = 1\n", ["8: backends.app.health: 1 is not a table"]),
-        ("[backends.app]\n", "[backends.app]\nhealth.kind = 'http'\n", ['8: backends.app.health.kind: "http" is']),
+        ("[backends.app]\n", "[backends.app]\nhealth.kind = 'ping'\n", ['8: backends.app.health.kind: "ping" is']),
         ("[backends.app]\n", "[backends.app]\nhealth.rise = 0\n", ["8: backends.app.health.rise: must be at least 1"]),
         ("[backends.app]\n", "[backends.app]\nproxy_protocol = 'v3'\n", ['8: backends.app.proxy_protocol: "v3" is']),
         ("[backends.app]\n", "[backends.app]\nsource = 'eth0'\n", ['8: backends.app.source: "eth0" is not an IP']),

@@ -12,15 +12,24 @@ from pydantic import BaseModel, TypeAdapter
 
 from headworks import _engine
 from headworks.config import (
+    Affinity,
     Backend,
+    Compression,
     Config,
     ConfigError,
     Ejection,
+    Headers,
     Health,
+    HttpSettings,
     Listener,
     LogSettings,
+    Pool,
     ProxySettings,
+    RateLimit,
+    Redirect,
+    Respond,
     Server,
+    Target,
     Timeouts,
 )
 
@@ -30,10 +39,19 @@ MODELS: list[type[BaseModel]] = [
     LogSettings,
     Listener,
     Timeouts,
+    HttpSettings,
+    Headers,
+    RateLimit,
+    Compression,
+    Redirect,
+    Respond,
+    Target,
     Backend,
     Server,
     Health,
     Ejection,
+    Pool,
+    Affinity,
 ]
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 
@@ -58,8 +76,8 @@ def test_every_key_of_the_spec_is_filled_in(mapping):
     assert spec["listeners"]["secure"]["first_bytes_limit"] == 65536
     assert spec["listeners"]["secure"]["unix_mode"] == 0o660
     assert spec["tables"]["sites"] == [
-        {"pattern": "example.com", "backend": "app"},
-        {"pattern": "*.example.org", "backend": "app"},
+        {"pattern": "example.com", "backend": "app", "redirect": None, "respond": None},
+        {"pattern": "*.example.org", "backend": "app", "redirect": None, "respond": None},
     ]
     assert [server["weight"] for server in spec["backends"]["app"]["servers"]] == [1, 2]
 

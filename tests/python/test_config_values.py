@@ -54,7 +54,7 @@ def test_sizes(written, kept):
 def test_what_is_no_size(written, suggestion):
     with pytest.raises(PydanticCustomError) as caught:
         Size("1KiB", "1MiB").read(written)
-    assert caught.value.context["suggestion"] == did_you_mean(suggestion)
+    assert caught.value.context["found"][0]["suggestion"] == did_you_mean(suggestion)
 
 
 @given(st.integers(1024, 1 << 20))

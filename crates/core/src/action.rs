@@ -122,13 +122,15 @@ impl Fault {
     }
 }
 
-/// Why a connection ended: the `end` of its access record.
+/// Why a connection or an exchange ended: the `end` of its access record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseReason {
-    /// Both sides ended, the client first.
+    /// The exchange was answered in full, by a server or by an answer of ours that was asked for.
+    Completed,
+    /// Both sides ended, the client first. Of an exchange: the client left before it was answered in full.
     ClientClosed,
-    /// Both sides ended, the server first.
+    /// Both sides ended, the server first. Of an exchange: the server left before it had answered in full.
     ServerClosed,
     /// The client reset the connection.
     ClientReset,
@@ -136,24 +138,54 @@ pub enum CloseReason {
     ServerReset,
     /// No byte in either direction for `idle`.
     IdleTimeout,
+    /// Nothing moved for `tunnel_timeout` after an upgrade or CONNECT.
+    TunnelTimeout,
     /// One side had ended and nothing moved in the other direction for `half_close`.
     HalfCloseTimeout,
-    /// The first bytes were not complete within `first_bytes`.
+    /// The first bytes, or the head of a request, were not complete within `first_bytes`.
     FirstBytesTimeout,
-    /// The first bytes exceeded `first_bytes_limit`.
+    /// The request body stood still for `body_timeout` or came more slowly than `min_body_rate`.
+    BodyTimeout,
+    /// The first bytes exceeded `first_bytes_limit`, or a request head one of its limits.
     TooLarge,
+    /// The request line exceeded `line_limit`.
+    TargetTooLong,
+    /// The request body exceeded `body_limit`.
+    BodyTooLarge,
     /// The client gave a name that no entry matches.
     NoMatch,
+    /// Entries match the client's name, none of them its path.
+    NoPath,
     /// The client gave no name and there is no fallback.
     NoName,
     /// No server could be reached.
     NoServer,
-    /// The first bytes are not what the protocol demands.
+    /// No server had a place within `queue_timeout`.
+    QueueTimeout,
+    /// `queue_limit` requests were waiting for a place already.
+    QueueFull,
+    /// The backend is in maintenance.
+    Maintenance,
+    /// The server's response did not begin within `response_timeout`.
+    ResponseTimeout,
+    /// What the server sent is no response that may be passed on.
+    BadResponse,
+    /// The first bytes, or a request, are not what the protocol demands.
     BadRequest,
+    /// CONNECT, and `connect` is off.
+    MethodNotAllowed,
+    /// The request needs something that is not there: a transfer coding other than chunked.
+    NotImplemented,
+    /// A version of HTTP that is not spoken here.
+    VersionNotSupported,
+    /// The rewritten head does not fit its buffer.
+    Overflow,
     /// The client's address is not allowed.
     Denied,
     /// `max_connections` or `max_connections_per_client` was reached.
     LimitReached,
+    /// `rate_limit` or `max_requests_per_client` was reached.
+    RateLimited,
     /// Cut off at the end of `drain`.
     Drained,
 }
@@ -162,26 +194,106 @@ impl CloseReason {
     /// The word in logs, metrics and documentation.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Completed => "completed",
             Self::ClientClosed => "client_closed",
             Self::ServerClosed => "server_closed",
             Self::ClientReset => "client_reset",
             Self::ServerReset => "server_reset",
             Self::IdleTimeout => "idle_timeout",
+            Self::TunnelTimeout => "tunnel_timeout",
             Self::HalfCloseTimeout => "half_close_timeout",
             Self::FirstBytesTimeout => "first_bytes_timeout",
+            Self::BodyTimeout => "body_timeout",
             Self::TooLarge => "too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::BodyTooLarge => "body_too_large",
             Self::NoMatch => "no_match",
+            Self::NoPath => "no_path",
             Self::NoName => "no_name",
             Self::NoServer => "no_server",
+            Self::QueueTimeout => "queue_timeout",
+            Self::QueueFull => "queue_full",
+            Self::Maintenance => "maintenance",
+            Self::ResponseTimeout => "response_timeout",
+            Self::BadResponse => "bad_response",
             Self::BadRequest => "bad_request",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotImplemented => "not_implemented",
+            Self::VersionNotSupported => "version_not_supported",
+            Self::Overflow => "overflow",
             Self::Denied => "denied",
             Self::LimitReached => "limit_reached",
+            Self::RateLimited => "rate_limited",
             Self::Drained => "drained",
         }
     }
 
-    /// Whether the connection failed, as against having been used and ended.
+    /// The status that an HTTP client gets, unless a response has begun; None: it gets none.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Self::BadRequest | Self::NoName => Some(400),
+            Self::Denied => Some(403),
+            Self::NoPath => Some(404),
+            Self::MethodNotAllowed => Some(405),
+            Self::FirstBytesTimeout | Self::BodyTimeout => Some(408),
+            Self::BodyTooLarge => Some(413),
+            Self::TargetTooLong => Some(414),
+            Self::NoMatch => Some(421),
+            Self::RateLimited => Some(429),
+            Self::TooLarge => Some(431),
+            Self::Overflow => Some(500),
+            Self::NotImplemented => Some(501),
+            Self::BadResponse | Self::ServerClosed | Self::ServerReset => Some(502),
+            Self::NoServer | Self::QueueTimeout | Self::QueueFull => Some(503),
+            Self::Maintenance | Self::LimitReached => Some(503),
+            Self::ResponseTimeout => Some(504),
+            Self::VersionNotSupported => Some(505),
+            Self::Completed | Self::ClientClosed | Self::ClientReset | Self::Drained => None,
+            Self::IdleTimeout | Self::TunnelTimeout | Self::HalfCloseTimeout => None,
+        }
+    }
+
+    /// Whether the connection or exchange failed, as against having been used and ended.
     pub fn is_failure(self) -> bool {
-        !matches!(self, Self::ClientClosed | Self::ServerClosed | Self::IdleTimeout | Self::Drained)
+        let used = [Self::Completed, Self::ClientClosed, Self::ServerClosed];
+        let ended = [Self::IdleTimeout, Self::TunnelTimeout, Self::Drained];
+        !used.contains(&self) && !ended.contains(&self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CloseReason::{self, *};
+
+    #[test]
+    fn what_http_clients_get() {
+        let promised: [(u16, &[CloseReason]); 12] = [
+            (400, &[BadRequest, NoName]),
+            (403, &[Denied]),
+            (404, &[NoPath]),
+            (408, &[FirstBytesTimeout, BodyTimeout]),
+            (413, &[BodyTooLarge]),
+            (414, &[TargetTooLong]),
+            (421, &[NoMatch]),
+            (429, &[RateLimited]),
+            (431, &[TooLarge]),
+            (502, &[BadResponse, ServerClosed, ServerReset]),
+            (503, &[NoServer, QueueTimeout, QueueFull, Maintenance, LimitReached]),
+            (504, &[ResponseTimeout]),
+        ];
+        for (status, reasons) in promised {
+            for reason in reasons {
+                assert_eq!(reason.status(), Some(status), "{}", reason.as_str());
+            }
+        }
+        assert!([Completed, ClientClosed, Drained].iter().all(|reason| reason.status().is_none()));
+    }
+
+    #[test]
+    fn one_word_for_each() {
+        for reason in [Completed, TunnelTimeout, NoPath, TargetTooLong, VersionNotSupported, Overflow] {
+            let written = serde_json::to_value(reason).unwrap();
+            assert_eq!(written, reason.as_str());
+        }
     }
 }

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
+use crate::http::listener::HttpBackend;
 use crate::lock::lock;
 use crate::tally::Tally;
 use crate::time::Millis;
@@ -26,6 +27,8 @@ pub struct Backend {
     pub servers: Box<[Server]>,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
+    /// Name of the field that `header_hash` hashes.
+    pub hash_header: Option<Box<str>>,
     /// Milliseconds one attempt to connect may take.
     pub connect_timeout: Millis,
     /// Other servers tried when connecting fails.
@@ -44,6 +47,8 @@ pub struct Backend {
     pub eject_after: u32,
     /// Milliseconds an ejected server stays out.
     pub eject_for: Millis,
+    /// Its HTTP side; the default where it serves no HTTP listener.
+    pub http: HttpBackend,
     /// Memory of the balancing policy, shared by all workers and carried over reloads.
     pub memory: Arc<Mutex<Memory>>,
     /// Counters.
@@ -265,7 +270,29 @@ impl ServerState {
     }
 }
 
+/// A place at a server, taken by [`Backend::engage`] and given back when dropped.
+#[derive(Debug)]
+pub struct Place(Arc<ServerState>);
+
+impl Place {
+    /// The server's state.
+    pub fn state(&self) -> &Arc<ServerState> {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 impl Server {
+    /// Takes a place, or None when all are taken.
+    pub fn engage(&self) -> Option<Place> {
+        self.state.take(self.max_connections).then(|| Place(Arc::clone(&self.state)))
+    }
+
     /// The weight a new connection sees at `now`: overridden or configured, and scaled while it starts slowly.
     ///
     /// Worked example: weight 100, `slow_start` 10 s, up for 5 s: 55.
@@ -319,6 +346,32 @@ impl Backend {
     /// that checks hold to be down is never chosen.
     pub fn choose(&self, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
         self.choose_by(&self.memory, seed, tried)
+    }
+
+    /// Chooses a server and takes a place there, or None when no usable one has a place.
+    pub fn engage(&self, seed: &Seed<'_>, tried: &Tried) -> Option<(u16, Place)> {
+        let mut passed_over = tried.clone();
+        while let Some(server) = self.choose(seed, &passed_over) {
+            if let Some(place) = self.servers[server].engage() {
+                return Some((server as u16, place));
+            }
+            // Another worker took the last place since it was looked at.
+            passed_over.push(server as u16);
+        }
+        None
+    }
+
+    /// Takes a place at the server with this identity, if it may be chosen now and was not tried.
+    pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried) -> Option<(u16, Place)> {
+        let index = self.servers.iter().position(|server| server.identity == identity)?;
+        let server = &self.servers[index];
+        let usable = server.unusable(now).is_none() && !tried.contains(&(index as u16));
+        Some((index as u16, usable.then(|| server.engage()).flatten()?))
+    }
+
+    /// Whether a server would be usable if it did not hold `max_connections`: waiting may help.
+    pub fn is_full(&self, now: Millis) -> bool {
+        self.servers.iter().any(|server| server.unusable(now) == Some(Unusable::Full))
     }
 
     /// The server that would be chosen; nothing is remembered.
@@ -396,6 +449,7 @@ mod tests {
             name: "app".into(),
             servers: (0..4).map(|index| server(index, 1, index >= 2)).collect(),
             balance: balance::find("round_robin").unwrap(),
+            hash_header: None,
             connect_timeout: 1000,
             retries: 2,
             proxy_header: None,
@@ -411,7 +465,7 @@ mod tests {
     }
 
     fn choose(backend: &Backend, now: Millis, tried: &[u16]) -> Option<usize> {
-        backend.choose(&Seed { client: None, host: None, random: now, now }, &Tried::from_slice(tried))
+        backend.choose(&Seed { random: now, now, ..Seed::default() }, &Tried::from_slice(tried))
     }
 
     /// Every server that is chosen in a few turns, in ascending order.

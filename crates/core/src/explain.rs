@@ -1,21 +1,38 @@
 //! Explanations: which entry, backend and server a new connection would get, and why not the others.
 //!
-//! Follows the same path as a [`Session`](crate::session::Session), with every server taken as it stands in the Plan,
-//! and says each step in words. Must never change anything a real choice depends on.
+//! Follows the same path as a [`Session`](crate::session::Session) or an exchange, with every server taken as it stands in
+//! the Plan, and says each step in words. Must never change anything a real choice depends on.
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::CloseReason;
 use crate::backend::Backend;
 use crate::balance::Seed;
 use crate::listener::{Listener, Route};
 use crate::plan::{Plan, Routed};
-use crate::table::BackendIndex;
+use crate::table::{AnswerIndex, Target};
 use crate::wire::client_hello::ServerName;
 
-/// What a new connection would get.
+/// What a client asks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Asked {
+    /// The name: of a ClientHello, or the Host of a request.
+    pub name: Option<String>,
+    /// Path and query of a request; `/` when absent.
+    pub path: Option<String>,
+    /// Method of a request; GET when absent.
+    pub method: Option<String>,
+    /// Fields of a request.
+    pub headers: Vec<(String, String)>,
+    /// The client's address, which JSON does not give.
+    #[serde(skip)]
+    pub client: Option<IpAddr>,
+}
+
+/// What a new connection or request would get.
 #[derive(Debug, Default, Serialize)]
 pub struct Explanation {
     /// The listener.
@@ -26,14 +43,24 @@ pub struct Explanation {
     pub client: Option<String>,
     /// The name that is looked up.
     pub name: Option<String>,
+    /// The method, where there are requests.
+    pub method: Option<String>,
+    /// The path and query, where there are requests.
+    pub path: Option<String>,
     /// The table consulted.
     pub table: Option<String>,
     /// The pattern that matched.
     pub entry: Option<String>,
+    /// What that leads to: `backend`, `redirect` or `respond`; None when the client is refused before.
+    pub target: Option<&'static str>,
     /// The backend.
     pub backend: Option<String>,
     /// The server.
     pub server: Option<String>,
+    /// The status that we answer ourselves: of an answer, or of a refusal where there are requests.
+    pub status: Option<u16>,
+    /// Where a redirect leads.
+    pub location: Option<String>,
     /// Why the client is refused: the `end` of its access record.
     pub refusal: Option<String>,
     /// How it was decided, a sentence each.
@@ -54,63 +81,97 @@ pub struct ServerChoice {
 }
 
 impl Plan {
-    /// Explains what a client with this name and address would get; None when there is no such listener.
-    pub fn explain(&self, listener: &str, sni: Option<&str>, client: Option<IpAddr>) -> Option<Explanation> {
+    /// Explains what a client that asks for this would get; None when there is no such listener.
+    pub fn explain(&self, listener: &str, asked: &Asked) -> Option<Explanation> {
         let (_, listener) = self.listener(listener)?;
+        let requests = listener.protocol.requests();
         let mut told = Explanation {
             listener: listener.name.to_string(),
             protocol: listener.protocol.name().to_owned(),
-            client: client.map(|address| address.to_string()),
+            client: asked.client.map(|address| address.to_string()),
+            method: requests.then(|| asked.method.clone().unwrap_or_else(|| "GET".to_owned())),
+            path: requests.then(|| asked.path.clone().unwrap_or_else(|| "/".to_owned())),
             ..Explanation::default()
         };
-        let route = admit(listener, client, &mut told).and_then(|()| {
-            told.name = explain_name(listener, sni, &mut told)?;
+        if !requests && (asked.path.is_some() || asked.method.is_some() || !asked.headers.is_empty()) {
+            told.steps.push(format!("a {} listener sees no request: only the name matters", told.protocol));
+        }
+        let route = admit(listener, asked.client, &mut told).and_then(|()| {
+            told.name = explain_name(listener, asked.name.as_deref(), &mut told)?;
             self.explain_route(listener, &mut told)
         });
         match route {
-            Ok(index) => self.explain_server(&self.backends[index as usize], client, &mut told),
-            Err(reason) => told.refusal = Some(reason.as_str().to_owned()),
+            Ok(Target::Answer(index)) => self.explain_answer(index, &mut told),
+            Ok(Target::Backend(index)) => {
+                self.explain_server(&self.backends[index as usize], asked, &mut told);
+            }
+            Err(reason) => refuse(reason, &mut told),
         }
         Some(told)
     }
 
-    fn explain_route(
-        &self,
-        listener: &Listener,
-        told: &mut Explanation,
-    ) -> Result<BackendIndex, CloseReason> {
+    fn explain_route(&self, listener: &Listener, told: &mut Explanation) -> Result<Target, CloseReason> {
+        let (name, path) = (told.name.clone(), told.path.clone());
+        let routed = match &path {
+            Some(path) => self.route_request(listener, name.as_deref(), path.as_bytes()),
+            None => self.route(listener, name.as_deref()),
+        };
         let Route::Table(table) = listener.route else {
-            told.steps.push("the listener names its backend; no table is consulted".to_owned());
-            return self.route(listener, None).map(|routed| routed.backend);
+            told.steps.push(match listener.route {
+                Route::Answer(_) => {
+                    "the listener answers every request itself; no table is consulted".to_owned()
+                }
+                _ => "the listener names its backend; no table is consulted".to_owned(),
+            });
+            return routed.map(|routed| routed.target);
         };
         let table = &self.tables[table as usize];
         told.table = Some(table.name.to_string());
-        let name = told.name.clone();
-        let routed = self.route(listener, name.as_deref());
         // Without a name the fallback comes before the table.
         if name.is_some() || listener.fallback.is_none() {
-            let steps = table.table.explain(name.as_deref());
+            let steps = table.table.explain(name.as_deref(), path.as_deref().map(str::as_bytes));
             told.steps.extend(steps.into_iter().map(|step| format!("{}: {}", step.pattern, step.why)));
         }
-        if let Ok(Routed { entry: Some(entry), backend }) = routed {
+        if let Ok(Routed { entry: Some(entry), target }) = routed {
             told.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
-            return Ok(backend);
+            return Ok(target);
         }
-        let what = if name.is_some() { "nothing matches the name" } else { "the client gives no name" };
+        let what = match (&name, &path) {
+            (None, _) => "the client gives no name",
+            (Some(_), None) => "nothing matches the name",
+            (Some(_), Some(_)) => "nothing matches the name and path",
+        };
         told.steps.push(match routed {
             Ok(_) => format!("{what}: the listener's fallback takes it"),
             Err(_) => format!("{what}, and the listener has no fallback"),
         });
-        routed.map(|routed| routed.backend)
+        routed.map(|routed| routed.target)
     }
 
-    fn explain_server(&self, backend: &Backend, client: Option<IpAddr>, told: &mut Explanation) {
+    fn explain_answer(&self, index: AnswerIndex, told: &mut Explanation) {
+        let answer = &self.answers[index as usize];
+        told.target = Some(answer.kind());
+        told.status = Some(answer.status());
+    }
+
+    fn explain_server(&self, backend: &Backend, asked: &Asked, told: &mut Explanation) {
+        told.target = Some("backend");
         told.backend = Some(backend.name.to_string());
-        let seed = Seed { client, host: told.name.as_deref(), random: EXAMPLE, now: 0 };
+        let header = backend.hash_header.as_deref().and_then(|name| {
+            asked.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        });
+        let seed = Seed {
+            client: asked.client,
+            host: told.name.as_deref(),
+            path: told.path.as_deref().map(str::as_bytes),
+            header: header.filter(|_| told.path.is_some()).map(String::as_bytes),
+            random: EXAMPLE,
+            now: 0,
+        };
         let chosen = backend.foresee(&seed);
         told.server = chosen.map(|index| backend.servers[index].name.to_string());
         if chosen.is_none() {
-            told.refusal = Some(CloseReason::NoServer.as_str().to_owned());
+            refuse(CloseReason::NoServer, told);
         }
         let backups_rest = chosen.is_some_and(|index| !backend.servers[index].backup);
         told.servers = (0..backend.servers.len())
@@ -134,6 +195,11 @@ impl Plan {
     }
 }
 
+fn refuse(reason: CloseReason, told: &mut Explanation) {
+    told.refusal = Some(reason.as_str().to_owned());
+    told.status = reason.status().filter(|_| told.path.is_some());
+}
+
 fn admit(listener: &Listener, client: Option<IpAddr>, told: &mut Explanation) -> Result<(), CloseReason> {
     if client.is_none() || listener.admits(client) {
         return Ok(());
@@ -148,13 +214,16 @@ fn admit(listener: &Listener, client: Option<IpAddr>, told: &mut Explanation) ->
 /// The name as it is looked up, read by the same rules as a client's.
 fn explain_name(
     listener: &Listener,
-    sni: Option<&str>,
+    written: Option<&str>,
     told: &mut Explanation,
 ) -> Result<Option<String>, CloseReason> {
-    let Some(name) = sni else { return Ok(None) };
+    let Some(name) = written else { return Ok(None) };
     if !listener.protocol.names() {
         told.steps.push(format!("{} clients give no name", listener.protocol.name()));
         return Ok(None);
+    }
+    if listener.protocol.requests() {
+        return read_host(name, told).map(Some);
     }
     match ServerName::read(name) {
         Ok(ServerName::Host(name)) => Ok(Some(name.into())),
@@ -167,6 +236,20 @@ fn explain_name(
             Err(CloseReason::BadRequest)
         }
     }
+}
+
+/// A Host as it is looked up: lower case, without port and trailing dot. An IP address is looked up as any name is.
+fn read_host(host: &str, told: &mut Explanation) -> Result<String, CloseReason> {
+    let port =
+        host.rfind(':').filter(|colon| host[*colon..].bytes().skip(1).all(|byte| byte.is_ascii_digit()));
+    let bare = &host[..port.unwrap_or(host.len())];
+    let name = bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase();
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%[]:".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_host) {
+        told.steps.push(format!("no client may ask for \"{}\": it is no host", host.escape_debug()));
+        return Err(CloseReason::BadRequest);
+    }
+    Ok(name)
 }
 
 /// The random number of an explanation: always the same, so that explaining twice says the same.

@@ -10,10 +10,11 @@ use hashbrown::HashMap;
 
 use crate::action::CloseReason;
 use crate::address::Address;
+use crate::http::listener::HttpListener;
 use crate::lock::lock;
 use crate::networks::Networks;
 use crate::protocol::Protocol;
-use crate::table::BackendIndex;
+use crate::table::{AnswerIndex, BackendIndex};
 use crate::tally::Tally;
 use crate::time::Millis;
 
@@ -46,6 +47,8 @@ pub struct Listener {
     pub max_connections_per_client: Option<u32>,
     /// Counts and counters, carried over reloads.
     pub state: Arc<ListenerState>,
+    /// Its HTTP side; the default where it speaks something else.
+    pub http: HttpListener,
 }
 
 /// Where connections go.
@@ -55,6 +58,8 @@ pub enum Route {
     Backend(BackendIndex),
     /// By name, through the table with this index.
     Table(u32),
+    /// Nowhere: every request gets this answer.
+    Answer(AnswerIndex),
 }
 
 /// What accept must learn (the original addresses from a PROXY header) and which socket options it sets.

@@ -4,6 +4,10 @@
 //! state (counters, server up or down) is keyed by identity and taken over from the previous Plan. Must never touch
 //! the system: an address that cannot be bound is the engine's to report.
 
+mod tables;
+
+mod http;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,11 +17,12 @@ use crate::action::CloseReason;
 use crate::address::Address;
 use crate::backend::{Backend, HeaderVersion, Health, Server, ServerState};
 use crate::balance;
+use crate::http::answers::Answer;
 use crate::listener::{AcceptFlags, Listener, ListenerState, Route, Timeouts};
 use crate::networks::Networks;
 use crate::protocol;
 use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ServerSpec, Spec};
-use crate::table::{BackendIndex, Match, Table};
+use crate::table::{BackendIndex, Match, Table, Target};
 use crate::tally::Tally;
 
 /// One compiled configuration.
@@ -29,6 +34,10 @@ pub struct Plan {
     pub tables: Box<[NamedTable]>,
     /// In order of their names.
     pub backends: Box<[Backend]>,
+    /// What entries and listeners answer themselves.
+    pub answers: Box<[Answer]>,
+    /// Signs what only this process must recognise; handed on from Plan to Plan.
+    secret: [u8; 32],
 }
 
 /// A Table and what the user wrote.
@@ -36,8 +45,8 @@ pub struct Plan {
 pub struct NamedTable {
     /// Its name in the configuration.
     pub name: Box<str>,
-    /// Patterns and backend names in file order.
-    pub entries: Vec<(String, BackendIndex)>,
+    /// Patterns and what they lead to, in file order.
+    pub entries: Vec<(String, Target)>,
     /// The compiled table.
     pub table: Table,
 }
@@ -45,9 +54,9 @@ pub struct NamedTable {
 /// Where a client goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Routed {
-    /// The backend.
-    pub backend: BackendIndex,
-    /// The table's entry that matched; None for the listener's own backend and its fallback.
+    /// A backend, or an answer of our own.
+    pub target: Target,
+    /// The table's entry that matched; None for what the listener itself names and for its fallback.
     pub entry: Option<Match>,
 }
 
@@ -65,14 +74,17 @@ pub struct PlanError {
 impl Plan {
     /// Compiles `spec` for `shards` workers, taking live state over from `previous`; or says everything that is wrong.
     pub fn compile(spec: &Spec, shards: usize, previous: Option<&Plan>) -> Result<Self, Vec<PlanError>> {
-        let mut compiler = Compiler { spec, shards, previous, errors: Vec::new() };
+        let secret = previous.map_or_else(http::secret, |previous| previous.secret);
+        let mut compiler =
+            Compiler { spec, shards, previous, secret, answers: Vec::new(), errors: Vec::new() };
         let backends = spec.backends.iter().map(|(name, backend)| compiler.backend(name, backend)).collect();
         let tables = compiler.tables();
         let listeners =
             spec.listeners.iter().filter_map(|(name, listener)| compiler.listener(name, listener)).collect();
         compiler.check_binds();
+        compiler.check_balances();
         match compiler.errors.is_empty() {
-            true => Ok(Self { listeners, tables, backends }),
+            true => Ok(Self { listeners, tables, backends, answers: compiler.answers.into(), secret }),
             false => Err(compiler.errors),
         }
     }
@@ -85,18 +97,42 @@ impl Plan {
 
     /// Where a client of `listener` goes that gave this name (or none). Without a name the fallback comes before `*`.
     pub fn route(&self, listener: &Listener, name: Option<&str>) -> Result<Routed, CloseReason> {
+        self.route_by(listener, name, |table| name.map_or(table.any(), |name| table.lookup(name)))
+    }
+
+    /// Where a request of `path` goes (as it was sent, with its query).
+    pub fn route_request(
+        &self,
+        listener: &Listener,
+        name: Option<&str>,
+        path: &[u8],
+    ) -> Result<Routed, CloseReason> {
+        self.route_by(listener, name, |table| table.lookup_path(name, path)).map_err(|reason| match listener
+            .route
+        {
+            Route::Table(table) if self.tables[table as usize].table.has_host(name) => CloseReason::NoPath,
+            _ => reason,
+        })
+    }
+
+    #[inline]
+    fn route_by(
+        &self,
+        listener: &Listener,
+        name: Option<&str>,
+        lookup: impl FnOnce(&Table) -> Option<Match>,
+    ) -> Result<Routed, CloseReason> {
         let table = match listener.route {
-            Route::Backend(backend) => return Ok(Routed { backend, entry: None }),
+            Route::Backend(backend) => {
+                return Ok(Routed { target: Target::Backend(backend), entry: None });
+            }
+            Route::Answer(answer) => return Ok(Routed { target: Target::Answer(answer), entry: None }),
             Route::Table(table) => &self.tables[table as usize].table,
         };
-        let entry = match (name, listener.fallback) {
-            (Some(name), _) => table.lookup(name),
-            (None, Some(_)) => None,
-            (None, None) => table.any(),
-        };
-        let backend = entry.map(|entry| entry.backend).or(listener.fallback);
+        let entry = if name.is_none() && listener.fallback.is_some() { None } else { lookup(table) };
+        let target = entry.map(|entry| entry.target).or(listener.fallback.map(Target::Backend));
         let nowhere = if name.is_some() { CloseReason::NoMatch } else { CloseReason::NoName };
-        backend.map(|backend| Routed { backend, entry }).ok_or(nowhere)
+        target.map(|target| Routed { target, entry }).ok_or(nowhere)
     }
 
     /// The backend called `name`.
@@ -113,6 +149,8 @@ struct Compiler<'a> {
     spec: &'a Spec,
     shards: usize,
     previous: Option<&'a Plan>,
+    secret: [u8; 32],
+    answers: Vec<Answer>,
     errors: Vec<PlanError>,
 }
 
@@ -165,6 +203,7 @@ impl Compiler<'_> {
             name: name.into(),
             servers: servers.into(),
             balance,
+            hash_header: self.hash_header(name, spec),
             connect_timeout: spec.connect_timeout,
             retries: spec.retries,
             proxy_header: self.header_version(name, spec),
@@ -174,6 +213,7 @@ impl Compiler<'_> {
             health: spec.health.as_ref().and_then(|health| self.health(name, health)),
             eject_after: spec.ejection.failures,
             eject_for: spec.ejection.duration,
+            http: self.http_backend(name, spec),
             memory,
             tally: old.map_or_else(|| Arc::new(Tally::new(self.shards)), |old| Arc::clone(&old.tally)),
         }
@@ -228,6 +268,17 @@ impl Compiler<'_> {
         })
     }
 
+    fn hash_header(&mut self, name: &str, spec: &BackendSpec) -> Option<Box<str>> {
+        let header = spec.http.as_ref().and_then(|http| http.hash_header.as_deref());
+        if spec.balance == "header_hash" && header.is_none() {
+            self.error(
+                &["backends", name, "hash_header"],
+                "header_hash needs the name of the field that it hashes",
+            );
+        }
+        header.map(Box::from)
+    }
+
     fn header_version(&mut self, backend: &str, spec: &BackendSpec) -> Option<HeaderVersion> {
         match spec.proxy_protocol.as_deref()? {
             "v1" => Some(HeaderVersion::V1),
@@ -264,35 +315,6 @@ impl Compiler<'_> {
         })
     }
 
-    fn tables(&mut self) -> Box<[NamedTable]> {
-        let numbers: BTreeMap<&str, BackendIndex> =
-            self.spec.backends.keys().map(String::as_str).zip(0..).collect();
-        let mut tables = Vec::with_capacity(self.spec.tables.len());
-        for (name, entries) in &self.spec.tables {
-            let mut known = Vec::with_capacity(entries.len());
-            for entry in entries {
-                let number = numbers.get(entry.backend.as_str()).copied();
-                if number.is_none() {
-                    self.unknown_backend(&["tables", name, &entry.pattern], &entry.backend);
-                }
-                known.push((entry.pattern.clone(), number.unwrap_or(0)));
-            }
-            let table = self.table(name, &known);
-            tables.push(NamedTable { name: name.as_str().into(), entries: known, table });
-        }
-        tables.into()
-    }
-
-    fn table(&mut self, name: &str, entries: &[(String, BackendIndex)]) -> Table {
-        Table::compile(entries).unwrap_or_else(|errors| {
-            for error in errors {
-                let pattern = entries[error.entry].0.as_str();
-                self.report(&["tables", name, pattern], error.reason, error.hint);
-            }
-            Table::default()
-        })
-    }
-
     fn listener(&mut self, name: &str, spec: &ListenerSpec) -> Option<Listener> {
         let protocol = protocol::find(&spec.protocol);
         if protocol.is_none() {
@@ -302,6 +324,9 @@ impl Compiler<'_> {
         }
         let bind = self.bind(name, spec);
         let route = self.route(name, spec, protocol.is_none_or(|protocol| protocol.names()));
+        if let (Some(protocol), Some(Route::Table(table))) = (protocol, route) {
+            self.check_table(name, protocol, table);
+        }
         let fallback = self.backend_number(&["listeners", name, "fallback"], spec.fallback.as_deref());
         let old = self.previous.and_then(|plan| plan.listener(name));
         Some(Listener {
@@ -329,6 +354,7 @@ impl Compiler<'_> {
                 .map_or_else(|| Arc::new(ListenerState::new(self.shards)), |(_, old)| Arc::clone(&old.state)),
             protocol: protocol?,
             route: route?,
+            http: self.http_listener(name, spec, protocol?.exchanges()),
         })
     }
 
@@ -347,6 +373,9 @@ impl Compiler<'_> {
     }
 
     fn route(&mut self, name: &str, spec: &ListenerSpec, named: bool) -> Option<Route> {
+        if let Some(answer) = self.listener_answer(name, spec) {
+            return Some(Route::Answer(answer));
+        }
         match (&spec.table, &spec.backend) {
             (Some(_), Some(_)) => {
                 self.error(&["listeners", name, "backend"], "give either table or backend, not both");

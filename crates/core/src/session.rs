@@ -10,16 +10,14 @@
 //! Owns every decision about a connection and the places it takes (listener, server), which come back when it is
 //! dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
 
-use std::sync::Arc;
-
 use crate::action::{Action, Choice, CloseReason, Event, Fault, Side, Wait};
 use crate::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
-use crate::backend::{Backend, ServerState, Tried};
+use crate::backend::{Backend, Place, Tried};
 use crate::balance::Seed;
 use crate::flow::Flow;
 use crate::listener::{HeaderRule, Listener, Permit};
-use crate::plan::Plan;
-use crate::table::BackendIndex;
+use crate::plan::{Plan, Routed};
+use crate::table::{BackendIndex, Target};
 use crate::tally::Count;
 use crate::time::Millis;
 
@@ -66,16 +64,6 @@ pub struct Session {
     facts: Facts,
     permit: Permit,
     place: Option<Place>,
-}
-
-/// A place at a server, given back when dropped.
-#[derive(Debug)]
-struct Place(Arc<ServerState>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.release();
-    }
 }
 
 impl Session {
@@ -277,7 +265,9 @@ impl Session {
 
     fn route(&mut self, scene: Scene<'_>) -> Action {
         match scene.plan.route(self.listener_of(scene.plan), self.facts.name.as_deref()) {
-            Ok(routed) => self.choose(routed.backend, scene),
+            Ok(Routed { target: Target::Backend(backend), .. }) => self.choose(backend, scene),
+            // No table of a listener without requests leads to an answer: compiling a Plan sees to that.
+            Ok(Routed { target: Target::Answer(_), .. }) => self.refuse(CloseReason::NoMatch, scene.plan),
             Err(reason) => self.refuse(reason, scene.plan),
         }
     }
@@ -290,19 +280,14 @@ impl Session {
             host: self.facts.name.as_deref(),
             random: scene.random,
             now: scene.now,
+            ..Seed::default()
         };
-        let mut passed_over = self.tried.clone();
-        while let Some(server) = backend.choose(&seed, &passed_over) {
-            let server_of = &backend.servers[server];
-            if server_of.state.take(server_of.max_connections) {
-                self.place = Some(Place(Arc::clone(&server_of.state)));
-                let choice = Choice { backend: index, server: server as u16 };
-                self.choice = Some(choice);
-                self.state = State::Connecting;
-                return Action::Connect(choice);
-            }
-            // Another worker took the last place since it was looked at.
-            passed_over.push(server as u16);
+        if let Some((server, place)) = backend.engage(&seed, &self.tried) {
+            self.place = Some(place);
+            let choice = Choice { backend: index, server };
+            self.choice = Some(choice);
+            self.state = State::Connecting;
+            return Action::Connect(choice);
         }
         self.choice.get_or_insert(Choice { backend: index, server: u16::MAX });
         self.refuse(CloseReason::NoServer, scene.plan)

@@ -4,9 +4,16 @@
 //! filled in by the Python model. [`Plan::compile`](crate::plan::Plan::compile) turns a Spec into a Plan or into
 //! every problem at once. Must never read files, resolve names or know defaults.
 
+mod http;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use http::{
+    AffinitySpec, BackendHttpSpec, CompressionSpec, HeadersSpec, HttpCheckSpec, HttpSpec, PageSpec,
+    RateLimitSpec, RedirectSpec, RespondSpec,
+};
 
 /// A whole configuration. Field names are the TOML keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,7 +35,7 @@ pub struct Spec {
 pub struct ListenerSpec {
     /// Addresses as written, see [`Address`](crate::address::Address).
     pub bind: Vec<String>,
-    /// Name in the protocol registry: `tcp`, `tls`.
+    /// Name in the protocol registry: `tcp`, `tls`, `http`.
     pub protocol: String,
     /// Table consulted with the name the client asked for.
     pub table: Option<String>,
@@ -61,6 +68,9 @@ pub struct ListenerSpec {
     pub first_bytes_limit: u32,
     /// `[listeners.NAME.timeouts]`.
     pub timeouts: TimeoutsSpec,
+    /// What an `http` listener has beyond that; absent for others.
+    #[serde(default)]
+    pub http: Option<HttpSpec>,
 }
 
 /// `[listeners.NAME.timeouts]`, milliseconds.
@@ -79,10 +89,17 @@ pub struct TimeoutsSpec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntrySpec {
-    /// `example.com`, `*.example.org`, `~^regex$` or `*`.
+    /// `example.com`, `*.example.org`, `~^regex$` or `*`; exact names, wildcards and `*` with a path (`example.com/api`).
     pub pattern: String,
-    /// Name of a backend.
-    pub backend: String,
+    /// Name of a backend; or one of the two others.
+    #[serde(default)]
+    pub backend: Option<String>,
+    /// Requests are redirected.
+    #[serde(default)]
+    pub redirect: Option<RedirectSpec>,
+    /// Requests get this answer.
+    #[serde(default)]
+    pub respond: Option<RespondSpec>,
 }
 
 /// `[backends.NAME]`.
@@ -109,6 +126,9 @@ pub struct BackendSpec {
     pub health: Option<HealthSpec>,
     /// `[backends.NAME.ejection]`: what connections themselves show.
     pub ejection: EjectionSpec,
+    /// What it does for HTTP listeners; absent: it serves none.
+    #[serde(default)]
+    pub http: Option<BackendHttpSpec>,
 }
 
 /// One server of a backend; its address is its identity.
@@ -129,8 +149,11 @@ pub struct ServerSpec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HealthSpec {
-    /// `tcp`: a connection is opened and closed.
+    /// `tcp`: a connection is opened and closed. `http`: a request is made, see `http`.
     pub kind: String,
+    /// What an `http` check asks and expects.
+    #[serde(default)]
+    pub http: Option<HttpCheckSpec>,
     /// From the end of one check to the start of the next, varied by a tenth either way.
     pub interval: u64,
     /// One check.
@@ -147,6 +170,9 @@ pub struct HealthSpec {
 pub struct EjectionSpec {
     /// Failed connects in a row that eject a server; 0 never ejects.
     pub failures: u32,
+    /// Responses of 500 and above in a row that eject a server; 0 never ejects.
+    #[serde(default)]
+    pub responses: u32,
     /// Milliseconds a server stays out.
     pub duration: u64,
 }

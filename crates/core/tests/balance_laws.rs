@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use headworks_core::balance::{Balance, Candidate, Memory, REGISTRY, Seed, find, identity};
 use proptest::prelude::*;
 
-const HASHES: [&str; 2] = ["source_hash", "host_hash"];
+const HASHES: [&str; 4] = ["source_hash", "host_hash", "path_hash", "header_hash"];
 const KEYS: u32 = 20_000;
 
 fn pool(weights: &[u32]) -> Vec<Candidate> {
@@ -28,12 +28,16 @@ fn number(n: u32) -> u64 {
 /// What client `n` gets, by every key at once.
 fn choose(balance: &dyn Balance, candidates: &[Candidate], n: u32, memory: &mut Memory) -> usize {
     let host = format!("host{n}.example.com");
-    let client = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
-    balance.choose(
-        candidates,
-        &Seed { client: Some(client), host: Some(&host), random: number(n), now: 0 },
-        memory,
-    )
+    let (path, header) = (format!("/path/{n}?query"), format!("user-{n}"));
+    let seed = Seed {
+        client: Some(IpAddr::from((0x0a00_0000 + n).to_be_bytes())),
+        host: Some(&host),
+        path: Some(path.as_bytes()),
+        header: Some(header.as_bytes()),
+        random: number(n),
+        now: 0,
+    };
+    balance.choose(candidates, &seed, memory)
 }
 
 fn homes(balance: &dyn Balance, candidates: &[Candidate]) -> Vec<usize> {
@@ -58,6 +62,8 @@ proptest! {
         servers in prop::collection::btree_map(0_usize..500, (1_u32..=4096, any::<u32>(), any::<u64>()), 1..40),
         asks in prop::collection::vec(
             (any::<Option<IpAddr>>(), any::<Option<String>>(), any::<u64>(), any::<u64>()), 1..20),
+        path in any::<Option<Vec<u8>>>(),
+        header in any::<Option<Vec<u8>>>(),
     ) {
         let all: Vec<_> = servers
             .iter()
@@ -71,7 +77,14 @@ proptest! {
                 // Candidates come and go between choices.
                 let some: Vec<_> = all.iter().copied().filter(|c| now >> (c.server % 64) & 1 == 0).collect();
                 let present = if some.is_empty() { &all } else { &some };
-                let seed = Seed { client: *client, host: host.as_deref(), random: *random, now: *now };
+                let seed = Seed {
+                    client: *client,
+                    host: host.as_deref(),
+                    path: path.as_deref(),
+                    header: header.as_deref(),
+                    random: *random,
+                    now: *now,
+                };
                 let chosen = balance.choose(present, &seed, &mut memory);
                 prop_assert!(present.iter().any(|c| c.server == chosen), "{}", balance.name());
             }
@@ -195,7 +208,13 @@ fn order_and_load_do_not_matter_to_hashing() {
 #[test]
 fn hashing_is_the_same_on_every_machine_and_in_every_version() {
     // Computed by an independent program from the description in rendezvous.rs.
-    let pinned = ["42011231101652033520256513423123", "35233523220127323322176133243200"];
+    let pinned = [
+        "42011231101652033520256513423123",
+        "35233523220127323322176133243200",
+        "63221343643223227335334733144222",
+        "73212232124023223631156132361353",
+    ];
+    assert_eq!(pinned.len(), HASHES.len());
     for (balance, expected) in consistent().zip(pinned) {
         let servers = pool(&[16, 32, 48, 64, 16, 16, 16, 16]);
         let chosen: String =
@@ -209,7 +228,7 @@ fn a_mapped_address_is_its_ipv4_address() {
     let (balance, servers) = (find("source_hash").unwrap(), pool(&[16; 50]));
     let home = |client: &str| {
         let client = Some(client.parse().unwrap());
-        balance.choose(&servers, &Seed { client, host: None, random: 0, now: 0 }, &mut Memory::default())
+        balance.choose(&servers, &Seed { client, ..Seed::default() }, &mut Memory::default())
     };
     for n in 0..50 {
         assert_eq!(home(&format!("192.0.2.{n}")), home(&format!("::ffff:192.0.2.{n}")));
@@ -219,7 +238,7 @@ fn a_mapped_address_is_its_ipv4_address() {
 #[test]
 fn without_a_key_hashing_falls_back_to_random() {
     for balance in consistent() {
-        let ask = |random| Seed { client: None, host: None, random, now: 0 };
+        let ask = |random| Seed { header: Some(b""), path: Some(b"*"), random, ..Seed::default() };
         let chosen: Vec<_> = (0..KEYS)
             .map(|n| balance.choose(&pool(&[16; 4]), &ask(number(n)), &mut Memory::default()))
             .collect();

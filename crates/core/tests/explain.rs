@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use common::{hello, plan, spec};
 use headworks_core::action::{Action, CloseReason, Event, Side};
 use headworks_core::analyze::Facts;
+use headworks_core::explain::Asked;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session};
 use proptest::prelude::*;
@@ -40,8 +41,12 @@ fn decided(plan: &Plan, name: Option<&str>, client: IpAddr) -> Result<(String, S
     }
 }
 
+fn asked(name: Option<&str>, client: Option<IpAddr>) -> Asked {
+    Asked { name: name.map(str::to_owned), client, ..Asked::default() }
+}
+
 fn explained(plan: &Plan, name: Option<&str>, client: IpAddr) -> Result<(String, String), String> {
-    let told = plan.explain("secure", name, Some(client)).unwrap();
+    let told = plan.explain("secure", &asked(name, Some(client))).unwrap();
     match told.refusal {
         Some(reason) => Err(reason),
         None => Ok((told.backend.unwrap(), told.server.unwrap())),
@@ -107,20 +112,20 @@ fn every_server_but_the_chosen_one_has_its_reason() {
     let plan = plan(sites());
     let app = plan.backend("app").unwrap();
     app.servers[0].state.set_up(false, 0);
-    let told = plan.explain("secure", Some("app.example"), None).unwrap();
+    let told = plan.explain("secure", &asked(Some("app.example"), None)).unwrap();
     assert_eq!(told.servers.len(), 3);
     for server in &told.servers {
         assert_eq!(server.chosen, server.reason.is_none());
         assert_eq!(server.chosen, Some(&server.address) == told.server.as_ref());
     }
     assert_eq!(told.servers[0].reason.as_deref(), Some("is down"));
-    let backup = plan.explain("secure", Some("no.example"), None).unwrap().servers.remove(1);
+    let backup = plan.explain("secure", &asked(Some("no.example"), None)).unwrap().servers.remove(1);
     assert_eq!(backup.reason.as_deref(), Some("is a backup"));
 }
 
 #[test]
 fn there_is_no_such_listener() {
-    assert!(plan(sites()).explain("other", None, None).is_none());
+    assert!(plan(sites()).explain("other", &Asked::default()).is_none());
 }
 
 /// Labels few enough to collide.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use common::{plan, spec};
 use headworks_core::action::CloseReason;
 use headworks_core::plan::{Plan, PlanError};
+use headworks_core::table::Target;
 use headworks_core::tally::Count;
 use serde_json::{Value, json};
 
@@ -111,6 +112,12 @@ fn each_kind_of_problem_has_its_path_and_reason() {
             "backends.app.balance",
             "known are round_robin, least_connections",
         ),
+        (
+            "/backends/app/balance",
+            json!("path_hash"),
+            "backends.app.balance",
+            "path_hash needs requests, and listeners.secure (tls) sees none",
+        ),
         ("/backends/app/proxy_protocol", json!("v3"), "backends.app.proxy_protocol", "known are v1, v2"),
         ("/backends/app/source", json!("eth0"), "backends.app.source", "\"eth0\" is not an IP address"),
         ("/backends/app/health", json!({"kind": "ping"}), "backends.app.health.kind", "known is tcp"),
@@ -121,6 +128,36 @@ fn each_kind_of_problem_has_its_path_and_reason() {
             "there is no backend \"ap\"",
         ),
         ("/tables/sites", json!([["~(", "app"]]), "tables.sites.~(", ""),
+        (
+            "/tables/sites",
+            json!([{"pattern": "a.example"}]),
+            "tables.sites.a.example",
+            "backend, redirect or respond is needed",
+        ),
+        (
+            "/tables/sites",
+            json!([{"pattern": "a.example", "backend": "app", "redirect": {"to": "https", "code": 308}}]),
+            "tables.sites.a.example",
+            "one of backend, redirect and respond",
+        ),
+        (
+            "/tables/sites",
+            json!([["a.example/x", "app"]]),
+            "listeners.secure.table",
+            "\"a.example/x\" has a path, of which a tls listener learns nothing",
+        ),
+        (
+            "/tables/sites",
+            json!([["b.example", "app"], {"pattern": "a.example", "redirect": {"to": "https", "code": 308}}]),
+            "listeners.secure.table",
+            "entry \"a.example\" answers requests itself, which a tls listener cannot",
+        ),
+        (
+            "/tables/sites",
+            json!([{"pattern": "*", "respond": {"status": 200, "body": "", "headers": []}}]),
+            "listeners.secure.table",
+            "entry \"*\" answers requests itself",
+        ),
         (
             "/tables/sites",
             json!([["a.example", "app"], ["A.example.", "app"]]),
@@ -319,4 +356,29 @@ fn a_hundred_thousand_names() {
     let plan = plan(right_but("/tables/sites", json!(entries)));
     assert_eq!(plan.tables[0].table.lookup("host99999.example.com").unwrap().entry, 99_999);
     assert_eq!(plan.tables[0].table.lookup("host100000.example.com"), None);
+}
+
+#[test]
+fn an_answer_has_its_mistakes_at_its_own_keys() {
+    let mut written = right();
+    written["tables"]["unused"] = json!([
+        {"pattern": "a/x", "redirect": {"to": "https", "code": 300}},
+        {"pattern": "b", "respond": {"status": 99, "body": "", "headers": []}},
+        {"pattern": "c/x", "respond": {"status": 404, "body": "gone", "headers": []}},
+    ]);
+    let paths: Vec<_> = told(written.clone()).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["tables.unused.a/x.redirect.code", "tables.unused.b.respond.status"]);
+    written["tables"]["unused"].as_array_mut().unwrap().drain(..2);
+    let plan = plan(written);
+    assert_eq!(plan.answers.iter().map(|answer| answer.status()).collect::<Vec<_>>(), [404]);
+    assert_eq!(plan.tables[1].entries, [("c/x".to_owned(), Target::Answer(0))]);
+}
+
+#[test]
+fn hashing_a_field_needs_its_name() {
+    let mut written = right();
+    written["backends"]["more"] = json!({"servers": ["192.0.2.9:80"], "balance": "header_hash"});
+    let (path, reason) = only(written);
+    assert_eq!(path, "backends.more.hash_header");
+    assert!(reason.contains("needs the name of the field"), "{reason}");
 }

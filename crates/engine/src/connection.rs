@@ -116,17 +116,26 @@ impl Connection {
     }
 }
 
-/// Poll tokens: `generation | place << 1 | side`; the highest values are listeners and the mailbox.
+/// Poll tokens: `kind | generation | place << 1 | side`; the highest values are listeners and the mailbox.
 pub(crate) mod token {
     use super::{Side, Token};
 
     /// The mailbox.
     pub(crate) const MAIL: Token = Token(usize::MAX);
     const LISTENERS: usize = usize::MAX - (1 << 20);
+    /// Marks sockets of exchanges.
+    const HTTP: usize = 1 << 62;
+    /// Bits of a generation: so few that no token reaches the listeners' range.
+    pub(crate) const GENERATIONS: u32 = 0x3fff_ffff;
 
-    /// A connection's socket. Generations have 31 bits, so that no token reaches the listeners' range.
+    /// A connection's socket.
     pub(crate) fn connection(generation: u32, place: usize, side: Side) -> Token {
-        Token(((generation & 0x7fff_ffff) as usize) << 32 | (place & 0x7fff_ffff) << 1 | side as usize)
+        Token(((generation & GENERATIONS) as usize) << 32 | (place & 0x7fff_ffff) << 1 | side as usize)
+    }
+
+    /// The socket of an HTTP client, or of a server that answers several of them; places are counted by side.
+    pub(crate) fn http(generation: u32, place: usize, side: Side) -> Token {
+        Token(connection(generation, place, side).0 | HTTP)
     }
 
     /// A listening socket, by its slot.
@@ -142,6 +151,8 @@ pub(crate) mod token {
         Listener(usize),
         /// A connection's socket: generation, place, side.
         Connection(u32, usize, Side),
+        /// A socket of exchanges: generation, place, side.
+        Http(u32, usize, Side),
     }
 
     /// Reads a token.
@@ -151,7 +162,11 @@ pub(crate) mod token {
             n if n >= LISTENERS => Meaning::Listener(n - LISTENERS),
             n => {
                 let side = if n & 1 == 0 { Side::Client } else { Side::Server };
-                Meaning::Connection((n >> 32) as u32, (n & 0xffff_ffff) >> 1, side)
+                let (generation, place) = ((n >> 32) as u32 & GENERATIONS, (n & 0xffff_ffff) >> 1);
+                match n & HTTP {
+                    0 => Meaning::Connection(generation, place, side),
+                    _ => Meaning::Http(generation, place, side),
+                }
             }
         }
     }

@@ -9,12 +9,14 @@
 //! | `bind`, `mailbox`, `health`, `access_log`, `notice`, `stats` | around the connections |
 //! | `sys` | the only `unsafe` |
 
+mod aborts;
 mod access_log;
 mod bind;
 mod clock;
 mod connection;
 mod engine;
 mod health;
+mod http;
 mod mailbox;
 mod notice;
 mod pipes;

@@ -16,7 +16,7 @@ pub(crate) const SCRATCH: usize = 64 * 1024;
 /// A lane that moved so much without running dry is spliced.
 const MUCH: u64 = 128 * 1024;
 /// Bytes moved in one go before other connections get their turn.
-const TURN: usize = 1024 * 1024;
+pub(crate) const TURN: usize = 1024 * 1024;
 
 /// Why a pump stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,9 @@ pub(crate) fn pump(connection: &mut Connection, from: Side, tools: &mut Tools) -
     let mut pump = Pump { from, source, sink, lane: &mut lanes[from as usize], read: 0 };
     let why = pump.run(tools);
     let read = pump.read;
-    pump.lane.settle(why, tools);
+    if why != Pumped::Unfinished && why != Pumped::Full {
+        pump.lane.settle(&mut tools.pipes);
+    }
     (why, read)
 }
 
@@ -87,7 +89,7 @@ impl Pump<'_> {
             if self.read >= TURN as u64 {
                 return Pumped::Unfinished;
             }
-            let read = match self.spliced(tools) {
+            let read = match self.lane.spliced(&mut tools.pipes) {
                 true => self.fill_pipe(),
                 false => self.copy(&mut tools.scratch),
             };
@@ -101,42 +103,10 @@ impl Pump<'_> {
 
     /// Writes what waits; None when nothing waits any more.
     fn deliver(&mut self) -> Option<Pumped> {
-        if !self.sink.writable && self.lane.waiting() > 0 {
-            return Some(Pumped::Full);
-        }
-        while !self.lane.buffer.is_empty() {
-            let written = self.sink.write(self.lane.buffer.pending(), false);
-            let Written::Bytes(n) = written else { return Some(self.sink_broken()) };
-            self.lane.buffer.take(n);
-            if !self.sink.writable {
-                return Some(Pumped::Full);
-            }
-        }
-        while let Some(pipe) = self.lane.pipe.as_mut().filter(|pipe| pipe.held > 0) {
-            let written = self.sink.write_from_pipe(pipe.read_end(), pipe.held);
-            let Written::Bytes(n) = written else { return Some(self.sink_broken()) };
-            pipe.held -= n;
-            if !self.sink.writable {
-                return Some(Pumped::Full);
-            }
-        }
-        None
-    }
-
-    fn sink_broken(&self) -> Pumped {
-        Pumped::Broken(self.from.other())
-    }
-
-    /// Whether this lane has a pipe, borrowing one if it is worth it.
-    fn spliced(&mut self, tools: &mut Tools) -> bool {
-        if self.lane.pipe.is_none() && self.lane.run >= MUCH {
-            self.lane.pipe = tools.pipes.lend();
-            // Without one it goes on copying and asks again after as much.
-            if self.lane.pipe.is_none() {
-                self.lane.run = 0;
-            }
-        }
-        self.lane.pipe.is_some()
+        self.lane.deliver(self.sink).map(|stop| match stop {
+            Stop::Full => Pumped::Full,
+            Stop::Broken => Pumped::Broken(self.from.other()),
+        })
     }
 
     fn fill_pipe(&mut self) -> Read {
@@ -174,18 +144,60 @@ impl Pump<'_> {
     }
 }
 
+/// Why what waits could not all be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The receiver takes no more now.
+    Full,
+    /// The receiver is broken.
+    Broken,
+}
+
 impl Lane {
-    /// After a pump: a lane that ran dry is not moving much any more, and gives an empty pipe back.
-    fn settle(&mut self, why: Pumped, tools: &mut Tools) {
-        if why == Pumped::Unfinished || why == Pumped::Full {
-            return;
+    /// Writes what waits; None when nothing waits any more.
+    pub(crate) fn deliver(&mut self, sink: &mut Socket) -> Option<Stop> {
+        if !sink.writable && self.waiting() > 0 {
+            return Some(Stop::Full);
         }
+        while !self.buffer.is_empty() {
+            let written = sink.write(self.buffer.pending(), false);
+            let Written::Bytes(n) = written else { return Some(Stop::Broken) };
+            self.buffer.take(n);
+            if !sink.writable {
+                return Some(Stop::Full);
+            }
+        }
+        while let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.held > 0) {
+            let written = sink.write_from_pipe(pipe.read_end(), pipe.held);
+            let Written::Bytes(n) = written else { return Some(Stop::Broken) };
+            pipe.held -= n;
+            if !sink.writable {
+                return Some(Stop::Full);
+            }
+        }
+        None
+    }
+
+    /// Whether this lane has a pipe, borrowing one if it is worth it.
+    pub(crate) fn spliced(&mut self, pipes: &mut Pipes) -> bool {
+        if self.pipe.is_none() && self.run >= MUCH {
+            self.pipe = pipes.lend();
+            // Without one it goes on copying and asks again after as much.
+            if self.pipe.is_none() {
+                self.run = 0;
+            }
+        }
+        self.pipe.is_some()
+    }
+
+    /// After a pump: a lane that ran dry is not moving much any more, and gives an empty pipe back.
+    pub(crate) fn settle(&mut self, pipes: &mut Pipes) {
         // A fast sender runs dry between two of its packets, too: only a lane that moved little ends its run.
         self.run /= 2;
         if self.pipe.as_ref().is_some_and(|pipe| pipe.held == 0)
             && let Some(pipe) = self.pipe.take()
         {
-            tools.pipes.give_back(pipe);
+            pipes.give_back(pipe);
         }
     }
 }

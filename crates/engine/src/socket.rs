@@ -124,6 +124,15 @@ impl Socket {
         })
     }
 
+    /// Takes note of what the poll says.
+    pub(crate) fn became(&mut self, readiness: &mio::event::Event) {
+        let broken = readiness.is_error();
+        self.readable |= readiness.is_readable() || broken;
+        self.ending |= readiness.is_read_closed() || broken;
+        self.writable |= readiness.is_writable() || broken;
+        self.broken |= broken;
+    }
+
     /// The descriptor.
     #[inline]
     pub(crate) fn fd(&self) -> RawFd {

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use headworks_core::explain::Asked;
 use headworks_core::plan::Plan as CorePlan;
 use headworks_core::spec::Spec;
 use pyo3::create_exception;
@@ -47,18 +48,14 @@ impl Plan {
         }
     }
 
-    /// Which entry, backend and server a new connection would get, as JSON, every server taken to be up.
+    /// What a client that asks for this would get, as JSON, every server taken to be up. `asked` is JSON, too.
     ///
     /// Raises KeyError for an unknown listener, ValueError for a bad client address.
-    fn explain(
-        &self,
-        py: Python<'_>,
-        listener: &str,
-        sni: Option<&str>,
-        client: Option<&str>,
-    ) -> PyResult<String> {
-        let client: Option<IpAddr> = client.map(parse_address).transpose()?;
-        let found = py.detach(|| self.compiled.explain(listener, sni, client));
+    fn explain(&self, py: Python<'_>, listener: &str, asked: &str, client: Option<&str>) -> PyResult<String> {
+        let mut asked: Asked =
+            serde_json::from_str(asked).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        asked.client = client.map(parse_address).transpose()?;
+        let found = py.detach(|| self.compiled.explain(listener, &asked));
         to_json(&found.ok_or_else(|| PyKeyError::new_err(listener.to_owned()))?)
     }
 }

@@ -3,37 +3,55 @@
 | file | owns |
 |---|---|
 | config.py | Config: the whole, load, parse, to_toml, spec |
-| models.py, values.py | one model a table, one field a key; durations, sizes, modes |
+| models/, values.py | one model a table, one field a key; durations, sizes, modes |
 | document.py | TOML as written, with positions |
-| check.py, problems.py | every problem in one run, one line each |
-| spec.py, write.py | the ways out: to the engine, to TOML |
+| check.py, repair.py, problems.py | every problem in one run, one line each |
+| spec.py, pages.py, write.py | the ways out: to the engine, with the text of error pages, and to TOML |
 """
 
 from headworks.config.config import Config
 from headworks.config.models import (
+    Affinity,
     Backend,
+    Compression,
     Ejection,
+    Headers,
     Health,
+    HttpSettings,
     Listener,
     LogSettings,
+    Pool,
     ProxySettings,
+    RateLimit,
+    Redirect,
+    Respond,
     Server,
     Table,
+    Target,
     Timeouts,
 )
 from headworks.config.problems import ConfigError, Problem
 
 __all__ = [
+    "Affinity",
     "Backend",
+    "Compression",
     "Config",
     "ConfigError",
     "Ejection",
+    "Headers",
     "Health",
+    "HttpSettings",
     "Listener",
     "LogSettings",
+    "Pool",
     "Problem",
     "ProxySettings",
+    "RateLimit",
+    "Redirect",
+    "Respond",
     "Server",
     "Table",
+    "Target",
     "Timeouts",
 ]

@@ -15,8 +15,15 @@ from pydantic_core import ErrorDetails
 from headworks import _engine
 from headworks.config.config import Config
 from headworks.config.document import Document
+from headworks.config.models.base import applies
+from headworks.config.pages import anchor
 from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
+from headworks.config.repair import at, repair
+from headworks.config.spec import draft
 from headworks.config.values import quote
+
+Finding = tuple[Path, str, str | None]
+"""Where something is wrong, what, and what was probably meant."""
 
 _ROUNDS = 8
 """Each round repairs everything it finds; a rule of a whole listener shows only in the round after its values are
@@ -32,7 +39,8 @@ _REASONS = {
     "tuple_type": "{value} is not a list",
     "greater_than_equal": "must be at least {ge}, not {value}",
     "less_than_equal": "must be at most {le}, not {value}",
-    "string_too_short": "cannot be empty",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
     "too_short": "cannot be empty",
 }
 
@@ -61,6 +69,7 @@ class _Examination:
     def shape(self) -> Config | None:
         """Validate, report and repair until the models have nothing to say."""
         for _ in range(_ROUNDS):
+            anchor(self.value, self.document.directory)
             try:
                 return Config.model_validate(self.value)
             except ValidationError as error:
@@ -72,32 +81,45 @@ class _Examination:
 
     def whole(self, config: Config) -> None:
         """Compile, and report what is not a consequence of a repair."""
+        absent: list[Problem] = []
+        found = self._for_nobody(config)
+        text = draft(config, None, absent)
+        found += [(one.path, one.reason, None) for one in absent]
         try:
-            _engine.Plan.compile(config.spec())
+            _engine.Plan.compile(text)
         except _engine.PlanError as error:
-            found = _plan_problems(error)
-        else:
-            return
+            found += [(self._indexed(one["path"]), one["reason"], one.get("hint")) for one in json.loads(error.args[0])]
         for path, reason, hint in found:
             if not any(_touches(path, known) for known in self.reported):
                 suggestion = hint or self._near_name(path)
                 self.problems.append(self.document.problem(self._written(path), reason, suggestion))
 
+    def _for_nobody(self, config: Config) -> list[Finding]:
+        """Keys of backends that only http listeners heed, where there is none."""
+        if any(listener.protocol == "http" for listener in config.listeners.values()):
+            return []
+        return [
+            (("backends", name, *below), "is for http listeners, and there is none", None)
+            for name, backend in config.backends.items()
+            for section, path in ((backend, ()), (backend.ejection, ("ejection",)))
+            for below in ((*path, key) for key in _changed(section))
+        ]
+
     def _shape_problem(self, details: ErrorDetails) -> None:
         if details["type"] == "extra_forbidden":
             self._unknown_key(details["loc"])
             return
-        path, reason, suggestion = _explain(details)
-        if details["type"] == "missing" and len(path) > 1 and path[:-1] in self.reported:
-            pass  # what is missing may be what was misspelt there
-        elif path not in self.reported and path not in self.renamed:
-            self.problems.append(self.document.problem(self._written(path), reason, suggestion))
-        self.reported.add(path)
-        _repair(self.value, path)
+        for path, reason, suggestion in _explain(details):
+            if details["type"] == "missing" and len(path) > 1 and path[:-1] in self.reported:
+                pass  # what is missing may be what was misspelt there
+            elif path not in self.reported and path not in self.renamed:
+                self.problems.append(self.document.problem(self._written(path), reason, suggestion))
+            self.reported.add(path)
+            repair(self.value, path)
 
     def _unknown_key(self, path: Path) -> None:
         """Report an unknown key. Where it is a misspelling, what it holds is checked under the right name."""
-        section = _at(self.value, path[:-1])
+        section = at(self.value, path[:-1])
         if not isinstance(section, dict) or path[-1] not in section:
             return
         known = _fields(path[:-1])
@@ -125,6 +147,14 @@ class _Examination:
                 return self._written(self.renamed[path[:n]][:-1]) + self.renamed[path[:n]][-1:] + path[n:]
         return path
 
+    def _indexed(self, keys: list[str]) -> Path:
+        """The path with numbers for the items of lists. Below a table, names of digits stay names."""
+        path: Path = ()
+        for key in keys:
+            is_index = key.isdigit() and isinstance(at(self.value, path), list)
+            path += (int(key) if is_index else key,)
+        return path
+
     def _near_name(self, path: Path) -> str | None:
         """The table or backend that a name which does not exist probably stands for."""
         kind = {"table": "tables", "backend": "backends", "fallback": "backends"}.get(str(path[-1]))
@@ -132,7 +162,8 @@ class _Examination:
             kind = "backends"
         if path[0] not in ("listeners", "tables") or kind is None or len(path) != 3:  # noqa: PLR2004 (section, name, key)
             return None
-        name = _at(self.value, path)
+        name = at(self.value, path)
+        name = name.get("backend") if isinstance(name, dict) else name
         known = self.value.get(kind, {})
         if not isinstance(name, str) or name in known:
             return None
@@ -140,46 +171,31 @@ class _Examination:
         return did_you_mean(quote(near)) if near else None
 
 
-def _explain(details: ErrorDetails) -> tuple[Path, str, str | None]:
+def _explain(details: ErrorDetails) -> list[Finding]:
     """Put one pydantic error into our words."""
     path = tuple(key for key in details["loc"] if key != "[key]")
     values = details.get("ctx", {})
     if details["type"] == "headworks":
-        key = values.get("key")
-        return (*path, key) if key else path, details["msg"], values.get("suggestion")
+        return [((*path, *one["below"]), one["reason"], one["suggestion"]) for one in values["found"]]
     reason = _REASONS.get(details["type"], details["msg"])
+    if values.get("min_length") == 1:
+        reason = _REASONS["too_short"]
     shown = {**values, "value": quote(details["input"])}
     if path == ("listeners",) and details["type"] in ("missing", "too_short"):
-        return path, "no listener is configured: add [listeners.NAME]", None
-    return path, reason.format(**shown) if details["type"] in _REASONS else reason, None
+        return [(path, "no listener is configured: add [listeners.NAME]", None)]
+    return [(path, reason.format(**shown) if details["type"] in _REASONS else reason, None)]
 
 
-def _plan_problems(error: _engine.PlanError) -> list[tuple[Path, str, str | None]]:
-    return [
-        (_indexed(problem["path"]), problem["reason"], problem.get("hint")) for problem in json.loads(error.args[0])
-    ]
-
-
-def _indexed(path: list[str]) -> Path:
-    """Indices are numbers below lists (they come fourth: ``backends.NAME.servers.0``); names of digits stay names."""
-    return tuple(int(key) if n > 2 and key.isdigit() else key for n, key in enumerate(path))  # noqa: PLR2004
+def _changed(model: BaseModel) -> list[str]:
+    """Keys for http alone that are not as they are by themselves."""
+    fields = type(model).model_fields.items()
+    return [name for name, field in fields if not applies(field, "tcp") and getattr(model, name) != field.default]
 
 
 def _touches(path: Path, known: Path) -> bool:
     """Whether one is the other or lies below it."""
     shorter = min(len(path), len(known))
     return path[:shorter] == known[:shorter]
-
-
-def _at(value: Any, path: Path) -> Any:
-    for key in path:
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            value = value[key]
-        else:
-            return None
-    return value
 
 
 def _fields(path: Path) -> list[str]:
@@ -200,76 +216,3 @@ def _bare(annotation: Any) -> Any:
     options = [option for option in get_args(annotation) if option is not type(None)]
     is_optional = type(None) in get_args(annotation)
     return _bare(options[0]) if is_optional else annotation
-
-
-def _repair(root: dict[str, Any], path: Path) -> None:
-    """Take a wrong value out, or put one in its place that is surely right and collides with nothing."""
-    stand_in = _stand_in(root, path)
-    section = _at(root, path[:-1])
-    if stand_in is not None and isinstance(section, (dict, list)):
-        section[path[-1]] = stand_in  # type: ignore[index]
-    elif isinstance(section, dict):
-        section.pop(path[-1], None)
-    elif len(path) > 1:
-        _repair(root, path[:-1])
-    if len(path) > 1 and path[0] == "listeners" and path[2:] in (("table",), ("backend",), ()):
-        _reroute(root, path)
-
-
-def _stand_in(root: dict[str, Any], path: Path) -> Any:
-    """A value for a key that is required or an item of a list; None where the key is better left out."""
-    unique = "unix:/stand-in/" + "/".join(map(str, path))[-80:]
-    section, below = path[0], path[2:]
-    if path == ("listeners",):
-        return {"stand-in": {"bind": unique, "protocol": "tls", "backend": _any_backend(root)}}
-    if section == "listeners" and not below:
-        written = _at(root, path)
-        return written if isinstance(written, dict) else {"bind": unique, "protocol": "tls"}
-    if section == "listeners":
-        return _listener_stand_in(below, unique)
-    if section == "tables" and len(path) > 1:
-        return _any_backend(root) if below else {}
-    if section == "backends" and len(path) > 1:
-        return _backend_stand_in(below, unique)
-    return None
-
-
-def _listener_stand_in(below: Path, unique: str) -> Any:
-    match below:
-        case ("bind",):
-            return [unique]
-        case ("protocol",):
-            return "tls"
-        case ("bind", int()):
-            return unique
-        case ("allow" | "deny" | "accept_proxy_from", int()):
-            return "192.0.2.1"
-    return None
-
-
-def _backend_stand_in(below: Path, unique: str) -> Any:
-    match below:
-        case ():
-            return {"servers": [unique]}
-        case ("servers",):
-            return [unique]
-        case ("servers", int()) | ("servers", int(), "address"):
-            return unique
-    return None
-
-
-def _any_backend(root: dict[str, Any]) -> str:
-    """The name of a backend that exists; one is made where there is none."""
-    if not isinstance(root.get("backends"), dict):
-        root["backends"] = {}
-    if not root["backends"]:
-        root["backends"]["stand-in"] = {"servers": ["unix:/stand-in"]}
-    return str(next(iter(root["backends"])))
-
-
-def _reroute(root: dict[str, Any], path: Path) -> None:
-    """Give a listener whose route is in doubt one that is surely right."""
-    listener = _at(root, path[:2])
-    if isinstance(listener, dict):
-        listener.pop("table", None)
-        listener["backend"] = _any_backend(root)

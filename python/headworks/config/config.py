@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from headworks.config.models import Backend, Listener, LogSettings, Model, ProxySettings, Table
-
-Name = Annotated[str, Field(min_length=1)]
+from headworks.config.models import Backend, Listener, LogSettings, Model, Name, ProxySettings, Table
 
 
 class Config(Model):
@@ -36,8 +34,8 @@ class Config(Model):
     tables: Annotated[
         dict[Name, Table],
         Field(
-            description="Tables by name: pattern -> backend. Patterns: example.com, *.example.org (any depth), "
-            "~REGEX, * (anything else).",
+            description="Tables by name: pattern -> target. Patterns: example.com, *.example.org (any depth), "
+            "~REGEX, * (anything else); with a path for http listeners: example.com/api, */health.",
             examples=[{"sites": {"example.com": "app", "*": "legacy"}}],
         ),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)
@@ -67,7 +65,9 @@ class Config(Model):
 
     def check(self) -> None:
         """Check what needs the whole configuration. Raises ConfigError with every problem."""
-        Config.parse(self.model_dump())
+        from headworks.config.document import plain
+
+        Config.parse(plain(self))
 
     def to_toml(self) -> str:
         """Write the normalised configuration, defaults included: ``parse`` of it gives an equal Config."""
@@ -80,7 +80,7 @@ class Config(Model):
 
         ``inherited`` maps names of inherited descriptors to their numbers (see ``headworks.inherited``). Without it,
         ``fd:NAME`` stands for some descriptor: good for checking and explaining, not for running. Raises ConfigError
-        when a name is not among them.
+        when a name is not among them or an error page cannot be read.
         """
         from headworks.config.spec import spec
 

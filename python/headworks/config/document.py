@@ -24,6 +24,11 @@ class Document:
     positions: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 
+    @property
+    def directory(self) -> FilePath:
+        """Where relative paths in it begin: beside the file; without one, where the program runs."""
+        return FilePath(self.file).absolute().parent if self.file else FilePath.cwd()
+
     @classmethod
     def read(cls, file: str | FilePath) -> "Document":
         """Read a TOML file. Raises ConfigError when it is not TOML, OSError when it cannot be read."""
@@ -103,8 +108,13 @@ def plain(value: Any) -> Any:
         case BaseModel():
             return {name: plain(getattr(value, name)) for name in value.model_fields_set}
         case Mapping():
-            return {key: plain(item) for key, item in value.items()}
+            return {_key(key): plain(item) for key, item in value.items()}
         case list() | tuple():
             return [plain(item) for item in value]
         case _:
             return value
+
+
+def _key(key: Any) -> Any:
+    """A status is a number in Python, but a key of TOML is text."""
+    return str(key) if isinstance(key, int) and not isinstance(key, bool) else key

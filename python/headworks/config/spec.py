@@ -1,6 +1,7 @@
 """From a Config to the Spec that the engine takes (crates/core/src/spec.rs): plain numbers, names and lists.
 
-Must never decide anything: it renames nothing and fills nothing in but what ``fd:NAME`` stands for.
+Must never decide anything. Where the Spec is not shaped as the file is (what http listeners alone have is one struct
+there), this is where that is said; ``fd:NAME`` becomes numbers and error pages become text.
 """
 
 import json
@@ -10,32 +11,101 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from headworks.config import pages
 from headworks.config.config import Config
+from headworks.config.models import Backend, Health, Listener
+from headworks.config.models.base import only
 from headworks.config.problems import ConfigError, Problem
 
 _FIRST_INHERITED = 3
 
 
 def spec(config: Config, inherited: Mapping[str, tuple[int, ...]] | None) -> str:
-    """Return the Spec as JSON. Raises ConfigError when an inherited descriptor is not there."""
-    names = _stand_ins(config) if inherited is None else inherited
-    value = {
-        "listeners": {name: _plain(listener) for name, listener in config.listeners.items()},
-        "tables": {
-            name: [{"pattern": pattern, "backend": backend} for pattern, backend in table.items()]
-            for name, table in config.tables.items()
-        },
-        "backends": {name: _plain(backend) for name, backend in config.backends.items()},
-    }
+    """Return the Spec as JSON. Raises ConfigError for a descriptor that is not there or a page that cannot be read."""
     problems: list[Problem] = []
-    for name, listener in value["listeners"].items():
+    text = draft(config, inherited, problems)
+    if problems:
+        raise ConfigError(problems)
+    return text
+
+
+def draft(config: Config, inherited: Mapping[str, tuple[int, ...]] | None, problems: list[Problem]) -> str:
+    """Return the Spec as far as it goes, with what is not there left out and added to ``problems``."""
+    names = _stand_ins(config) if inherited is None else inherited
+    listeners = {name: _listener(name, listener, problems) for name, listener in config.listeners.items()}
+    for name, listener in listeners.items():
         path = ("listeners", name, "bind")
         listener["bind"] = [
             address for written in listener["bind"] for address in _resolve(written, names, path, problems)
         ]
-    if problems:
-        raise ConfigError(problems)
+    value = {
+        "listeners": listeners,
+        "tables": {
+            name: [{"pattern": pattern, **_plain(target)} for pattern, target in table.items()]
+            for name, table in config.tables.items()
+        },
+        "backends": {name: _backend(name, backend, problems) for name, backend in config.backends.items()},
+    }
     return json.dumps(value)
+
+
+def _listener(name: str, listener: Listener, problems: list[Problem]) -> dict[str, Any]:
+    timeouts = _common(listener.timeouts)
+    http = _http(name, listener, problems) if listener.protocol == "http" else None
+    return {**_common(listener), "timeouts": timeouts, "http": http}
+
+
+def _http(name: str, listener: Listener, problems: list[Problem]) -> dict[str, Any]:
+    waits = listener.timeouts
+    limit = _plain(listener.rate_limit)
+    if listener.rate_limit is not None:
+        limit["burst"] = listener.rate_limit.burst or listener.rate_limit.requests
+    return {
+        **_plain(listener.http),
+        "keep_alive_timeout": _plain(waits.keep_alive),
+        "body_timeout": _plain(waits.body),
+        "tunnel_timeout": _plain(waits.tunnel),
+        "request_headers": _plain(listener.request_headers),
+        "response_headers": _plain(listener.response_headers),
+        "rate_limit": limit,
+        "compression": _plain(listener.compression),
+        "error_pages": pages.read(listener.error_pages, ("listeners", name, "error_pages"), problems),
+        "redirect": _plain(listener.redirect),
+        "respond": _plain(listener.respond),
+    }
+
+
+def _backend(name: str, backend: Backend, problems: list[Problem]) -> dict[str, Any]:
+    http = {key: _plain(getattr(backend, key)) for key in _HTTP_KEYS}
+    http |= {
+        "pool_size": backend.pool.size,
+        "pool_timeout": _plain(backend.pool.timeout),
+        "affinity": _plain(backend.affinity),
+        "error_pages": pages.read(backend.error_pages, ("backends", name, "error_pages"), problems),
+    }
+    if backend.affinity is not None and backend.affinity.max_age is not None:
+        http["affinity"]["max_age"] = backend.affinity.max_age // timedelta(seconds=1)
+    return {**_common(backend), "health": _health(backend.health), "http": http}
+
+
+_HTTP_KEYS = tuple(
+    name
+    for name, field in Backend.model_fields.items()
+    if only(field) == ("http",) and name not in ("pool", "affinity", "error_pages")
+)
+
+
+def _health(health: Health | None) -> dict[str, Any] | None:
+    if health is None:
+        return None
+    http = {name: _plain(getattr(health, name)) for name, field in Health.model_fields.items() if only(field)}
+    return {**_common(health), "http": http if health.kind == "http" else None}
+
+
+def _common(model: BaseModel) -> dict[str, Any]:
+    """The keys that are not for http alone."""
+    fields = type(model).model_fields
+    return {name: _plain(getattr(model, name)) for name, field in fields.items() if only(field) != ("http",)}
 
 
 def _plain(value: Any) -> Any:
@@ -44,6 +114,8 @@ def _plain(value: Any) -> Any:
             return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
         case tuple():
             return [_plain(item) for item in value]
+        case dict():
+            return [[name, text] for name, text in value.items()]
         case timedelta():
             return value // timedelta(milliseconds=1)
         case _:

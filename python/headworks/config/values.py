@@ -7,10 +7,10 @@ a bare number of seconds is what an outage is made of.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -23,13 +23,28 @@ _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _PERMISSION_BITS = 0o777
 
 
-def problem(reason: str, suggestion: str | None = None, key: str | None = None) -> PydanticCustomError:
+def problem(
+    reason: str, suggestion: str | None = None, key: str | tuple[str, ...] | None = None
+) -> PydanticCustomError:
     """Make an error of one value.
 
-    ``suggestion`` is what was probably meant; ``key`` names the key below the place where it is raised.
+    ``suggestion`` is what was probably meant; ``key`` is the key (or the keys that lead to it) below the place where
+    it is raised.
     """
-    reason = reason.replace("{", "{{").replace("}", "}}")
-    return PydanticCustomError("headworks", reason, {"suggestion": did_you_mean(suggestion), "key": key})
+    below = (key,) if isinstance(key, str) else key or ()
+    shown = reason.replace("{", "{{").replace("}", "}}")
+    return PydanticCustomError(
+        "headworks", shown, {"found": [{"reason": reason, "suggestion": did_you_mean(suggestion), "below": below}]}
+    )
+
+
+def problems(several: Sequence[PydanticCustomError]) -> PydanticCustomError:
+    """Make one error of several, each made by ``problem``: a model can raise but one."""
+    if len(several) == 1:
+        return several[0]
+    found = [one for error in several for one in (error.context or {})["found"]]
+    shown = "; ".join(": ".join([*one["below"][-1:], one["reason"]]) for one in found)
+    return PydanticCustomError("headworks", shown.replace("{", "{{").replace("}", "}}"), {"found": found})
 
 
 class Written(Protocol):
@@ -54,9 +69,10 @@ class _Scalar:
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         show: Callable[[Any], str] = self.show
-        return core_schema.no_info_plain_validator_function(
+        schema = core_schema.no_info_plain_validator_function(
             self.read, serialization=core_schema.plain_serializer_function_ser_schema(show, when_used="json")
         )
+        return core_schema.nullable_schema(schema) if type(None) in get_args(source) else schema
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string"}
@@ -67,11 +83,13 @@ class Duration(_Scalar):
     """A length of time, kept as timedelta in whole milliseconds.
 
     ``minimum`` and ``maximum`` are inclusive. ``zero`` says what ``"0s"`` means, where it is allowed below the minimum.
+    ``step`` is what it must be a whole number of.
     """
 
     minimum: str = "1ms"
     maximum: str = "24h"
     zero: str | None = None
+    step: str = "1ms"
 
     def read(self, value: object) -> timedelta:
         """Read ``"500ms"``, ``"2s"``, ``"10m"``, ``"1h"`` or a timedelta."""
@@ -80,6 +98,8 @@ class Duration(_Scalar):
             raise problem("durations are whole milliseconds")
         if not kept and self.zero:
             return kept
+        if kept % timedelta(milliseconds=_milliseconds(self.step)):
+            raise problem(f"{show_duration(kept)} is not a multiple of {self.step}")
         low, high = (timedelta(milliseconds=_milliseconds(limit)) for limit in (self.minimum, self.maximum))
         if not low <= kept <= high:
             off = f' (or "0s": {self.zero})' if self.zero else ""

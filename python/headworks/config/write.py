@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from headworks.config.config import Config
+from headworks.config.models import Health, Listener, Target
+from headworks.config.models.base import applies
 from headworks.config.values import Duration, Mode, Size
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -19,28 +21,42 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 def write(config: Config) -> str:
     """Return the configuration as TOML."""
-    sections = [_section(("proxy",), config.proxy), _section(("logs",), config.logs)]
-    sections += [_section(("listeners", name), listener) for name, listener in config.listeners.items()]
+    http = any(listener.protocol == "http" for listener in config.listeners.values())
+    kind = "http" if http else "tcp"
+    sections = [_section(("proxy",), config.proxy, kind), _section(("logs",), config.logs, kind)]
+    sections += [_section(("listeners", name), listener, kind) for name, listener in config.listeners.items()]
     sections += [_table(("tables", name), table) for name, table in config.tables.items()]
-    sections += [_section(("backends", name), backend) for name, backend in config.backends.items()]
+    sections += [_section(("backends", name), backend, kind) for name, backend in config.backends.items()]
     return "\n".join(sections)
 
 
-def _section(path: tuple[str, ...], model: BaseModel) -> str:
-    """One table: its values first, then the tables below it, as TOML wants."""
+def _section(path: tuple[str, ...], model: BaseModel, kind: str) -> str:
+    """One table: its values first, then the tables below it, as TOML wants. What is not for ``kind`` is left out."""
     lines = [_header(path)]
     below = []
+    match model:
+        case Listener():
+            kind = model.protocol
+        case Health():
+            kind = model.kind
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
+        if not applies(field, kind) and value == field.default:
+            continue
         if isinstance(value, BaseModel):
-            below.append(_section((*path, name), value))
+            below.append(_section((*path, name), value, kind))
         else:
             lines.append(_line(name, field, value))
     return "\n".join(["\n".join(lines) + "\n", *below])
 
 
-def _table(path: tuple[str, ...], table: Mapping[str, str]) -> str:
-    return "\n".join([_header(path), *(f"{_key(name)} = {_value(value)}" for name, value in table.items())]) + "\n"
+def _table(path: tuple[str, ...], table: Mapping[str, Target]) -> str:
+    entries = (f"{_key(name)} = {_value(_short(target))}" for name, target in table.items())
+    return "\n".join([_header(path), *entries]) + "\n"
+
+
+def _short(target: Target) -> Target | str:
+    return target if target.backend is None else target.backend
 
 
 def _header(path: tuple[str, ...]) -> str:
@@ -71,17 +87,23 @@ def _value(value: Any) -> str:
             if any(isinstance(item, BaseModel) for item in value):
                 return "[\n" + "".join(f"  {item},\n" for item in items) + "]"
             return f"[{', '.join(items)}]"
-        case BaseModel():
-            return f"{{ {', '.join(_inline(value))} }}"
+        case BaseModel() | dict():
+            return _braces(value)
         case _:
             return str(value)
 
 
-def _inline(model: BaseModel) -> Iterator[str]:
+def _braces(value: BaseModel | dict[str, Any]) -> str:
+    items = value.items() if isinstance(value, dict) else _given(value)
+    inside = ", ".join(f"{_key(name)} = {_value(item)}" for name, item in items)
+    return f"{{ {inside} }}" if inside else "{}"
+
+
+def _given(model: BaseModel) -> Iterator[tuple[str, Any]]:
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         if value is not None:
-            yield f"{name} = {_value(_written(field, value))}"
+            yield name, _written(field, value)
 
 
 def _key(name: str) -> str:

@@ -3,8 +3,10 @@
 //! An algorithm is one file and one line in [`REGISTRY`]. Must never ask whether a server is up: whoever is a
 //! [`Candidate`] is usable (see `backend.rs`).
 
+mod header_hash;
 mod host_hash;
 mod least_connections;
+mod path_hash;
 mod random;
 mod rendezvous;
 mod round_robin;
@@ -26,6 +28,8 @@ pub static REGISTRY: &[&dyn Balance] = &[
     &two_choices::TwoChoices,
     &source_hash::SourceHash,
     &host_hash::HostHash,
+    &path_hash::PathHash,
+    &header_hash::HeaderHash,
 ];
 
 /// One balancing algorithm.
@@ -38,6 +42,11 @@ pub trait Balance: Debug + Sync {
 
     /// Whether a choice must be made (and remembered) even when there is one candidate.
     fn counts_every_choice(&self) -> bool {
+        false
+    }
+
+    /// Whether what it hashes is a request's, so that it is of no use where there are none.
+    fn asks_request(&self) -> bool {
         false
     }
 
@@ -61,12 +70,16 @@ pub struct Candidate {
 }
 
 /// What a choice may depend on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Seed<'a> {
     /// The client's address (from the PROXY header where there is one); None for a unix client.
     pub client: Option<IpAddr>,
     /// The name the client asked for, lower case; None when there is none.
     pub host: Option<&'a str>,
+    /// The path and query of the request as it was sent; None for a connection.
+    pub path: Option<&'a [u8]>,
+    /// The value of the backend's `hash_header`; None when the request has no such field.
+    pub header: Option<&'a [u8]>,
     /// A fresh random number.
     pub random: u64,
     /// The clock.
@@ -109,6 +122,6 @@ mod testing {
     }
 
     pub(super) fn seed(random: u64) -> Seed<'static> {
-        Seed { client: None, host: None, random, now: 0 }
+        Seed { random, ..Seed::default() }
     }
 }

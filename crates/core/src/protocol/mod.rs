@@ -2,6 +2,7 @@
 //!
 //! A protocol is one file and one line in [`REGISTRY`].
 
+mod http;
 mod tcp;
 mod tls;
 
@@ -11,7 +12,7 @@ use crate::action::CloseReason;
 use crate::analyze::Analyzer;
 
 /// Every protocol, by its name in the configuration.
-pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls];
+pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http];
 
 /// What a listener speaks.
 pub trait Protocol: Debug + Sync {
@@ -24,6 +25,16 @@ pub trait Protocol: Debug + Sync {
 
     /// Whether clients name what they want, so that a table can be consulted.
     fn names(&self) -> bool;
+
+    /// Whether clients make requests, so that a table may have paths and lead to answers.
+    fn requests(&self) -> bool {
+        false
+    }
+
+    /// Whether its connections carry requests and responses, each routed by itself.
+    fn exchanges(&self) -> bool {
+        false
+    }
 
     /// Bytes sent to a refused client before its connection is closed; may be empty.
     fn refusal(&self, reason: CloseReason) -> &'static [u8];

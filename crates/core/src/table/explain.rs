@@ -1,13 +1,15 @@
 //! Explain: which entries a lookup consults, and why each did or did not match, for people.
 //!
-//! Agrees with [`Table::lookup`] by construction: the first step that matches won, every later one that matches was
-//! outranked. The number of steps is
-//! bounded by the name and by [`MOST_LISTED`], never by the size of the table.
+//! Agrees with [`Table::lookup`] and [`Table::lookup_path`] by construction: the first step that matches won, every later one
+//! that matches was outranked. The number of steps is bounded by the name, the path and [`MOST_LISTED`], never by the size
+//! of the table.
 
 use serde::Serialize;
 
+use super::paths::Prefixes;
 use super::pattern::{LONGEST_NAME, normalise};
-use super::{BackendIndex, Match, Table};
+use super::resolved::Resolved;
+use super::{Match, Table, Target, suffixes};
 
 /// Regular expressions listed besides the one that won; what is left out is counted in one more step.
 const MOST_LISTED: usize = 32;
@@ -21,8 +23,8 @@ pub struct Step {
     pub pattern: String,
     /// Index of the entry in file order; None when the table has no such entry.
     pub entry: Option<u32>,
-    /// The entry's backend.
-    pub backend: Option<BackendIndex>,
+    /// What the entry leads to.
+    pub target: Option<Target>,
     /// What came of it.
     pub outcome: Outcome,
     /// Why, in words.
@@ -56,9 +58,11 @@ pub enum Outcome {
 }
 
 impl Table {
-    /// What a lookup of `name` (as a person writes it: any case, a trailing dot allowed) consults, in order.
-    pub fn explain(&self, name: Option<&str>) -> Vec<Step> {
-        let mut steps = Steps::default();
+    /// What a lookup of `name` (as a person writes it: any case, a trailing dot allowed) consults, in order. With a `path`
+    /// it is that of a request, without one that of a connection.
+    pub fn explain(&self, name: Option<&str>, path: Option<&[u8]>) -> Vec<Step> {
+        let path = path.map(Resolved::of);
+        let mut steps = Steps { path: path.as_deref(), ..Steps::default() };
         match name.map(normalise) {
             Some(name) if name.len() <= LONGEST_NAME => {
                 self.explain_exact(&name, &mut steps);
@@ -71,6 +75,7 @@ impl Table {
             }
             None => steps.miss(Kind::Exact, String::new(), None, "the client gave no name"),
         }
+        steps.paths(Kind::Any, "*", Some(&self.paths.any));
         match self.any {
             Some(any) => steps.hit(Kind::Any, "*".into(), any, "it takes anything else"),
             None => steps.miss(Kind::Any, "*".into(), None, NO_SUCH_ENTRY),
@@ -78,20 +83,23 @@ impl Table {
         steps.taken
     }
 
-    fn explain_exact(&self, name: &str, steps: &mut Steps) {
+    fn explain_exact(&self, name: &str, steps: &mut Steps<'_>) {
+        steps.paths(Kind::Exact, name, self.paths.exact.get(name));
         match self.exact.get(name) {
             Some(exact) => steps.hit(Kind::Exact, name.into(), *exact, "it is the name itself"),
             None => steps.miss(Kind::Exact, name.into(), None, NO_SUCH_ENTRY),
         }
     }
 
-    fn explain_wildcards(&self, name: &str, steps: &mut Steps) {
+    fn explain_wildcards(&self, name: &str, steps: &mut Steps<'_>) {
         if let Some(apex) = self.wildcards.get(name) {
             let why = "it takes subdomains, not the name itself";
             steps.miss(Kind::Wildcard, format!("*.{name}"), Some(*apex), why);
         }
-        for suffix in self.suffixes(name).take(MOST_LABELS) {
+        let depths = self.depths | steps.path.map_or(0, |_| self.paths.depths);
+        for suffix in suffixes(name, depths).take(MOST_LABELS) {
             let pattern = format!("*.{suffix}");
+            steps.paths(Kind::Wildcard, &pattern, self.paths.wildcards.get(suffix));
             match self.wildcards.get(suffix) {
                 Some(wildcard) => {
                     steps.hit(Kind::Wildcard, pattern, *wildcard, "it is the longest that fits");
@@ -101,7 +109,7 @@ impl Table {
         }
     }
 
-    fn explain_expressions(&self, name: &str, steps: &mut Steps) {
+    fn explain_expressions(&self, name: &str, steps: &mut Steps<'_>) {
         let (mut listed, mut left_out) = (0, 0);
         for (text, target, matched) in self.expressions.each(name) {
             let wins = matched && steps.winner.is_none();
@@ -128,40 +136,44 @@ const NO_SUCH_ENTRY: &str = "no such entry";
 /// Labels of a name at most: 253 bytes of one letter and one dot each.
 const MOST_LABELS: usize = 127;
 
-/// The steps so far, and the pattern of the one that won.
+/// The steps so far, the path asked for, and the pattern of the one that won.
 #[derive(Default)]
-struct Steps {
+struct Steps<'a> {
     taken: Vec<Step>,
+    path: Option<&'a [u8]>,
     winner: Option<String>,
 }
 
-impl Steps {
-    fn hit(&mut self, kind: Kind, pattern: String, target: Match, why: &str) {
+impl Steps<'_> {
+    /// The entries of `host` that have a path, when the lookup is that of a request.
+    fn paths(&mut self, kind: Kind, host: &str, prefixes: Option<&Prefixes>) {
+        let (Some(path), Some(prefixes)) = (self.path, prefixes) else { return };
+        let mut listed = 0;
+        for (prefix, target) in prefixes.fitting(path).take(MOST_LISTED) {
+            let pattern = format!("{host}{}", String::from_utf8_lossy(prefix));
+            self.hit(kind, pattern, target, "it is the longest path that fits");
+            listed += 1;
+        }
+        if prefixes.len() > listed {
+            let why = format!("{} of its paths do not fit or come too late", prefixes.len() - listed);
+            self.miss(kind, format!("{host}/"), None, &why);
+        }
+    }
+
+    fn hit(&mut self, kind: Kind, pattern: String, found: Match, why: &str) {
         let (outcome, why) = match &self.winner {
             None => (Outcome::Won, why.to_owned()),
             Some(winner) => (Outcome::Outranked, format!("\"{winner}\" goes first")),
         };
         self.winner.get_or_insert_with(|| pattern.clone());
-        self.taken.push(Step {
-            kind,
-            pattern,
-            entry: Some(target.entry),
-            backend: Some(target.backend),
-            outcome,
-            why,
-        });
+        let (entry, target) = (Some(found.entry), Some(found.target));
+        self.taken.push(Step { kind, pattern, entry, target, outcome, why });
     }
 
-    fn miss(&mut self, kind: Kind, pattern: String, target: Option<Match>, why: &str) {
-        let entry = target.map(|target| target.entry);
-        let backend = target.map(|target| target.backend);
-        self.taken.push(Step {
-            kind,
-            pattern,
-            entry,
-            backend,
-            outcome: Outcome::NoMatch,
-            why: why.to_owned(),
-        });
+    fn miss(&mut self, kind: Kind, pattern: String, found: Option<Match>, why: &str) {
+        let entry = found.map(|found| found.entry);
+        let target = found.map(|found| found.target);
+        let outcome = Outcome::NoMatch;
+        self.taken.push(Step { kind, pattern, entry, target, outcome, why: why.to_owned() });
     }
 }

@@ -1,12 +1,15 @@
-//! Table: the name a client asked for -> a Backend: exact, then longest wildcard, then patterns in file order, then `*`.
+//! Table: the name a client asked for -> a Backend or an Answer: exact, then longest wildcard, then patterns in file order,
+//! then `*`; of the entries for the same host, the one with the longest path that fits.
 //!
 //! Owns the compiled entries and their precedence. A lookup of an exact or wildcard name allocates nothing and costs
-//! the same for 10 and for 100,000 entries; any lookup is bounded, whatever the name. Must never resolve or repair a
-//! name: names arrive in lower case, in ASCII and without a trailing dot.
+//! the same for 10 and for 100,000 entries; any lookup is bounded, whatever the name and path. Must never resolve or
+//! repair a name: names arrive in lower case, in ASCII and without a trailing dot.
 
 mod explain;
 mod expressions;
+mod paths;
 mod pattern;
+mod resolved;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -14,15 +17,32 @@ use serde::Serialize;
 
 pub use explain::{Kind, Outcome, Step};
 use expressions::Expressions;
-use pattern::{LONGEST_NAME, Pattern, Problem};
+use paths::Paths;
+use pattern::{LONGEST_NAME, Pattern, Problem, Written};
+use resolved::Resolved;
 
 /// A backend's index in its Plan.
 pub type BackendIndex = u32;
 
+/// An answer's index in its Plan.
+pub type AnswerIndex = u32;
+
+/// What an entry leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// A backend.
+    Backend(BackendIndex),
+    /// An answer of our own.
+    Answer(AnswerIndex),
+}
+
 /// A compiled table.
 ///
 /// Worked example: with the entries `a.example.org`, `*.example.org`, `~^b` and `*`, the name `a.example.org` takes the
-/// first, `b.example.org` the second, `b.example.net` the third, and `example.org` and no name at all the fourth.
+/// first, `b.example.org` the second, `b.example.net` the third, and `example.org` and no name at all the fourth. With
+/// `a.example.org/api` besides, requests for `/api` and what is below it take that one. Were there no entry
+/// `a.example.org` then, other requests for this name would take the second.
 #[derive(Debug, Default)]
 pub struct Table {
     exact: Names,
@@ -32,6 +52,8 @@ pub struct Table {
     depths: u128,
     expressions: Expressions,
     any: Option<Match>,
+    /// The entries that have a path. All above are those that have none, which take every path.
+    paths: Paths,
 }
 
 /// Foldhash in its "quality" form, seeded at random: whoever chooses the names cannot choose the collisions.
@@ -42,8 +64,8 @@ type Names = HashMap<Box<str>, Match, foldhash::quality::RandomState>;
 pub struct Match {
     /// Index of the entry in file order.
     pub entry: u32,
-    /// The entry's backend.
-    pub backend: BackendIndex,
+    /// What the entry leads to.
+    pub target: Target,
 }
 
 /// What is wrong with one entry's pattern.
@@ -59,15 +81,17 @@ pub struct PatternError {
 
 impl Table {
     /// Compiles entries in file order, or says what is wrong with each that is.
-    pub fn compile(entries: &[(String, BackendIndex)]) -> Result<Self, Vec<PatternError>> {
+    pub fn compile(entries: &[(String, Target)]) -> Result<Self, Vec<PatternError>> {
         let mut table = Self::default();
         let mut expressions = expressions::Draft::default();
+        let mut paths = paths::Draft::default();
         let mut errors = Vec::new();
-        for (entry, (written, backend)) in entries.iter().enumerate() {
-            let target = Match { entry: entry as u32, backend: *backend };
-            let added = Pattern::parse(written).and_then(|pattern| match pattern {
-                Pattern::Expression(text) => expressions.add(text, target),
-                named => Ok(table.add(named, target)),
+        for (entry, (written, target)) in entries.iter().enumerate() {
+            let target = Match { entry: entry as u32, target: *target };
+            let added = Written::parse(written).and_then(|written| match written {
+                Written { host: Pattern::Expression(text), .. } => expressions.add(text, target),
+                Written { host, path: Some(path) } => Ok(paths.add(host, path, target)),
+                Written { host, path: None } => Ok(table.add(host, target)),
             });
             let problem = match added {
                 Ok(None) => continue,
@@ -76,6 +100,7 @@ impl Table {
             };
             errors.push(problem.at(entry));
         }
+        table.paths = paths.compile();
         match expressions.compile() {
             Ok(compiled) => table.expressions = compiled,
             Err((entry, problem)) => errors.push(problem.at(entry)),
@@ -83,17 +108,59 @@ impl Table {
         if errors.is_empty() { Ok(table) } else { Err(errors) }
     }
 
-    /// The entry for `name` (lower case, no trailing dot). A name over 253 bytes is no name and takes `*`.
+    /// The entry for `name` (lower case, no trailing dot) of those that have no path. A name over 253 bytes is no name and
+    /// takes `*`.
     pub fn lookup(&self, name: &str) -> Option<Match> {
         if name.len() > LONGEST_NAME {
             return self.any;
         }
         self.exact
             .get(name)
-            .or_else(|| self.suffixes(name).find_map(|suffix| self.wildcards.get(suffix)))
+            .or_else(|| suffixes(name, self.depths).find_map(|suffix| self.wildcards.get(suffix)))
             .copied()
             .or_else(|| self.expressions.first(name))
             .or(self.any)
+    }
+
+    /// The entry for a request of `path` (as the client sent it, a query allowed) at `name`, or at no name, which takes
+    /// `*`.
+    ///
+    /// The most specific kind of host comes first, and of its entries the longest path; a host whose paths do not fit
+    /// leaves the request to the next kind. The path is compared as `resolved.rs` reads it.
+    pub fn lookup_path(&self, name: Option<&str>, path: &[u8]) -> Option<Match> {
+        if self.paths.is_empty() {
+            return name.map_or(self.any, |name| self.lookup(name));
+        }
+        let path = &*Resolved::of(path);
+        name.filter(|name| name.len() <= LONGEST_NAME)
+            .and_then(|name| self.lookup_named(name, path))
+            .or_else(|| self.paths.any.longest(path))
+            .or(self.any)
+    }
+
+    fn lookup_named(&self, name: &str, path: &[u8]) -> Option<Match> {
+        let longest = |hosts: &paths::Hosts, names: &Names, host: &str| {
+            hosts.get(host).and_then(|paths| paths.longest(path)).or_else(|| names.get(host).copied())
+        };
+        longest(&self.paths.exact, &self.exact, name)
+            .or_else(|| {
+                suffixes(name, self.depths | self.paths.depths)
+                    .find_map(|suffix| longest(&self.paths.wildcards, &self.wildcards, suffix))
+            })
+            .or_else(|| self.expressions.first(name))
+    }
+
+    /// Whether some entry takes requests at `name` (or at no name), be it of other paths.
+    pub fn has_host(&self, name: Option<&str>) -> bool {
+        let named = |name: &str| {
+            let mut suffixes = suffixes(name, self.depths | self.paths.depths);
+            self.paths.exact.contains_key(name)
+                || suffixes.any(|suffix| self.paths.wildcards.contains_key(suffix))
+                || self.lookup(name).is_some()
+        };
+        self.any.is_some()
+            || self.paths.any.len() > 0
+            || name.is_some_and(|name| name.len() <= LONGEST_NAME && named(name))
     }
 
     /// The entry `*`, which also takes clients that gave no name.
@@ -101,18 +168,9 @@ impl Table {
         self.any
     }
 
-    /// The suffixes of `name` that may be a wildcard's, longest first: none when the table has no wildcard, and only
-    /// those with a number of labels that some wildcard has.
-    fn suffixes<'n>(&self, name: &'n str) -> impl Iterator<Item = &'n str> {
-        let depths = self.depths;
-        let name = if depths == 0 { "" } else { name };
-        let dots = name.bytes().filter(|byte| *byte == b'.').count();
-        let cuts = name.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
-        // What follows the first dot has as many labels as there are dots, the next one less, and so on. A dot at the
-        // very start leaves an empty label, which a wildcard does not take.
-        cuts.enumerate()
-            .filter(move |(passed, at)| *at > 0 && has_depth(depths, dots - passed))
-            .map(move |(_, at)| &name[at + 1..])
+    /// Whether a pattern without mistakes has a path.
+    pub fn is_path(written: &str) -> bool {
+        Written::parse(written).is_ok_and(|written| written.path.is_some())
     }
 
     /// Adds an entry, or returns the earlier one that it repeats.
@@ -120,7 +178,7 @@ impl Table {
         let (names, name) = match pattern {
             Pattern::Exact(name) => (&mut self.exact, name),
             Pattern::Wildcard(suffix) => {
-                self.depths |= 1 << suffix.split('.').count().min(127);
+                self.depths |= depth(&suffix);
                 (&mut self.wildcards, suffix)
             }
             Pattern::Any | Pattern::Expression(_) => {
@@ -139,11 +197,29 @@ impl Table {
     }
 }
 
+/// The suffixes of `name` that may be a wildcard's, longest first: none when there is no wildcard, and only those with a
+/// number of labels that some wildcard has.
+fn suffixes(name: &str, depths: u128) -> impl Iterator<Item = &str> {
+    let name = if depths == 0 { "" } else { name };
+    let dots = name.bytes().filter(|byte| *byte == b'.').count();
+    let cuts = name.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
+    // What follows the first dot has as many labels as there are dots, the next one less, and so on. A dot at the
+    // very start leaves an empty label, which a wildcard does not take.
+    cuts.enumerate()
+        .filter(move |(passed, at)| *at > 0 && has_depth(depths, dots - passed))
+        .map(move |(_, at)| &name[at + 1..])
+}
+
+/// The bit in `depths` for a wildcard with this after `*.`.
+fn depth(suffix: &str) -> u128 {
+    1 << suffix.split('.').count().min(127)
+}
+
 fn has_depth(depths: u128, labels: usize) -> bool {
     labels < 128 && depths >> labels & 1 == 1
 }
 
-fn repeats(entries: &[(String, BackendIndex)], earlier: u32) -> Problem {
+fn repeats(entries: &[(String, Target)], earlier: u32) -> Problem {
     let written = entries.get(earlier as usize).map_or("", |(written, _)| written);
     let reason = format!("repeats \"{written}\", entry {} of this table", earlier + 1);
     Problem::new(reason, Some("remove one of the two".into()))

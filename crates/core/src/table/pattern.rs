@@ -1,11 +1,13 @@
 //! Pattern: one entry's left-hand side, recognised and normalised, or what is wrong with it and what to write instead.
 //!
+//! `HOST` or `HOST/PATH`: the host is an exact name, a wildcard or `*`, the path a prefix on segment bounds.
 //! Owns what a host name is: labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes in all (RFC 1035,
 //! 2.3.4; underscores and hyphens anywhere because real names have them). Must never accept what could never match.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::PatternError;
+use super::resolved::Resolved;
 
 /// Bytes of a host name at most, without the trailing dot (RFC 1035, 2.3.4).
 pub(super) const LONGEST_NAME: usize = 253;
@@ -13,7 +15,15 @@ pub(super) const LONGEST_NAME: usize = 253;
 /// Bytes of one label at most (RFC 1035, 2.3.4).
 const LONGEST_LABEL: usize = 63;
 
-/// A recognised pattern; names are in lower case and without a trailing dot.
+/// One entry's host and path.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) host: Pattern,
+    /// The path prefix as it is compared (see `resolved.rs`), without a slash at the end; None takes every path.
+    pub(super) path: Option<Box<[u8]>>,
+}
+
+/// A recognised host; names are in lower case and without a trailing dot.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pattern {
     /// `example.com`.
@@ -43,17 +53,26 @@ impl Problem {
     }
 }
 
-impl Pattern {
+impl Written {
     /// Recognises what the user wrote. A regular expression is not compiled here.
     pub(super) fn parse(written: &str) -> Result<Self, Problem> {
-        if written == "*" {
+        if let Some(text) = written.strip_prefix('~') {
+            return parse_expression(text).map(|host| Self { host, path: None });
+        }
+        if written != "*" {
+            refuse_what_is_no_name(written)?;
+        }
+        let (host, path) = written.split_at(written.find('/').unwrap_or(written.len()));
+        Ok(Self { host: Pattern::parse(host)?, path: parse_path(host, path)? })
+    }
+}
+
+impl Pattern {
+    fn parse(host: &str) -> Result<Self, Problem> {
+        if host == "*" {
             return Ok(Self::Any);
         }
-        if let Some(text) = written.strip_prefix('~') {
-            return parse_expression(text);
-        }
-        refuse_what_is_no_name(written)?;
-        let name = normalise(written);
+        let name = normalise(host);
         let suffix = name.strip_prefix("*.");
         let fixed = suffix.unwrap_or(&name);
         if fixed.contains('*') {
@@ -100,16 +119,38 @@ fn refuse_what_is_no_name(written: &str) -> Result<(), Problem> {
         let hint = "clients that give no name take \"*\" or the listener's fallback".into();
         return Err(Problem::new("an IP address is never sent as a name (RFC 6066, section 3)", Some(hint)));
     }
-    if written.contains(['/', '?', '#']) {
-        return Err(Problem::new("paths need an http listener", write(host)));
+    if let Some(end) = written.find(['?', '#']) {
+        return Err(Problem::new("an entry names a path, not a query", write(&written[..end])));
     }
-    if host.len() < written.len() {
-        return Err(Problem::new("the port belongs to the listener, not to the name", write(host)));
+    let (authority, path) = written.split_at(written.find('/').unwrap_or(written.len()));
+    if authority.is_empty() {
+        let hint = write(&format!("*{path}"));
+        return Err(Problem::new("a path follows a host; \"*\" is every host", hint));
     }
-    if !written.is_ascii() {
+    if host.len() < authority.len() {
+        let hint = write(&format!("{host}{path}"));
+        return Err(Problem::new("the port belongs to the listener, not to the name", hint));
+    }
+    if !authority.is_ascii() {
         return Err(Problem::new("names arrive in ASCII, so this never matches", punycode()));
     }
     Ok(())
+}
+
+/// The prefix in `path`, which is empty or begins with `/`.
+fn parse_path(host: &str, path: &str) -> Result<Option<Box<[u8]>>, Problem> {
+    if let Some(odd) = path.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        let hint = write(&format!("{host}{}", path.replace(' ', "%20"))).filter(|_| odd == ' ');
+        return Err(Problem::new(format!("{odd:?} cannot be in a path"), hint));
+    }
+    let resolved = Resolved::of(path.as_bytes());
+    // Percent-encoding is another spelling; dots and empty segments are more likely a mistake.
+    if path.contains("//") || path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        let hint = write(&format!("{host}{}", String::from_utf8_lossy(&resolved)));
+        return Err(Problem::new("requests are compared without \"//\", \"/./\" and \"/../\"", hint));
+    }
+    let prefix = resolved.strip_suffix(b"/").unwrap_or(&resolved);
+    Ok((!prefix.is_empty()).then(|| prefix.into()))
 }
 
 /// The host in `host:port/path`.

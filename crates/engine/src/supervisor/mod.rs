@@ -4,7 +4,6 @@
 //! `connect.rs` is the part between a decision and the relay, `accounts.rs` adds up counters.
 //! Must never decide (Sessions do) or move bytes in autonomous mode (the relay does).
 
-mod aborts;
 mod accounts;
 mod connect;
 
@@ -20,8 +19,8 @@ use mio::Registry;
 use mio::event::Event as Readiness;
 use slab::Slab;
 
-use self::aborts::Aborts;
 use self::accounts::{tally_bytes, tally_end};
+use crate::aborts::Aborts;
 use crate::access_log::Recorder;
 use crate::connection::{Connection, Lane, LocalPlan, Times, token};
 use crate::random::Random;
@@ -123,7 +122,7 @@ impl Supervisor {
         self.generation = self.generation.wrapping_add(1);
         let now = self.now;
         let place = self.connections.insert(Connection {
-            generation: self.generation & 0x7fff_ffff,
+            generation: self.generation & token::GENERATIONS,
             plan: Rc::clone(plan),
             session,
             client: Socket::accepted(fd),
@@ -158,10 +157,7 @@ impl Supervisor {
         }
         let Some(socket) = connection.socket(side) else { return };
         let broken = readiness.is_error();
-        socket.readable |= readiness.is_readable() || broken;
-        socket.ending |= readiness.is_read_closed() || broken;
-        socket.writable |= readiness.is_writable() || broken;
-        socket.broken |= broken;
+        socket.became(readiness);
         let action = match connection.session.state() {
             State::Inspecting => self.inspect(place),
             State::Connecting => self.connecting(place, side, readiness),

@@ -16,11 +16,11 @@ const GLANCE: Millis = 20;
 
 /// The sockets of one worker that wait for their reset.
 #[derive(Debug, Default)]
-pub(super) struct Aborts(Vec<(Socket, Millis)>);
+pub(crate) struct Aborts(Vec<(Socket, Millis)>);
 
 impl Aborts {
     /// Resets `socket` now, or once its last bytes have arrived.
-    pub(super) fn add(&mut self, socket: Socket, now: Millis) {
+    pub(crate) fn add(&mut self, socket: Socket, now: Millis) {
         if socket.unacknowledged() == 0 {
             socket.abort();
         } else if self.0.len() < MOST {
@@ -29,12 +29,12 @@ impl Aborts {
     }
 
     /// When to look again; None: nothing waits.
-    pub(super) fn next(&self, now: Millis) -> Option<Millis> {
+    pub(crate) fn next(&self, now: Millis) -> Option<Millis> {
         (!self.0.is_empty()).then_some(now + GLANCE)
     }
 
     /// Resets those whose bytes have arrived, and gives up on those that take too long.
-    pub(super) fn turn(&mut self, now: Millis) {
+    pub(crate) fn turn(&mut self, now: Millis) {
         self.0.retain(|(socket, until)| {
             let arrived = socket.unacknowledged() == 0;
             if arrived {

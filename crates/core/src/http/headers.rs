@@ -1,0 +1,230 @@
+//! Headers: what a listener or a backend does with the fields of a head: set, add, remove.
+//!
+//! Compiled once, with every problem at once. Must never touch what delimits messages and connections: those fields are the
+//! codec's alone, and so are Host (the backend's `host`) and Expect.
+
+use std::collections::BTreeSet;
+
+use crate::plan::PlanError;
+use crate::spec::HeadersSpec;
+
+use super::facts::{Facts, Message};
+use super::names::{Names, is_token};
+use super::template::{Of, Template, Wrong};
+use super::text::push_name;
+
+/// What happens to the fields of a head.
+#[derive(Debug, Default)]
+pub struct Headers {
+    /// Fields that are not passed on: those removed and those set.
+    dropped: Names,
+    /// Fields written, in order: those set, then those added.
+    written: Vec<(Box<str>, Template)>,
+}
+
+/// Fields that say where messages end and what becomes of the connection.
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+];
+
+impl Headers {
+    /// Compiles the rules; the paths of the errors are those below the table of the rules.
+    pub fn compile(spec: &HeadersSpec, of: Of) -> Result<Self, Vec<PlanError>> {
+        let mut compiler = Compiler { of, headers: Self::default(), errors: Vec::new() };
+        compiler.compile(spec);
+        match compiler.errors.is_empty() {
+            true => Ok(compiler.headers),
+            false => Err(compiler.errors),
+        }
+    }
+
+    /// Whether a field of this name is not passed on.
+    #[inline]
+    pub fn drops(&self, name: &[u8]) -> bool {
+        self.dropped.contains(name)
+    }
+
+    /// Whether they take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.written.iter().any(|(_, template)| template.asks_local())
+    }
+
+    /// Appends the fields that are set and added, but those that `later` drops.
+    pub fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Message<'_>, later: Option<&Self>) {
+        for (name, template) in &self.written {
+            if later.is_some_and(|later| later.drops(name.as_bytes())) {
+                continue;
+            }
+            push_name(out, name);
+            template.write(out, facts, Some(message));
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+struct Compiler {
+    of: Of,
+    headers: Headers,
+    errors: Vec<PlanError>,
+}
+
+impl Compiler {
+    fn compile(&mut self, spec: &HeadersSpec) {
+        let mut seen = BTreeSet::new();
+        for (name, value) in &spec.set {
+            if !seen.insert(folded(name)) {
+                self.error(["set", name], Wrong::new(format!("\"{name}\" is set twice")));
+            }
+            self.headers.dropped.insert(name);
+            self.write("set", name, value);
+        }
+        for (name, value) in &spec.add {
+            self.write("add", name, value);
+        }
+        for (index, name) in spec.remove.iter().enumerate() {
+            match self.removable(name) {
+                Ok(()) if seen.contains(&folded(name)) => {
+                    let wrong =
+                        Wrong::new(format!("\"{name}\" is set too: what is set replaces what was sent"));
+                    self.error(["remove", &index.to_string()], wrong.hint("leave it out here"));
+                }
+                Ok(()) => self.headers.dropped.insert(name),
+                Err(wrong) => self.error(["remove", &index.to_string()], wrong),
+            }
+        }
+    }
+
+    fn write(&mut self, key: &str, name: &str, value: &str) {
+        match allowed(name, self.of).and_then(|()| Template::compile_line(value, self.of)) {
+            Ok(template) => self.headers.written.push((name.into(), template)),
+            Err(wrong) => self.error([key, name], wrong),
+        }
+    }
+
+    fn removable(&self, name: &str) -> Result<(), Wrong> {
+        match name.strip_suffix('*') {
+            Some("") => {
+                Err(Wrong::new("\"*\" would remove every field").hint("begin it, such as \"x-internal-*\""))
+            }
+            // What a prefix may not remove it leaves alone.
+            Some(prefix) if is_token(prefix.as_bytes()) && !prefix.contains('*') => Ok(()),
+            Some(prefix) => Err(no_name(prefix)),
+            None => allowed(name, self.of),
+        }
+    }
+
+    fn error(&mut self, path: [&str; 2], wrong: Wrong) {
+        self.errors.push(wrong.at(&path));
+    }
+}
+
+/// Whether rules may name this field.
+fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
+    if !is_token(name.as_bytes()) {
+        return Err(no_name(name));
+    }
+    match folded(name).as_str() {
+        folded if FRAMING.contains(&folded) => {
+            Err(Wrong::new(format!("\"{name}\" belongs to the connection: it is written by the proxy alone")))
+        }
+        "host" if of == Of::Request => Err(Wrong::new("the Host field cannot be changed here")
+            .hint("use the key host of the backend: host = \"app.internal\"")),
+        "expect" if of == Of::Request => {
+            Err(Wrong::new("\"Expect\" decides when the body is sent: it is passed on as it is"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_name(name: &str) -> Wrong {
+    Wrong::new(format!("\"{}\" is not the name of a field", name.escape_debug()))
+        .hint("letters, digits and hyphens, such as \"X-Request-Start\"")
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(set: &[&str], add: &[&str], remove: &[&str]) -> HeadersSpec {
+        let pairs = |names: &[&str]| {
+            names
+                .iter()
+                .map(|text| text.split_once('=').unwrap_or((text, "v")))
+                .map(|(a, b)| (a.into(), b.into()))
+                .collect()
+        };
+        HeadersSpec {
+            set: pairs(set),
+            add: pairs(add),
+            remove: remove.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_path() {
+        let spec = spec(
+            &["Content-Length", "host", "X-A={nothing}", "X B", "x-c", "X_C", "X-Ok"],
+            &["Transfer_Encoding", "expect", "X-D=a\r\nb"],
+            &["Connection", "*", "x-*-*", "fine-*", "X-Ok", "a:b"],
+        );
+        let errors = Headers::compile(&spec, Of::Request).unwrap_err();
+        let said: Vec<_> = errors.iter().map(|error| (error.path.join("."), error.reason.as_str())).collect();
+        for (index, (path, part)) in [
+            ("set.Content-Length", "by the proxy alone"),
+            ("set.host", "cannot be changed here"),
+            ("set.X-A", "no variable {nothing}"),
+            ("set.X B", "not the name of a field"),
+            ("set.X_C", "set twice"),
+            ("add.Transfer_Encoding", "by the proxy alone"),
+            ("add.expect", "passed on as it is"),
+            ("add.X-D", "control character"),
+            ("remove.0", "by the proxy alone"),
+            ("remove.1", "every field"),
+            ("remove.2", "not the name of a field"),
+            ("remove.4", "is set too"),
+            ("remove.5", "not the name of a field"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(said[index].0, path, "{said:?}");
+            assert!(said[index].1.contains(part), "{said:?}");
+        }
+        assert_eq!(said.len(), 13);
+        assert!(errors[1].hint.as_ref().unwrap().contains("host = "));
+    }
+
+    #[test]
+    fn every_framing_field_is_refused_in_every_spelling() {
+        for name in FRAMING {
+            for spelt in [name.to_owned(), name.to_uppercase(), name.replace('-', "_")] {
+                for of in [Of::Request, Of::Response] {
+                    assert!(Headers::compile(&spec(&[&spelt], &[], &[]), of).is_err(), "{spelt}");
+                    assert!(Headers::compile(&spec(&[], &[&spelt], &[]), of).is_err(), "{spelt}");
+                    assert!(Headers::compile(&spec(&[], &[], &[&spelt]), of).is_err(), "{spelt}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_set_and_removed_is_dropped_and_what_is_added_is_not() {
+        let headers = Headers::compile(&spec(&["X-A"], &["X-B"], &["X-C", "x-d-*"]), Of::Response).unwrap();
+        for (name, dropped) in [("x-a", true), ("X-B", false), ("x_c", true), ("X-D-1", true), ("X-D", false)]
+        {
+            assert_eq!(headers.drops(name.as_bytes()), dropped, "{name}");
+        }
+    }
+}

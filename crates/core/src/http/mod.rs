@@ -1,0 +1,22 @@
+//! HTTP as it is whatever the version: message heads, exchanges, rewriting, answers of our own.
+//!
+//! Codecs (`wire/http1`) fill a [`Head`](head::Head) and frame bodies; everything here works on Heads and bytes and never knows which
+//! version either side speaks. Must never move bytes or read a clock.
+
+pub mod accept_encoding;
+pub mod affinity;
+pub mod answers;
+pub mod compression;
+pub mod exchange;
+pub mod facts;
+pub mod forwarded;
+pub mod head;
+pub mod headers;
+pub mod listener;
+mod names;
+pub mod redirect;
+pub mod request_id;
+pub mod rewrite;
+pub mod target;
+pub mod template;
+mod text;

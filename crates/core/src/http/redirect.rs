@@ -1,0 +1,147 @@
+//! Redirects: the location that an answer sends a client to.
+//!
+//! Must never send a client to another site than the rule says, whatever it asked for.
+
+use crate::plan::PlanError;
+use crate::spec::RedirectSpec;
+
+use super::facts::{Facts, Message, without_port};
+use super::template::{Of, Template, Wrong};
+use super::text::{push_clean, push_ip};
+
+/// Where to, and how it is said.
+#[derive(Debug)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub code: u16,
+    to: To,
+}
+
+#[derive(Debug)]
+enum To {
+    Https,
+    Location(Template),
+}
+
+impl Redirect {
+    /// Compiles a redirect; the paths of the errors are those below its table.
+    pub fn compile(spec: &RedirectSpec) -> Result<Self, Vec<PlanError>> {
+        let to = to(&spec.to).map_err(|wrong| ("to", wrong));
+        let wrong = [code(spec.code).err().map(|wrong| ("code", wrong)), to.as_ref().err().cloned()];
+        match to {
+            Ok(to) if wrong[0].is_none() => Ok(Self { code: spec.code, to }),
+            _ => Err(wrong.into_iter().flatten().map(|(key, wrong)| wrong.at(&[key])).collect()),
+        }
+    }
+
+    /// Appends the location.
+    pub fn location(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+        let start = out.len();
+        match &self.to {
+            To::Https => push_https(out, facts),
+            To::Location(template) => {
+                template.write(out, facts, message);
+                if template.begins_open() {
+                    same_site(out, start);
+                }
+            }
+        }
+    }
+}
+
+fn code(code: u16) -> Result<(), Wrong> {
+    match code {
+        301 | 302 | 303 | 307 | 308 => Ok(()),
+        _ => Err(Wrong::new(format!("{code} is not the status of a redirect"))
+            .hint("write 301, 302, 303, 307 or 308")),
+    }
+}
+
+fn to(text: &str) -> Result<To, Wrong> {
+    if text == "https" {
+        return Ok(To::Https);
+    }
+    let absolute = ["https://", "http://", "/", "{"].iter().any(|begin| text.starts_with(begin));
+    match absolute && !text.contains(' ') {
+        true => Template::compile_line(text, Of::Answer).map(To::Location),
+        false => Err(Wrong::new(format!("\"{}\" is not a location", text.escape_debug()))
+            .hint("write https, a path, or a whole location such as https://www.example.com{uri}")),
+    }
+}
+
+/// The same host and path by https. Its port is not known here: it is the standard one.
+fn push_https(out: &mut Vec<u8>, facts: &Facts<'_>) {
+    out.extend_from_slice(b"https://");
+    match facts.local {
+        Some(local) if facts.host.is_empty() && local.is_ipv6() => {
+            out.push(b'[');
+            push_ip(out, local.ip());
+            out.push(b']');
+        }
+        Some(local) if facts.host.is_empty() => push_ip(out, local.ip()),
+        _ => push_clean(out, without_port(facts.host)),
+    }
+    match facts.target.first() {
+        Some(b'/') => push_clean(out, facts.target),
+        _ => out.push(b'/'),
+    }
+}
+
+/// A location that a variable begins is a path here: `//other.example` and `/\other.example` would lead elsewhere.
+fn same_site(out: &mut Vec<u8>, start: usize) {
+    if out.get(start) == Some(&b'/') {
+        let slashes = out[start + 1..].iter().take_while(|byte| matches!(byte, b'/' | b'\\')).count();
+        out.drain(start + 1..start + 1 + slashes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location(to: &str, host: &str, target: &str) -> String {
+        let facts = Facts {
+            local: Some("192.0.2.7:80".parse().unwrap()),
+            scheme: "http",
+            host: host.as_bytes(),
+            target: target.as_bytes(),
+            ..Facts::default()
+        };
+        let mut out = Vec::new();
+        let spec = RedirectSpec { to: to.into(), code: 308 };
+        Redirect::compile(&spec).unwrap().location(&mut out, &facts, None);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn locations() {
+        for (to, host, target, expected) in [
+            ("https", "a.example:8080", "/x?y", "https://a.example/x?y"),
+            ("https", "[::1]:80", "/", "https://[::1]/"),
+            ("https", "", "/x", "https://192.0.2.7/x"),
+            ("https", "a.example", "*", "https://a.example/"),
+            ("https", "a.example", "//other.example", "https://a.example//other.example"),
+            ("https://new.example{uri}", "a.example", "/x?y", "https://new.example/x?y"),
+            ("/new{path}", "a.example", "/x?y", "/new/x"),
+            ("{path}", "a.example", "//other.example/x", "/other.example/x"),
+            ("{path}", "a.example", "/\\/other.example/x", "/other.example/x"),
+            ("{uri}", "a.example", "/a\r\nSet-Cookie: b", "/aSet-Cookie: b"),
+        ] {
+            assert_eq!(location(to, host, target), expected, "{to} {host} {target}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (to, code, paths) in [
+            ("https", 200, &["code"][..]),
+            ("", 308, &["to"]),
+            ("www.example.com", 200, &["code", "to"]),
+            ("/a b", 308, &["to"]),
+            ("/{server}", 308, &["to"]),
+        ] {
+            let errors = Redirect::compile(&RedirectSpec { to: to.into(), code }).unwrap_err();
+            assert_eq!(errors.iter().map(|error| error.path.join(".")).collect::<Vec<_>>(), paths, "{to}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Rewriting: the head that goes on, written from the head that came.
+//!
+//! Runs of field lines that stay as they are are copied in one go; hop-by-hop fields are left out; framing is never copied but
+//! written anew from what the codec understood, exactly once. Rules apply in this order: our own fields, the listener's, the
+//! backend's; what a later rule sets or removes an earlier one does not write. Must never allocate once `out` has grown.
+
+mod request;
+mod response;
+
+use std::net::SocketAddr;
+
+use crate::plan::PlanError;
+use crate::spec::{BackendHttpSpec, HttpSpec};
+
+use super::affinity::Affinity;
+use super::facts::{Facts, Message};
+use super::forwarded::Forwarding;
+use super::head::{Field, Framing, Known, Version};
+use super::headers::Headers;
+use super::names::is_token;
+use super::request_id::RequestId;
+use super::target::Target;
+use super::template::Of;
+use super::text::{push_clean, push_name, push_number};
+
+pub use response::{Coding, Persistence, Reply};
+
+/// Bytes that rewriting may add to the largest head that a listener reads.
+///
+/// Enough for forwarding fields, an id, a cookie and some dozens of fields of one's own. What needs more is refused: servers
+/// have limits too, and what overflows theirs is worse.
+pub const RESERVE: usize = 4096;
+
+/// The rewritten head would be larger than the listener's `head_limit` and the [`RESERVE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// What a listener does to heads.
+#[derive(Debug, Default)]
+pub struct ListenerRules {
+    /// Who the client is, said to servers.
+    pub forwarding: Forwarding,
+    via: Option<Box<str>>,
+    request_id: Option<Box<str>>,
+    request: Headers,
+    response: Headers,
+    limit: usize,
+}
+
+impl ListenerRules {
+    /// Compiles the rules; the paths of the errors are those below the listener's table.
+    pub fn compile(spec: &HttpSpec) -> Result<Self, Vec<PlanError>> {
+        let mut errors = Vec::new();
+        let via = spec.via.as_deref().filter(|via| said_of_us(via, &mut errors)).map(Box::from);
+        let request_id =
+            spec.request_id.as_deref().filter(|name| names_field(name, &mut errors)).map(Box::from);
+        let this = Self {
+            forwarding: take(&[], Forwarding::compile(&spec.forwarded, &spec.trusted), &mut errors),
+            via,
+            request_id,
+            request: headers(
+                "request_headers",
+                Headers::compile(&spec.request_headers, Of::Request),
+                &mut errors,
+            ),
+            response: headers(
+                "response_headers",
+                Headers::compile(&spec.response_headers, Of::Response),
+                &mut errors,
+            ),
+            limit: spec.head_limit as usize + RESERVE,
+        };
+        if errors.is_empty() { Ok(this) } else { Err(errors) }
+    }
+
+    /// The id of a request: the one that a trusted client gave it, or one made from `random`.
+    pub fn choose_request_id(
+        &self,
+        message: Message<'_>,
+        client: Option<SocketAddr>,
+        random: [u64; 2],
+    ) -> RequestId {
+        let believed = self.request_id.as_deref().filter(|_| self.forwarding.trusts(client));
+        let sent = believed.and_then(|name| RequestId::sent(message, name));
+        sent.unwrap_or_else(|| RequestId::made(random))
+    }
+
+    /// Whether requests are given ids.
+    pub fn wants_request_id(&self) -> bool {
+        self.request_id.is_some()
+    }
+
+    /// Whether its rules take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.request.asks_local() || self.response.asks_local()
+    }
+}
+
+/// What a backend does to heads.
+#[derive(Debug, Default)]
+pub struct BackendRules {
+    /// What is asked of servers.
+    pub target: Target,
+    /// Keeps clients at their servers.
+    pub affinity: Option<Affinity>,
+    request: Headers,
+    response: Headers,
+}
+
+impl BackendRules {
+    /// Compiles the rules; the paths of the errors are those below the backend's table. `random` signs cookies of affinity that
+    /// have no secret of their own.
+    pub fn compile(spec: &BackendHttpSpec, random: &[u8; 32]) -> Result<Self, Vec<PlanError>> {
+        let mut errors = Vec::new();
+        let affinity = spec.affinity.as_ref().map(|spec| Affinity::compile(spec, random));
+        let this = Self {
+            target: take(&[], Target::compile(spec), &mut errors),
+            affinity: affinity.and_then(|affinity| take(&["affinity"], affinity.map(Some), &mut errors)),
+            request: headers(
+                "request_headers",
+                Headers::compile(&spec.request_headers, Of::Request),
+                &mut errors,
+            ),
+            response: headers(
+                "response_headers",
+                Headers::compile(&spec.response_headers, Of::Response),
+                &mut errors,
+            ),
+        };
+        if errors.is_empty() { Ok(this) } else { Err(errors) }
+    }
+
+    /// Whether its rules take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.request.asks_local() || self.response.asks_local()
+    }
+}
+
+/// One exchange's rewriting: whose rules, and what is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Rewrite<'a> {
+    /// The listener's rules.
+    pub listener: &'a ListenerRules,
+    /// The backend's rules.
+    pub backend: &'a BackendRules,
+    /// What is known.
+    pub facts: &'a Facts<'a>,
+}
+
+impl Rewrite<'_> {
+    fn within_limit(&self, out: &mut Vec<u8>, start: usize) -> Result<(), TooLarge> {
+        if out.len() - start <= self.listener.limit {
+            return Ok(());
+        }
+        out.truncate(start);
+        Err(TooLarge)
+    }
+
+    /// Appends a Via field, after those that are passed on: together they are one list (RFC 9110 section 7.6.3).
+    fn push_via(&self, out: &mut Vec<u8>, version: Version) {
+        if let Some(via) = &self.listener.via {
+            out.extend_from_slice(match version {
+                Version::Http10 => b"Via: 1.0 ",
+                Version::Http11 => b"Via: 1.1 ",
+            });
+            out.extend_from_slice(via.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// What becomes of a field line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Keep,
+    Drop,
+    /// Something else is written in its place.
+    Edit,
+}
+
+/// Copies the lines that are kept, runs of them in one go; `edit` writes what stands in the place of a line.
+#[inline]
+fn copy_fields(
+    out: &mut Vec<u8>,
+    message: Message<'_>,
+    fate: impl Fn(&Field) -> Fate,
+    edit: impl Fn(&mut Vec<u8>, &Field),
+) {
+    let mut run = None;
+    for field in &message.head.fields {
+        let start = field.name.start as usize;
+        let fate = fate(field);
+        if fate == Fate::Keep {
+            run.get_or_insert(start);
+            continue;
+        }
+        if let Some(first) = run.take() {
+            out.extend_from_slice(&message.bytes[first..start]);
+        }
+        if fate == Fate::Edit {
+            edit(out, field);
+        }
+    }
+    if let Some(first) = run {
+        // All but the empty line.
+        out.extend_from_slice(&message.bytes[first..message.head.length - 2]);
+    }
+}
+
+/// Fields that are about the connection or say where the message ends: never copied.
+#[inline]
+fn is_ours_alone(field: &Field) -> bool {
+    use Known::{
+        Connection, ContentLength, Http2Settings, KeepAlive, ProxyConnection, Te, TransferEncoding, Upgrade,
+    };
+    matches!(
+        field.known,
+        Connection
+            | ContentLength
+            | Http2Settings
+            | KeepAlive
+            | ProxyConnection
+            | Te
+            | TransferEncoding
+            | Upgrade
+    )
+}
+
+/// Appends the field that says where the body ends, if one does.
+fn push_framing(out: &mut Vec<u8>, framing: Framing) {
+    match framing {
+        Framing::Length(length) => push_length(out, length),
+        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Framing::None | Framing::ToEnd => {}
+    }
+}
+
+fn push_length(out: &mut Vec<u8>, length: u64) {
+    push_name(out, "Content-Length");
+    push_number(out, length);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends an Upgrade field with the protocols that may be asked for and switched to; whether there is one.
+///
+/// `h2c` is not one of them: what is inside such a connection would pass by every rule here.
+fn push_upgrade(out: &mut Vec<u8>, message: Message<'_>) -> bool {
+    let start = out.len();
+    let fields = message.head.fields.iter().filter(|field| field.known == Known::Upgrade);
+    for protocol in fields.flat_map(|field| super::text::members(message.text(field.value))) {
+        if !protocol.eq_ignore_ascii_case(b"h2c") {
+            out.extend_from_slice(if out.len() == start { b"Upgrade: " } else { b", " });
+            push_clean(out, protocol);
+        }
+    }
+    let any = out.len() > start;
+    if any {
+        out.extend_from_slice(b"\r\n");
+    }
+    any
+}
+
+fn take<T: Default>(below: &[&str], compiled: Result<T, Vec<PlanError>>, errors: &mut Vec<PlanError>) -> T {
+    compiled.unwrap_or_else(|wrong| {
+        errors.extend(wrong.into_iter().map(|mut error| {
+            error.path.splice(0..0, below.iter().map(|key| (*key).to_owned()));
+            error
+        }));
+        T::default()
+    })
+}
+
+fn headers(key: &str, compiled: Result<Headers, Vec<PlanError>>, errors: &mut Vec<PlanError>) -> Headers {
+    take(&[key], compiled, errors)
+}
+
+/// Whether a pseudonym is one (RFC 9110 section 7.6.3): a token, or a host and port.
+fn said_of_us(via: &str, errors: &mut Vec<PlanError>) -> bool {
+    let (name, port) = via.rsplit_once(':').unwrap_or((via, "0"));
+    let good = is_token(name.as_bytes()) && port.parse::<u16>().is_ok();
+    if !good {
+        let reason =
+            format!("\"{}\" is not a pseudonym: letters, digits, dots and hyphens", via.escape_debug());
+        errors.push(PlanError { path: vec!["via".into()], reason, hint: None });
+    }
+    good
+}
+
+/// Whether the request id can be in this field.
+fn names_field(name: &str, errors: &mut Vec<PlanError>) -> bool {
+    let rules =
+        crate::spec::HeadersSpec { set: vec![(name.to_owned(), String::new())], ..Default::default() };
+    let wrong = Headers::compile(&rules, Of::Request).err().unwrap_or_default();
+    let good = wrong.is_empty();
+    errors.extend(wrong.into_iter().map(|error| PlanError { path: vec!["request_id".into()], ..error }));
+    good
+}

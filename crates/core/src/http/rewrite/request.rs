@@ -1,0 +1,109 @@
+//! Requests, as servers get them.
+//!
+//! Always HTTP/1.1 with the target in origin form, one Host and the framing that the codec understood. Must never pass on what
+//! a client says of itself that only a proxy may say.
+
+use super::super::facts::Message;
+use super::super::forwarded::Wanted;
+use super::super::head::{Field, Framing, Head, Known, Version};
+use super::super::names;
+use super::super::text::{push_clean, push_name};
+use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_framing, push_length, push_upgrade};
+
+impl Rewrite<'_> {
+    /// Appends the request that the server gets, with the empty line; nothing when it would be too large.
+    ///
+    /// The facts must have the server's address: a client of HTTP/1.0 may have named no host.
+    pub fn request(&self, out: &mut Vec<u8>, message: Message<'_>) -> Result<(), TooLarge> {
+        let start = out.len();
+        let head = message.head;
+        out.extend_from_slice(message.text(head.method_span));
+        out.push(b' ');
+        self.backend.target.write(out, message);
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        let keeps_host = self.backend.target.keeps_host(message);
+        if !keeps_host {
+            self.backend.target.write_host(out, message, self.facts);
+        }
+        let trusted = self.listener.forwarding.trusts(self.facts.client);
+        let fate = |field: &Field| match field.known {
+            Known::Host if keeps_host => Fate::Keep,
+            Known::Host => Fate::Drop,
+            _ => self.request_fate(field, message, trusted),
+        };
+        copy_fields(out, message, fate, |out, field| {
+            if let Some(affinity) = &self.backend.affinity {
+                affinity.push_others(out, message.text(field.value));
+            }
+        });
+        self.push_own(out, message, trusted);
+        push_request_framing(out, message);
+        if head.upgrade && head.version == Version::Http11 && push_upgrade(out, message) {
+            out.extend_from_slice(b"Connection: upgrade\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        self.within_limit(out, start)
+    }
+
+    #[inline]
+    fn request_fate(&self, field: &Field, message: Message<'_>, trusted: bool) -> Fate {
+        if field.hop_by_hop || is_ours_alone(field) {
+            return Fate::Drop;
+        }
+        let name = message.name(field);
+        let keep = match field.known {
+            // HTTP/1.0 has no interim responses: nobody would wait for one (RFC 9110 section 10.1.1).
+            Known::Expect => {
+                return if message.head.version == Version::Http11 { Fate::Keep } else { Fate::Drop };
+            }
+            Known::Trailer => message.head.framing == Framing::Chunked,
+            _ => self.listener.forwarding.keeps(field, name, trusted),
+        };
+        if !keep || self.drops(name) || self.is_request_id(name) {
+            return Fate::Drop;
+        }
+        match &self.backend.affinity {
+            Some(affinity) if field.known == Known::Cookie && affinity.is_in(message.text(field.value)) => {
+                Fate::Edit
+            }
+            _ => Fate::Keep,
+        }
+    }
+
+    #[inline]
+    fn drops(&self, name: &[u8]) -> bool {
+        self.listener.request.drops(name) || self.backend.request.drops(name)
+    }
+
+    #[inline]
+    fn is_request_id(&self, name: &[u8]) -> bool {
+        self.listener.request_id.as_ref().is_some_and(|ours| names::is(name, ours.as_bytes()))
+    }
+
+    fn push_own(&self, out: &mut Vec<u8>, message: Message<'_>, trusted: bool) {
+        let dropped = |name: &[u8]| self.drops(name);
+        self.listener.forwarding.write(out, message, self.facts, Wanted { trusted, dropped: &dropped });
+        if !self.drops(b"via") {
+            self.push_via(out, message.head.version);
+        }
+        if let Some(name) = self.listener.request_id.as_deref().filter(|name| !self.drops(name.as_bytes())) {
+            push_name(out, name);
+            push_clean(out, self.facts.request_id);
+            out.extend_from_slice(b"\r\n");
+        }
+        self.listener.request.write(out, self.facts, message, Some(&self.backend.request));
+        self.backend.request.write(out, self.facts, message, None);
+    }
+}
+
+/// Requests have no body unless they say so; an empty one that was said stays said.
+fn push_request_framing(out: &mut Vec<u8>, message: Message<'_>) {
+    match message.head.framing {
+        Framing::None if has_length(message.head) => push_length(out, 0),
+        framing => push_framing(out, framing),
+    }
+}
+
+fn has_length(head: &Head) -> bool {
+    head.field(Known::ContentLength).is_some()
+}

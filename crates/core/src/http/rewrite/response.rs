@@ -1,0 +1,171 @@
+//! Responses, as clients get them.
+//!
+//! Always HTTP/1.1 (RFC 9112 section 2.3: a version is its sender's own), framed the way the body is really sent. Must never
+//! promise a client a connection that is not kept.
+
+use super::super::facts::Message;
+use super::super::head::{Field, Framing, Known};
+use super::super::text::{members, push_name, push_number};
+use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_framing, push_length, push_upgrade};
+
+/// How a response is sent to the client.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reply {
+    /// How the end of the body is shown to the client: as the head says ([`Head::framing`](super::super::head::Head::framing)),
+    /// or another way when the body is sent another way.
+    pub framing: Framing,
+    /// What becomes of the client's connection.
+    pub persistence: Persistence,
+    /// Compression on the way.
+    pub coding: Coding,
+    /// Identity of the server that a new affinity cookie names; None when the client has the right one.
+    pub affinity: Option<u64>,
+}
+
+/// What becomes of the client's connection after a response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Persistence {
+    /// It is kept; that goes without saying in HTTP/1.1.
+    #[default]
+    Keep,
+    /// It is kept, and the client speaks HTTP/1.0, so that it must be told.
+    KeepSaid,
+    /// It is closed.
+    Close,
+}
+
+/// Compression on the way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Coding {
+    /// None, whatever the client accepts.
+    #[default]
+    Never,
+    /// None for this client, but others could get it compressed: caches must know.
+    Varies,
+    /// This content coding. The framing cannot be a length of the body as it came.
+    Applied(&'static str),
+}
+
+impl Rewrite<'_> {
+    /// Appends the response that the client gets, with the empty line; nothing when it would be too large.
+    pub fn response(&self, out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) -> Result<(), TooLarge> {
+        let start = out.len();
+        let head = message.head;
+        out.extend_from_slice(b"HTTP/1.1 ");
+        push_number(out, u64::from(head.status));
+        out.push(b' ');
+        out.extend_from_slice(message.text(head.reason));
+        out.extend_from_slice(b"\r\n");
+        copy_fields(
+            out,
+            message,
+            |field| self.response_fate(field, message, reply),
+            |out, field| {
+                // Compressed it is another sequence of bytes with the same meaning: a weak tag says so (RFC 9110 section 8.8.1).
+                out.extend_from_slice(b"ETag: W/");
+                out.extend_from_slice(message.text(field.value));
+                out.extend_from_slice(b"\r\n");
+            },
+        );
+        self.push_own_of_response(out, message, reply);
+        push_response_framing(out, message, reply);
+        push_connection(out, message, reply);
+        out.extend_from_slice(b"\r\n");
+        self.within_limit(out, start)
+    }
+
+    fn response_fate(&self, field: &Field, message: Message<'_>, reply: &Reply) -> Fate {
+        let name = message.name(field);
+        let dropped = field.hop_by_hop
+            || is_ours_alone(field)
+            || self.listener.response.drops(name)
+            || self.backend.response.drops(name);
+        let coded = matches!(reply.coding, Coding::Applied(_));
+        match field.known {
+            _ if dropped => Fate::Drop,
+            Known::Trailer if reply.framing != Framing::Chunked => Fate::Drop,
+            Known::ContentEncoding if coded => Fate::Drop,
+            Known::Etag if coded && !message.text(field.value).starts_with(b"W/") => Fate::Edit,
+            Known::Other if coded && is_of_the_bytes(name) => Fate::Drop,
+            _ => Fate::Keep,
+        }
+    }
+
+    fn push_own_of_response(&self, out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
+        let drops = |name: &[u8]| self.listener.response.drops(name) || self.backend.response.drops(name);
+        if !drops(b"via") {
+            self.push_via(out, message.head.version);
+        }
+        if is_interim(message.head.status) {
+            return;
+        }
+        if let Coding::Applied(coding) = reply.coding {
+            push_name(out, "Content-Encoding");
+            out.extend_from_slice(coding.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        if reply.coding != Coding::Never && (drops(b"vary") || !varies(message)) {
+            out.extend_from_slice(b"Vary: Accept-Encoding\r\n");
+        }
+        self.listener.response.write(out, self.facts, message, Some(&self.backend.response));
+        self.backend.response.write(out, self.facts, message, None);
+        if let Some((affinity, identity)) = self.backend.affinity.as_ref().zip(reply.affinity) {
+            push_name(out, "Set-Cookie");
+            affinity.write(out, identity, self.facts.scheme == "https");
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// Interim responses pass as they are; 101 is the last word of HTTP on its connection.
+fn is_interim(status: u16) -> bool {
+    matches!(status, 100..200) && status != 101
+}
+
+/// Whether a field says something of the very bytes of the body, which compression changes.
+fn is_of_the_bytes(name: &[u8]) -> bool {
+    [&b"accept-ranges"[..], b"content-md5", b"content-digest", b"repr-digest", b"digest"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether the response says already that it depends on Accept-Encoding.
+fn varies(message: Message<'_>) -> bool {
+    message
+        .values(Known::Vary)
+        .flat_map(members)
+        .any(|member| member == b"*" || member.eq_ignore_ascii_case(b"accept-encoding"))
+}
+
+/// Where there is no body its length may be said all the same: of HEAD and 304 it is that of the body that GET would get.
+fn push_response_framing(out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
+    let head = message.head;
+    match reply.framing {
+        _ if matches!(head.status, 100..200 | 204) => {}
+        Framing::None if reply.coding == Coding::Never || reply.coding == Coding::Varies => {
+            let field = head.field(Known::ContentLength).filter(|field| !field.hop_by_hop);
+            let length = field.and_then(|field| std::str::from_utf8(message.text(field.value)).ok());
+            if let Some(length) = length.and_then(|length| length.parse().ok()) {
+                push_length(out, length);
+            }
+        }
+        framing => push_framing(out, framing),
+    }
+}
+
+fn push_connection(out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
+    let status = message.head.status;
+    if is_interim(status) {
+        return;
+    }
+    // 426 must name the protocols that would do (RFC 9110 section 15.5.22).
+    let upgrade = matches!(status, 101 | 426) && push_upgrade(out, message);
+    out.extend_from_slice(match (reply.persistence, upgrade) {
+        (_, true) if status == 101 => b"Connection: upgrade\r\n",
+        (Persistence::Close, true) => b"Connection: close, upgrade\r\n",
+        (_, true) => b"Connection: upgrade\r\n",
+        (Persistence::Keep, false) => b"",
+        (Persistence::KeepSaid, false) => b"Connection: keep-alive\r\n",
+        (Persistence::Close, false) => b"Connection: close\r\n",
+    });
+}

@@ -1,0 +1,413 @@
+//! Template: a text with variables such as `{client.address}`, compiled once and filled in for each exchange.
+//!
+//! `{{` and `}}` stand for braces. What a variable says comes from outside: control bytes in it are left out, so that no value
+//! can end a line, and [`Template::write_html`] escapes it. Must never fail once compiled: what is not known is empty.
+
+use crate::plan::PlanError;
+
+use super::facts::{Facts, Message};
+use super::text::{push_clean, push_ip, push_number};
+
+/// A text with variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Box<[Part]>);
+
+/// What a text is for: not every variable is known everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// A field of a request that goes to a server.
+    Request,
+    /// A field of a response that came from a server.
+    Response,
+    /// Something of an answer of our own: there is no server, and `{header.NAME}` is the request's.
+    Answer,
+}
+
+/// Why a text or a name cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// What is wrong.
+    pub reason: String,
+    /// What to write instead, where there is a good guess.
+    pub hint: Option<String>,
+}
+
+impl Wrong {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), hint: None }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same as a problem of the configuration, below these keys.
+    pub fn at(self, path: &[&str]) -> PlanError {
+        let path = path.iter().map(|key| (*key).to_owned()).collect();
+        PlanError { path, reason: self.reason, hint: self.hint }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(Box<[u8]>),
+    Variable(Variable),
+    /// The values of a field of the message.
+    Header(Box<[u8]>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Variable {
+    ClientAddress,
+    ClientPort,
+    LocalAddress,
+    LocalPort,
+    Scheme,
+    Host,
+    Name,
+    Method,
+    Path,
+    Query,
+    Uri,
+    RequestId,
+    Listener,
+    Backend,
+    Server,
+    Status,
+}
+
+/// All variables but `{header.NAME}`, as they are written.
+const VARIABLES: [(&str, Variable); 16] = [
+    ("client.address", Variable::ClientAddress),
+    ("client.port", Variable::ClientPort),
+    ("local.address", Variable::LocalAddress),
+    ("local.port", Variable::LocalPort),
+    ("scheme", Variable::Scheme),
+    ("host", Variable::Host),
+    ("name", Variable::Name),
+    ("method", Variable::Method),
+    ("path", Variable::Path),
+    ("query", Variable::Query),
+    ("uri", Variable::Uri),
+    ("request.id", Variable::RequestId),
+    ("listener", Variable::Listener),
+    ("backend", Variable::Backend),
+    ("server", Variable::Server),
+    ("status", Variable::Status),
+];
+
+impl Template {
+    /// Compiles a text of one or more lines, such as the body of an answer.
+    pub fn compile(text: &str, of: Of) -> Result<Self, Wrong> {
+        let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
+        while let Some(at) = rest.find(['{', '}']) {
+            plain.push_str(&rest[..at]);
+            let brace = &rest[at..=at];
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix(brace) {
+                plain.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let end = rest.find('}').filter(|_| brace == "{").ok_or_else(|| unbalanced(brace))?;
+            parts.extend(text_part(&mut plain));
+            parts.push(variable(&rest[..end], of)?);
+            rest = &rest[end + 1..];
+        }
+        plain.push_str(rest);
+        parts.extend(text_part(&mut plain));
+        Ok(Self(parts.into()))
+    }
+
+    /// Compiles the value of a field: a text of one line.
+    pub fn compile_line(text: &str, of: Of) -> Result<Self, Wrong> {
+        match text.bytes().find(u8::is_ascii_control) {
+            Some(byte) => {
+                Err(Wrong::new(format!("a value of one line cannot have the control character {byte:#04x}")))
+            }
+            None => Self::compile(text.trim(), of),
+        }
+    }
+
+    /// Appends the text, filled in. `message` is where `{header.NAME}` looks.
+    pub fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+        for part in &self.0 {
+            part.write(out, facts, message);
+        }
+    }
+
+    /// The same for HTML: what variables say is escaped, the text itself is not.
+    pub fn write_html(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+        for part in &self.0 {
+            let start = out.len();
+            part.write(out, facts, message);
+            if !matches!(part, Part::Text(_)) {
+                escape(out, start);
+            }
+        }
+    }
+
+    /// Whether filling it in takes our end of the client's connection, which the system must be asked for.
+    pub fn asks_local(&self) -> bool {
+        use Variable::{LocalAddress, LocalPort};
+        self.0.iter().any(|part| matches!(part, Part::Variable(LocalAddress | LocalPort)))
+    }
+
+    /// Whether it begins with a variable.
+    pub(super) fn begins_open(&self) -> bool {
+        !matches!(self.0.first(), Some(Part::Text(_)) | None)
+    }
+}
+
+impl Part {
+    fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+        match self {
+            Self::Text(text) => out.extend_from_slice(text),
+            Self::Variable(variable) => variable.write(out, facts),
+            Self::Header(name) => {
+                if let Some(message) = message {
+                    write_header(out, name, message);
+                }
+            }
+        }
+    }
+}
+
+impl Variable {
+    fn write(self, out: &mut Vec<u8>, facts: &Facts<'_>) {
+        match self {
+            Self::ClientAddress => match facts.client {
+                Some(client) => push_ip(out, client.ip()),
+                None => out.extend_from_slice(b"unknown"),
+            },
+            Self::ClientPort => push_port(out, facts.client),
+            Self::LocalAddress => match facts.local {
+                Some(local) => push_ip(out, local.ip()),
+                None => out.extend_from_slice(b"unknown"),
+            },
+            Self::LocalPort => push_port(out, facts.local),
+            Self::Status if facts.status == 0 => {}
+            Self::Status => push_number(out, u64::from(facts.status)),
+            _ => push_clean(out, self.bytes(facts)),
+        }
+    }
+
+    /// The variables that are bytes already.
+    fn bytes<'a>(self, facts: &Facts<'a>) -> &'a [u8] {
+        match self {
+            Self::Scheme => facts.scheme.as_bytes(),
+            Self::Host => facts.host,
+            Self::Name => facts.name.as_bytes(),
+            Self::Method => facts.method,
+            Self::Path => facts.path(),
+            Self::Query => facts.query(),
+            Self::Uri => facts.target,
+            Self::RequestId => facts.request_id,
+            Self::Listener => facts.listener.as_bytes(),
+            Self::Backend => facts.backend.as_bytes(),
+            Self::Server => facts.server.as_bytes(),
+            _ => b"",
+        }
+    }
+}
+
+fn push_port(out: &mut Vec<u8>, address: Option<std::net::SocketAddr>) {
+    if let Some(address) = address {
+        push_number(out, u64::from(address.port()));
+    }
+}
+
+/// All values of a field, as one list.
+fn write_header(out: &mut Vec<u8>, name: &[u8], message: Message<'_>) {
+    let mut first = true;
+    for field in &message.head.fields {
+        if message.name(field).eq_ignore_ascii_case(name) {
+            if !std::mem::take(&mut first) {
+                out.extend_from_slice(b", ");
+            }
+            push_clean(out, message.text(field.value));
+        }
+    }
+}
+
+/// Replaces what HTML gives a meaning to in `out[start..]`.
+fn escape(out: &mut Vec<u8>, start: usize) {
+    if !out[start..].iter().any(|byte| b"&<>\"'".contains(byte)) {
+        return;
+    }
+    for byte in out.split_off(start) {
+        match byte {
+            b'&' => out.extend_from_slice(b"&amp;"),
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            b'"' => out.extend_from_slice(b"&quot;"),
+            b'\'' => out.extend_from_slice(b"&#39;"),
+            _ => out.push(byte),
+        }
+    }
+}
+
+fn text_part(plain: &mut String) -> Option<Part> {
+    (!plain.is_empty()).then(|| Part::Text(std::mem::take(plain).into_bytes().into()))
+}
+
+fn unbalanced(brace: &str) -> Wrong {
+    let reason = match brace {
+        "{" => "a \"{\" has no \"}\"",
+        _ => "a \"}\" has no \"{\"",
+    };
+    Wrong::new(reason).hint(format!("write {brace}{brace} for a brace that is one"))
+}
+
+fn variable(name: &str, of: Of) -> Result<Part, Wrong> {
+    if let Some(header) = name.strip_prefix("header.") {
+        return match super::names::is_token(header.as_bytes()) {
+            true => Ok(Part::Header(header.as_bytes().into())),
+            false => Err(Wrong::new(format!("\"{header}\" is not the name of a field"))),
+        };
+    }
+    match VARIABLES.iter().find(|(known, _)| *known == name) {
+        Some((_, variable)) => known_there(name, *variable, of).map(Part::Variable),
+        None => Err(unknown(name, of)),
+    }
+}
+
+fn known_there(name: &str, variable: Variable, of: Of) -> Result<Variable, Wrong> {
+    match (variable, of) {
+        (Variable::Status, Of::Request) => Err(Wrong::new("{status} is known in responses only")),
+        (Variable::Backend | Variable::Server, Of::Answer) => {
+            Err(Wrong::new(format!("{{{name}}} is not known here: no server is asked")))
+        }
+        _ => Ok(variable),
+    }
+}
+
+fn unknown(name: &str, of: Of) -> Wrong {
+    let known = || VARIABLES.iter().filter(|(name, variable)| known_there(name, *variable, of).is_ok());
+    let list: Vec<_> = known().map(|(name, _)| format!("{{{name}}}")).collect();
+    let wrong = Wrong::new(format!(
+        "there is no variable {{{name}}}; there are {} and {{header.NAME}}",
+        list.join(", ")
+    ));
+    let near = known().map(|(known, _)| (distance(name, known), *known)).min();
+    match near {
+        Some((distance, near)) if distance <= 1 + near.len() / 4 => {
+            wrong.hint(format!("did you mean {{{near}}}?"))
+        }
+        _ => wrong.hint("write {{ and }} for braces that stand for themselves"),
+    }
+}
+
+/// Levenshtein's distance; `_` and `-` count as `.`.
+fn distance(a: &str, b: &str) -> usize {
+    let fold = |byte: u8| if matches!(byte, b'_' | b'-') { b'.' } else { byte.to_ascii_lowercase() };
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(fold(x) != fold(y));
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts<'static> {
+        Facts {
+            client: Some("[2001:db8::1]:5000".parse().unwrap()),
+            local: Some("192.0.2.7:80".parse().unwrap()),
+            scheme: "https",
+            host: b"Example.com:8080",
+            name: "example.com",
+            method: b"GET",
+            target: b"/a/b?c=d",
+            request_id: b"abc",
+            listener: "web",
+            backend: "app",
+            server: "127.0.0.1:8001",
+            status: 204,
+        }
+    }
+
+    fn fill(text: &str, facts: &Facts<'_>) -> String {
+        let mut out = Vec::new();
+        Template::compile(text, Of::Response).unwrap().write(&mut out, facts, None);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_variable() {
+        for (text, filled) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("{client.address} {client.port}", "2001:db8::1 5000"),
+            ("{local.address} {local.port}", "192.0.2.7 80"),
+            ("{scheme}://{host}{uri}", "https://Example.com:8080/a/b?c=d"),
+            ("{name}", "example.com"),
+            ("{method} {path} {query}", "GET /a/b c=d"),
+            ("{request.id}", "abc"),
+            ("{listener}/{backend}/{server}", "web/app/127.0.0.1:8001"),
+            ("{status}", "204"),
+            ("{{{status}}}", "{204}"),
+            ("{{status}}", "{status}"),
+            ("{header.accept}.", "."),
+        ] {
+            assert_eq!(fill(text, &facts()), filled, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_empty_or_unknown() {
+        let text = "{client.address}|{client.port}|{local.address}|{local.port}|{host}|{status}";
+        assert_eq!(fill(text, &Facts::default()), "unknown||unknown|||");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, reason, hint) in [
+            (
+                "{client.adress}",
+                "there is no variable {client.adress}; there are {client.address}, ",
+                "did you mean {client.address}?",
+            ),
+            ("{client_port}", "no variable", "did you mean {client.port}?"),
+            ("{request_id}", "no variable", "did you mean {request.id}?"),
+            ("{nothing at all}", "no variable", "write {{ and }}"),
+            ("{status}", "responses only", ""),
+            ("{", "has no \"}\"", "write {{"),
+            ("a}", "has no \"{\"", "write }}"),
+            ("{header.}", "\"\" is not the name of a field", ""),
+            ("{header.a b}", "\"a b\" is not", ""),
+            ("a\nb", "control character 0x0a", ""),
+            ("a\rb", "control character 0x0d", ""),
+        ] {
+            let wrong = Template::compile_line(text, Of::Request).unwrap_err();
+            assert!(wrong.reason.contains(reason), "{text}: {wrong:?}");
+            assert!(wrong.hint.unwrap_or_default().contains(hint), "{text}");
+        }
+        assert!(Template::compile("{server}", Of::Answer).unwrap_err().reason.contains("no server"));
+        assert!(Template::compile("two\nlines", Of::Answer).is_ok());
+    }
+
+    #[test]
+    fn html_is_escaped_where_it_comes_from_outside() {
+        let facts = Facts { target: b"/<script>\"&'", ..Facts::default() };
+        let mut out = Vec::new();
+        Template::compile("<b>{path}</b>", Of::Answer).unwrap().write_html(&mut out, &facts, None);
+        assert_eq!(out, b"<b>/&lt;script&gt;&quot;&amp;&#39;</b>");
+    }
+
+    #[test]
+    fn variables_of_our_end_are_told() {
+        for (text, asks) in
+            [("{status} {client.address}", false), ("{local.address}", true), ("{local.port}", true)]
+        {
+            assert_eq!(Template::compile(text, Of::Response).unwrap().asks_local(), asks);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Compiling what HTTP listeners and the backends behind them are told; the part of the Plan that is about HTTP alone.
+
+use super::{Compiler, PlanError};
+use crate::http::compression::Compression;
+use crate::http::listener::{HttpBackend, HttpListener};
+use crate::http::rewrite::{BackendRules, ListenerRules};
+use crate::spec::{BackendSpec, HttpSpec, ListenerSpec};
+use crate::wire::http1::Limits;
+
+impl Compiler<'_> {
+    /// The HTTP side of a listener; the default for those that speak something else.
+    pub(super) fn http_listener(&mut self, name: &str, spec: &ListenerSpec, speaks: bool) -> HttpListener {
+        let http = match (&spec.http, speaks) {
+            (Some(http), true) => http,
+            (None, true) => {
+                self.error(
+                    &["listeners", name, "http"],
+                    "an http listener must say what it demands of requests",
+                );
+                return HttpListener::default();
+            }
+            (Some(_), false) => {
+                let reason = format!("a {} listener knows no requests", spec.protocol);
+                self.error(&["listeners", name, "http"], reason);
+                return HttpListener::default();
+            }
+            (None, false) => return HttpListener::default(),
+        };
+        HttpListener {
+            limits: Limits {
+                head: http.head_limit as usize,
+                fields: http.fields_limit as usize,
+                line: http.line_limit as usize,
+            },
+            body_limit: http.body_limit,
+            min_body_rate: http.min_body_rate,
+            connect: http.connect,
+            requests_per_connection: (http.requests_per_connection > 0)
+                .then_some(http.requests_per_connection),
+            keep_alive_timeout: http.keep_alive_timeout,
+            body_timeout: http.body_timeout,
+            tunnel_timeout: http.tunnel_timeout,
+            rules: self.below(&["listeners", name], ListenerRules::compile(http)),
+            compression: self.compression(name, http),
+        }
+    }
+
+    fn compression(&mut self, name: &str, http: &HttpSpec) -> Option<Compression> {
+        let compiled = Compression::compile(http.compression.as_ref()?);
+        match compiled {
+            Ok(compression) => Some(compression),
+            Err(errors) => {
+                for error in errors {
+                    let index = error.index.to_string();
+                    self.error(&["listeners", name, "compression", error.key, &index], error.reason);
+                }
+                None
+            }
+        }
+    }
+
+    /// The HTTP side of a backend; the default for one that was told nothing.
+    pub(super) fn http_backend(&mut self, name: &str, spec: &BackendSpec) -> HttpBackend {
+        let Some(http) = &spec.http else { return HttpBackend::default() };
+        HttpBackend {
+            rules: self.below(&["backends", name], BackendRules::compile(http, &self.secret)),
+            response_timeout: http.response_timeout,
+            queue_timeout: http.queue_timeout,
+            queue_limit: http.queue_limit,
+            pool_size: http.pool_size as usize,
+            pool_timeout: http.pool_timeout,
+            hash_header: http.hash_header.as_deref().map(Box::from),
+            maintenance: http.maintenance,
+            eject_after_responses: spec.ejection.responses,
+        }
+    }
+
+    /// Reports errors whose paths are below `root`.
+    fn below<T: Default>(&mut self, root: &[&str], compiled: Result<T, Vec<PlanError>>) -> T {
+        compiled.unwrap_or_else(|errors| {
+            for mut error in errors {
+                let root = root.iter().map(|&key| key.to_owned());
+                error.path = root.chain(error.path).collect();
+                self.errors.push(error);
+            }
+            T::default()
+        })
+    }
+}
+
+/// A key for what is signed by this process alone, and by all Plans after this one.
+pub(super) fn secret() -> [u8; 32] {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut secret = [0; 32];
+    for part in secret.chunks_exact_mut(8) {
+        // RandomState is the standard library's way to the system's random numbers.
+        part.copy_from_slice(&RandomState::new().build_hasher().finish().to_ne_bytes());
+    }
+    secret
+}

@@ -1,0 +1,158 @@
+//! Compiling tables and the answers that their entries and listeners give.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Compiler, NamedTable};
+use crate::balance;
+use crate::http::answers::Answer;
+use crate::protocol::{self, Protocol};
+use crate::spec::{EntrySpec, ListenerSpec, RedirectSpec, RespondSpec};
+use crate::table::{AnswerIndex, BackendIndex, Table, Target};
+
+impl Compiler<'_> {
+    pub(super) fn tables(&mut self) -> Box<[NamedTable]> {
+        let numbers: BTreeMap<&str, BackendIndex> =
+            self.spec.backends.keys().map(String::as_str).zip(0..).collect();
+        let mut tables = Vec::with_capacity(self.spec.tables.len());
+        for (name, entries) in &self.spec.tables {
+            let mut known = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let target = self.target(name, entry, &numbers);
+                known.push((entry.pattern.clone(), target.unwrap_or(Target::Backend(0))));
+            }
+            let table = self.table(name, &known);
+            tables.push(NamedTable { name: name.as_str().into(), entries: known, table });
+        }
+        tables.into()
+    }
+
+    fn table(&mut self, name: &str, entries: &[(String, Target)]) -> Table {
+        Table::compile(entries).unwrap_or_else(|errors| {
+            for error in errors {
+                let pattern = entries[error.entry].0.as_str();
+                self.report(&["tables", name, pattern], error.reason, error.hint);
+            }
+            Table::default()
+        })
+    }
+
+    /// What an entry leads to; None when that is wrong, which has been reported then.
+    fn target(
+        &mut self,
+        table: &str,
+        entry: &EntrySpec,
+        numbers: &BTreeMap<&str, BackendIndex>,
+    ) -> Option<Target> {
+        let path = ["tables", table, entry.pattern.as_str()];
+        match (&entry.backend, &entry.redirect, &entry.respond) {
+            (Some(backend), None, None) => {
+                let number = numbers.get(backend.as_str()).copied();
+                if number.is_none() {
+                    self.unknown_backend(&path, backend);
+                }
+                number.map(Target::Backend)
+            }
+            (None, Some(redirect), None) => self.redirect(&path, redirect).map(Target::Answer),
+            (None, None, Some(respond)) => self.respond(&path, respond).map(Target::Answer),
+            (None, None, None) => {
+                self.error(&path, "backend, redirect or respond is needed");
+                None
+            }
+            _ => {
+                self.error(&path, "give one of backend, redirect and respond");
+                None
+            }
+        }
+    }
+
+    /// The answer that a listener gives to every request.
+    pub(super) fn listener_answer(&mut self, name: &str, spec: &ListenerSpec) -> Option<AnswerIndex> {
+        let http = spec.http.as_ref()?;
+        match (&http.redirect, &http.respond) {
+            (Some(redirect), _) => self.redirect(&["listeners", name, "redirect"], redirect),
+            (None, Some(respond)) => self.respond(&["listeners", name, "respond"], respond),
+            (None, None) => None,
+        }
+    }
+
+    fn redirect(&mut self, path: &[&str], spec: &RedirectSpec) -> Option<AnswerIndex> {
+        let compiled = Answer::redirect(spec);
+        self.answer(path, "redirect", compiled)
+    }
+
+    fn respond(&mut self, path: &[&str], spec: &RespondSpec) -> Option<AnswerIndex> {
+        let compiled = Answer::respond(spec);
+        self.answer(path, "respond", compiled)
+    }
+
+    /// Keeps a compiled answer, or reports each problem at its key below `what`.
+    fn answer(
+        &mut self,
+        path: &[&str],
+        what: &'static str,
+        compiled: Result<Answer, Vec<(&'static str, String)>>,
+    ) -> Option<AnswerIndex> {
+        match compiled {
+            Ok(answer) => {
+                self.answers.push(answer);
+                Some((self.answers.len() - 1) as AnswerIndex)
+            }
+            Err(problems) => {
+                for (key, reason) in problems {
+                    let mut path = path.to_vec();
+                    path.extend((path.last() != Some(&what)).then_some(what));
+                    path.push(key);
+                    self.error(&path, reason);
+                }
+                None
+            }
+        }
+    }
+
+    /// Clients of this listener make no requests: its table may ask for nothing but names and lead to nothing but backends.
+    pub(super) fn check_table(&mut self, name: &str, protocol: &dyn Protocol, table: u32) {
+        if protocol.requests() {
+            return;
+        }
+        let Some(entries) = self.spec.tables.values().nth(table as usize) else { return };
+        let kind = protocol.name();
+        let wrong = entries.iter().find_map(|entry| {
+            let pattern = &entry.pattern;
+            if entry.backend.is_none() && (entry.redirect.is_some() || entry.respond.is_some()) {
+                Some(format!("entry \"{pattern}\" answers requests itself, which a {kind} listener cannot"))
+            } else if Table::is_path(pattern) {
+                Some(format!("entry \"{pattern}\" has a path, of which a {kind} listener learns nothing"))
+            } else {
+                None
+            }
+        });
+        if let Some(reason) = wrong {
+            self.error(&["listeners", name, "table"], reason);
+        }
+    }
+
+    /// A backend that hashes something of requests is of no use to clients that make none.
+    pub(super) fn check_balances(&mut self) {
+        let spec = self.spec;
+        for (name, listener) in &spec.listeners {
+            let Some(protocol) = protocol::find(&listener.protocol).filter(|protocol| !protocol.requests())
+            else {
+                continue;
+            };
+            let entries = listener.table.iter().filter_map(|table| spec.tables.get(table)).flatten();
+            let named: BTreeSet<&str> = entries
+                .filter_map(|entry| entry.backend.as_deref())
+                .chain(listener.backend.as_deref())
+                .chain(listener.fallback.as_deref())
+                .collect();
+            for backend in named {
+                let balance = spec.backends.get(backend).and_then(|backend| balance::find(&backend.balance));
+                if let Some(balance) = balance.filter(|balance| balance.asks_request()) {
+                    let (balance, kind) = (balance.name(), protocol.name());
+                    let reason = format!("{balance} needs requests, and listeners.{name} ({kind}) sees none");
+                    self.error(&["backends", backend, "balance"], reason);
+                }
+            }
+        }
+    }
+}

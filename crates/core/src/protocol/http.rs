@@ -1,0 +1,34 @@
+//! `http`: requests and responses, each routed by its host and path.
+//!
+//! Its connections are Exchanges', not Sessions': the analyzers of a request are the codec and the listener's rules, and a refusal is a
+//! response with a page, which takes more than a constant.
+
+use super::Protocol;
+use crate::action::CloseReason;
+use crate::analyze::Analyzer;
+
+/// HTTP/1.1 and 1.0.
+#[derive(Debug)]
+pub(super) struct Http;
+
+impl Protocol for Http {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn analyzers(&self) -> &'static [&'static dyn Analyzer] {
+        &[]
+    }
+
+    fn names(&self) -> bool {
+        true
+    }
+
+    fn exchanges(&self) -> bool {
+        true
+    }
+
+    fn refusal(&self, _reason: CloseReason) -> &'static [u8] {
+        b""
+    }
+}

@@ -1,0 +1,294 @@
+//! The chunked coding (RFC 9112 section 7.1), checked byte by byte as it passes on unchanged.
+//!
+//! Since the next reader frames by these very bytes, only what all readers take for the same is let through: CRLF alone ends
+//! lines, sizes are plain hexadecimal, no whitespace anywhere in a size line (the standard calls it bad and has it removed;
+//! readers that do not would see another size), extensions are well formed and short, trailer fields are as strict as those
+//! of a head and may not be framing, routing or credentials. Must never keep content, nor grow with what is sent.
+
+use super::http1::{Malformed, is_framing_in_disguise, is_text, is_token_byte};
+
+/// The largest chunk; more is no size that anything honest announces.
+const LARGEST: u64 = 1 << 60;
+/// Digits of a size at most, leading zeros included.
+const DIGITS: u16 = 16;
+/// Bytes of a size line at most, without its CRLF.
+const LINE: u16 = 256;
+/// Bytes of all trailer fields at most.
+const TRAILERS: u16 = 8192;
+/// Trailer fields at most.
+const FIELDS: u8 = 64;
+/// Bytes of a trailer name that are kept: one more than the longest that is refused.
+const NAME: usize = 20;
+
+/// Fields that may not be trailers (RFC 9110 section 6.5.1): they frame, route, authenticate or say how to read what has
+/// been read already. A reader that merges trailers into the head would act on them late.
+const REFUSED: &[&[u8]] = &[
+    b"authorization",
+    b"cache-control",
+    b"connection",
+    b"content-encoding",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"http2-settings",
+    b"keep-alive",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"range",
+    b"set-cookie",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"via",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+];
+
+/// How far a chunked body has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunks {
+    at: At,
+    /// Size of the chunk: while its line is read, what its digits say; then what is left of it.
+    left: u64,
+    /// Bytes of this size line, or of all trailer fields.
+    line: u16,
+    /// Trailer fields so far.
+    fields: u8,
+    /// Bytes of the trailer name so far; all that do not fit in `name` count as one.
+    named: u8,
+    /// The trailer name, in lower case.
+    name: [u8; NAME],
+}
+
+/// What the next byte is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// A size: its first digit or a further one.
+    Size,
+    /// An extension's name: after `;` there must be a first byte.
+    ExtensionName {
+        empty: bool,
+    },
+    /// After `=`: a token or a quoted string.
+    ExtensionValue,
+    /// A further byte of a token.
+    ExtensionToken,
+    /// Inside of quotes.
+    Quoted,
+    /// After a backslash inside of quotes.
+    Escaped,
+    /// After the closing quote.
+    QuoteEnd,
+    /// The LF of a size line.
+    SizeEnd,
+    Content,
+    /// The CR and the LF after a chunk's content.
+    ContentCr,
+    ContentLf,
+    /// A trailer field or the last line.
+    Trailer,
+    TrailerName,
+    TrailerValue,
+    /// The LF of a trailer field.
+    TrailerEnd,
+    /// The very last LF.
+    End,
+    Done,
+    Failed(Malformed),
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self { at: At::Size, left: 0, line: 0, fields: 0, named: 0, name: [0; NAME] }
+    }
+}
+
+impl Chunks {
+    /// Whether the last chunk and the trailer fields have passed.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        self.at == At::Done
+    }
+
+    /// What is left of the current chunk's content.
+    #[inline]
+    pub fn unseen(&self) -> u64 {
+        if self.at == At::Content { self.left } else { 0 }
+    }
+
+    /// So much of the current chunk's content has passed.
+    #[inline]
+    pub fn skip(&mut self, bytes: u64) {
+        if self.at == At::Content {
+            self.left = self.left.saturating_sub(bytes);
+            if self.left == 0 {
+                self.at = At::ContentCr;
+            }
+        }
+    }
+
+    /// Takes what belongs to the body, gives its content to `sink` and says how many bytes were taken.
+    pub(super) fn run(&mut self, bytes: &[u8], sink: &mut impl FnMut(&[u8])) -> Result<usize, Malformed> {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            match self.at {
+                At::Done => break,
+                At::Failed(reason) => return Err(reason),
+                At::Content => {
+                    let rest = &bytes[taken..];
+                    let content = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len());
+                    sink(&rest[..content]);
+                    self.skip(content as u64);
+                    taken += content;
+                }
+                _ => {
+                    self.at = self.step(bytes[taken]).inspect_err(|reason| self.at = At::Failed(*reason))?;
+                    taken += 1;
+                }
+            }
+        }
+        if let At::Failed(reason) = self.at { Err(reason) } else { Ok(taken) }
+    }
+
+    /// Takes one byte that is not content.
+    fn step(&mut self, byte: u8) -> Result<At, Malformed> {
+        match self.at {
+            At::Size
+            | At::ExtensionName { .. }
+            | At::ExtensionValue
+            | At::ExtensionToken
+            | At::Quoted
+            | At::Escaped
+            | At::QuoteEnd => self.step_size_line(byte),
+            At::SizeEnd => line_feed(byte, Malformed::BareCr).map(|()| self.begin_content()),
+            At::ContentCr if byte == b'\r' => Ok(At::ContentLf),
+            At::ContentCr => Err(Malformed::ChunkEnd),
+            At::ContentLf => line_feed(byte, Malformed::ChunkEnd).map(|()| self.begin_chunk()),
+            At::Trailer | At::TrailerName | At::TrailerValue => self.step_trailer(byte),
+            At::TrailerEnd => line_feed(byte, Malformed::BareCr).map(|()| At::Trailer),
+            At::End => line_feed(byte, Malformed::BareCr).map(|()| At::Done),
+            At::Content | At::Done | At::Failed(_) => Ok(self.at),
+        }
+    }
+
+    fn begin_chunk(&mut self) -> At {
+        (self.left, self.line) = (0, 0);
+        At::Size
+    }
+
+    /// After a size line. The last chunk has no content, and trailer fields follow it.
+    fn begin_content(&mut self) -> At {
+        self.line = 0;
+        if self.left == 0 { At::Trailer } else { At::Content }
+    }
+
+    fn step_size_line(&mut self, byte: u8) -> Result<At, Malformed> {
+        if byte == b'\n' {
+            return Err(Malformed::BareLf);
+        }
+        if byte != b'\r' {
+            self.line += 1;
+            if self.line > LINE {
+                return Err(Malformed::ChunkLineTooLong);
+            }
+        }
+        if self.at == At::Size { self.step_size(byte) } else { step_extension(self.at, byte) }
+    }
+
+    /// `line` counts the digits, this byte included.
+    fn step_size(&mut self, byte: u8) -> Result<At, Malformed> {
+        if let Some(digit) = char::from(byte).to_digit(16) {
+            if self.line > DIGITS || self.left > LARGEST >> 4 {
+                return Err(Malformed::ChunkSize);
+            }
+            self.left = self.left << 4 | u64::from(digit);
+            return if self.left > LARGEST { Err(Malformed::ChunkSize) } else { Ok(At::Size) };
+        }
+        match byte {
+            b'\r' if self.line > 0 => Ok(At::SizeEnd),
+            b';' if self.line > 1 => Ok(At::ExtensionName { empty: true }),
+            _ => Err(Malformed::ChunkSize),
+        }
+    }
+
+    fn step_trailer(&mut self, byte: u8) -> Result<At, Malformed> {
+        if byte == b'\n' {
+            return Err(Malformed::BareLf);
+        }
+        if self.at == At::Trailer && byte == b'\r' {
+            return Ok(At::End);
+        }
+        self.line += 1;
+        if self.line > TRAILERS {
+            return Err(Malformed::TrailersTooLong);
+        }
+        match self.at {
+            At::TrailerValue if byte == b'\r' => Ok(At::TrailerEnd),
+            At::TrailerValue if is_text(byte) => Ok(At::TrailerValue),
+            At::TrailerValue => Err(Malformed::FieldValue),
+            At::TrailerName if byte == b':' => self.check_name().map(|()| At::TrailerValue),
+            At::TrailerName => self.push_name(byte),
+            _ => self.begin_name(byte),
+        }
+    }
+
+    fn begin_name(&mut self, byte: u8) -> Result<At, Malformed> {
+        self.fields += 1;
+        self.named = 0;
+        match byte {
+            _ if self.fields > FIELDS => Err(Malformed::TrailersTooLong),
+            b' ' | b'\t' => Err(Malformed::Folded),
+            _ => self.push_name(byte),
+        }
+    }
+
+    fn push_name(&mut self, byte: u8) -> Result<At, Malformed> {
+        if !is_token_byte(byte) {
+            let blank = matches!(byte, b' ' | b'\t');
+            return Err(if blank { Malformed::SpaceBeforeColon } else { Malformed::FieldName });
+        }
+        if let Some(place) = self.name.get_mut(usize::from(self.named)) {
+            *place = byte.to_ascii_lowercase();
+            self.named += 1;
+        }
+        Ok(At::TrailerName)
+    }
+
+    fn check_name(&self) -> Result<(), Malformed> {
+        let name = &self.name[..usize::from(self.named)];
+        if is_framing_in_disguise(name) {
+            return Err(Malformed::Underscore);
+        }
+        if REFUSED.contains(&name) { Err(Malformed::TrailerField) } else { Ok(()) }
+    }
+}
+
+/// `;name`, `;name=token` or `;name="quoted"` (RFC 9112 section 7.1.1), any number of them. Line ends cannot hide in quotes.
+fn step_extension(at: At, byte: u8) -> Result<At, Malformed> {
+    let is_token = is_token_byte(byte);
+    match (at, byte) {
+        (At::Quoted, b'"') => Ok(At::QuoteEnd),
+        (At::Quoted, b'\\') => Ok(At::Escaped),
+        (At::Quoted | At::Escaped, b'\r') => Err(Malformed::ChunkExtension),
+        (At::Quoted | At::Escaped, _) if is_text(byte) => Ok(At::Quoted),
+        (At::ExtensionName { .. }, _) if is_token => Ok(At::ExtensionName { empty: false }),
+        (At::ExtensionValue | At::ExtensionToken, _) if is_token => Ok(At::ExtensionToken),
+        (At::ExtensionName { empty: false }, b'=') => Ok(At::ExtensionValue),
+        (At::ExtensionValue, b'"') => Ok(At::Quoted),
+        (At::ExtensionName { empty: false } | At::ExtensionToken | At::QuoteEnd, b';') => {
+            Ok(At::ExtensionName { empty: true })
+        }
+        (At::ExtensionName { empty: false } | At::ExtensionToken | At::QuoteEnd, b'\r') => Ok(At::SizeEnd),
+        _ => Err(Malformed::ChunkExtension),
+    }
+}
+
+fn line_feed(byte: u8, otherwise: Malformed) -> Result<(), Malformed> {
+    if byte == b'\n' { Ok(()) } else { Err(otherwise) }
+}

@@ -1,0 +1,71 @@
+//! Response heads (RFC 9112 section 4), and what ends the body of each (section 6.3). Must never take bytes for a body that a
+//! client would take for the next response.
+
+use super::bytes::text_end;
+use super::fields::{self, Notes, Role};
+use super::window::{Stop, Window, line_end};
+use super::{Malformed, version};
+use crate::http::head::{Framing, Head, Known, Method, Span};
+
+pub(super) fn read(window: Window<'_>, to: Method, head: &mut Head) -> Result<(), Stop> {
+    let at = read_line(window, head)?;
+    let mut notes = Notes::new(Role::Response);
+    fields::read(window, at, &mut notes, head)?;
+    let tunnel = to == Method::Connect && matches!(head.status, 200..300);
+    if head.status == 101 && !head.upgrade {
+        return Err(Malformed::Switching.into());
+    }
+    // Servers offer protocols in other responses too: only these two end HTTP on the connection.
+    head.upgrade = tunnel || head.status == 101;
+    if tunnel || matches!(head.status, 100..200 | 204) {
+        return Ok(drop_framing(&notes, head)?);
+    }
+    head.framing = match notes.length {
+        _ if to == Method::Head || head.status == 304 => Framing::None,
+        Some(length) => Framing::Length(length),
+        None if notes.chunked => Framing::Chunked,
+        None => Framing::ToEnd,
+    };
+    head.persistent &= head.framing != Framing::ToEnd;
+    Ok(())
+}
+
+/// For statuses that never have a body, and must not have framing fields (RFC 9112 section 6.1, RFC 9110 section 8.6).
+///
+/// Transfer-Encoding is refused: some clients obey it. Content-Length is common in 204 and is not passed on; where it
+/// announces bytes, they may come, so nothing more is read from that server, and after an interim response nothing at all.
+fn drop_framing(notes: &Notes, head: &mut Head) -> Result<(), Malformed> {
+    let announces = notes.length.is_some_and(|length| length > 0);
+    if notes.chunked || (announces && head.status < 200) {
+        return Err(Malformed::NoBody);
+    }
+    for field in head.fields.iter_mut().filter(|field| field.known == Known::ContentLength) {
+        field.hop_by_hop = true;
+    }
+    head.persistent &= !announces;
+    Ok(())
+}
+
+/// `version SP status SP reason CRLF`, and gives where the fields begin. The second space belongs to the line even when the
+/// reason is empty, but many servers leave it out, and nothing else can be meant.
+fn read_line(window: Window<'_>, head: &mut Head) -> Result<usize, Stop> {
+    let line = window.line(0);
+    let ran_out = || window.ran_out(0, Malformed::StatusLineTooLong);
+    let (version, at) = version::read(line, 0)?.ok_or_else(ran_out)?;
+    head.version = version;
+    let word = &line[at..];
+    let fits = |at: usize, byte: &u8| if at == 0 { *byte == b' ' } else { byte.is_ascii_digit() };
+    if !word.iter().take(4).enumerate().all(|(at, byte)| fits(at, byte)) {
+        return Err(Malformed::StatusLine.into());
+    }
+    let Some([_, digits @ ..]) = word.first_chunk::<4>() else { return Err(ran_out()) };
+    head.status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    if !(100..600).contains(&head.status) {
+        return Err(Malformed::Status.into());
+    }
+    let at = at + 4;
+    let start = at + usize::from(line.get(at) == Some(&b' '));
+    let end = if start > at { text_end(line, start) } else { start };
+    head.reason = Span::new(start, end);
+    line_end(line, end, Malformed::StatusLine).ok_or_else(ran_out)?.map_err(Stop::from)
+}

@@ -1,0 +1,68 @@
+//! Queue: clients of one worker that wait for a place at a server, first come first served for each backend.
+//!
+//! Places given back by this worker are passed on at once; those of other workers are looked for every [`GLANCE`].
+//! Must never decide who gets in: it only says whose turn it is.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use headworks_core::backend::Backend;
+use headworks_core::time::Millis;
+
+/// How often places of other workers are looked for.
+const GLANCE: Millis = 16;
+
+/// Who waits.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    lines: HashMap<usize, VecDeque<Waiting>, foldhash::fast::RandomState>,
+}
+
+/// A client that waits: its place and generation.
+pub(crate) type Waiting = (usize, u32);
+
+impl Queue {
+    /// Whether `backend` takes one more, who now waits.
+    pub(crate) fn join(&mut self, backend: &Backend, waiting: Waiting) -> bool {
+        let line = self.lines.entry(key(backend)).or_default();
+        let room = line.len() < backend.http.queue_limit as usize;
+        if room {
+            line.push_back(waiting);
+        }
+        room
+    }
+
+    /// Whoever waits longest for `backend` leaves the line.
+    pub(crate) fn next(&mut self, backend: &Backend) -> Option<Waiting> {
+        if self.lines.is_empty() {
+            return None;
+        }
+        let line = self.lines.get_mut(&key(backend))?;
+        let first = line.pop_front();
+        if line.is_empty() {
+            self.lines.remove(&key(backend));
+        }
+        first
+    }
+
+    /// Puts back who was first and got no place.
+    pub(crate) fn put_back(&mut self, backend: &Backend, waiting: Waiting) {
+        self.lines.entry(key(backend)).or_default().push_front(waiting);
+    }
+
+    /// Whoever is first in each line.
+    pub(crate) fn firsts(&self) -> Vec<Waiting> {
+        self.lines.values().filter_map(|line| line.front().copied()).collect()
+    }
+
+    /// When to look again; None: nobody waits.
+    pub(crate) fn glance(&self, now: Millis) -> Option<Millis> {
+        (!self.lines.is_empty()).then_some(now + GLANCE)
+    }
+}
+
+/// A backend stays the same over reloads as long as its counters are handed on.
+fn key(backend: &Backend) -> usize {
+    Arc::as_ptr(&backend.tally) as usize
+}

@@ -1,0 +1,276 @@
+//! Running: one exchange under way: its state machine, what the engine must remember of the request, and the bytes in
+//! between. Kept and used again for the next exchange, so that none of it is allocated per request.
+//!
+//! ```text
+//!   text   [GET][shop.example.com:8080][/cart?item=1][text/html][value of a field]
+//! ```
+//!
+//! Passive: must never decide or touch a socket.
+
+use headworks_core::action::{Choice, CloseReason, Side};
+use headworks_core::backend::{Backend, Place, Server, Tried};
+use headworks_core::http::compression::Coding;
+use headworks_core::http::exchange::Exchange;
+use headworks_core::http::facts::{Facts, Message};
+use headworks_core::http::head::{Head, Known, Span};
+use headworks_core::http::rewrite;
+use headworks_core::listener::Listener;
+use headworks_core::plan::Plan;
+use headworks_core::time::Millis;
+
+use super::client::Client;
+use super::transfer::Shape;
+use crate::connection::Lane;
+
+/// One exchange under way.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    /// Its state machine.
+    pub(crate) exchange: Exchange,
+    /// What the client said.
+    pub(crate) asked: Asked,
+    /// The request as the server gets it: its head, and the body that came with it.
+    pub(crate) request: Vec<u8>,
+    /// How much of that the server's socket has taken.
+    pub(crate) sent: usize,
+    /// Parts of the body that are not in `request` have been passed on.
+    pub(crate) gone: bool,
+    /// The server chosen.
+    pub(crate) choice: Option<Choice>,
+    /// Its place there.
+    pub(crate) place: Option<Place>,
+    /// Servers that could not be connected to.
+    pub(crate) tried: Tried,
+    /// Its place among the sockets to servers.
+    pub(crate) server: Option<usize>,
+    /// What waits in each direction, by the side that sends.
+    pub(crate) lanes: [Lane; 2],
+    /// The form of the response's body.
+    pub(crate) shape: Shape,
+    /// What the head of the response says of compression.
+    pub(crate) coding: rewrite::Coding,
+    /// The coding that the client accepts, should the response suit it.
+    pub(crate) offer: Option<Coding>,
+    /// Times.
+    pub(crate) times: Times,
+    /// Bytes on their way to the client when the exchange last seemed idle.
+    pub(crate) in_flight: usize,
+    /// Bytes of requests and responses, heads included.
+    pub(crate) bytes: [u64; 2],
+    /// Bytes of the request's body.
+    pub(crate) body: u64,
+    /// Why it ended, once that is known.
+    pub(crate) reason: Option<CloseReason>,
+    /// The server that the client's affinity cookie names.
+    pub(crate) cookie: Option<u64>,
+    /// The client has no affinity cookie, or one of another server.
+    pub(crate) needs_cookie: bool,
+    /// No kept socket is tried any more.
+    pub(crate) fresh: bool,
+    /// The client ended with its request: it has finished sending and waits for the answer.
+    pub(crate) ended_asking: bool,
+    /// Seconds after which a client that asks too often may ask again.
+    pub(crate) retry_after: Option<u64>,
+}
+
+/// When things happened, engine clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    /// The head of the request was complete.
+    pub(crate) begun: Millis,
+    /// The decision where it goes.
+    pub(crate) decided: Option<Millis>,
+    /// A server's socket was ready for it.
+    pub(crate) connected: Option<Millis>,
+    /// The head of the final response had come.
+    pub(crate) answered: Option<Millis>,
+}
+
+/// What the client said, copied from its head.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    text: Vec<u8>,
+    name: String,
+    method: Span,
+    host: Span,
+    target: Span,
+    accept: Span,
+    key: Span,
+    /// The request's id.
+    pub(crate) id: Vec<u8>,
+}
+
+impl Asked {
+    /// Copies what will be needed from a head. `key`: the value of the field that servers are chosen by.
+    pub(crate) fn fill(&mut self, head: &Head, bytes: &[u8]) {
+        self.text.clear();
+        self.name.clear();
+        self.id.clear();
+        self.key = Span::default();
+        let message = Message::new(head, bytes);
+        self.method = self.keep(head.method_span.of(bytes));
+        self.host = self.keep(message.host());
+        self.target = self.keep(message.target());
+        self.accept = self.keep(value(head, bytes, Known::Accept));
+        write_name(&mut self.name, message.host());
+    }
+
+    /// Remembers the value of the field that servers are chosen by.
+    pub(crate) fn fill_key(&mut self, value: &[u8]) {
+        self.key = self.keep(value);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Span {
+        let start = self.text.len();
+        self.text.extend_from_slice(bytes);
+        Span::new(start, self.text.len())
+    }
+
+    /// The method.
+    pub(crate) fn method(&self) -> &[u8] {
+        self.method.of(&self.text)
+    }
+
+    /// The host as sent, with its port.
+    pub(crate) fn host(&self) -> &[u8] {
+        self.host.of(&self.text)
+    }
+
+    /// The host without its port, in lower case and without a trailing dot; None when there is none.
+    pub(crate) fn name(&self) -> Option<&str> {
+        (!self.name.is_empty()).then_some(&self.name)
+    }
+
+    /// Path and query; `*` for the whole server.
+    pub(crate) fn target(&self) -> &[u8] {
+        self.target.of(&self.text)
+    }
+
+    /// The path without the query.
+    pub(crate) fn path(&self) -> &[u8] {
+        let target = self.target();
+        let end = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+        &target[..end]
+    }
+
+    /// The Accept field.
+    pub(crate) fn accept(&self) -> &[u8] {
+        self.accept.of(&self.text)
+    }
+
+    /// The value of the field that servers are chosen by.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        (!self.key.is_empty()).then(|| self.key.of(&self.text))
+    }
+}
+
+fn value<'b>(head: &Head, bytes: &'b [u8], known: Known) -> &'b [u8] {
+    head.field(known).map_or(b"", |field| field.value.of(bytes))
+}
+
+/// Writes a host without its port, in lower case and without a trailing dot. Codecs let nothing but ASCII through.
+fn write_name(name: &mut String, host: &[u8]) {
+    let end = match host.first() {
+        Some(b'[') => host.iter().position(|byte| *byte == b']').map_or(host.len(), |at| at + 1),
+        _ => host.iter().position(|byte| *byte == b':').unwrap_or(host.len()),
+    };
+    let host = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
+    name.extend(host.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
+}
+
+/// Capacity that a spare exchange keeps for its texts.
+const MODEST: usize = 8 * 1024;
+
+impl Running {
+    /// Makes it ready for another exchange, with modest memory only. Its pipes must have been given back.
+    pub(crate) fn clear(&mut self) {
+        let (mut asked, mut request) = (std::mem::take(&mut self.asked), std::mem::take(&mut self.request));
+        for text in [&mut asked.text, &mut asked.id, &mut request] {
+            text.clear();
+            text.shrink_to(MODEST);
+        }
+        *self = Self { asked, request, ..Self::default() };
+    }
+
+    /// Begins with the head of a request.
+    pub(crate) fn begin(&mut self, head: &Head, bytes: &[u8], now: Millis) {
+        self.exchange = Exchange::new(head);
+        self.asked.fill(head, bytes);
+        self.times.begun = now;
+    }
+
+    /// Begins with what is no request: it can only be refused, and its connection ends with it.
+    pub(crate) fn begin_malformed(&mut self, now: Millis) {
+        self.exchange.close_client();
+        self.times.begun = now;
+    }
+
+    /// Remembers the server chosen in the backend that was chosen before.
+    pub(crate) fn set_server(&mut self, server: u16) {
+        if let Some(choice) = &mut self.choice {
+            choice.server = server;
+        }
+    }
+
+    /// The backend chosen.
+    pub(crate) fn backend<'p>(&self, plan: &'p Plan) -> Option<&'p Backend> {
+        self.choice.map(|choice| &plan.backends[choice.backend as usize])
+    }
+
+    /// The backend and server chosen.
+    pub(crate) fn chosen<'p>(&self, plan: &'p Plan) -> Option<(&'p Backend, &'p Server)> {
+        let backend = self.backend(plan)?;
+        Some((backend, backend.servers.get(usize::from(self.choice?.server))?))
+    }
+
+    /// What is known of it, for rewriting.
+    pub(crate) fn facts<'a>(&'a self, client: &Client, owner: &'a Listener, plan: &'a Plan) -> Facts<'a> {
+        Facts {
+            client: client.address,
+            local: client.local,
+            scheme: "http",
+            host: self.asked.host(),
+            name: self.asked.name().unwrap_or_default(),
+            method: self.asked.method(),
+            target: self.asked.target(),
+            request_id: &self.asked.id,
+            listener: &owner.name,
+            backend: self.backend(plan).map_or("", |backend| &backend.name),
+            server: self.chosen(plan).map_or("", |(_, server)| &server.name),
+            status: self.exchange.status(),
+        }
+    }
+
+    /// Whether the client got some of a response and not all.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        let undelivered = self.lanes[Side::Server as usize].waiting() > 0;
+        self.exchange.is_answered() && (undelivered || !self.exchange.response.is_done())
+    }
+
+    /// Milliseconds until the decision, and from there until a server's socket was ready.
+    pub(crate) fn waits(&self) -> (Option<Millis>, Option<Millis>) {
+        let Times { begun, decided, connected, .. } = self.times;
+        (decided.map(|at| at - begun), connected.zip(decided).map(|(connected, decided)| connected - decided))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (host, expected) in [
+            ("Shop.Example.COM:8080", "shop.example.com"),
+            ("example.com.", "example.com"),
+            ("example.com.:80", "example.com"),
+            ("[2001:DB8::1]:80", "[2001:db8::1]"),
+            ("[::1]", "[::1]"),
+            ("", ""),
+        ] {
+            let mut name = String::new();
+            write_name(&mut name, host.as_bytes());
+            assert_eq!(name, expected);
+        }
+    }
+}

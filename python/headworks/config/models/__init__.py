@@ -1,0 +1,40 @@
+"""The configuration as typed values: one model for each table of the file, one field for each key.
+
+Owns names, types, ranges, defaults and their documentation; the reference pages are made from it. What needs the whole
+configuration (a name that must exist, an address that must parse) is decided by the Plan and must never be
+repeated here.
+"""
+
+from headworks.config.models.answers import Redirect, Respond
+from headworks.config.models.backend import Affinity, Backend, Pool
+from headworks.config.models.base import Model, Name
+from headworks.config.models.headers import Headers
+from headworks.config.models.http import Compression, HttpSettings, RateLimit
+from headworks.config.models.listener import Listener
+from headworks.config.models.process import LogSettings, ProxySettings
+from headworks.config.models.server import Ejection, Health, Server
+from headworks.config.models.table import Table, Target
+from headworks.config.models.timeouts import Timeouts
+
+__all__ = [
+    "Affinity",
+    "Backend",
+    "Compression",
+    "Ejection",
+    "Headers",
+    "Health",
+    "HttpSettings",
+    "Listener",
+    "LogSettings",
+    "Model",
+    "Name",
+    "Pool",
+    "ProxySettings",
+    "RateLimit",
+    "Redirect",
+    "Respond",
+    "Server",
+    "Table",
+    "Target",
+    "Timeouts",
+]

@@ -1,0 +1,87 @@
+"""What requests are answered with when no server answers: redirects, static answers, error pages.
+
+Must never read a page: a page is a path here, and becomes text on the way to the engine (pages.py).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from headworks.config.models.base import FieldName, FieldValue, Model, matching
+from headworks.config.values import problem, quote
+
+REDIRECTS = (301, 302, 303, 307, 308)
+MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
+"""What an error page is, by the suffix of its file."""
+
+
+def _code(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool) and value not in REDIRECTS:
+        raise problem(f"{value} is not a redirect; known: {', '.join(map(str, REDIRECTS))}")
+    return value
+
+
+class Redirect(Model):
+    """``redirect``: the client is sent to another location."""
+
+    to: Annotated[
+        str,
+        matching(
+            r"https|(https?://|/|\{)[^\x00-\x20\x7f]*",
+            '"https" (same host and path), nor a location that begins with https://, http:// or /',
+        ),
+        Field(
+            description='"https": the same host and path by that scheme. Otherwise a location; variables such as '
+            "{host}, {path} and {query} are filled in.",
+            examples=["https", "https://www.example.com{path}", "/new"],
+        ),
+    ]
+    code: Annotated[
+        Literal[301, 302, 303, 307, 308],
+        BeforeValidator(_code),
+        Field(
+            description="Status: 301, 302, 303, 307 or 308. With 307 and 308 clients keep method and body.",
+            examples=[308, 302],
+        ),
+    ] = 308
+
+
+class Respond(Model):
+    """``respond``: the client gets a fixed answer."""
+
+    status: Annotated[int, Field(ge=200, le=599, description="Status of the answer.", examples=[200, 404])] = 200
+    body: Annotated[
+        str,
+        Field(
+            description="Body of the answer; may have variables.", examples=["It works.\n", "Hello, {client.address}\n"]
+        ),
+    ] = ""
+    headers: Annotated[
+        dict[FieldName, FieldValue],
+        Field(
+            description="Fields of the answer; values may have variables.",
+            examples=[{"Content-Type": "text/plain"}],
+        ),
+    ] = {}  # noqa: RUF012  (pydantic copies defaults)
+
+
+def _status(value: object) -> object:
+    """A status as a key: TOML's keys are text, Python's may be numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _statuses(value: object) -> object:
+    return {_status(key): page for key, page in value.items()} if isinstance(value, dict) else value
+
+
+def _page(value: object) -> object:
+    """A file whose suffix says what it is."""
+    if isinstance(value, str) and not value.lower().endswith(tuple(MEDIA_TYPES)):
+        raise problem(f"{quote(value)} does not end in {', '.join(MEDIA_TYPES)}, so nobody knows what it is")
+    return value
+
+
+Status = Annotated[str, matching(r"[45][0-9][0-9]", "a status from 400 to 599")]
+Page = Annotated[str, BeforeValidator(_page), Field(min_length=1)]
+ErrorPages = Annotated[dict[Status, Page], BeforeValidator(_statuses)]
+"""Files by status."""

@@ -1,0 +1,35 @@
+"""Rewriting of heads: fields set, added and removed, for listeners and backends alike."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from headworks.config.models.base import FieldName, FieldValue, Model, distinct, one_or_many
+
+
+class Headers(Model):
+    """``request_headers`` and ``response_headers``: removed, then set, then added.
+
+    Values may have variables: see the table of them.
+    """
+
+    set: Annotated[
+        dict[FieldName, FieldValue],
+        Field(
+            description="Fields replaced, or added where they are not there. Values may have variables.",
+            examples=[{"X-Client": "{client.address}"}],
+        ),
+    ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    add: Annotated[
+        dict[FieldName, FieldValue],
+        Field(
+            description="Fields added, whether they are there already or not. Values may have variables.",
+            examples=[{"X-Passed": "headworks"}],
+        ),
+    ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    remove: Annotated[
+        tuple[FieldName, ...],
+        BeforeValidator(one_or_many),
+        distinct,
+        Field(description="Fields removed.", examples=[["X-Internal", "Server"]]),
+    ] = ()

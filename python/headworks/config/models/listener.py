@@ -1,0 +1,251 @@
+"""``[listeners.NAME]``: addresses, a protocol, and where its clients are sent.
+
+Deadlines are in timeouts.py, what http listeners alone have in http.py, headers.py and answers.py.
+"""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
+
+from headworks import _engine
+from headworks.config.models.answers import ErrorPages, Redirect, Respond
+from headworks.config.models.base import Addresses, Limit, Model, Networks, applies, known, listed, only, strangers
+from headworks.config.models.headers import Headers
+from headworks.config.models.http import Compression, HttpSettings, RateLimit
+from headworks.config.models.timeouts import Timeouts
+from headworks.config.values import Mode, Size, problem, problems
+
+ROUTES = {
+    "tcp": ("backend",),
+    "tls": ("table", "backend"),
+    "http": ("table", "backend", "redirect", "respond"),
+}
+"""What may say where clients go, by protocol: exactly one does."""
+
+_HTTP = {"only": ["http"]}
+
+
+class Listener(Model):
+    """``[listeners.NAME]``: addresses, a protocol, and a table, one backend or an answer."""
+
+    bind: Annotated[
+        Addresses,
+        Field(
+            description="Where to listen: IP:PORT, :PORT (all addresses, both families), unix:PATH, or fd:N / fd:NAME "
+            "(inherited, systemd socket activation). One or a list. Port 0 is any free port.",
+            examples=["0.0.0.0:443", ["127.0.0.1:8080", "[::1]:8080"], "unix:/run/headworks.sock", "fd:web"],
+        ),
+    ]
+    protocol: Annotated[
+        str,
+        known("protocol", _engine.protocols(), ("http", "https")),
+        Field(
+            description="What clients speak. tls: routed by the server name in the ClientHello, not decrypted. "
+            "http: each request is routed by host and path.",
+            examples=_engine.protocols(),
+        ),
+    ]
+    table: Annotated[
+        str | None,
+        Field(
+            description="Table consulted with the name (http: and the path) that the client asks for. "
+            "Exactly one of table, backend, redirect and respond is needed.",
+            examples=["sites"],
+            json_schema_extra={"unset": "another route is given"},
+        ),
+    ] = None
+    backend: Annotated[
+        str | None,
+        Field(
+            description="The one backend, instead of a table. A tcp listener must have it.",
+            examples=["app"],
+            json_schema_extra={"unset": "another route is given"},
+        ),
+    ] = None
+    redirect: Annotated[
+        Redirect | None,
+        Field(
+            description="Every request is redirected, instead of a table or backend.",
+            examples=[{"to": "https", "code": 308}],
+            json_schema_extra={**_HTTP, "unset": "another route is given"},
+        ),
+    ] = None
+    respond: Annotated[
+        Respond | None,
+        Field(
+            description="Every request gets this answer, instead of a table or backend.",
+            examples=[{"status": 200, "body": "It works.\n", "headers": {"Content-Type": "text/plain"}}],
+            json_schema_extra={**_HTTP, "unset": "another route is given"},
+        ),
+    ] = None
+    fallback: Annotated[
+        str | None,
+        Field(
+            description="Backend when no name is found or nothing matches.",
+            examples=["legacy"],
+            json_schema_extra={"unset": "the client is refused"},
+        ),
+    ] = None
+    allow: Annotated[
+        Networks,
+        Field(
+            description="Client addresses or networks that are served. Empty: all.",
+            examples=[["10.0.0.0/8", "::1"]],
+        ),
+    ] = ()
+    deny: Annotated[
+        Networks,
+        Field(
+            description="Client addresses or networks that are not. Wins over allow.",
+            examples=[["10.9.0.0/16"]],
+        ),
+    ] = ()
+    max_connections: Annotated[
+        Limit,
+        Field(
+            description="Open connections at most.",
+            examples=[10000],
+            json_schema_extra={"unit": "connections", "unset": "no limit"},
+        ),
+    ] = None
+    max_connections_per_client: Annotated[
+        Limit,
+        Field(
+            description="Open connections at most from one client address.",
+            examples=[100],
+            json_schema_extra={"unit": "connections", "unset": "no limit"},
+        ),
+    ] = None
+    accept_proxy_from: Annotated[
+        Networks,
+        Field(
+            description="Sources that must begin with a PROXY header (v1 or v2). It is refused from all others.",
+            examples=[["10.0.0.1"]],
+        ),
+    ] = ()
+    ipv6_only: Annotated[
+        bool,
+        Field(description="An IPv6 address takes IPv6 clients only (IPV6_V6ONLY).", examples=[True]),
+    ] = False
+    backlog: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=65535,
+            description="Length of the kernel's queue of connections not yet accepted.",
+            examples=[4096],
+            json_schema_extra={"unit": "connections"},
+        ),
+    ] = 4096
+    keepalive: Annotated[bool, Field(description="TCP keep-alive probes on the client's side.", examples=[False])] = (
+        True
+    )
+    unix_mode: Annotated[
+        int, Mode(), Field(description="Permissions of a unix socket, in octal.", examples=["0660"])
+    ] = 0o660
+    first_bytes_limit: Annotated[
+        int,
+        Size("1KiB", "1MiB"),
+        Field(
+            description="Bytes of PROXY header or ClientHello that are held at most. An http listener has "
+            "http.head_limit instead.",
+            examples=["64KiB"],
+            json_schema_extra={"only": ["tcp", "tls"]},
+        ),
+    ] = 64 << 10
+    timeouts: Annotated[
+        Timeouts,
+        Field(description="Deadlines of this listener's connections.", examples=[{"first_bytes": "5s"}]),
+    ] = Timeouts()
+    http: Annotated[
+        HttpSettings,
+        Field(
+            description="What requests may be, and what servers are told of clients.",
+            examples=[{"head_limit": "32KiB", "forwarded": ["forwarded"]}],
+            json_schema_extra={**_HTTP},
+        ),
+    ] = HttpSettings()
+    request_headers: Annotated[
+        Headers,
+        Field(
+            description="Rewriting of requests.",
+            examples=[{"set": {"X-Client": "{client.address}"}, "remove": ["X-Internal"]}],
+            json_schema_extra={**_HTTP},
+        ),
+    ] = Headers()
+    response_headers: Annotated[
+        Headers,
+        Field(
+            description="Rewriting of responses.",
+            examples=[{"set": {"Strict-Transport-Security": "max-age=63072000"}, "remove": ["Server"]}],
+            json_schema_extra={**_HTTP},
+        ),
+    ] = Headers()
+    rate_limit: Annotated[
+        RateLimit | None,
+        Field(
+            description="Requests that one client may make in a while.",
+            examples=[{"requests": 100, "per": "1s"}],
+            json_schema_extra={**_HTTP, "unset": "no limit"},
+        ),
+    ] = None
+    compression: Annotated[
+        Compression | None,
+        Field(
+            description="Compression of responses. An empty table has every default.",
+            examples=[{"algorithms": ["zstd", "gzip"]}],
+            json_schema_extra={**_HTTP, "unset": "off"},
+        ),
+    ] = None
+    error_pages: Annotated[
+        ErrorPages,
+        Field(
+            description="Files with the bodies of errors, by status. Paths are relative to the configuration file; "
+            ".html, .json or .txt says what they are. They are read when the configuration is.",
+            examples=[{"503": "pages/503.html"}],
+            json_schema_extra={**_HTTP},
+        ),
+    ] = {}  # noqa: RUF012  (pydantic copies defaults)
+
+    @model_validator(mode="after")
+    def _fits_its_protocol(self) -> Self:
+        """Keys of other protocols would do nothing. Of what routes, exactly one is given."""
+        wrong = [self._stranger(*found) for found in strangers(self, self.protocol)]
+        wrong += [self._stranger("timeouts", *found) for found in strangers(self.timeouts, self.protocol)]
+        if wrong := wrong or self._wrong_route():
+            raise problems(wrong)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _fitting(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not for this protocol: what is dumped can be validated again."""
+        dumped: dict[str, Any] = handler(self)
+        if isinstance(dumped.get("timeouts"), dict):
+            dumped["timeouts"] = _fitting(dumped["timeouts"], Timeouts, self.protocol)
+        return _fitting(dumped, Listener, self.protocol)
+
+    def _stranger(self, *found: Any) -> PydanticCustomError:
+        *path, field = found
+        kinds = listed(only(field))
+        return problem(f"is for {kinds} listeners, and this one speaks {self.protocol}", key=tuple(path))
+
+    def _wrong_route(self) -> list[PydanticCustomError]:
+        if self.protocol == "tcp" and self.table is not None:
+            return [problem("a tcp listener has no table (its clients give no name); give backend", key="table")]
+        routes = ROUTES.get(self.protocol, ROUTES["http"])
+        given = [name for name in routes if getattr(self, name) is not None]
+        if not given:
+            return [problem(f"{listed(routes, 'or')} is missing")]
+        if given == ["table", "backend"] and self.protocol == "tls":
+            return [problem("give either table or backend, not both", key="backend")]
+        wrong = [problem(f"give only one of {listed(routes)}", key=name) for name in given[1:]]
+        if self.fallback is not None and given[0] in ("redirect", "respond"):
+            wrong.append(
+                problem(f"every request gets the same {given[0]}: none is left for a fallback", key="fallback")
+            )
+        return wrong
+
+
+def _fitting(dumped: dict[str, Any], model: type[BaseModel], protocol: str) -> dict[str, Any]:
+    return {name: value for name, value in dumped.items() if applies(model.model_fields[name], protocol)}

@@ -1,0 +1,58 @@
+"""``[tables.NAME]``: what a pattern leads to. The patterns themselves are the Plan's to read."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from headworks.config.models.answers import Redirect, Respond
+from headworks.config.models.base import Model, Name
+from headworks.config.values import problem, problems, quote
+
+TARGETS = ("backend", "redirect", "respond")
+
+
+class Target(Model):
+    """What one pattern leads to; `"NAME"` is short for `{ backend = "NAME" }`. Exactly one of the three."""
+
+    backend: Annotated[
+        Name | None,
+        Field(description="Name of the backend.", examples=["app"], json_schema_extra={"unset": "redirect or respond"}),
+    ] = None
+    redirect: Annotated[
+        Redirect | None,
+        Field(
+            description="Requests are redirected. For tables of http listeners.",
+            examples=[{"to": "https"}],
+            json_schema_extra={"unset": "backend or respond"},
+        ),
+    ] = None
+    respond: Annotated[
+        Respond | None,
+        Field(
+            description="Requests get this answer. For tables of http listeners.",
+            examples=[{"status": 410, "body": "Gone for good.\n"}],
+            json_schema_extra={"unset": "backend or redirect"},
+        ),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, (dict, cls)):
+            return value
+        if isinstance(value, str) and value:
+            return {"backend": value}
+        raise problem(f"{quote(value)} is neither the name of a backend nor a table with backend, redirect or respond")
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        given = [name for name in TARGETS if getattr(self, name) is not None]
+        if not given:
+            raise problem("backend, redirect or respond is missing")
+        if len(given) > 1:
+            raise problems([problem("give only one of backend, redirect and respond", key=name) for name in given[1:]])
+        return self
+
+
+Table = dict[str, Target]
+"""``[tables.NAME]``: pattern -> target, in file order (which matters among regular expressions only)."""
