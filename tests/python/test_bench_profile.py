@@ -1,4 +1,4 @@
-"""What the profiler reads and draws: tables of strace, counters and stacks of perf, flame graphs. Starts nothing else."""
+"""What the profiler reads and draws: tables of strace, counters and stacks of perf, flame graphs. Pure."""
 
 import importlib.util
 import os

@@ -10,9 +10,11 @@ use headworks_core::action::{Event, Side};
 use headworks_core::analyze::Facts;
 use headworks_core::backend::{HeaderVersion, Tried};
 use headworks_core::balance::{Balance, Candidate, Memory, REGISTRY, Seed, identity};
+use headworks_core::http::head::{Head, Method};
+use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session};
-use headworks_core::table::Table;
 use headworks_core::wire::client_hello;
+use headworks_core::wire::http1;
 use headworks_core::wire::proxy_protocol;
 use serde_json::json;
 
@@ -43,6 +45,9 @@ pub fn all() -> Vec<Path> {
         }),
         path("table_expression", 5_000, || lookup(&expressions(), |n| format!("shop-{n:06}.example.net"))),
         path("table_no_match", 20_000, || lookup(&exact(1_000), |n| format!("none-{n:06}.bench.example"))),
+        path("http_request_minimal", 5_000, || http_request(MINIMAL)),
+        path("http_request_browser", 5_000, || http_request(BROWSER)),
+        path("http_response", 5_000, http_response),
         path("backend_choose", 5_000, backend_choose),
         path("session_tls", 5_000, session_tls),
         path("session_tcp", 5_000, session_tcp),
@@ -80,28 +85,65 @@ fn bytes_of(hex: &str) -> Vec<u8> {
     (0..digits.len()).step_by(2).map(pair).collect()
 }
 
-fn exact(count: u32) -> Vec<(String, u32)> {
-    (0..count).map(|n| (format!("site-{n:06}.bench.example"), n % 7)).collect()
+fn exact(count: u32) -> Vec<String> {
+    (0..count).map(|n| format!("site-{n:06}.bench.example")).collect()
 }
 
-fn wildcards(count: u32) -> Vec<(String, u32)> {
-    (0..count).map(|n| (format!("*.zone-{n:06}.example"), n % 7)).collect()
+fn wildcards(count: u32) -> Vec<String> {
+    (0..count).map(|n| format!("*.zone-{n:06}.example")).collect()
 }
 
-fn expressions() -> Vec<(String, u32)> {
-    (0..20).map(|n| (format!("~^shop-[0-9]*{n:02}\\.example\\.net$"), n)).collect()
+fn expressions() -> Vec<String> {
+    (0..20).map(|n| format!("~^shop-[0-9]*{n:02}\\.example\\.net$")).collect()
 }
 
 /// Looks up names that differ each time, spread over the whole table.
-fn lookup(entries: &[(String, u32)], name: fn(u32) -> String) -> Operation {
-    let Ok(table) = Table::compile(entries) else { unreachable!("the entries are right") };
-    let count = entries.len() as u32;
+fn lookup(patterns: &[String], name: fn(u32) -> String) -> Operation {
+    let entries: Vec<_> = patterns.iter().map(|pattern| json!([pattern, "app"])).collect();
+    let plan = plan(json!({
+        "listeners": {"secure": {"table": "sites"}},
+        "tables": {"sites": entries},
+        "backends": {"app": {"servers": ["192.0.2.1:80"]}},
+    }));
+    let count = patterns.len() as u32;
     let step = (count / 1_000).max(1);
     let names: Vec<String> = (0..1_000).map(|n| name(n * step % count)).collect();
     Box::new(move |n| {
         let name = &names[n as usize % names.len()];
-        _ = black_box(table.lookup(black_box(name)));
+        _ = black_box(plan.tables[0].table.lookup(black_box(name)));
     })
+}
+
+const MINIMAL: &str = "GET / HTTP/1.1\r\nHost: www.bench.example\r\n\r\n";
+const BROWSER: &str = "GET /catalogue/gardening?page=2 HTTP/1.1\r\n\
+    Host: www.bench.example\r\n\
+    Connection: keep-alive\r\n\
+    sec-ch-ua: \"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\", \"Google Chrome\";v=\"140\"\r\n\
+    sec-ch-ua-mobile: ?0\r\n\
+    sec-ch-ua-platform: \"Linux\"\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n\
+    Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n\
+    Sec-Fetch-Site: same-origin\r\n\
+    Sec-Fetch-Mode: navigate\r\n\
+    Referer: https://www.bench.example/\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: en-GB,en;q=0.9\r\n\r\n";
+const RESPONSE: &str = "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
+    Content-Type: text/html; charset=utf-8\r\nContent-Length: 200\r\nCache-Control: no-cache\r\n\r\n";
+const LIMITS: http1::Limits = http1::Limits { head: 65_536, fields: 100, line: 65_536 };
+
+/// Reads a request head; what the head is kept in is used again, as a connection does.
+fn http_request(text: &'static str) -> Operation {
+    let mut head = Head::default();
+    assert_eq!(http1::request(text.as_bytes(), &LIMITS, &mut head), http1::Parsed::Complete);
+    Box::new(move |_| _ = black_box(http1::request(black_box(text.as_bytes()), &LIMITS, &mut head)))
+}
+
+fn http_response() -> Operation {
+    let mut head = Head::default();
+    let get = Method::Get;
+    assert_eq!(http1::response(RESPONSE.as_bytes(), &LIMITS, get, &mut head), http1::Parsed::Complete);
+    Box::new(move |_| _ = black_box(http1::response(black_box(RESPONSE.as_bytes()), &LIMITS, get, &mut head)))
 }
 
 /// A choice among eight servers of three weights, with some load.
@@ -117,7 +159,14 @@ fn balance_choose(balance: &'static dyn Balance) -> Operation {
     let mut memory = Memory::default();
     Box::new(move |n| {
         let name = ["a.example", "b.example", "c.example"][n as usize % 3];
-        let seed = Seed { client: Some(client(n).ip()), host: Some(name), random: random(n), now: 1_000 };
+        let seed = Seed {
+            client: Some(client(n).ip()),
+            host: Some(name),
+            path: Some(b"/some/path"),
+            header: Some(b"some value"),
+            random: random(n),
+            now: 1_000,
+        };
         _ = black_box(balance.choose(black_box(&candidates), &seed, &mut memory));
     })
 }
@@ -130,7 +179,7 @@ fn backend_choose() -> Operation {
         "backends": {"app": {"servers": servers}},
     }));
     Box::new(move |n| {
-        let seed = Seed { client: Some(client(n).ip()), host: None, random: random(n), now: 1_000 };
+        let seed = Seed { client: Some(client(n).ip()), random: random(n), now: 1_000, ..Seed::default() };
         _ = black_box(plan.backends[0].choose(&seed, &Tried::new()));
     })
 }
@@ -159,7 +208,7 @@ fn session_tcp() -> Operation {
 }
 
 /// A session from its first to its last event; what it took is given back.
-fn live(plan: &headworks_core::plan::Plan, number: u32, events: &[Event<'_>]) {
+fn live(plan: &Plan, number: u32, events: &[Event<'_>]) {
     let Ok(permit) = plan.listeners[0].enter() else { unreachable!("there is no limit") };
     let facts = Facts { client: Some(client(number)), ..Facts::default() };
     let mut session = Session::new(plan, 0, facts, permit);
