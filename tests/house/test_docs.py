@@ -184,5 +184,5 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_make_lists_its_targets() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, text=True, capture_output=True, timeout=30, check=True).stdout
-    for target in ("demo", "test", "check", "bench", "bench-deps", "fmt", "docs", "clean"):
+    for target in ("demo", "test", "check", "bench", "bench-deps", "bench-guard", "profile", "fmt", "docs", "clean"):
         assert f"make {target} " in listed
