@@ -1,4 +1,4 @@
-"""Memory for each connection: idle ones (`idle`), and clients that ask for much and read nothing (`slow`).
+"""Memory for each connection: idle ones (`idle`), and clients that ask for much and read slowly (`slow`).
 
 Every lane has a fresh proxy of its own. The number is anonymous and shared memory of the proxy with all connections,
 once it has settled, minus that after it has served a few, by the number of connections.
@@ -22,8 +22,8 @@ from stage import Stage, StartError, Up, empty
 
 WARM = 64
 """Connections that come and go first: what a proxy makes at its first connections is not counted for each."""
-ASKED = 1 << 30
-"""Bytes that a client asks for who reads none of them."""
+ASKED, READ = 1 << 30, 10_000
+"""Bytes that a slow client asks for, and reads a second."""
 
 
 def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneResult]:
@@ -92,11 +92,13 @@ def _slow(stage: Stage, scenario: Scenario, up: Up, origin: int, result: LaneRes
     alone = stage.sample(scenario, up, origin, order)
     before = settled(up)
     count = stage.options.connections or scenario.connections
-    with clients.not_reading(up.port, count, http=scenario.http, size=ASKED) as errors:
+    asked = ["--path", f"/bytes/{ASKED}"] if scenario.http else ["--bytes", str(ASKED)]
+    options = ["--scenario", "slow-reader", "--connections", str(count), "--read-rate", str(READ), *asked]
+    with stage.generator.holding(up.port, options) as reports:
         during = settled(up)
         beside = stage.sample(scenario, up, origin, order)
     result.samples = [alone, beside]
-    result.problem = errors_text(alone.errors | beside.errors | errors)
+    result.problem = errors_text(alone.errors | beside.errors | reports[0].errors)
     result.take([_grown(before, during) / count])
     result.extra = {"before": before, "with slow readers": during}
     result.extra["others' rate %"] = 100 * beside.rate / alone.rate if alone.rate else 0.0

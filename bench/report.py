@@ -33,7 +33,7 @@ METHODS = {
     "bulk": "one core for everything: CPU seconds of the proxy per GiB",
     "idle": "memory of the proxy per connection",
     "latency": "two cores, open loop: 99th percentile at the same rate for all",
-    "slow": "two cores: memory of the proxy per connection whose client does not read",
+    "slow": "two cores: memory of the proxy per connection whose client reads slowly",
     "reload": "two cores, open loop: worst latency while reloading",
 }
 

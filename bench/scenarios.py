@@ -217,7 +217,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     replace(
         BULK_DOWN,
         name="slow-reader",
-        title="64 clients that ask for 1 GiB and read nothing: memory of the proxy for each; bulk goes on beside them",
+        title="64 clients that ask for 1 GiB and read 10 kB/s: memory of the proxy for each; bulk goes on beside them",
         method="slow",
         lanes=lanes("headworks", "nginx", "nginx-mainline", "haproxy", "haproxy-splice", "envoy", "traefik"),
         connections=64,
@@ -266,7 +266,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     replace(
         HTTP_KEPT,
         name="http-slow-reader",
-        title="64 clients that ask for 1 GiB and read nothing: memory of the proxy for each; HTTP goes on beside them",
+        title="64 clients that ask for 1 GiB and read 10 kB/s: memory of the proxy for each; HTTP goes on beside them",
         method="slow",
         tool="load",
         lanes=lanes(*HTTP),

@@ -80,7 +80,8 @@ def _stream(task: Task) -> str:
 
 def _http(task: Task) -> str:
     # As in _stream: bulk gains from fewer, larger reads; small answers fit the head's buffer.
-    buffers = "proxy_buffers 4 256k; proxy_busy_buffers_size 512k;" if task.bulk else ""
+    bulk = "proxy_buffers 4 256k; proxy_busy_buffers_size 512k; client_body_buffer_size 256k;"
+    buffers = bulk if task.bulk else ""
     return f"""http {{
     access_log off;                    # no log
     tcp_nodelay on;

@@ -307,15 +307,6 @@ def test_an_answer_that_is_no_success_is_an_error(bench):
             client.close()
 
 
-def test_readers_that_do_not_read_wait_for_the_first_bytes(bench):
-    listener, served, thread = answering(b"x", 2)
-    with listener, bench.clients.not_reading(listener.getsockname()[1], 2, http=False, size=1 << 30) as errors:
-        thread.join()
-        assert errors == {}
-        for client in served:
-            client.close()
-
-
 def saved_run(bench):
     first = outcome(bench, {"direct": 0.0, "headworks": 10.0, "nginx": 25.0, "haproxy": 8.0, "floor": 7.0})
     second = outcome(bench, {"headworks": 500.0, "sniproxy": 9000.0}, scenario="idle")
