@@ -111,11 +111,13 @@ def _scenario(name: str, scenario: Mapping[str, Any]) -> Iterator[str]:
     yield f"{scenario['title']}. {report.METHODS[scenario['method']]}."
     yield ""
     valid = [r for r in scenario["results"] if r["value"] is not None and not r["problem"] and r["label"] != "direct"]
-    rows = [["", "ratio to Headworks", scenario["unit"], "median", "best-worst"]]
+    by_cpu = ["by CPU"] if any(result["ratio_by_cpu"] for result in valid) else []
+    rows = [["", "ratio to Headworks", *by_cpu, scenario["unit"], "median", "best-worst"]]
     for result in valid:
-        ratio = "" if result["ratio"] is None else f"{result['ratio']:.2f}"
+        ratios = [result["ratio"], *([result["ratio_by_cpu"]] if by_cpu else [])]
+        shown = ["" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
         spread = "" if result["low"] is None else f"{report.number(result['low'])}-{report.number(result['high'])}"
-        rows.append([result["label"], ratio, report.number(result["value"]), report.number(result["median"]), spread])
+        rows.append([result["label"], *shown, report.number(result["value"]), report.number(result["median"]), spread])
     yield report.grid(rows)
     if scenario["remarks"]:
         yield ""

@@ -6,6 +6,7 @@ proxy on a core of its own; its CPU per operation, beside rate and latency. `bul
 
 from __future__ import annotations
 
+import math
 import statistics
 from contextlib import ExitStack
 
@@ -54,6 +55,8 @@ def run_seconds(stage: Stage, scenario: Scenario) -> float:
     """Return how long one run should take."""
     if scenario.method == "bulk":
         return 0.2 + stage.options.bulk_bytes / GIB
+    if scenario.tool == "wrk":
+        return math.ceil(stage.options.seconds) + 0.15
     return stage.options.seconds + stage.options.warmup + 0.15
 
 
