@@ -198,6 +198,13 @@ def test_an_error_in_any_round_makes_a_lane_invalid(bench):
     assert "3 x receive: reset" in result.problem
 
 
+def test_a_proxy_that_seems_to_cost_nothing_is_noise(bench):
+    result = bench.results.LaneResult(label="x", version="", samples=[sample(bench, 1000.0)])
+    bench.rounds.conclude(bench.scenarios.KEPT, result, [sample(bench, 900.0)])
+    assert not result.valid
+    assert "noise" in result.problem
+
+
 def test_ratios_are_to_headworks_and_invalid_lanes_have_none(bench):
     found = outcome(bench, {"direct": 0.0, "headworks": 10.0, "nginx": 25.0, "haproxy": "2 x reset"})
     rows = bench.report.result_rows(found)
@@ -331,6 +338,17 @@ def test_only_the_part_between_the_markers_is_written_anew(bench):
     assert publish.renewed(once, "new") == once
     with pytest.raises(ValueError, match="needs the lines"):
         publish.renewed("# No markers\n", "new")
+
+
+def test_a_chart_of_reloads_names_what_failed(bench, tmp_path):
+    pytest.importorskip("matplotlib")
+    found = outcome(bench, {"headworks": 2000.0, "nginx": 30_000.0}, scenario="reload")
+    for failed, result in enumerate(found.results):
+        result.extra["failed"] = failed
+    saved = json.loads(json.dumps(bench.report.content([found], options(bench))))
+    drawn = bench.charts.draw(saved, tmp_path)
+    assert [path.name for path in drawn] == ["reload.svg"]
+    assert "30.0 ms, 1 failed" in drawn[0].read_text()
 
 
 def test_the_page_has_the_markers(bench):
