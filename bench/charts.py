@@ -139,7 +139,9 @@ def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(min(0.4, min(values) * 0.8), max(values) * 2.2)
     ticks = [
-        tick for tick in (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64) if axes.get_xlim()[0] <= tick <= max(values) * 1.5
+        tick
+        for tick in (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 250, 1000, 4000)
+        if axes.get_xlim()[0] <= tick <= max(values) * 1.5
     ]
     axes.set_xticks(ticks)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -188,7 +190,8 @@ def _reload(saved: Mapping[str, Any]) -> Figure | None:
     axes.set_yticks(range(len(rows)), [f"{name} {result['label']}" for name, result in rows])
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(right=max(result["value"] for _, result in rows) / 1000 * 6)
+    values = [result["value"] / 1000 for _, result in rows]
+    axes.set_xlim(min(0.5, *values), max(values) * 6)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("worst latency in milliseconds (less is better)")
     _finish(axes, "Reload every second under 1,000 operations a second", saved)

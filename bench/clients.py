@@ -1,19 +1,16 @@
-"""Clients that hold connections and do nothing: idle kept HTTP connections, and readers that do not read.
+"""Clients that hold kept HTTP connections and do nothing, and one that asks whether a proxy serves.
 
-They need no speed, so they are plain sockets of this process. Each keeps what it opened until the block ends.
+They need no speed, so they are plain sockets of this process. What was opened is kept until the block ends.
 """
 
 from __future__ import annotations
 
 import select
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 PATIENCE = 10.0
-SMALL = 4096
-"""Receive buffer, in bytes, of a client that does not read: the proxy must hold the rest, or leave it to the server."""
 REQUEST = "GET {path} HTTP/1.1\r\nHost: www.bench.example\r\n\r\n"
 
 
@@ -48,33 +45,8 @@ def kept(port: int, count: int) -> Iterator[Callable[[], dict[str, int]]]:
         yield wrong
 
 
-@contextmanager
-def not_reading(port: int, count: int, *, http: bool, size: int) -> Iterator[dict[str, int]]:
-    """Hold `count` connections that asked for `size` bytes and read none of them."""
-    errors: dict[str, int] = {}
-    # The bulk header of bench/load: how many bytes, then zeros.
-    asked = REQUEST.format(path=f"/bytes/{size}").encode() if http else struct.pack(">Q8x", size)
-    with ExitStack() as stack:
-        held = [stack.enter_context(_connected(port, receive=SMALL)) for _ in range(count)]
-        for client in held:
-            client.sendall(asked)
-        silent = sum(1 for client in held if not _readable([client], PATIENCE))
-        if silent:
-            errors["no answer to a slow reader"] = silent
-        yield errors
-
-
-def _connected(port: int, *, receive: int = 0) -> socket.socket:
-    client = socket.socket()
-    if receive:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-    client.settimeout(PATIENCE)
-    try:
-        client.connect(("127.0.0.1", port))
-    except OSError:
-        client.close()
-        raise
-    return client
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
 
 
 def _answered(client: socket.socket) -> bool:

@@ -64,7 +64,6 @@ def fit(generator: Generator, options: Options, plans: list[tuple[Scenario, list
         bench = Bench(generator, replace(options, seconds=seconds), lambda _label, _seconds: None)
         return sum(bench.seconds(scenario, lanes) for scenario, lanes in plans)
 
-    fixed = total(0.0)
-    slope = total(1.0) - fixed
-    wanted = (budget - fixed) / slope if slope else LONGEST
-    return replace(options, seconds=round(min(LONGEST, max(SHORTEST, wanted)), 2))
+    steps = [SHORTEST + 0.05 * step for step in range(round((LONGEST - SHORTEST) / 0.05) + 1)]
+    fitting = [seconds for seconds in steps if total(seconds) <= budget]
+    return replace(options, seconds=round(max(fitting, default=SHORTEST), 2))

@@ -1,4 +1,4 @@
-"""Memory for each connection: idle ones (`idle`), and clients that ask for much and read nothing (`slow`).
+"""Memory for each connection: idle ones (`idle`), and clients that ask for much and read slowly (`slow`).
 
 Every lane has a fresh proxy of its own. The number is anonymous and shared memory of the proxy with all connections,
 once it has settled, minus that after it has served a few, by the number of connections.
@@ -16,14 +16,17 @@ from dataclasses import replace
 import clients
 import processes
 import tools
-from results import LaneResult, errors_text
+from results import LaneResult, Sample, errors_text
+from rounds import run_seconds
 from scenarios import Lane, Scenario
 from stage import Stage, StartError, Up, empty
 
+SAMPLES = 3
+"""Runs of others before and beside the slow readers, of which the best ones are compared."""
 WARM = 64
 """Connections that come and go first: what a proxy makes at its first connections is not counted for each."""
-ASKED = 1 << 30
-"""Bytes that a client asks for who reads none of them."""
+ASKED, READ = 1 << 30, 10_000
+"""Bytes that a slow client asks for, and reads a second."""
 
 
 def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneResult]:
@@ -54,7 +57,8 @@ def lane_seconds(stage: Stage, scenario: Scenario) -> float:
     """Return how long one lane should take."""
     if scenario.method == "idle":
         return 5 + stage.options.idle_connections / 1500
-    return 5 + 2 * (stage.options.seconds + stage.options.warmup)
+    each = run_seconds(stage, replace(scenario, method="added" if scenario.http else "bulk"))
+    return 6 + 2 * min(SAMPLES, stage.options.rounds) * each
 
 
 def _idle(stage: Stage, scenario: Scenario, up: Up, _origin: int, result: LaneResult) -> None:
@@ -89,18 +93,27 @@ def _held(stage: Stage, scenario: Scenario, up: Up, count: int) -> Iterator[dict
 def _slow(stage: Stage, scenario: Scenario, up: Up, origin: int, result: LaneResult) -> None:
     """Others' rate before and beside the clients that do not read, and the memory these take."""
     order = _beside(stage.order(scenario, up), scenario)
-    alone = stage.sample(scenario, up, origin, order)
+    alone = _samples(stage, scenario, up, origin, order)
     before = settled(up)
     count = stage.options.connections or scenario.connections
-    with clients.not_reading(up.port, count, http=scenario.http, size=ASKED) as errors:
+    asked = ["--path", f"/bytes/{ASKED}"] if scenario.http else ["--bytes", str(ASKED)]
+    options = ["--scenario", "slow-reader", "--connections", str(count), "--read-rate", str(READ), *asked]
+    with stage.generator.holding(up.port, options) as reports:
         during = settled(up)
-        beside = stage.sample(scenario, up, origin, order)
-    result.samples = [alone, beside]
-    result.problem = errors_text(alone.errors | beside.errors | errors)
+        beside = _samples(stage, scenario, up, origin, order)
+    result.samples = [*alone, *beside]
+    wrong = next((sample.errors for sample in result.samples if sample.errors), {})
+    result.problem = errors_text(wrong | reports[0].errors)
     result.take([_grown(before, during) / count])
     result.extra = {"before": before, "with slow readers": during}
-    result.extra["others' rate %"] = 100 * beside.rate / alone.rate if alone.rate else 0.0
-    result.extra |= {f"others' {key} µs": beside.latency_us[key] for key in ("p50", "p99") if scenario.http}
+    if not result.problem:
+        best = max(beside, key=lambda sample: sample.rate)
+        result.extra["others' rate %"] = 100 * best.rate / max(sample.rate for sample in alone)
+        result.extra |= {f"others' {key} µs": best.latency_us[key] for key in ("p50", "p99") if scenario.http}
+
+
+def _samples(stage: Stage, scenario: Scenario, up: Up, origin: int, order: tools.Order) -> list[Sample]:
+    return [stage.sample(scenario, up, origin, order) for _ in range(min(SAMPLES, stage.options.rounds))]
 
 
 def _beside(order: tools.Order, scenario: Scenario) -> tools.Order:

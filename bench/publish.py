@@ -24,6 +24,16 @@ CAPTIONS = {
     "latency.svg": "latency at one rate, by proxy",
     "reload.svg": "worst latency while reloading, by proxy",
 }
+BESIDE = {
+    "added": ("rate",),
+    "two": ("rate", "p99 µs"),
+    "bulk": ("GiB/s",),
+    "idle": ("all of it per connection",),
+    "latency": ("p50 µs", "p99.9 µs", "at rate"),
+    "slow": ("others' rate %",),
+    "reload": ("failed", "reloads"),
+}
+"""What stands beside the number of each method."""
 CLOSE = 1.02
 """A difference of less than this is called none: equals differ by as much."""
 
@@ -58,7 +68,7 @@ def results(saved: Mapping[str, Any], drawn: Sequence[str]) -> str:
 
 
 def losses(saved: Mapping[str, Any]) -> list[str]:
-    """Return where another proxy costs less than Headworks, the floor aside: it is no proxy."""
+    """Return where another proxy costs less than Headworks (the floor is none), and where operations failed."""
     found = []
     for name, scenario in saved["scenarios"].items():
         if scenario["title"].endswith("against one of 10"):  # lanes of different tables are not rivals
@@ -68,6 +78,8 @@ def losses(saved: Mapping[str, Any]) -> list[str]:
             rival = not result["label"].startswith(("headworks", "floor", "direct"))
             if rival and ratio is not None and ratio * CLOSE < 1:
                 found.append(f"`{name}`: {result['label']} takes {ratio:.2f} of what Headworks does")
+            if result["label"] == "headworks" and result["extra"].get("failed"):
+                found.append(f"`{name}`: {result['extra']['failed']} operations failed through Headworks")
     return found
 
 
@@ -108,18 +120,28 @@ def _scenario(name: str, scenario: Mapping[str, Any]) -> Iterator[str]:
     """A table of ratios; the figures behind them stand beside, the noise below."""
     yield f"### `{name}`"
     yield ""
-    yield f"{scenario['title']}. {report.METHODS[scenario['method']]}."
+    yield f"{_sentence(scenario['title'])} {_sentence(report.METHODS[scenario['method']])}"
     yield ""
     valid = [r for r in scenario["results"] if r["value"] is not None and not r["problem"] and r["label"] != "direct"]
-    rows = [["", "ratio to Headworks", scenario["unit"], "median", "best-worst"]]
+    by_cpu = ["by CPU"] if any(result["ratio_by_cpu"] for result in valid) else []
+    beside = BESIDE[scenario["method"]]
+    rows = [["", "ratio to Headworks", *by_cpu, scenario["unit"], "median", "best-worst", *beside]]
     for result in valid:
-        ratio = "" if result["ratio"] is None else f"{result['ratio']:.2f}"
+        ratios = [result["ratio"], *([result["ratio_by_cpu"]] if by_cpu else [])]
+        shown = ["" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
         spread = "" if result["low"] is None else f"{report.number(result['low'])}-{report.number(result['high'])}"
-        rows.append([result["label"], ratio, report.number(result["value"]), report.number(result["median"]), spread])
-    yield report.grid(rows)
-    if scenario["remarks"]:
+        figures = [report.number(result["value"]), report.number(result["median"]), spread]
+        figures += [report.number(result["extra"].get(key)) for key in beside]
+        rows.append([result["label"], *shown, *figures])
+    if valid:
+        yield report.grid(rows)
         yield ""
+    if scenario["remarks"]:
         yield from (f"- {remark}" for remark in scenario["remarks"])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def _lane(stage: Stage, scenario: Scenario, lane: Lane, result: LaneResult) -> N
         stage.proxy(scenario, lane, first[0], directory) as up,
     ):
         calm = stage.sample(scenario, up, first[1], stage.order(scenario, up, seconds=length / 2, rate=RATE))
+        result.samples = [calm]
         result.problem = errors_text(calm.errors)
         if result.problem:
             return

@@ -33,7 +33,7 @@ METHODS = {
     "bulk": "one core for everything: CPU seconds of the proxy per GiB",
     "idle": "memory of the proxy per connection",
     "latency": "two cores, open loop: 99th percentile at the same rate for all",
-    "slow": "two cores: memory of the proxy per connection whose client does not read",
+    "slow": "two cores: memory of the proxy per connection whose client reads slowly",
     "reload": "two cores, open loop: worst latency while reloading",
 }
 
@@ -78,7 +78,11 @@ def content(outcomes: Sequence[Outcome], options: Options) -> dict[str, Any]:
                 "tool": outcome.scenario.tool,
                 "http": outcome.scenario.http,
                 "unit": VALUE_TITLES[outcome.scenario.method],
-                "results": [asdict(result) | {"ratio": _to_own(outcome, result)} for result in outcome.results],
+                "results": [
+                    asdict(result)
+                    | {"ratio": _to_own(outcome, result), "ratio_by_cpu": _to_own(outcome, result, by_cpu=True)}
+                    for result in outcome.results
+                ],
                 "skipped": outcome.skipped,
                 "foreign": outcome.foreign,
                 "remarks": remarks(outcome),
@@ -114,8 +118,10 @@ def machine() -> dict[str, Any]:
 
 def versions(outcomes: Sequence[Outcome]) -> list[str]:
     """Return what each proxy says of its version, once."""
-    found = {result.version: None for outcome in outcomes for result in outcome.results if result.version}
-    return list(found)
+    found: dict[str, str] = {}
+    for result in (result for outcome in outcomes for result in outcome.results if result.version):
+        found.setdefault(result.version, f"{result.label}: {result.version}")
+    return list(found.values())
 
 
 def remarks(outcome: Outcome) -> list[str]:
@@ -141,14 +147,15 @@ def result_rows(outcome: Outcome) -> Rows:
     valid = [result for result in outcome.results if result.valid]
     extras = list(dict.fromkeys(key for result in valid for key in result.extra))
     has_cpu = any(result.cpu_value is not None for result in valid)
-    rows = [["", "ratio", title, "median", "best-worst", *(["added CPU µs"] if has_cpu else []), *extras]]
+    rows = [["", "ratio", *(["by CPU"] if has_cpu else []), title, "median", "best-worst"]]
+    rows[0] += [*(["added CPU µs"] if has_cpu else []), *extras]
     for result in valid:
-        ratio = _to_own(outcome, result)
-        cpu = [f"{result.cpu_value or 0:.2f}"] if has_cpu else []
-        cells = [number(result.extra[key]) if key in result.extra else "" for key in extras]
+        ratios = [_shown(_to_own(outcome, result))]
+        ratios += [_shown(_to_own(outcome, result, by_cpu=True))] if has_cpu else []
         spread = f"{number(result.low)}-{number(result.high)}" if result.low is not None else ""
-        shown = f"{ratio:.2f}" if ratio else ""
-        rows.append([result.label, shown, number(result.value), number(result.median), spread, *cpu, *cells])
+        cells = [f"{result.cpu_value or 0:.2f}"] if has_cpu else []
+        cells += [number(result.extra[key]) if key in result.extra else "" for key in extras]
+        rows.append([result.label, *ratios, number(result.value), number(result.median), spread, *cells])
     return rows
 
 
@@ -175,10 +182,16 @@ def judged(outcome: Outcome, target: Target) -> dict[str, Any]:
     return asdict(target) | {"measured": measured, "by_cpu": by_cpu, "verdict": verdict}
 
 
-def _to_own(outcome: Outcome, result: LaneResult) -> float | None:
+def _to_own(outcome: Outcome, result: LaneResult, *, by_cpu: bool = False) -> float | None:
     """Return what a lane costs in terms of Headworks; 2 is twice as much."""
     own = next((r for r in outcome.results if r.valid and r.label.startswith("headworks")), None)
-    return _ratio(result.value, own.value) if own and result.valid else None
+    if own is None or not result.valid:
+        return None
+    return _ratio(result.cpu_value, own.cpu_value) if by_cpu else _ratio(result.value, own.value)
+
+
+def _shown(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 def _ratio(subject: float | None, against: float | None) -> float | None:

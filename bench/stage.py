@@ -82,6 +82,8 @@ class Stage:
     def directory(self) -> Iterator[Path]:
         """Make a directory for one scenario's files."""
         with tempfile.TemporaryDirectory(prefix="headworks-bench-") as name:
+            # A proxy that has dropped its privileges reads its configuration again when it is reloaded (sniproxy).
+            Path(name).chmod(0o755)
             yield Path(name)
 
     @contextmanager

@@ -63,8 +63,8 @@ class Competitor(ABC):
 
     def find(self) -> Path | None:
         """Return its program: the environment variable of its name first, then PATH, then `.venv-bench`."""
-        if named := os.environ.get(self.program.upper()):
-            return Path(named)
+        if named := named_program(self.program.upper()):
+            return named
         found = shutil.which(self.program) or shutil.which(self.program, path="/usr/sbin:/usr/local/sbin")
         return Path(found) if found else self.in_wheels()
 
@@ -97,6 +97,14 @@ class Competitor(ABC):
 
 class NotReloadableError(Exception):
     """Asked of a proxy with `reloadable = False`."""
+
+
+def named_program(variable: str) -> Path | None:
+    """Return the program that an environment variable names; one that is none ends everything: it was meant."""
+    named = os.environ.get(variable)
+    if named and shutil.which(named) is None:
+        raise SystemExit(f"bench: {variable}={named}: no such program")
+    return Path(named) if named else None
 
 
 def wheel_file(pattern: str) -> Path | None:

