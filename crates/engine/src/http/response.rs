@@ -131,8 +131,8 @@ impl Exchanges {
         }
         let exchange = &running.exchange;
         let last = exchange.response.is_done() && !exchange.keeps_client() && exchange.is_asked();
+        self.judge_server(place, desk.head.status);
         self.enter(place, if tunnel { Phase::Tunnel } else { Phase::Answering });
-        self.note_answer(place);
         match self.tell(desk, place, last) {
             Step::Again if tunnel => Step::Again,
             Step::Again => self.pass_response(desk, place),
