@@ -228,3 +228,61 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Shutdown;
+
+    use super::*;
+
+    fn client() -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        // It serves until the tests end.
+        std::thread::spawn(move || HttpOrigin::new(listener).unwrap().serve());
+        TcpStream::connect(address).unwrap()
+    }
+
+    /// Everything that comes until the origin closes.
+    fn rest(mut client: TcpStream) -> Vec<u8> {
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).unwrap();
+        all
+    }
+
+    #[test]
+    fn a_client_that_ends_its_sending_gets_its_answer_and_an_end() {
+        let mut client = client();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert!(rest(client).ends_with(&wire::answer()));
+    }
+
+    #[test]
+    fn what_is_asked_behind_a_long_answer_is_answered_after_it() {
+        let mut client = client();
+        let long = 5_000_000;
+        let asked = format!("GET /bytes/{long} HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+        client.write_all(asked.as_bytes()).unwrap();
+        let all = rest(client);
+        let body = all.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let pattern = Pattern::new();
+        for (number, piece) in all[body..body + long].chunks(CHUNK).enumerate() {
+            assert!(pattern.matches((number * CHUNK) as u64, piece));
+        }
+        assert!(all[body + long..].starts_with(b"HTTP/1.1 200 OK\r\n") && all.ends_with(&wire::answer()));
+    }
+
+    #[test]
+    fn a_request_that_trickles_in_is_answered_once() {
+        let mut client = client();
+        client.set_nodelay(true).unwrap();
+        for byte in b"POST / HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc" {
+            client.write_all(&[*byte]).unwrap();
+        }
+        let all = rest(client);
+        let answers = all.windows(8).filter(|piece| *piece == b"HTTP/1.1").count();
+        assert!(answers == 1 && all.ends_with(&wire::answer()));
+    }
+}
