@@ -8,8 +8,8 @@ use crate::sys;
 
 /// Bytes a pipe is asked to hold; unprivileged processes get less once the system's share is used up.
 pub(crate) const PIPE_SIZE: usize = 1024 * 1024;
-/// Pipes in use at once, a worker.
-const MOST: usize = 64;
+/// Pipes in use at once, a worker: enough that some hundred stalled readers leave pipes for those who read.
+const MOST: usize = 256;
 
 /// A pipe and how much is in it.
 #[derive(Debug)]
