@@ -15,6 +15,7 @@ use headworks_core::table::AnswerIndex;
 use headworks_core::tally::Count;
 
 use super::desk::Desk;
+use super::transfer::Shape;
 use super::{Exchanges, Phase, Running, SPARES, Step};
 use crate::clock;
 
@@ -120,8 +121,14 @@ impl Exchanges {
         match self.clients[place].phase {
             Phase::Header | Phase::Head => self.refuse(desk, place, CloseReason::FirstBytesTimeout),
             Phase::Kept => Step::Over(CloseReason::IdleTimeout),
-            Phase::Queued => self.refuse(desk, place, CloseReason::QueueTimeout),
+            Phase::Queued => {
+                self.leave_line(place);
+                self.refuse(desk, place, CloseReason::QueueTimeout)
+            }
             Phase::Connecting => self.connect_failed(desk, place, headworks_core::action::Fault::TimedOut),
+            Phase::Asking if self.waits_for_server(place) => {
+                self.refuse(desk, place, CloseReason::ResponseTimeout)
+            }
             Phase::Asking => self.refuse(desk, place, CloseReason::BodyTimeout),
             Phase::Awaiting => self.refuse(desk, place, CloseReason::ResponseTimeout),
             Phase::Answering => Step::Over(CloseReason::IdleTimeout),
@@ -130,10 +137,26 @@ impl Exchanges {
         }
     }
 
+    /// Whether a request that does not get on is held up by its server.
+    fn waits_for_server(&self, place: usize) -> bool {
+        let running = self.clients[place].running.as_ref();
+        running.is_some_and(|running| {
+            running.sent < running.request.len() || running.lanes[Side::Client as usize].waiting() > 0
+        })
+    }
+
+    fn leave_line(&mut self, place: usize) {
+        let client = &self.clients[place];
+        let backend = client.running.as_ref().and_then(|running| running.backend(&client.plan));
+        if let Some(backend) = backend {
+            self.queue.leave(backend, (place, client.generation));
+        }
+    }
+
     /// Whoever waits longest for a place at `backend` gets a turn.
     pub(super) fn next_in_line(&mut self, backend: &Backend) {
-        while let Some((place, generation)) = self.queue.next(backend) {
-            if self.is_queued(place, generation) {
+        while let Some((place, generation)) = self.queue.first(backend) {
+            if self.has_turn(place, generation) {
                 return self.enqueue(place);
             }
         }
@@ -147,6 +170,9 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         if let Some(at) = running.server.take() {
             self.servers.close(at);
+        }
+        if let Shape::Compressed(coded) = std::mem::take(&mut running.shape) {
+            self.compressors.give_back(coded.compressor);
         }
         let taken = running.place.take();
         self.account(place, &running, reason);
