@@ -53,7 +53,7 @@ BACKEND = {
 }
 """Every key that backends have for http listeners, but for those that need another key or a file."""
 
-CHECK = {"method": "HEAD", "path": "/health", "host": "app", "expect": "200", "body": "ready"}
+CHECK = {"method": "OPTIONS", "path": "/health", "host": "app", "expect": "200", "body": "ready"}
 
 GOOD = [
     ("listeners.web.http.head_limit", "1KiB", 1024),
@@ -139,6 +139,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("listeners.web.compression.algorithms", ["gzip", "gzip"], '"gzip" is listed twice'),
     ("listeners.web.compression.min_size", "1KB", '"1KB" is not a size such as "64KiB" or "1MiB"; did you'),
     ("listeners.web.first_bytes_limit", "64KiB", "is for tcp and tls listeners, and this one speaks http"),
+    ("listeners.web.timeouts.half_close", "1m", "is for tcp and tls listeners, and this one speaks http"),
     ("backends.app.host", "a b", '"a b" is not a host such as app.example.com'),
     ("backends.app.strip_prefix", "api", '"api" is not a path prefix such as /api'),
     ("backends.app.strip_prefix", "/", '"/" is not a path prefix such as /api'),
@@ -153,7 +154,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("backends.app.affinity.cookie", "a=b", '"a=b" is not a name such as X-Request-Id'),
     ("backends.app.affinity.secret", "short", "must have at least 16 characters"),
     ("backends.app.affinity.max_age", "1500ms", "1500ms is not a multiple of 1s"),
-    ("backends.app.health.method", "GE T", '"GE T" is not a name such as'),
+    ("backends.app.health.method", "GE T", '"GE T" is no method, such as GET'),
     ("backends.app.health.path", "health", '"health" is not a path that begins with /'),
     ("backends.app.health.host", "", '"" is not a host such as'),
     ("backends.app.health.expect", "2xx", '"2xx" is not a list of statuses such as "200-399,401"'),
@@ -282,9 +283,9 @@ def http() -> dict[str, Any]:
 def give(mapping: dict[str, Any], path: str, value: Any) -> None:
     """Put a value at a path; tables on the way are made, those that need a key get it."""
     *sections, key = path.split(".")
-    needed = {"rate_limit": {"requests": 1}, "affinity": {"cookie": "S"}}
+    needed: dict[str, dict[str, Any]] = {"rate_limit": {"requests": 1}, "affinity": {"cookie": "S"}}
     for section in sections:
-        mapping = mapping.setdefault(section, dict(needed.get(section, {})))
+        mapping = mapping.setdefault(section, needed.get(section, {}))
     mapping[key] = value
 
 
@@ -390,7 +391,7 @@ def test_keys_for_http_are_errors_elsewhere_all_at_once(tmp_path, protocol):
 
 def test_the_keys_for_http_are_all_of_them():
     assert {name for name, field in Listener.model_fields.items() if only(field) == ("http",)} == set(LISTENER)
-    assert {name for name, field in Timeouts.model_fields.items() if only(field)} == set(TIMEOUTS)
+    assert {name for name, field in Timeouts.model_fields.items() if only(field) == ("http",)} == set(TIMEOUTS)
     assert {name for name, field in Health.model_fields.items() if only(field)} == set(CHECK)
     others = {"hash_header", "error_pages"}
     assert {name for name, field in Backend.model_fields.items() if only(field)} == set(BACKEND) | others

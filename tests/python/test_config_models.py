@@ -168,7 +168,7 @@ http_settings = st.builds(
     forwarded=st.sampled_from([(), ("forwarded",), ("x_forwarded", "forwarded")]),
     via=st.none() | st.just("edge1"),
 )
-requests = st.fixed_dictionaries(
+requests: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "http": http_settings,
@@ -181,7 +181,9 @@ requests = st.fixed_dictionaries(
 """What an http listener may have."""
 
 
-http_checks = st.builds(Health, kind=st.just("http"), method=fields, body=st.none() | names)
+http_checks = st.builds(
+    Health, kind=st.just("http"), method=st.sampled_from(["GET", "OPTIONS"]), body=st.none() | names
+)
 targets = (
     st.just(Target(backend="app")) | st.builds(Target, redirect=redirects) | st.builds(Target, respond=answers_of_ours)
 )
@@ -201,7 +203,12 @@ def websites(draw: st.DrawFn) -> Config:
             "proxy_protocol": None,
         }
     )
-    routes = [{"table": "sites"}, {"backend": "app"}, {"respond": draw(answers_of_ours)}, {"redirect": draw(redirects)}]
+    routes: list[dict[str, Any]] = [
+        {"table": "sites"},
+        {"backend": "app"},
+        {"respond": draw(answers_of_ours)},
+        {"redirect": draw(redirects)},
+    ]
     listeners = {
         name: Listener(bind=("127.0.0.1:0",), protocol="http", **draw(st.sampled_from(routes)), **draw(requests))
         for name in draw(st.lists(names, min_size=1, max_size=2, unique=True))
@@ -218,7 +225,8 @@ def configs(draw: st.DrawFn) -> Config:
     pools = draw(st.dictionaries(names, backends, min_size=1, max_size=3))
     pool = st.sampled_from(list(pools))
     hosts = st.from_regex(r"(\*\.)?[a-z]{1,8}\.example", fullmatch=True)
-    tables = draw(st.dictionaries(names, st.dictionaries(hosts, pool, max_size=4), max_size=2))
+    entries = st.dictionaries(hosts, st.builds(Target, backend=pool), max_size=4)
+    tables = draw(st.dictionaries(names, entries, max_size=2))
     listeners = {}
     for name in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
         route: dict[str, Any] = {"table": draw(st.sampled_from(list(tables)))} if tables else {"backend": draw(pool)}

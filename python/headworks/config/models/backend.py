@@ -163,7 +163,7 @@ class Backend(Model):
     response_headers: Annotated[
         Headers,
         Field(
-            description="Rewriting of responses, before the listener's.",
+            description="Rewriting of responses, after the listener's.",
             examples=[{"remove": ["Server"]}],
             json_schema_extra={**_HTTP},
         ),

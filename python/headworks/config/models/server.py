@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from headworks.config.models.base import Address, FieldName, Host, Limit, Model, applies, known, matching, strangers
+from headworks.config.models.base import Address, Host, Limit, Model, Name, applies, known, matching, strangers
 from headworks.config.values import Duration, problem, problems, quote
 
 
@@ -76,7 +76,7 @@ class Health(Model):
         ),
     ] = "tcp"
     method: Annotated[
-        FieldName,
+        Name,
         Field(description="Method of the request.", examples=["HEAD"], json_schema_extra={"only": ["http"]}),
     ] = "GET"
     path: Annotated[

@@ -24,7 +24,11 @@ class Timeouts(Model):
     idle: Annotated[
         timedelta,
         Duration("1ms", "168h"),
-        Field(description="A connection is closed when no byte moved in either direction.", examples=["10m"]),
+        Field(
+            description="A connection is closed when no byte moved in either direction; of http, while a request is "
+            "answered.",
+            examples=["10m"],
+        ),
     ] = timedelta(minutes=10)
     half_close: Annotated[
         timedelta,
@@ -33,6 +37,7 @@ class Timeouts(Model):
             description="A connection is closed when one side has ended (or was reset) and no byte moved in the other"
             " direction.",
             examples=["1m"],
+            json_schema_extra={"only": ["tcp", "tls"]},
         ),
     ] = timedelta(minutes=1)
     keep_alive: Annotated[
