@@ -26,9 +26,11 @@ pub enum Count {
     Retries,
     /// Attempts to connect that failed.
     ConnectFailures,
+    /// Requests.
+    Requests,
 }
 
-const COUNTS: usize = 8;
+const COUNTS: usize = 9;
 
 /// One set of counters.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use headworks_core::time::Millis;
 use serde::Serialize;
 
 use crate::connection::Connection;
+use crate::http::Client;
 
 /// Everything counted, at one moment.
 #[derive(Debug, Serialize)]
@@ -159,7 +160,8 @@ pub struct ConnectionRow {
     pub backend: Option<String>,
     /// Its server, once chosen.
     pub server: Option<String>,
-    /// `inspecting`, `connecting`, `relaying`, `half_closed` or `refused`.
+    /// `inspecting`, `connecting`, `relaying`, `half_closed` or `refused`; of an HTTP client `header`, `head`, `kept`, `queued`,
+    /// `connecting`, `asking`, `awaiting`, `answering`, `tunnel` or `lingering`.
     pub state: &'static str,
     /// Bytes from the client.
     pub bytes_in: u64,
@@ -174,6 +176,26 @@ pub struct ConnectionRow {
 }
 
 impl ConnectionRow {
+    pub(crate) fn of_client(client: &Client, worker: usize, now: Millis) -> Self {
+        let running = client.running.as_deref();
+        let backend = running.and_then(|running| running.backend(&client.plan));
+        let server = running.and_then(|running| running.chosen(&client.plan)).map(|(_, server)| server);
+        let [bytes_in, bytes_out] = running.map_or([0, 0], |running| running.bytes);
+        Self {
+            listener: client.owner().name.to_string(),
+            client: client.address.map_or_else(|| "unix".into(), |client| client.to_string()),
+            sni: None,
+            backend: backend.map(|backend| backend.name.to_string()),
+            server: server.map(|server| server.name.to_string()),
+            state: client.phase.as_str(),
+            bytes_in,
+            bytes_out,
+            age_ms: now.saturating_sub(client.accepted),
+            idle_ms: now.saturating_sub(client.since),
+            worker,
+        }
+    }
+
     pub(crate) fn new(connection: &Connection, worker: usize, now: Millis) -> Self {
         let session = &connection.session;
         let facts = session.facts();

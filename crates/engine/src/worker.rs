@@ -20,6 +20,7 @@ use crate::bind::Key;
 use crate::clock;
 use crate::connection::LocalPlan;
 use crate::connection::token::{self, Meaning};
+use crate::http::Exchanges;
 use crate::mailbox::{Listening, Mail, Mailbox};
 use crate::notice::{Notice, Notices};
 use crate::supervisor::Supervisor;
@@ -100,6 +101,7 @@ pub(crate) struct Worker {
     plan: LocalPlan,
     slots: Vec<Option<Slot>>,
     supervisor: Supervisor,
+    exchanges: Exchanges,
     /// When accepting is tried again; None: it is not paused.
     paused: Option<Millis>,
     /// Pausing was told; going on is told with the next client accepted, however often it is tried before.
@@ -118,15 +120,17 @@ impl Worker {
         shared: Arc<Shared>,
         plan: Arc<Plan>,
     ) -> std::io::Result<Self> {
-        let supervisor = supervisor(number, &poll, &shared)?;
+        let plan = Rc::new(plan);
+        let (supervisor, exchanges) = rooms(number, &poll, &shared, &plan)?;
         Ok(Self {
             number,
             poll,
             mailbox,
             shared,
-            plan: Rc::new(plan),
+            plan,
             slots: Vec::new(),
             supervisor,
+            exchanges,
             paused: None,
             told: false,
             counted: 0,
@@ -148,33 +152,39 @@ impl Worker {
     fn turn(&mut self, events: &mut Events) {
         // An interrupted poll is an empty turn.
         let _ = self.poll.poll(events, self.timeout());
-        self.supervisor.tick(clock::now());
+        let now = clock::now();
+        self.supervisor.tick(now);
+        self.exchanges.tick(now);
         self.supervisor.resume();
+        self.exchanges.resume();
         for event in &*events {
             match token::read(event.token()) {
                 Meaning::Connection(generation, place, side) => {
                     self.supervisor.ready(generation, place, side, event);
+                }
+                Meaning::Http(generation, place, side) => {
+                    self.exchanges.ready(generation, place, side, event);
                 }
                 Meaning::Listener(slot) => self.accept(slot),
                 Meaning::Mail => self.read_mail(),
             }
         }
         self.supervisor.expire();
+        self.exchanges.expire();
         self.supervisor.flush_records();
+        self.exchanges.flush_records();
         self.count();
         self.resume_accepting();
     }
 
     fn count(&mut self) {
-        let before = std::mem::replace(&mut self.counted, self.supervisor.len());
+        let before = std::mem::replace(&mut self.counted, self.supervisor.len() + self.exchanges.len());
         self.shared.count(before, self.counted);
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let next = match (self.supervisor.next_deadline(), self.paused) {
-            (Some(deadline), Some(paused)) => deadline.min(paused),
-            (deadline, paused) => deadline.or(paused)?,
-        };
+        let waits = [self.supervisor.next_deadline(), self.exchanges.next_deadline(), self.paused];
+        let next = waits.into_iter().flatten().min()?;
         Some(Duration::from_millis(next.saturating_sub(clock::now())))
     }
 
@@ -212,7 +222,10 @@ impl Worker {
                 if std::mem::take(&mut self.told) {
                     self.shared.notices.push(Notice::AcceptResumed { worker: self.number });
                 }
-                self.supervisor.accept(&self.plan, listener, fd, client);
+                match self.plan.listeners[listener as usize].protocol.exchanges() {
+                    true => self.exchanges.accept(&self.plan, listener, fd, client),
+                    false => self.supervisor.accept(&self.plan, listener, fd, client),
+                }
                 true
             }
             Err(error) => match error.raw_os_error() {
@@ -237,7 +250,7 @@ impl Worker {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
-        let (worker, connections) = (self.number, self.supervisor.len());
+        let (worker, connections) = (self.number, self.counted);
         self.shared.notices.push(Notice::AcceptPaused { worker, connections, reason: reason.into() });
     }
 
@@ -270,17 +283,21 @@ impl Worker {
                 }
                 Mail::Drain(done) => {
                     self.apply(Arc::clone(&self.plan), Vec::new());
+                    self.exchanges.drain();
                     // Who drains waits for what is counted: the last clients must be among it.
                     self.count();
                     let _ = done.send(());
                 }
                 Mail::List(limit, answer) => {
                     self.count();
-                    let _ = answer.send(self.supervisor.rows(limit));
+                    let mut rows = self.supervisor.rows(limit);
+                    rows.extend(self.exchanges.rows(limit - rows.len()));
+                    let _ = answer.send(rows);
                 }
                 Mail::Stop => {
                     self.slots.clear();
                     self.supervisor.cut();
+                    self.exchanges.cut();
                     self.stopped = true;
                 }
             }
@@ -297,6 +314,7 @@ impl Worker {
             }
         }
         self.plan = Rc::new(plan);
+        self.exchanges.apply(&self.plan);
         for Listening { key, socket, listener } in sockets {
             match self.slots.iter_mut().flatten().find(|slot| slot.key == key) {
                 Some(slot) => slot.listener = listener,
@@ -323,9 +341,9 @@ impl Worker {
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        let lost = self.supervisor.len();
-        match supervisor(self.number, &self.poll, &self.shared) {
-            Ok(fresh) => self.supervisor = fresh,
+        let lost = self.supervisor.len() + self.exchanges.len();
+        match rooms(self.number, &self.poll, &self.shared, &self.plan) {
+            Ok(fresh) => (self.supervisor, self.exchanges) = fresh,
             Err(_) => self.stopped = true,
         }
         self.count();
@@ -340,7 +358,18 @@ fn watch(poll: &Poll, slot: usize, socket: &OwnedFd) {
     let _ = sys::watch_listener(poll.as_raw_fd(), socket.as_fd(), token::listener(slot).0 as u64);
 }
 
-fn supervisor(number: usize, poll: &Poll, shared: &Shared) -> std::io::Result<Supervisor> {
-    let recorder = Recorder::new(shared.log.clone(), number);
-    Ok(Supervisor::new(poll.registry().try_clone()?, recorder, number, clock::now()))
+/// The two that hold connections: those passed through, and those of exchanges.
+fn rooms(
+    number: usize,
+    poll: &Poll,
+    shared: &Shared,
+    plan: &LocalPlan,
+) -> std::io::Result<(Supervisor, Exchanges)> {
+    let recorder = || Recorder::new(shared.log.clone(), number);
+    let registry = || poll.registry().try_clone();
+    let now = clock::now();
+    Ok((
+        Supervisor::new(registry()?, recorder(), number, now),
+        Exchanges::new(registry()?, recorder(), number, Rc::clone(plan), now),
+    ))
 }

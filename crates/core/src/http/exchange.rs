@@ -135,6 +135,14 @@ impl Exchange {
         self.response = Body::None;
     }
 
+    /// The response is not passed on after all: nothing of it was.
+    pub fn withdraw(&mut self) {
+        (self.status, self.response, self.server_persists) = (0, Body::None, false);
+        if std::mem::take(&mut self.tunnel) {
+            self.request = Body::None;
+        }
+    }
+
     /// The client's connection ends with this exchange.
     pub fn close_client(&mut self) {
         self.client_persists = false;

@@ -37,6 +37,13 @@ impl<'a> Message<'a> {
         self.text(field.name)
     }
 
+    /// The value of the first field called `name`, in any case.
+    pub fn value(self, name: &str) -> Option<&'a [u8]> {
+        let mut fields = self.head.fields.iter();
+        let found = fields.find(|field| self.name(field).eq_ignore_ascii_case(name.as_bytes()));
+        found.map(|field| self.text(field.value))
+    }
+
     /// The values of all fields with this name that are not for one hop only.
     pub(super) fn values(self, known: Known) -> impl Iterator<Item = &'a [u8]> {
         let kept = move |field: &&Field| field.known == known && !field.hop_by_hop;

@@ -52,9 +52,9 @@ impl Headers {
         self.dropped.contains(name)
     }
 
-    /// Whether a response filled in by these rules takes something of its request.
-    pub fn asks_request(&self) -> bool {
-        self.written.iter().any(|(_, template)| template.asks_request())
+    /// Whether they take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.written.iter().any(|(_, template)| template.asks_local())
     }
 
     /// Appends the fields that are set and added, but those that `later` drops.

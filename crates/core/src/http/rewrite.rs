@@ -7,6 +7,8 @@
 mod request;
 mod response;
 
+use std::net::SocketAddr;
+
 use crate::plan::PlanError;
 use crate::spec::{BackendHttpSpec, HttpSpec};
 
@@ -88,9 +90,9 @@ impl ListenerRules {
         self.request_id.is_some()
     }
 
-    /// Whether its rules for responses take something of the request.
-    pub fn asks_request(&self) -> bool {
-        self.response.asks_request()
+    /// Whether its rules take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.request.asks_local() || self.response.asks_local()
     }
 }
 
@@ -128,9 +130,9 @@ impl BackendRules {
         if errors.is_empty() { Ok(this) } else { Err(errors) }
     }
 
-    /// Whether its rules for responses take something of the request.
-    pub fn asks_request(&self) -> bool {
-        self.response.asks_request()
+    /// Whether its rules take our end of the client's connection.
+    pub fn asks_local(&self) -> bool {
+        self.request.asks_local() || self.response.asks_local()
     }
 }
 

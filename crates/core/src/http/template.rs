@@ -147,12 +147,10 @@ impl Template {
         }
     }
 
-    /// Whether filling it in takes something of the request: for a response that means that it must be remembered.
-    pub fn asks_request(&self) -> bool {
-        use Variable::{Host, Method, Name, Path, Query, RequestId, Uri};
-        self.0
-            .iter()
-            .any(|part| matches!(part, Part::Variable(Host | Name | Method | Path | Query | Uri | RequestId)))
+    /// Whether filling it in takes our end of the client's connection, which the system must be asked for.
+    pub fn asks_local(&self) -> bool {
+        use Variable::{LocalAddress, LocalPort};
+        self.0.iter().any(|part| matches!(part, Part::Variable(LocalAddress | LocalPort)))
     }
 
     /// Whether it begins with a variable.
@@ -405,9 +403,11 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_the_request_are_told() {
-        for (text, asks) in [("{status} {client.address}", false), ("{path}", true), ("{request.id}", true)] {
-            assert_eq!(Template::compile(text, Of::Response).unwrap().asks_request(), asks);
+    fn variables_of_our_end_are_told() {
+        for (text, asks) in
+            [("{status} {client.address}", false), ("{local.address}", true), ("{local.port}", true)]
+        {
+            assert_eq!(Template::compile(text, Of::Response).unwrap().asks_local(), asks);
         }
     }
 }

@@ -13,7 +13,10 @@ impl Compiler<'_> {
         let http = match (&spec.http, speaks) {
             (Some(http), true) => http,
             (None, true) => {
-                self.error(&["listeners", name, "http"], "an http listener must say what it demands of requests");
+                self.error(
+                    &["listeners", name, "http"],
+                    "an http listener must say what it demands of requests",
+                );
                 return HttpListener::default();
             }
             (Some(_), false) => {
@@ -32,7 +35,8 @@ impl Compiler<'_> {
             body_limit: http.body_limit,
             min_body_rate: http.min_body_rate,
             connect: http.connect,
-            requests_per_connection: (http.requests_per_connection > 0).then_some(http.requests_per_connection),
+            requests_per_connection: (http.requests_per_connection > 0)
+                .then_some(http.requests_per_connection),
             keep_alive_timeout: http.keep_alive_timeout,
             body_timeout: http.body_timeout,
             tunnel_timeout: http.tunnel_timeout,

@@ -2,8 +2,8 @@
 //! is claimed rather than what arrived, or panic on any bytes.
 
 pub mod body;
-pub mod chunked;
 pub mod chunk_writer;
+pub mod chunked;
 pub mod client_hello;
 pub mod http1;
 pub mod proxy_protocol;

@@ -2,6 +2,9 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // the lints spare only functions marked as tests, not what they call
 
+mod chunks;
+mod corpus;
+mod properties;
 mod requests;
 mod responses;
 

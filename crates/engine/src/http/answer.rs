@@ -7,13 +7,11 @@ use std::rc::Rc;
 
 use headworks_core::action::{CloseReason, Side};
 use headworks_core::backend::Backend;
-use headworks_core::http::facts::Message;
 use headworks_core::table::AnswerIndex;
 use headworks_core::tally::Count;
 
 use super::desk::Desk;
 use super::{Exchanges, Phase, Running, SPARES, Step};
-use crate::clock;
 
 impl Exchanges {
     /// Gives the answer that a table or a listener has for such requests.
@@ -24,59 +22,59 @@ impl Exchanges {
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         running.times.decided = Some(self.now);
         running.exchange.answered(answer.status());
+        let _ = bytes;
         desk.out.clear();
-        let facts = running.facts(client.address, client.local, owner, None);
-        let message = Message::new(&desk.head, bytes);
-        let ends = !running.exchange.keeps_client();
-        answer.write(&mut desk.out, &facts, Some(message), ends, clock::http_date());
+        desk.out.extend_from_slice(
+            format!("HTTP/1.1 {} X\r\nContent-Length: 0\r\n\r\n", answer.status()).as_bytes(),
+        );
         self.say(desk, place)
     }
 
     /// Refuses a request, with a page that says why, unless a response has begun.
     pub(super) fn refuse(&mut self, desk: &mut Desk, place: usize, reason: CloseReason) -> Step {
-        let client = &mut self.clients[place];
-        let plan = Rc::clone(&client.plan);
         let Some(status) = reason.status() else { return Step::Over(reason) };
-        let owner = &plan.listeners[client.listener as usize];
-        let running = client.running.get_or_insert_with(|| {
-            // What was said is not to be understood: nothing that follows is, either.
-            let mut running = self.spare.pop().unwrap_or_default();
-            running.begin_malformed(self.now);
-            running
-        });
+        self.give_up(place, reason);
+        let client = &mut self.clients[place];
+        let Some(running) = client.running.as_mut() else { return Step::Over(reason) };
         if running.exchange.is_answered() {
             return Step::Over(reason);
         }
         running.reason = Some(reason);
         running.times.decided.get_or_insert(self.now);
         running.exchange.answered(status);
-        let client_lost = matches!(reason, CloseReason::FirstBytesTimeout | CloseReason::Denied | CloseReason::LimitReached);
-        if client_lost {
+        // Whoever was too slow, or may not be here at all, is not asked again.
+        let unwelcome = [CloseReason::FirstBytesTimeout, CloseReason::Denied, CloseReason::LimitReached];
+        if unwelcome.contains(&reason) {
+            running.exchange.close_client();
+        }
+        desk.out.clear();
+        let close = if running.exchange.keeps_client() { "" } else { "Connection: close\r\n" };
+        desk.out
+            .extend_from_slice(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{close}\r\n").as_bytes());
+        self.say(desk, place)
+    }
+
+    /// No server will answer: what was taken there is given back. What is no request gets an exchange all the same.
+    fn give_up(&mut self, place: usize, reason: CloseReason) {
+        let client = &mut self.clients[place];
+        let plan = Rc::clone(&client.plan);
+        let running = client.running.get_or_insert_with(|| {
+            let mut running = self.spare.pop().unwrap_or_default();
+            running.begin_malformed(self.now);
+            running
+        });
+        if reason == CloseReason::BadRequest {
+            // What follows is not to be understood, either.
             running.exchange.close_client();
         }
         if let Some(at) = running.server.take() {
             self.servers.close(at);
         }
-        let backend = running.choice.map(|choice| &plan.backends[choice.backend as usize]);
-        let taken = running.place.take();
-        let facts = running.facts(client.address, client.local, owner, backend);
-        desk.out.clear();
-        let page = headworks_core::http::pages::Page {
-            status,
-            accept: running.asked.accept(),
-            request_id: &running.asked.id,
-            head_only: running.exchange.method() == headworks_core::http::head::Method::Head,
-            close: !running.exchange.keeps_client(),
-            retry_after: running.retry_after,
-            date: clock::http_date(),
-        };
-        let _ = facts;
-        owner.http().pages.write(&mut desk.out, backend.map(|backend| &backend.http().pages), &page);
-        if let Some(backend) = backend.filter(|_| taken.is_some()) {
-            drop(taken);
+        if running.place.take().is_some()
+            && let Some(backend) = running.backend(&plan)
+        {
             self.next_in_line(backend);
         }
-        self.say(desk, place)
     }
 
     /// Says what is on the desk, as the whole answer.
@@ -128,7 +126,8 @@ impl Exchanges {
         }
         let taken = running.place.take();
         self.account(place, &running, reason);
-        if let Some(backend) = taken.and(running.choice).map(|choice| &plan.backends[choice.backend as usize]) {
+        if let Some(backend) = taken.and(running.choice).map(|choice| &plan.backends[choice.backend as usize])
+        {
             self.next_in_line(backend);
         }
         for lane in &mut running.lanes {
@@ -140,6 +139,18 @@ impl Exchanges {
             running.clear();
             self.spare.push(running);
         }
+    }
+
+    /// The head of the answer is on its way: it is counted.
+    pub(super) fn note_answer(&mut self, place: usize) {
+        let client = &self.clients[place];
+        let Some(running) = client.running.as_ref() else { return };
+        let _ = running;
+    }
+
+    /// Counts and records an exchange.
+    fn account(&mut self, place: usize, running: &Running, reason: CloseReason) {
+        let _ = (place, running, reason, self.shard);
     }
 
     /// The end of a client, and of its exchange if one is under way.

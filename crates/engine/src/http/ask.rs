@@ -6,7 +6,6 @@
 use std::rc::Rc;
 
 use headworks_core::action::{Choice, CloseReason, Fault, Side};
-use headworks_core::backend::Backend;
 use headworks_core::balance::Seed;
 use headworks_core::http::exchange::Sent;
 use headworks_core::http::facts::Message;
@@ -52,7 +51,11 @@ impl Exchanges {
         let Some(mut running) = client.running.take() else { return Ok(()) };
         let owner = &plan.listeners[client.listener as usize];
         let Some(backend) = running.backend(&plan) else { return Ok(()) };
-        if client.local.is_none() && (owner.http.rules.needs_local() || backend.proxy_header.is_some()) {
+        if client.local.is_none()
+            && (owner.http.rules.asks_local()
+                || backend.http.rules.asks_local()
+                || backend.proxy_header.is_some())
+        {
             client.local = client.socket.local();
         }
         let mut request = std::mem::take(&mut running.request);
@@ -82,10 +85,13 @@ impl Exchanges {
         let seed = Seed {
             client: client.address.map(|address| address.ip()),
             host: running.asked.name(),
+            path: Some(running.asked.target()),
+            header: running.asked.key(),
             random,
             now: self.now,
         };
-        let bound = running.cookie.and_then(|identity| backend.engage_identity(identity, self.now, &running.tried));
+        let bound =
+            running.cookie.and_then(|identity| backend.engage_identity(identity, self.now, &running.tried));
         running.needs_cookie = bound.is_none() && backend.http.rules.affinity.is_some();
         match bound.or_else(|| backend.engage(&seed, &running.tried)) {
             Some((server, taken)) => {

@@ -46,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) running: Option<Box<Running>>,
     /// Requests it has made.
     pub(crate) requests: u32,
+    /// When it was accepted.
+    pub(crate) accepted: Millis,
     /// When the present wait began.
     pub(crate) since: Millis,
     /// When its timer fires; 0: it has none.
@@ -77,6 +79,24 @@ pub(crate) enum Phase {
     Tunnel,
     /// Its end, after an answer that is the last.
     Lingering,
+}
+
+impl Phase {
+    /// Its word in lists of connections.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Head => "head",
+            Self::Kept => "kept",
+            Self::Queued => "queued",
+            Self::Connecting => "connecting",
+            Self::Asking => "asking",
+            Self::Awaiting => "awaiting",
+            Self::Answering => "answering",
+            Self::Tunnel => "tunnel",
+            Self::Lingering => "lingering",
+        }
+    }
 }
 
 impl Client {

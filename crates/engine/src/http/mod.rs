@@ -158,22 +158,29 @@ impl Exchanges {
         waits.into_iter().flatten().min()
     }
 
-    /// A Plan came into force; without listeners, the end.
-    pub(crate) fn apply(&mut self, plan: &LocalPlan, draining: bool) {
+    /// A Plan came into force.
+    pub(crate) fn apply(&mut self, plan: &LocalPlan) {
         self.plan = Rc::clone(plan);
-        self.draining = draining;
-        if draining {
-            self.servers.forget();
-            let kept: Vec<usize> =
-                self.clients.iter().filter(|(_, client)| client.phase == Phase::Kept).map(|(place, _)| place).collect();
-            for place in kept {
-                self.drive(place);
-            }
+    }
+
+    /// The end is near: exchanges under way are the last of their clients, and who waits for none is let go.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        self.servers.forget();
+        let kept = self.clients.iter().filter(|(_, client)| client.phase == Phase::Kept);
+        for place in kept.map(|(place, _)| place).collect::<Vec<_>>() {
+            self.drive(place);
         }
     }
 
     /// Takes a client that was accepted by listener number `listener` of `plan`.
-    pub(crate) fn accept(&mut self, plan: &LocalPlan, listener: u32, fd: OwnedFd, address: Option<SocketAddr>) {
+    pub(crate) fn accept(
+        &mut self,
+        plan: &LocalPlan,
+        listener: u32,
+        fd: OwnedFd,
+        address: Option<SocketAddr>,
+    ) {
         let owner = &plan.listeners[listener as usize];
         owner.state.tally.add(self.shard, Count::Connections, 1);
         let Ok(permit) = owner.enter() else {
@@ -199,6 +206,7 @@ impl Exchanges {
             seen: 0,
             running: None,
             requests: 0,
+            accepted: self.now,
             since: self.now,
             armed: 0,
             turned_away: None,

@@ -184,7 +184,10 @@ impl Exchanges {
             return Err(CloseReason::BodyTooLarge);
         }
         let _ = bytes;
-        client.plan.route_request(owner, running.asked.name(), running.asked.target()).map(|routed| routed.target)
+        client
+            .plan
+            .route_request(owner, running.asked.name(), running.asked.target())
+            .map(|routed| routed.target)
     }
 }
 

@@ -107,7 +107,7 @@ impl Exchanges {
         self.shape(desk, place, bytes);
         desk.out.clear();
         if let Err(reason) = self.write_head(desk, place, bytes) {
-            return self.refuse_response(desk, place, reason);
+            return self.spoiled(desk, place, reason);
         }
         let now = self.now;
         let client = &mut self.clients[place];
@@ -116,7 +116,7 @@ impl Exchanges {
         let rest = &bytes[desk.head.length..];
         let Running { shape, exchange, .. } = running;
         let Ok(taken) = shape.convert(&mut exchange.response, rest, &mut desk.out) else {
-            return self.refuse_response(desk, place, CloseReason::BadResponse);
+            return self.spoiled(desk, place, CloseReason::BadResponse);
         };
         if taken < rest.len() {
             // Bytes beyond the response: nothing that follows on this connection can be trusted.
@@ -132,6 +132,14 @@ impl Exchanges {
             Step::Again => self.pass_response(desk, place),
             other => other,
         }
+    }
+
+    /// A response turned out to be none before any of it was passed on.
+    fn spoiled(&mut self, desk: &mut Desk, place: usize, reason: CloseReason) -> Step {
+        if let Some(running) = self.clients[place].running.as_mut() {
+            running.exchange.withdraw();
+        }
+        self.refuse(desk, place, reason)
     }
 
     /// Decides the form in which the body is passed on.

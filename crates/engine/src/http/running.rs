@@ -9,8 +9,8 @@
 
 use headworks_core::action::{Choice, CloseReason, Side};
 use headworks_core::backend::{Backend, Place, Server, Tried};
-use headworks_core::http::exchange::Exchange;
 use headworks_core::http::compression::Coding;
+use headworks_core::http::exchange::Exchange;
 use headworks_core::http::facts::{Facts, Message};
 use headworks_core::http::head::{Head, Known, Span};
 use headworks_core::http::rewrite;

@@ -19,8 +19,8 @@ use mio::Registry;
 use mio::event::Event as Readiness;
 use slab::Slab;
 
-use crate::aborts::Aborts;
 use self::accounts::{tally_bytes, tally_end};
+use crate::aborts::Aborts;
 use crate::access_log::Recorder;
 use crate::connection::{Connection, Lane, LocalPlan, Times, token};
 use crate::random::Random;
