@@ -123,26 +123,40 @@ def show(file: File) -> None:
         typer.echo(text, nl=False)
 
 
-@app.command(
-    epilog="Example: headworks explain headworks.toml --listener secure --sni www.example.com --client 10.0.0.7"
-)
+@app.command(epilog="Example: headworks explain headworks.toml --listener web --host www.example.com --path /api/users")
 def explain(  # noqa: PLR0913  (one parameter an option)
     file: File,
     *,
     listener: Annotated[str, typer.Option(metavar="NAME", help="The listener that a client connects to.")],
     sni: Annotated[str | None, typer.Option(metavar="NAME", help="Name in the ClientHello (tls).")] = None,
-    host: Annotated[str | None, typer.Option(metavar="NAME", help="Name in the request (http).")] = None,
-    path: Annotated[str | None, typer.Option(metavar="PATH", help="Path of the request (http).")] = None,
+    host: Annotated[str | None, typer.Option(metavar="NAME", help="Host of the request (http).")] = None,
+    path: Annotated[str | None, typer.Option(metavar="PATH", help="Path of the request (http); default: /.")] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Method of the request (http).")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="'NAME: VALUE'", help="Field of the request (http); may be repeated.")
+    ] = None,
     client: Annotated[str | None, typer.Option(metavar="IP", help="The client's address.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say which entry, backend and server would be chosen, and why the others were not. Starts nothing."""
     config = _load(file)
-    _check_options(config, listener, sni=sni, http={"--host": host, "--path": path})
+    given = {"--host": host, "--path": path, "--method": method, "--header": header or None}
+    _check_options(config, listener, sni=sni, http=[option for option, value in given.items() if value is not None])
+    if path is not None and not path.startswith(("/", "*")):
+        _misused(f'--path begins with /, not "{path}"')
     from headworks.explanation import explain as decide
 
     try:
-        explanation = decide(config, listener=listener, sni=sni, client=client)
+        explanation = decide(
+            config,
+            listener=listener,
+            sni=sni,
+            host=host,
+            path=path,
+            method=method,
+            headers=[_field(text) for text in header or ()],
+            client=client,
+        )
     except ValueError as error:
         _misused(str(error))
     if as_json:
@@ -191,7 +205,14 @@ def _load(file: Path) -> "Config":
         _unreadable(file, error)
 
 
-def _check_options(config: "Config", listener: str, *, sni: str | None, http: dict[str, str | None]) -> None:
+def _field(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        _misused(f"--header is 'NAME: VALUE', not \"{text}\"")
+    return name.strip(), value.strip()
+
+
+def _check_options(config: "Config", listener: str, *, sni: str | None, http: list[str]) -> None:
     """Refuse options that mean nothing for the listener's protocol: they would be ignored in silence."""
     from headworks.config.problems import closest
 
@@ -200,12 +221,12 @@ def _check_options(config: "Config", listener: str, *, sni: str | None, http: di
         known = ", ".join(config.listeners)
         _misused(f'there is no listener "{listener}"; known: {known}' + (f'; did you mean "{near}"?' if near else ""))
     protocol = config.listeners[listener].protocol
-    for option, value in http.items():
-        if value is not None:
-            instead = "; use --sni" if protocol == "tls" and option == "--host" else ""
-            _misused(f'{option} is for http listeners, and "{listener}" speaks {protocol}{instead}')
-    if sni is not None and protocol == "tcp":
-        _misused(f'--sni is for tls listeners, and "{listener}" speaks tcp: its clients give no name')
+    if http and protocol != "http":
+        instead = "; use --sni" if protocol == "tls" and http[0] == "--host" else ""
+        _misused(f'{http[0]} is for http listeners, and "{listener}" speaks {protocol}{instead}')
+    if sni is not None and protocol != "tls":
+        why = ": its clients give no name" if protocol == "tcp" else "; use --host"
+        _misused(f'--sni is for tls listeners, and "{listener}" speaks {protocol}{why}')
 
 
 def _show_problems(error: "ConfigError", *, to_stderr: bool) -> None:

@@ -1,10 +1,10 @@
-"""Explaining a decision without making it: which entry, backend and server, and why not the others.
+"""Explaining a decision without making it: which entry, answer, backend and server, and why not the others.
 
 Must never start anything: every server is taken to be up.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,20 +23,46 @@ class ServerChoice:
     """Why it was not chosen."""
 
 
+_OPTIONAL = (
+    "client",
+    "name",
+    "method",
+    "path",
+    "table",
+    "entry",
+    "target",
+    "backend",
+    "server",
+    "status",
+    "location",
+    "refusal",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What a new connection would get. ``str()`` of it is for people."""
+    """What a new connection or request would get. ``str()`` of it is for people."""
 
     listener: str
     protocol: str
     client: str | None
     name: str | None
-    """The name as it is looked up: lower case, without a trailing dot."""
+    """The name as it is looked up: lower case, without a trailing dot (http: or a port)."""
+    method: str | None = None
+    """Of the request (http)."""
+    path: str | None = None
+    """Of the request, with its query (http)."""
     table: str | None
     entry: str | None
     """The pattern that matched."""
+    target: str | None = None
+    """What that leads to: ``backend``, ``redirect`` or ``respond``; None for a client that is refused."""
     backend: str | None
     server: str | None
+    status: int | None = None
+    """Status of an answer of our own, or of a refusal (http)."""
+    location: str | None = None
+    """Where a redirect leads."""
     refusal: str | None
     """Why the client is refused; None when it is served."""
     steps: tuple[str, ...]
@@ -52,7 +78,7 @@ class Explanation:
             ServerChoice(address=one["address"], chosen=one["chosen"], reason=one.get("reason"))
             for one in raw.get("servers", ())
         )
-        optional = {key: raw.get(key) for key in ("client", "name", "table", "entry", "backend", "server", "refusal")}
+        optional = {key: raw.get(key) for key in _OPTIONAL}
         return cls(
             listener=raw["listener"],
             protocol=raw["protocol"],
@@ -67,33 +93,45 @@ class Explanation:
             ("listener", f"{self.listener} ({self.protocol})"),
             ("client", self.client),
             ("name", self.name),
-        ]
-        rows += [
+            ("request", self.path and f"{self.method} {self.path}"),
             ("table", self.table),
             ("entry", self.entry),
             ("backend", self.backend),
             ("server", self.server),
+            ("answer", f"{self.status}, {self.target}" if self.status and not self.refusal else None),
+            ("location", self.location),
+            ("refused", f"{self.refusal} ({self.status})" if self.status else self.refusal),
         ]
-        rows += [("refused", self.refusal)]
+        if not self.refusal:
+            rows.pop()
         lines = [f"{key:9}{value}" for key, value in rows if value is not None]
         lines += [f"  - {step}" for step in self.steps]
         lines += [f"  - not {one.address}: {one.reason}" for one in self.servers if not one.chosen and one.reason]
         return "\n".join(lines)
 
 
-def explain(
+def explain(  # noqa: PLR0913  (what a client may say)
     config: Config | str | Path | Mapping[str, Any],
     *,
     listener: str,
     sni: str | None = None,
+    host: str | None = None,
+    path: str | None = None,
+    method: str | None = None,
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     client: str | None = None,
 ) -> Explanation:
-    """Say which entry, backend and server a new connection to ``listener`` would get.
+    """Say which entry, backend and server a new connection to ``listener`` (http: a request) would get.
 
-    ``sni`` is the name in the client's ClientHello, ``client`` its IP address. Raises ConfigError, KeyError when
-    there is no such listener, ValueError when ``client`` is no address.
+    ``sni`` is the name in the client's ClientHello; ``host``, ``path`` (default ``/``), ``method`` (default GET) and
+    ``headers`` are of a request; ``client`` is its IP address. Raises ConfigError, KeyError when there is no such
+    listener, ValueError when ``client`` is no address or when both ``sni`` and ``host`` are given.
     """
+    if sni is not None and host is not None:
+        raise ValueError("a client gives a name in its ClientHello or in its request: give sni or host, not both")
     from headworks.proxy import load
 
     plan = _engine.Plan.compile(load(config).spec())
-    return Explanation.decode(plan.explain(listener, json.dumps({"name": sni}), client))
+    fields = list(headers.items() if isinstance(headers, Mapping) else headers)
+    asked = {"name": host if sni is None else sni, "path": path, "method": method, "headers": fields}
+    return Explanation.decode(plan.explain(listener, json.dumps(asked), client))

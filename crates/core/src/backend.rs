@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
+use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
 use crate::lock::lock;
 use crate::tally::Tally;
@@ -27,8 +28,6 @@ pub struct Backend {
     pub servers: Box<[Server]>,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
-    /// Name of the field that `header_hash` hashes.
-    pub hash_header: Option<Box<str>>,
     /// Milliseconds one attempt to connect may take.
     pub connect_timeout: Millis,
     /// Other servers tried when connecting fails.
@@ -45,6 +44,8 @@ pub struct Backend {
     pub health: Option<Health>,
     /// Failed connects in a row that eject; 0 never ejects.
     pub eject_after: u32,
+    /// Responses of 500 and above in a row that eject; 0 never ejects.
+    pub eject_after_responses: u32,
     /// Milliseconds an ejected server stays out.
     pub eject_for: Millis,
     /// Its HTTP side; the default where it serves no HTTP listener.
@@ -67,6 +68,8 @@ pub enum HeaderVersion {
 /// Active health checks of a backend, milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
+    /// What a check does.
+    pub kind: HealthKind,
     /// Between checks of one server.
     pub interval: Millis,
     /// One check.
@@ -75,6 +78,15 @@ pub struct Health {
     pub rise: u32,
     /// Failures in a row that take a server down.
     pub fall: u32,
+}
+
+/// What a check does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthKind {
+    /// Opens a connection.
+    Tcp,
+    /// Opens a connection and makes a request.
+    Http(HttpCheck),
 }
 
 /// One server of a Backend.
@@ -110,7 +122,7 @@ pub enum Unusable {
     NoWeight,
     /// It holds `max_connections`.
     Full,
-    /// Connecting failed repeatedly; used only when nothing else is left.
+    /// Connecting failed or its responses were errors repeatedly; used only when nothing else is left.
     Ejected,
     /// This connection has already tried it.
     Tried,
@@ -125,7 +137,7 @@ impl Unusable {
             Self::Draining => "is draining",
             Self::NoWeight => "has weight 0",
             Self::Full => "holds max_connections",
-            Self::Ejected => "is ejected after failed connects",
+            Self::Ejected => "is ejected after failures",
             Self::Tried => "was tried already",
         }
     }
@@ -159,6 +171,10 @@ pub struct ServerState {
     failures: AtomicU32,
     /// Until when it is ejected; 0: it is not.
     ejected_until: AtomicU64,
+    /// Responses of 500 and above in a row.
+    bad_responses: AtomicU32,
+    /// Until when its responses have it ejected, which no connect ends; 0: they do not.
+    responses_eject_until: AtomicU64,
     /// When it last came up; 0: it was never down.
     up_since: AtomicU64,
     /// Counters.
@@ -175,6 +191,8 @@ impl ServerState {
             active: AtomicU32::new(0),
             failures: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
+            bad_responses: AtomicU32::new(0),
+            responses_eject_until: AtomicU64::new(0),
             up_since: AtomicU64::new(0),
             tally: Tally::new(shards),
         }
@@ -216,7 +234,7 @@ impl ServerState {
 
     /// Whether it is ejected at `now`.
     pub fn is_ejected(&self, now: Millis) -> bool {
-        self.ejected_until.load(Relaxed) > now
+        self.ejected_until.load(Relaxed) > now || self.responses_eject_until.load(Relaxed) > now
     }
 
     /// Active checks took it down or brought it up; true when that is a change.
@@ -252,6 +270,24 @@ impl ServerState {
         until <= now
     }
 
+    /// It answered a request; true when that ejects it until `now + duration`.
+    ///
+    /// A response below 500 ends the run but no ejection: it may be to a request from before. An ejection ends by time,
+    /// and one more bad response ejects again.
+    pub fn answered(&self, status: u16, now: Millis, after: u32, duration: Millis) -> bool {
+        if status < 500 {
+            // Read first: this is shared by all workers and nearly always 0.
+            if self.bad_responses.load(Relaxed) != 0 {
+                self.bad_responses.store(0, Relaxed);
+            }
+            return false;
+        }
+        if after == 0 || self.bad_responses.fetch_add(1, Relaxed).saturating_add(1) < after {
+            return false;
+        }
+        self.responses_eject_until.swap(now.saturating_add(duration), Relaxed) <= now
+    }
+
     /// Takes one of `limit` places; false when there is none.
     pub fn take(&self, limit: u32) -> bool {
         // Not add, compare and take back: in between, others would see a place taken that is free.
@@ -266,6 +302,8 @@ impl ServerState {
     fn revive(&self, now: Millis) {
         self.failures.store(0, Relaxed);
         self.ejected_until.store(0, Relaxed);
+        self.bad_responses.store(0, Relaxed);
+        self.responses_eject_until.store(0, Relaxed);
         self.up_since.store(now.max(1), Relaxed);
     }
 }
@@ -449,7 +487,6 @@ mod tests {
             name: "app".into(),
             servers: (0..4).map(|index| server(index, 1, index >= 2)).collect(),
             balance: balance::find("round_robin").unwrap(),
-            hash_header: None,
             connect_timeout: 1000,
             retries: 2,
             proxy_header: None,
@@ -458,7 +495,9 @@ mod tests {
             slow_start: 10_000,
             health: None,
             eject_after: 3,
+            eject_after_responses: 3,
             eject_for: 5000,
+            http: HttpBackend::default(),
             memory: Arc::default(),
             tally: Arc::new(Tally::new(1)),
         }
@@ -550,6 +589,27 @@ mod tests {
         assert!(backend.servers[0].effective_weight(8000, 10_000) < SCALE, "it starts slowly");
         assert!(!(0..100).any(|_| state.connect_failed(0, 0, 5000)), "0 never ejects");
         assert!(state.connect_failed(1, 1, Millis::MAX) && state.is_ejected(Millis::MAX - 1));
+    }
+
+    #[test]
+    fn responses_in_a_row_eject_until_their_time_is_over() {
+        let backend = backend();
+        let state = &backend.servers[0].state;
+        let answered = |status, now| state.answered(status, now, 3, 5000);
+        for status in [500, 503, 499, 599, 500, 200, 502, 500] {
+            assert!(!answered(status, 100), "{status}");
+        }
+        assert!(answered(500, 100) && !answered(500, 200), "ejected once");
+        assert!(state.is_ejected(5199) && !state.is_ejected(5200), "the last counts");
+        assert_eq!(backend.why_not(0, 200), Some(Unusable::Ejected));
+        assert!(!answered(200, 300) && !state.connected(300));
+        assert!(state.is_ejected(300), "neither an answer nor a connect ends it");
+        assert!(!answered(500, 6000) && !answered(500, 6000) && answered(500, 6000), "the run began anew");
+        state.set_up(false, 6100);
+        state.set_up(true, 6200);
+        assert!(!state.is_ejected(6200), "checks that bring it up do");
+        assert!(!(0..100).any(|_| state.answered(500, 0, 0, 5000)), "0 never ejects");
+        assert_eq!(state.failures(), 0, "connects are counted apart");
     }
 
     #[test]

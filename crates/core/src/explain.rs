@@ -84,7 +84,7 @@ impl Plan {
     /// Explains what a client that asks for this would get; None when there is no such listener.
     pub fn explain(&self, listener: &str, asked: &Asked) -> Option<Explanation> {
         let (_, listener) = self.listener(listener)?;
-        let requests = listener.protocol.requests();
+        let requests = listener.protocol.exchanges();
         let mut told = Explanation {
             listener: listener.name.to_string(),
             protocol: listener.protocol.name().to_owned(),
@@ -157,7 +157,7 @@ impl Plan {
     fn explain_server(&self, backend: &Backend, asked: &Asked, told: &mut Explanation) {
         told.target = Some("backend");
         told.backend = Some(backend.name.to_string());
-        let header = backend.hash_header.as_deref().and_then(|name| {
+        let header = backend.http.hash_header.as_deref().and_then(|name| {
             asked.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
         let seed = Seed {
@@ -222,7 +222,7 @@ fn explain_name(
         told.steps.push(format!("{} clients give no name", listener.protocol.name()));
         return Ok(None);
     }
-    if listener.protocol.requests() {
+    if listener.protocol.exchanges() {
         return read_host(name, told).map(Some);
     }
     match ServerName::read(name) {

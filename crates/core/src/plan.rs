@@ -15,9 +15,10 @@ use serde::Serialize;
 
 use crate::action::CloseReason;
 use crate::address::Address;
-use crate::backend::{Backend, HeaderVersion, Health, Server, ServerState};
+use crate::backend::{Backend, HeaderVersion, Health, HealthKind, Server, ServerState};
 use crate::balance;
 use crate::http::answers::Answer;
+use crate::http::check::HttpCheck;
 use crate::listener::{AcceptFlags, Listener, ListenerState, Route, Timeouts};
 use crate::networks::Networks;
 use crate::protocol;
@@ -193,6 +194,7 @@ impl Compiler<'_> {
             addresses(&old.servers) == addresses(&servers)
         };
         let memory = old.filter(same).map_or_else(Arc::default, |old| Arc::clone(&old.memory));
+        self.check_hash_header(name, spec);
         let balance = balance::find(&spec.balance).unwrap_or_else(|| {
             let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
             let reason = format!("unknown balance \"{}\"; known are {}", spec.balance, names.join(", "));
@@ -203,7 +205,6 @@ impl Compiler<'_> {
             name: name.into(),
             servers: servers.into(),
             balance,
-            hash_header: self.hash_header(name, spec),
             connect_timeout: spec.connect_timeout,
             retries: spec.retries,
             proxy_header: self.header_version(name, spec),
@@ -212,6 +213,7 @@ impl Compiler<'_> {
             slow_start: spec.slow_start,
             health: spec.health.as_ref().and_then(|health| self.health(name, health)),
             eject_after: spec.ejection.failures,
+            eject_after_responses: spec.ejection.responses,
             eject_for: spec.ejection.duration,
             http: self.http_backend(name, spec),
             memory,
@@ -268,7 +270,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn hash_header(&mut self, name: &str, spec: &BackendSpec) -> Option<Box<str>> {
+    fn check_hash_header(&mut self, name: &str, spec: &BackendSpec) {
         let header = spec.http.as_ref().and_then(|http| http.hash_header.as_deref());
         if spec.balance == "header_hash" && header.is_none() {
             self.error(
@@ -276,7 +278,6 @@ impl Compiler<'_> {
                 "header_hash needs the name of the field that it hashes",
             );
         }
-        header.map(Box::from)
     }
 
     fn header_version(&mut self, backend: &str, spec: &BackendSpec) -> Option<HeaderVersion> {
@@ -302,12 +303,29 @@ impl Compiler<'_> {
     }
 
     fn health(&mut self, backend: &str, spec: &HealthSpec) -> Option<Health> {
-        if spec.kind != "tcp" {
-            let reason = format!("unknown kind \"{}\"; known is tcp", spec.kind);
-            self.error(&["backends", backend, "health", "kind"], reason);
-            return None;
-        }
+        let kind = match (spec.kind.as_str(), &spec.http) {
+            ("tcp", _) => HealthKind::Tcp,
+            ("http", Some(http)) => match HttpCheck::compile(http) {
+                Ok(check) => HealthKind::Http(check),
+                Err(errors) => {
+                    for (key, reason) in errors {
+                        self.error(&["backends", backend, "health", key], reason);
+                    }
+                    return None;
+                }
+            },
+            ("http", None) => {
+                self.error(&["backends", backend, "health", "path"], "a check of kind http needs a path");
+                return None;
+            }
+            (other, _) => {
+                let reason = format!("unknown kind \"{other}\"; known are tcp, http");
+                self.error(&["backends", backend, "health", "kind"], reason);
+                return None;
+            }
+        };
         Some(Health {
+            kind,
             interval: spec.interval,
             timeout: spec.timeout,
             rise: spec.rise.max(1),

@@ -120,7 +120,14 @@ fn each_kind_of_problem_has_its_path_and_reason() {
         ),
         ("/backends/app/proxy_protocol", json!("v3"), "backends.app.proxy_protocol", "known are v1, v2"),
         ("/backends/app/source", json!("eth0"), "backends.app.source", "\"eth0\" is not an IP address"),
-        ("/backends/app/health", json!({"kind": "ping"}), "backends.app.health.kind", "known is tcp"),
+        ("/backends/app/health", json!({"kind": "ping"}), "backends.app.health.kind", "known are tcp, http"),
+        ("/backends/app/health", json!({"kind": "http"}), "backends.app.health.path", "needs a path"),
+        (
+            "/backends/app/health",
+            json!({"kind": "http", "http": {"method": "GET", "path": "/", "host": null, "expect": "2xx", "body": null}}),
+            "backends.app.health.expect",
+            "\"2xx\" is neither a status",
+        ),
         (
             "/tables/sites",
             json!([["a.example", "ap"]]),
@@ -240,7 +247,7 @@ fn all_problems_at_once() {
         "tables": {"sites": [["", "none"], ["http://a.example", "app"], ["~[", "app"]]},
         "backends": {"app": {
             "servers": [{"address": "x", "weight": 300, "backup": false}, "192.0.2.1:0"],
-            "balance": "best", "proxy_protocol": "v9", "source": "here", "health": {"kind": "http"},
+            "balance": "best", "proxy_protocol": "v9", "source": "here", "health": {"kind": "ping"},
         }},
     });
     let mut paths: Vec<_> = told(written).into_iter().map(|(path, _)| path).collect();

@@ -100,3 +100,160 @@ fn a_server_no_longer_checked_is_taken_to_be_up() {
     proxy.apply(plain(&[address]));
     until("it is up", || is_up(&proxy, &address.to_string()));
 }
+
+/// What one check is answered, and how the connection then ends.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// Bytes, and an orderly end.
+    Ends(&'static str),
+    /// Bytes, and nothing more for as long as the check waits.
+    Hangs(&'static str),
+    /// Bytes one at a time, and an orderly end.
+    Drips(&'static str),
+}
+
+/// A server that answers every check alike; what it was asked comes out of the channel.
+fn answering(answer: Answer) -> (std::net::SocketAddr, std::sync::mpsc::Receiver<String>) {
+    let origin = Origin::new();
+    let address = origin.address();
+    let (asked, requests) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        loop {
+            let mut server = origin.accept();
+            let Some(request) = request(&mut server) else { continue };
+            if asked.send(request).is_err() {
+                return;
+            }
+            let _ = match answer {
+                Answer::Ends(text) => std::io::Write::write_all(&mut server, text.as_bytes()),
+                Answer::Drips(text) => {
+                    text.bytes().try_for_each(|byte| std::io::Write::write_all(&mut server, &[byte]))
+                }
+                Answer::Hangs(text) => {
+                    let _ = std::io::Write::write_all(&mut server, text.as_bytes());
+                    std::io::Read::read_to_end(&mut server, &mut Vec::new()).map(|_| ())
+                }
+            };
+        }
+    });
+    (address, requests)
+}
+
+/// The head of a request; None when the check was given up before.
+fn request(server: &mut TcpStream) -> Option<String> {
+    let mut text = String::new();
+    while !text.ends_with("\r\n\r\n") {
+        let mut byte = [0];
+        std::io::Read::read_exact(server, &mut byte).ok()?;
+        text.push(byte[0].into());
+    }
+    Some(text)
+}
+
+fn http_check(body: Option<&str>) -> Value {
+    json!({
+        "kind": "http", "interval": 20, "timeout": 500, "rise": 1, "fall": 1,
+        "http": {"method": "GET", "path": "/health", "host": null, "expect": "200-299,401", "body": body},
+    })
+}
+
+/// The reason that a check of such a server gives.
+fn down_for(answer: Answer, body: Option<&str>) -> String {
+    let (address, _requests) = answering(answer);
+    let mut written = plain(&[address]);
+    written["backends"]["app"]["health"] = http_check(body);
+    let proxy = Proxy::start(written);
+    proxy.notice(|notice| match notice {
+        Notice::ServerDown { reason, .. } => Some(reason),
+        _ => None,
+    })
+}
+
+#[test]
+fn answers_that_take_a_server_down() {
+    use Answer::{Drips, Ends, Hangs};
+    let whole = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+    for (answer, body, reason) in [
+        (Ends("HTTP/1.1 503 Busy\r\n\r\n"), None, "its status is 503"),
+        (Hangs(whole), Some("well"), "its body lacks \"well\""),
+        (Drips(whole), Some("well"), "its body lacks \"well\""),
+        (Ends("HTTP/1.1 200 OK\r\n\r\nfine"), Some("well"), "the answer lacks \"well\""),
+        (Ends("\u{0}\u{1}garbage"), None, "what it answers is not HTTP"),
+        (Ends(""), None, "it closed the connection without an answer"),
+        (Ends("HTTP/1.1 2"), None, "the answer is incomplete"),
+        (Hangs("HTTP/1.1 2"), None, "no answer in time"),
+        (Hangs(""), None, "no answer in time"),
+    ] {
+        assert_eq!(down_for(answer, body), reason);
+    }
+}
+
+#[test]
+fn an_answer_that_goes_on_is_read_no_further_than_64_kib() {
+    let endless: &'static str =
+        Box::leak(format!("HTTP/1.1 200 OK\r\n\r\n{}", "never well ".repeat(100_000)).into_boxed_str());
+    assert_eq!(
+        down_for(Answer::Hangs(endless), Some("all is well")),
+        "the first 64 KiB of the answer lacks \"all is well\""
+    );
+}
+
+#[test]
+fn a_good_answer_brings_a_server_up() {
+    for (answer, body) in [
+        (Answer::Ends("HTTP/1.1 204 No Content\r\n\r\n"), None),
+        (Answer::Hangs("HTTP/1.1 401 Who?\r\n"), None),
+        (
+            Answer::Drips("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nwe\r\n2\r\nll\r\n"),
+            Some("well"),
+        ),
+    ] {
+        let (address, requests) = answering(answer);
+        // Down first: nobody is there.
+        let gone = Origin::new();
+        let elsewhere = gone.address();
+        drop(gone);
+        let mut written = plain(&[address, elsewhere]);
+        written["backends"]["app"]["health"] = http_check(body);
+        written["backends"]["app"]["health"]["timeout"] = json!(10_000);
+        let proxy = Proxy::start(written);
+        proxy.notice(|notice| match notice {
+            Notice::ServerDown { server, .. } => Some(assert_eq!(server, elsewhere.to_string())),
+            _ => None,
+        });
+        for _ in 0..2 {
+            let asked = requests.recv_timeout(LIMIT).unwrap();
+            assert_eq!(
+                asked,
+                format!(
+                    "GET /health HTTP/1.1\r\nHost: {address}\r\nUser-Agent: headworks\r\nAccept: */*\r\n\
+                     Connection: close\r\n\r\n"
+                )
+            );
+        }
+        assert!(is_up(&proxy, &address.to_string()));
+        // Back: it answers as well.
+        let back = Origin::at(elsewhere);
+        let mut server = back.accept();
+        request(&mut server).unwrap();
+        let text = match answer {
+            Answer::Ends(text) | Answer::Hangs(text) | Answer::Drips(text) => text,
+        };
+        std::io::Write::write_all(&mut server, text.as_bytes()).unwrap();
+        proxy.notice(|notice| match notice {
+            Notice::ServerUp { server, .. } => Some(assert_eq!(server, elsewhere.to_string())),
+            _ => None,
+        });
+    }
+}
+
+#[test]
+fn a_check_announces_itself_where_servers_want_a_proxy_header() {
+    let (address, requests) = answering(Answer::Ends("HTTP/1.1 200 OK\r\n\r\n"));
+    let mut written = plain(&[address]);
+    written["backends"]["app"]["health"] = http_check(None);
+    written["backends"]["app"]["proxy_protocol"] = json!("v1");
+    let _proxy = Proxy::start(written);
+    let asked = requests.recv_timeout(LIMIT).unwrap();
+    assert!(asked.starts_with("PROXY UNKNOWN\r\nGET /health HTTP/1.1\r\n"), "{asked}");
+}

@@ -19,7 +19,7 @@ from headworks.config.models.base import applies
 from headworks.config.pages import anchor
 from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
 from headworks.config.repair import at, repair
-from headworks.config.spec import draft
+from headworks.config.spec import draft, place
 from headworks.config.values import quote
 
 Finding = tuple[Path, str, str | None]
@@ -88,7 +88,9 @@ class _Examination:
         try:
             _engine.Plan.compile(text)
         except _engine.PlanError as error:
-            found += [(self._indexed(one["path"]), one["reason"], one.get("hint")) for one in json.loads(error.args[0])]
+            found += [
+                (self._indexed(place(one["path"])), one["reason"], one.get("hint")) for one in json.loads(error.args[0])
+            ]
         for path, reason, hint in found:
             if not any(_touches(path, known) for known in self.reported):
                 suggestion = hint or self._near_name(path)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from headworks.config import pages
 from headworks.config.config import Config
-from headworks.config.models import Backend, Health, Listener
+from headworks.config.models import Backend, Health, HttpSettings, Listener
 from headworks.config.models.base import only
 from headworks.config.problems import ConfigError, Problem
 
@@ -47,6 +47,28 @@ def draft(config: Config, inherited: Mapping[str, tuple[int, ...]] | None, probl
         "backends": {name: _backend(name, backend, problems) for name, backend in config.backends.items()},
     }
     return json.dumps(value)
+
+
+_PLACES: dict[tuple[str, str], tuple[str, ...]] = {
+    **{("listeners", key): ("http", key) for key in HttpSettings.model_fields},
+    ("listeners", "keep_alive_timeout"): ("timeouts", "keep_alive"),
+    ("listeners", "body_timeout"): ("timeouts", "body"),
+    ("listeners", "tunnel_timeout"): ("timeouts", "tunnel"),
+    ("backends", "pool_size"): ("pool", "size"),
+    ("backends", "pool_timeout"): ("pool", "timeout"),
+}
+"""Where the keys of the Spec's HTTP are in the file, if not in the table of the listener or backend itself."""
+
+
+def place(path: list[str]) -> list[str]:
+    """Return the path of a key of the Spec as it is in the file."""
+    match path:
+        case [section, name, key, *below] if (section, key) in _PLACES:
+            return [section, name, *_PLACES[section, key], *below]
+        case ["backends", name, "health", "http", *below]:
+            return ["backends", name, "health", *below]
+        case _:
+            return path
 
 
 def _listener(name: str, listener: Listener, problems: list[Problem]) -> dict[str, Any]:

@@ -88,7 +88,7 @@ fn weight<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> u16 {
 }
 
 /// A qvalue: `0` or `1`, with at most three decimals, and none but zeros behind a 1.
-fn thousandths(value: &[u8]) -> Option<u16> {
+pub(super) fn thousandths(value: &[u8]) -> Option<u16> {
     let (whole, decimals) = match value {
         [whole @ (b'0' | b'1')] => (whole, &[][..]),
         [whole @ (b'0' | b'1'), b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),

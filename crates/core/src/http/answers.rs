@@ -1,41 +1,263 @@
 //! Answer: what we answer ourselves where a table or a listener says so: a redirect or a static response.
+//!
+//! Compiled once and written whole, head and body, for each request. Must never be written in part: whoever writes it has all of the
+//! answer in `out`.
 
+use crate::plan::PlanError;
 use crate::spec::{RedirectSpec, RespondSpec};
+
+use super::facts::{Facts, Message};
+use super::headers::allowed;
+use super::redirect::Redirect;
+use super::status::{is_bodiless, push_length, push_start};
+use super::template::{Of, Template, Wrong};
+use super::text::{push_line, push_name};
 
 /// A compiled redirect or static response.
 #[derive(Debug)]
-pub struct Answer {
-    status: u16,
-    kind: &'static str,
+pub enum Answer {
+    /// The client is sent elsewhere.
+    Redirect(Redirect),
+    /// It gets this.
+    Respond(Respond),
 }
 
-/// What is wrong with a RedirectSpec or RespondSpec: the key, and why.
-pub type Problems = Vec<(&'static str, String)>;
+/// A compiled static response.
+#[derive(Debug)]
+pub struct Respond {
+    status: u16,
+    headers: Vec<(Box<str>, Template)>,
+    body: Template,
+    /// The media type that is sent unless `headers` has one.
+    content_type: Option<&'static str>,
+    /// The body is HTML, where what variables say must be escaped.
+    html: bool,
+}
+
+/// What one request makes of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'a> {
+    /// What variables stand for. Its method says whether a body is wanted.
+    pub facts: &'a Facts<'a>,
+    /// The request, for `{header.NAME}`.
+    pub message: Option<Message<'a>>,
+    /// The connection ends with this answer.
+    pub close: bool,
+    /// The value of Date.
+    pub date: &'a [u8],
+}
 
 impl Answer {
-    /// Compiles a redirect.
-    pub fn redirect(spec: &RedirectSpec) -> Result<Self, Problems> {
-        match spec.code {
-            301 | 302 | 303 | 307 | 308 => Ok(Self { status: spec.code, kind: "redirect" }),
-            other => Err(vec![("code", format!("{other} is none of 301, 302, 303, 307, 308"))]),
-        }
+    /// Compiles a redirect; the paths of the errors are those below it.
+    pub fn redirect(spec: &RedirectSpec) -> Result<Self, Vec<PlanError>> {
+        Redirect::compile(spec).map(Self::Redirect)
     }
 
-    /// Compiles a static response.
-    pub fn respond(spec: &RespondSpec) -> Result<Self, Problems> {
-        match spec.status {
-            200..=599 => Ok(Self { status: spec.status, kind: "respond" }),
-            other => Err(vec![("status", format!("{other} is no status between 200 and 599"))]),
+    /// Compiles a static response; the paths of the errors are those below it.
+    pub fn respond(spec: &RespondSpec) -> Result<Self, Vec<PlanError>> {
+        Respond::compile(spec).map(Self::Respond)
+    }
+
+    /// `redirect` or `respond`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Redirect(_) => "redirect",
+            Self::Respond(_) => "respond",
         }
     }
 
     /// The status.
     pub fn status(&self) -> u16 {
-        self.status
+        match self {
+            Self::Redirect(redirect) => redirect.code,
+            Self::Respond(respond) => respond.status,
+        }
     }
 
-    /// `redirect` or `respond`.
-    pub fn kind(&self) -> &'static str {
-        self.kind
+    /// Appends the whole response.
+    pub fn write(&self, out: &mut Vec<u8>, occasion: Occasion<'_>) {
+        push_start(out, self.status(), occasion.date, occasion.close);
+        let facts = Facts { status: self.status(), ..*occasion.facts };
+        match self {
+            Self::Redirect(redirect) => {
+                push_name(out, "Location");
+                redirect.location(out, &facts, occasion.message);
+                out.extend_from_slice(b"\r\n");
+                push_length(out, 0);
+            }
+            Self::Respond(respond) => respond.write(out, &facts, occasion.message),
+        }
+    }
+}
+
+impl Respond {
+    fn compile(spec: &RespondSpec) -> Result<Self, Vec<PlanError>> {
+        let mut errors = Vec::new();
+        if !(200..=599).contains(&spec.status) {
+            let wrong = Wrong::new(format!("{} is no status between 200 and 599", spec.status));
+            errors.push(wrong.at(&["status"]));
+        }
+        if is_bodiless(spec.status) && !spec.body.is_empty() {
+            let wrong = Wrong::new(format!("a response with status {} has no body", spec.status));
+            errors.push(wrong.at(&["body"]));
+        }
+        let mut headers = Vec::with_capacity(spec.headers.len());
+        for (name, value) in &spec.headers {
+            let compiled = ours(name).and_then(|()| allowed(name, Of::Answer));
+            match compiled.and_then(|()| Template::compile_line(value, Of::Answer)) {
+                Ok(value) => headers.push((name.as_str().into(), value)),
+                Err(wrong) => errors.push(wrong.at(&["headers", name])),
+            }
+        }
+        let body =
+            Template::compile(&spec.body, Of::Answer).map_err(|wrong| errors.push(wrong.at(&["body"])));
+        let given = spec.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let (status, html) = (spec.status, given.is_some_and(|(_, value)| is_html(value)));
+        let content_type = (given.is_none() && !spec.body.is_empty()).then_some("text/plain; charset=utf-8");
+        match body {
+            Ok(body) if errors.is_empty() => Ok(Self { status, headers, body, content_type, html }),
+            _ => Err(errors),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+        if let Some(content_type) = self.content_type {
+            push_line(out, "Content-Type", content_type.as_bytes());
+        }
+        for (name, value) in &self.headers {
+            push_name(out, name);
+            value.write(out, facts, message);
+            out.extend_from_slice(b"\r\n");
+        }
+        if self.status == 204 || self.status == 304 {
+            out.extend_from_slice(b"\r\n");
+            return;
+        }
+        let start = out.len();
+        match self.html {
+            true => self.body.write_html(out, facts, message),
+            false => self.body.write(out, facts, message),
+        }
+        let length = out.len() - start;
+        if facts.method == b"HEAD" {
+            out.truncate(start);
+        }
+        // The length is known last and belongs first: it is written behind the body and moved in front of it.
+        let end = out.len();
+        push_length(out, length);
+        out[start..].rotate_left(end - start);
+    }
+}
+
+/// Fields that every response of ours has, or none.
+fn ours(name: &str) -> Result<(), Wrong> {
+    match name.eq_ignore_ascii_case("date") {
+        true => Err(Wrong::new("the Date field is written by the proxy")),
+        false => Ok(()),
+    }
+}
+
+fn is_html(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("text/html") || essence.eq_ignore_ascii_case("application/xhtml+xml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn respond(status: u16, body: &str, headers: &[(&str, &str)]) -> RespondSpec {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        RespondSpec { status, body: body.to_owned(), headers }
+    }
+
+    fn written(answer: &Answer, method: &str, close: bool) -> String {
+        let facts = Facts {
+            scheme: "http",
+            host: b"a.example",
+            method: method.as_bytes(),
+            target: b"/x?<y>",
+            ..Facts::default()
+        };
+        let mut out = b"before".to_vec();
+        let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+        answer.write(&mut out, Occasion { facts: &facts, message: None, close, date });
+        String::from_utf8(out).unwrap().strip_prefix("before").unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_redirect_is_a_location_without_a_body() {
+        let answer = Answer::redirect(&RedirectSpec { to: "https".into(), code: 308 }).unwrap();
+        assert_eq!((answer.kind(), answer.status()), ("redirect", 308));
+        assert_eq!(
+            written(&answer, "GET", false),
+            "HTTP/1.1 308 Permanent Redirect\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Location: https://a.example/x?<y>\r\nContent-Length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_response_has_its_length_before_its_body_and_no_body_for_head() {
+        let answer =
+            Answer::respond(&respond(404, "no {path} for {status}\n", &[("X-A", "{method}")])).unwrap();
+        let head = "HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: close\r\n\
+                    Content-Type: text/plain; charset=utf-8\r\n";
+        let rest = "Content-Length: 14\r\n\r\n";
+        let expected = format!("{head}X-A: GET\r\n{rest}no /x for 404\n");
+        assert_eq!(written(&answer, "GET", true), expected);
+        assert_eq!(written(&answer, "HEAD", true), format!("{head}X-A: HEAD\r\n{rest}"));
+    }
+
+    #[test]
+    fn what_variables_say_is_escaped_in_html() {
+        let html = [("content-type", "text/html; charset=utf-8")];
+        let answer = Answer::respond(&respond(200, "<b>{query}</b>", &html)).unwrap();
+        let text = written(&answer, "GET", false);
+        assert!(text.ends_with("Content-Length: 16\r\n\r\n<b>&lt;y&gt;</b>"), "{text}");
+        assert_eq!(text.to_lowercase().matches("content-type").count(), 1);
+    }
+
+    #[test]
+    fn some_statuses_have_no_body_and_an_empty_body_no_type() {
+        for (status, length) in
+            [(204, ""), (304, ""), (205, "Content-Length: 0\r\n"), (200, "Content-Length: 0\r\n")]
+        {
+            let answer = Answer::respond(&respond(status, "", &[])).unwrap();
+            let text = written(&answer, "GET", false);
+            assert!(text.ends_with(&format!("GMT\r\n{length}\r\n")), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_its_key() {
+        let wrong = respond(
+            204,
+            "{no.such}",
+            &[
+                ("Content-Length", "1"),
+                ("a b", "c"),
+                ("Date", "x"),
+                ("X", "{backend}"),
+                ("Y", "a\nb"),
+                ("Z", "ok"),
+            ],
+        );
+        let errors = Answer::respond(&wrong).unwrap_err();
+        let paths: Vec<_> = errors.iter().map(|error| error.path.join(".")).collect();
+        assert_eq!(
+            paths,
+            [
+                "body",
+                "headers.Content-Length",
+                "headers.a b",
+                "headers.Date",
+                "headers.X",
+                "headers.Y",
+                "body"
+            ]
+        );
+        assert_eq!(Answer::respond(&respond(600, "", &[])).unwrap_err()[0].path, ["status"]);
+        let errors = Answer::redirect(&RedirectSpec { to: "nowhere".into(), code: 200 }).unwrap_err();
+        assert_eq!(errors.len(), 2);
     }
 }

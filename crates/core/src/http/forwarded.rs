@@ -105,7 +105,7 @@ impl Wanted<'_> {
 fn claims(name: &[u8]) -> bool {
     match name.first() {
         Some(b'x' | b'X') => begins(name, b"x-forwarded") || is(name, b"x-real-ip"),
-        Some(b'f' | b'F') => is(name, b"forwarded"),
+        Some(b'f' | b'F') => begins(name, b"forwarded"),
         _ => false,
     }
 }
@@ -191,10 +191,11 @@ mod tests {
             "X-Real-IP",
             "x_real_ip",
             "forwarded",
+            "Forwarded-For",
         ] {
             assert!(claims(name.as_bytes()), "{name}");
         }
-        for name in ["", "X-Forward", "Forwarded-By", "X-Real-IPs", "Accept", "From"] {
+        for name in ["", "X-Forward", "X-Real-IPs", "Accept", "From"] {
             assert!(!claims(name.as_bytes()), "{name}");
         }
     }

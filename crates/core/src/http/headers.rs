@@ -57,6 +57,11 @@ impl Headers {
         self.written.iter().any(|(_, template)| template.asks_local())
     }
 
+    /// Whether they take the id of the request.
+    pub fn asks_id(&self) -> bool {
+        self.written.iter().any(|(_, template)| template.asks_id())
+    }
+
     /// Appends the fields that are set and added, but those that `later` drops.
     pub fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Message<'_>, later: Option<&Self>) {
         for (name, template) in &self.written {
@@ -127,7 +132,7 @@ impl Compiler {
 }
 
 /// Whether rules may name this field.
-fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
+pub(super) fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
     if !is_token(name.as_bytes()) {
         return Err(no_name(name));
     }

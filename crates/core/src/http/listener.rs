@@ -3,6 +3,7 @@
 //! Others have the default, which nobody asks. Must never decide: those who ask do.
 
 use crate::http::compression::Compression;
+use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
 use crate::time::Millis;
 use crate::wire::http1::Limits;
@@ -26,6 +27,8 @@ pub struct HttpListener {
     pub body_timeout: Millis,
     /// Silence of a tunnel.
     pub tunnel_timeout: Millis,
+    /// Error pages.
+    pub pages: Pages,
     /// Rewriting.
     pub rules: ListenerRules,
     /// Compression of responses.
@@ -35,6 +38,8 @@ pub struct HttpListener {
 /// The HTTP side of a Backend.
 #[derive(Debug, Default)]
 pub struct HttpBackend {
+    /// Error pages, which win over the listener's.
+    pub pages: Pages,
     /// Rewriting.
     pub rules: BackendRules,
     /// Wait for the head of a response.

@@ -4,8 +4,10 @@
 //! version either side speaks. Must never move bytes or read a clock.
 
 pub mod accept_encoding;
+pub mod accepts;
 pub mod affinity;
 pub mod answers;
+pub mod check;
 pub mod compression;
 pub mod exchange;
 pub mod facts;
@@ -14,9 +16,11 @@ pub mod head;
 pub mod headers;
 pub mod listener;
 mod names;
+pub mod pages;
 pub mod redirect;
 pub mod request_id;
 pub mod rewrite;
+pub mod status;
 pub mod target;
 pub mod template;
 mod text;

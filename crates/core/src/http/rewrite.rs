@@ -85,9 +85,9 @@ impl ListenerRules {
         sent.unwrap_or_else(|| RequestId::made(random))
     }
 
-    /// Whether requests are given ids.
+    /// Whether requests are given ids, for a field or for a variable.
     pub fn wants_request_id(&self) -> bool {
-        self.request_id.is_some()
+        self.request_id.is_some() || self.request.asks_id() || self.response.asks_id()
     }
 
     /// Whether its rules take our end of the client's connection.
@@ -128,6 +128,11 @@ impl BackendRules {
             ),
         };
         if errors.is_empty() { Ok(this) } else { Err(errors) }
+    }
+
+    /// Whether its rules take the id of the request.
+    pub fn wants_request_id(&self) -> bool {
+        self.request.asks_id() || self.response.asks_id()
     }
 
     /// Whether its rules take our end of the client's connection.

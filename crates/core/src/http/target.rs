@@ -57,19 +57,15 @@ impl Target {
 
     /// Appends the Host line, if what the client sent does not stay as it is.
     ///
-    /// HTTP/1.1 asks for one: for a client of HTTP/1.0 that named none it is the server's own address, as if the client had come
-    /// to that directly; `localhost` for unix sockets.
+    /// HTTP/1.1 asks for one: for a client that named none, as HTTP/1.0 allows, it is the name of the backend. The server's
+    /// address would do as well, but a request is written once, whichever server gets it.
     pub(super) fn write_host(&self, out: &mut Vec<u8>, message: Message<'_>, facts: &Facts<'_>) {
+        let sent = message.host();
         out.extend_from_slice(b"Host: ");
-        let host = message.host();
-        if !self.host.is_empty() {
-            out.extend_from_slice(&self.host);
-        } else if !host.is_empty() {
-            push_clean(out, host);
-        } else if facts.server.starts_with("unix:") {
-            out.extend_from_slice(b"localhost");
-        } else {
-            out.extend_from_slice(facts.server.as_bytes());
+        match (self.host.is_empty(), sent.is_empty()) {
+            (false, _) => out.extend_from_slice(&self.host),
+            (true, false) => push_clean(out, sent),
+            (true, true) => push_clean(out, facts.backend.as_bytes()),
         }
         out.extend_from_slice(b"\r\n");
     }

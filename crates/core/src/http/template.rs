@@ -153,6 +153,11 @@ impl Template {
         self.0.iter().any(|part| matches!(part, Part::Variable(LocalAddress | LocalPort)))
     }
 
+    /// Whether filling it in takes the id of the request, which must be made.
+    pub fn asks_id(&self) -> bool {
+        self.0.contains(&Part::Variable(Variable::RequestId))
+    }
+
     /// Whether it begins with a variable.
     pub(super) fn begins_open(&self) -> bool {
         !matches!(self.0.first(), Some(Part::Text(_)) | None)
@@ -231,7 +236,7 @@ fn write_header(out: &mut Vec<u8>, name: &[u8], message: Message<'_>) {
 }
 
 /// Replaces what HTML gives a meaning to in `out[start..]`.
-fn escape(out: &mut Vec<u8>, start: usize) {
+pub(super) fn escape(out: &mut Vec<u8>, start: usize) {
     if !out[start..].iter().any(|byte| b"&<>\"'".contains(byte)) {
         return;
     }
@@ -274,6 +279,9 @@ fn variable(name: &str, of: Of) -> Result<Part, Wrong> {
 
 fn known_there(name: &str, variable: Variable, of: Of) -> Result<Variable, Wrong> {
     match (variable, of) {
+        (Variable::Server, Of::Request) => Err(Wrong::new(
+            "{server} is known in responses only: a request is written once, whichever server gets it",
+        )),
         (Variable::Status, Of::Request) => Err(Wrong::new("{status} is known in responses only")),
         (Variable::Backend | Variable::Server, Of::Answer) => {
             Err(Wrong::new(format!("{{{name}}} is not known here: no server is asked")))
@@ -379,6 +387,7 @@ mod tests {
             ("{request_id}", "no variable", "did you mean {request.id}?"),
             ("{nothing at all}", "no variable", "write {{ and }}"),
             ("{status}", "responses only", ""),
+            ("{server}", "responses only", ""),
             ("{", "has no \"}\"", "write {{"),
             ("a}", "has no \"{\"", "write }}"),
             ("{header.}", "\"\" is not the name of a field", ""),

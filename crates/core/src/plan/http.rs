@@ -3,6 +3,7 @@
 use super::{Compiler, PlanError};
 use crate::http::compression::Compression;
 use crate::http::listener::{HttpBackend, HttpListener};
+use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
 use crate::spec::{BackendSpec, HttpSpec, ListenerSpec};
 use crate::wire::http1::Limits;
@@ -40,6 +41,7 @@ impl Compiler<'_> {
             keep_alive_timeout: http.keep_alive_timeout,
             body_timeout: http.body_timeout,
             tunnel_timeout: http.tunnel_timeout,
+            pages: self.below(&["listeners", name, "error_pages"], Pages::compile(&http.error_pages)),
             rules: self.below(&["listeners", name], ListenerRules::compile(http)),
             compression: self.compression(name, http),
         }
@@ -63,6 +65,7 @@ impl Compiler<'_> {
     pub(super) fn http_backend(&mut self, name: &str, spec: &BackendSpec) -> HttpBackend {
         let Some(http) = &spec.http else { return HttpBackend::default() };
         HttpBackend {
+            pages: self.below(&["backends", name, "error_pages"], Pages::compile(&http.error_pages)),
             rules: self.below(&["backends", name], BackendRules::compile(http, &self.secret)),
             response_timeout: http.response_timeout,
             queue_timeout: http.queue_timeout,
@@ -76,7 +79,7 @@ impl Compiler<'_> {
     }
 
     /// Reports errors whose paths are below `root`.
-    fn below<T: Default>(&mut self, root: &[&str], compiled: Result<T, Vec<PlanError>>) -> T {
+    pub(super) fn below<T: Default>(&mut self, root: &[&str], compiled: Result<T, Vec<PlanError>>) -> T {
         compiled.unwrap_or_else(|errors| {
             for mut error in errors {
                 let root = root.iter().map(|&key| key.to_owned());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Compiler, NamedTable};
+use super::{Compiler, NamedTable, PlanError};
 use crate::balance;
 use crate::http::answers::Answer;
 use crate::protocol::{self, Protocol};
@@ -69,20 +69,18 @@ impl Compiler<'_> {
     pub(super) fn listener_answer(&mut self, name: &str, spec: &ListenerSpec) -> Option<AnswerIndex> {
         let http = spec.http.as_ref()?;
         match (&http.redirect, &http.respond) {
-            (Some(redirect), _) => self.redirect(&["listeners", name, "redirect"], redirect),
-            (None, Some(respond)) => self.respond(&["listeners", name, "respond"], respond),
+            (Some(redirect), _) => self.redirect(&["listeners", name], redirect),
+            (None, Some(respond)) => self.respond(&["listeners", name], respond),
             (None, None) => None,
         }
     }
 
     fn redirect(&mut self, path: &[&str], spec: &RedirectSpec) -> Option<AnswerIndex> {
-        let compiled = Answer::redirect(spec);
-        self.answer(path, "redirect", compiled)
+        self.answer(path, "redirect", Answer::redirect(spec))
     }
 
     fn respond(&mut self, path: &[&str], spec: &RespondSpec) -> Option<AnswerIndex> {
-        let compiled = Answer::respond(spec);
-        self.answer(path, "respond", compiled)
+        self.answer(path, "respond", Answer::respond(spec))
     }
 
     /// Keeps a compiled answer, or reports each problem at its key below `what`.
@@ -90,28 +88,17 @@ impl Compiler<'_> {
         &mut self,
         path: &[&str],
         what: &'static str,
-        compiled: Result<Answer, Vec<(&'static str, String)>>,
+        compiled: Result<Answer, Vec<PlanError>>,
     ) -> Option<AnswerIndex> {
-        match compiled {
-            Ok(answer) => {
-                self.answers.push(answer);
-                Some((self.answers.len() - 1) as AnswerIndex)
-            }
-            Err(problems) => {
-                for (key, reason) in problems {
-                    let mut path = path.to_vec();
-                    path.extend((path.last() != Some(&what)).then_some(what));
-                    path.push(key);
-                    self.error(&path, reason);
-                }
-                None
-            }
-        }
+        let root = [path, &[what]].concat();
+        let answer = self.below(&root, compiled.map(Some))?;
+        self.answers.push(answer);
+        Some((self.answers.len() - 1) as AnswerIndex)
     }
 
     /// Clients of this listener make no requests: its table may ask for nothing but names and lead to nothing but backends.
     pub(super) fn check_table(&mut self, name: &str, protocol: &dyn Protocol, table: u32) {
-        if protocol.requests() {
+        if protocol.exchanges() {
             return;
         }
         let Some(entries) = self.spec.tables.values().nth(table as usize) else { return };
@@ -135,7 +122,7 @@ impl Compiler<'_> {
     pub(super) fn check_balances(&mut self) {
         let spec = self.spec;
         for (name, listener) in &spec.listeners {
-            let Some(protocol) = protocol::find(&listener.protocol).filter(|protocol| !protocol.requests())
+            let Some(protocol) = protocol::find(&listener.protocol).filter(|protocol| !protocol.exchanges())
             else {
                 continue;
             };

@@ -26,11 +26,6 @@ pub trait Protocol: Debug + Sync {
     /// Whether clients name what they want, so that a table can be consulted.
     fn names(&self) -> bool;
 
-    /// Whether clients make requests, so that a table may have paths and lead to answers.
-    fn requests(&self) -> bool {
-        false
-    }
-
     /// Whether its connections carry requests and responses, each routed by itself.
     fn exchanges(&self) -> bool {
         false

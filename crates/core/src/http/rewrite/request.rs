@@ -12,8 +12,6 @@ use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_framing, p
 
 impl Rewrite<'_> {
     /// Appends the request that the server gets, with the empty line; nothing when it would be too large.
-    ///
-    /// The facts must have the server's address: a client of HTTP/1.0 may have named no host.
     pub fn request(&self, out: &mut Vec<u8>, message: Message<'_>) -> Result<(), TooLarge> {
         let start = out.len();
         let head = message.head;

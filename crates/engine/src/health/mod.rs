@@ -1,7 +1,10 @@
-//! Active health checks: one thread opens and closes a connection to each server of each backend that asks for it.
+//! Active health checks: one thread connects to each server of each backend that asks for it, and where the backend
+//! says so makes a request.
 //!
 //! `rise` successes in a row bring a server up, `fall` failures take it down; checks are spread in time by a tenth
 //! either way. What a check found is kept by backend and address, so that a reload does not begin again.
+
+mod attempt;
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -16,10 +19,10 @@ use headworks_core::plan::Plan;
 use headworks_core::time::Millis;
 use mio::{Events, Poll, Token, Waker};
 
+use self::attempt::{Attempt, Finding};
 use crate::clock;
 use crate::notice::{Notice, Notices};
 use crate::random::Random;
-use crate::socket::Socket;
 
 /// The thread's handle.
 #[derive(Debug)]
@@ -80,8 +83,8 @@ struct Check {
     backend: u32,
     server: usize,
     identity: (Box<str>, Address),
-    /// A connection being opened.
-    socket: Option<Socket>,
+    /// The check under way.
+    attempt: Option<Attempt>,
     /// When the next check begins, or the one under way is given up.
     due: Millis,
     /// Results in a row that speak against the present state.
@@ -109,16 +112,13 @@ impl Checks {
             let _ = self.poll.poll(&mut events, timeout.map(Duration::from_millis));
             self.read_letters();
             for event in &events {
-                if let Some(check) = self.checks.get(event.token().0).filter(|check| check.socket.is_some()) {
-                    let result = check.socket.as_ref().map_or(Err(Fault::Reset), Socket::connect_result);
-                    self.finish(event.token().0, result);
-                }
+                self.proceed(event.token().0);
             }
             let now = clock::now();
             for number in 0..self.checks.len() {
                 if self.checks[number].due <= now {
-                    match self.checks[number].socket {
-                        Some(_) => self.finish(number, Err(Fault::TimedOut)),
+                    match self.checks[number].attempt {
+                        Some(_) => self.finish(number, Err(Fault::TimedOut.as_str().into())),
                         None => self.begin(number, now),
                     }
                 }
@@ -162,7 +162,7 @@ impl Checks {
                     backend: index as u32,
                     server,
                     identity,
-                    socket: None,
+                    attempt: None,
                     due,
                     against,
                 });
@@ -182,45 +182,51 @@ impl Checks {
             return;
         }
         check.due = now + health.timeout;
-        let begun = Socket::connect(&server.address, backend, false).and_then(|mut socket| {
-            let watched = socket.watch_both(self.poll.registry(), Token(number));
-            watched.map(|()| socket).map_err(|_| Fault::Exhausted)
-        });
-        match begun {
-            Ok(socket) => check.socket = Some(socket),
+        let place = (self.poll.registry(), Token(number));
+        match Attempt::begin(backend, server, &health.kind, place) {
+            Ok(attempt) => check.attempt = Some(attempt),
             // That we lack descriptors says nothing about the server.
             Err(Fault::Exhausted) => check.due = now + health.interval,
-            Err(fault) => self.finish(number, Err(fault)),
+            Err(fault) => self.finish(number, Err(fault.as_str().into())),
         }
     }
 
-    fn finish(&mut self, number: usize, result: Result<(), Fault>) {
+    /// Something happened to a check under way, or to one that is over.
+    fn proceed(&mut self, number: usize) {
+        let Some(check) = self.checks.get_mut(number) else { return };
+        let health = self.plan.backends[check.backend as usize].health.as_ref();
+        let Some((attempt, health)) = check.attempt.as_mut().zip(health) else { return };
+        if let Some(finding) = attempt.proceed(&health.kind) {
+            self.finish(number, finding);
+        }
+    }
+
+    fn finish(&mut self, number: usize, finding: Finding) {
         let plan = Arc::clone(&self.plan);
         let now = clock::now();
         let check = &mut self.checks[number];
-        // A check leaves nothing behind at the server: a reset, not a connection in TIME_WAIT.
-        if let Some(socket) = check.socket.take() {
-            socket.abort();
+        if let Some(attempt) = check.attempt.take() {
+            attempt.give_up();
         }
         let backend = &plan.backends[check.backend as usize];
         let Some(health) = &backend.health else { return };
         check.due = now + self.random.around(health.interval);
         let server = &backend.servers[check.server];
-        if server.state.is_up() == result.is_ok() {
+        if server.state.is_up() == finding.is_ok() {
             check.against = 0;
             return;
         }
         check.against += 1;
-        let needed = if result.is_ok() { health.rise } else { health.fall };
+        let needed = if finding.is_ok() { health.rise } else { health.fall };
         if check.against < needed {
             return;
         }
         check.against = 0;
-        server.state.set_up(result.is_ok(), now);
+        server.state.set_up(finding.is_ok(), now);
         let (backend, server) = (backend.name.to_string(), server.name.to_string());
-        self.notices.push(match result {
+        self.notices.push(match finding {
             Ok(()) => Notice::ServerUp { backend, server },
-            Err(fault) => Notice::ServerDown { backend, server, reason: fault.as_str().into() },
+            Err(reason) => Notice::ServerDown { backend, server, reason },
         });
     }
 }

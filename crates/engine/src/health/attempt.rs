@@ -1,0 +1,101 @@
+//! Attempt: one check under way, from connecting to what it found.
+//!
+//! Driven by readiness; holds at most [`ANSWER_LIMIT`] bytes of an answer. Must never wait: the thread has others.
+
+use headworks_core::action::Fault;
+use headworks_core::backend::{Backend, HealthKind, Server};
+use headworks_core::http::check::{ANSWER_LIMIT, HttpCheck, Judgement};
+use headworks_core::wire::proxy_protocol;
+use mio::{Registry, Token};
+
+use crate::socket::{Read, Socket, Written};
+
+/// What a check found: why the server is not well, in words.
+pub(super) type Finding = Result<(), String>;
+
+/// One check under way.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    socket: Socket,
+    connected: bool,
+    /// What is still to be sent.
+    request: Vec<u8>,
+    /// What came back.
+    answer: Vec<u8>,
+}
+
+impl Attempt {
+    /// Begins to connect.
+    pub(super) fn begin(
+        backend: &Backend,
+        server: &Server,
+        kind: &HealthKind,
+        (registry, token): (&Registry, Token),
+    ) -> Result<Self, Fault> {
+        let mut request = Vec::new();
+        if let HealthKind::Http(check) = kind {
+            // A server that wants a PROXY header takes nothing without; a check is on nobody's behalf.
+            if let Some(version) = backend.proxy_header {
+                proxy_protocol::write(version, None, None, &mut request);
+            }
+            request.extend_from_slice(&check.request(&server.address));
+        }
+        let mut socket = Socket::connect(&server.address, backend, !request.is_empty())?;
+        socket.watch_both(registry, token).map_err(|_| Fault::Exhausted)?;
+        Ok(Self { socket, connected: false, request, answer: Vec::new() })
+    }
+
+    /// Something happened: goes on as far as it can. None: more is to come.
+    pub(super) fn proceed(&mut self, kind: &HealthKind) -> Option<Finding> {
+        if !self.connected {
+            if let Err(fault) = self.socket.connect_result() {
+                return Some(Err(fault.as_str().into()));
+            }
+            self.connected = true;
+        }
+        match kind {
+            HealthKind::Tcp => Some(Ok(())),
+            HealthKind::Http(check) => self.ask().or_else(|| self.listen(check)),
+        }
+    }
+
+    /// Leaves nothing behind at the server: a reset, not a connection in TIME_WAIT.
+    pub(super) fn give_up(self) {
+        self.socket.abort();
+    }
+
+    fn ask(&mut self) -> Option<Finding> {
+        while !self.request.is_empty() {
+            match self.socket.write(&self.request, false) {
+                Written::Bytes(0) => return None,
+                Written::Bytes(n) => _ = self.request.drain(..n),
+                Written::Broken => return Some(Err(Fault::Reset.as_str().into())),
+            }
+        }
+        None
+    }
+
+    fn listen(&mut self, check: &HttpCheck) -> Option<Finding> {
+        let mut scratch = [0; 8 * 1024];
+        self.socket.readable = true;
+        loop {
+            let room = scratch.len().min(ANSWER_LIMIT - self.answer.len());
+            let ended = match self.socket.read(&mut scratch[..room]) {
+                Read::Bytes(n) => {
+                    self.answer.extend_from_slice(&scratch[..n]);
+                    false
+                }
+                // An interrupted read leaves it readable.
+                Read::Nothing if self.socket.readable => continue,
+                Read::Nothing => return None,
+                Read::End => true,
+                Read::Broken => return Some(Err(Fault::Reset.as_str().into())),
+            };
+            match check.judge(&self.answer, ended) {
+                Judgement::Undecided => {}
+                Judgement::Good => return Some(Ok(())),
+                Judgement::Bad(reason) => return Some(Err(reason)),
+            }
+        }
+    }
+}
