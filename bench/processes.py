@@ -48,13 +48,17 @@ def pinned(core: int) -> Iterator[None]:
 def start(
     argv: Sequence[str], *, core: int, log: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """Start `argv` on `core`. With `log` both outputs go to that file, otherwise stdout is a pipe."""
+    """Start `argv` on `core`. With `log` both outputs go to that file, otherwise stdout is a pipe.
+
+    `env` is added to our own environment.
+    """
     with pinned(core):
         if log is None:
             return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        whole = os.environ | dict(env or {})
         with log.open("w") as sink:
             return subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, text=True, env=env
+                argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, text=True, env=whole
             )
 
 

@@ -1,78 +1,111 @@
-"""How results look: a table for people (terminal and markdown) and JSON for programs. Measures nothing."""
+"""What a run says: rows of a table, the same as markdown, and JSON for programs. Measures nothing, draws nothing."""
 
 from __future__ import annotations
 
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from measure import LaneResult, Options
-from scenarios import Scenario, Target
+from results import LaneResult, Outcome
+from scenarios import Target
+from stage import Options
 
 RESULTS = Path(__file__).resolve().parent / "results"
 # A verdict is marked when others used more than this share of the core. A choice between two observations: two equal
 # HAProxys differed by 30 % in new connections while others used 19 % of the core, and by 10 % while they used 3 %.
 NOISY = 0.05
-VALUE_TITLES = {"added": "added µs", "bulk": "CPU s/GiB", "idle": "bytes/conn"}
+VALUE_TITLES = {
+    "added": "added µs",
+    "two": "proxy CPU µs",
+    "bulk": "CPU s/GiB",
+    "idle": "bytes/conn",
+    "latency": "p99 µs",
+    "slow": "bytes/conn",
+    "reload": "worst µs",
+}
+METHODS = {
+    "added": "one core for everything: CPU added per operation",
+    "two": "two cores: the proxy's own CPU per operation",
+    "bulk": "one core for everything: CPU seconds of the proxy per GiB",
+    "idle": "memory of the proxy per connection",
+    "latency": "two cores, open loop: 99th percentile at the same rate for all",
+    "slow": "two cores: memory of the proxy per connection whose client reads slowly",
+    "reload": "two cores, open loop: worst latency while reloading",
+}
 
 Rows = list[list[str]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """A scenario and what its lanes came to, with those that could not take part."""
-
-    scenario: Scenario
-    results: list[LaneResult]
-    skipped: dict[str, str]
-
-    def find(self, label: str) -> LaneResult | None:
-        """Return the valid result of a lane."""
-        return next((r for r in self.results if r.label == label and r.valid), None)
-
-
 def markdown(outcomes: Sequence[Outcome], options: Options) -> str:
     """Return the whole report."""
-    parts = [_heading(options)]
-    parts += [_scenario(outcome) for outcome in outcomes]
-    parts.append("## Targets\n\n" + _grid(_target_rows(outcomes)))
+    parts = [f"# Headworks bench\n\n{heading(options)}", "\n".join(f"- {line}" for line in versions(outcomes))]
+    for outcome in outcomes:
+        lines = [f"## {outcome.scenario.name}: {outcome.scenario.title}", ""]
+        lines += [METHODS[outcome.scenario.method], "", grid(result_rows(outcome)), ""]
+        parts.append("\n".join(lines + [f"- {remark}" for remark in remarks(outcome)]))
+    parts.append("## Targets\n\n" + grid(target_rows(outcomes)))
     return "\n\n".join(parts) + "\n"
 
 
-def save(outcomes: Sequence[Outcome], options: Options, text: str) -> Path:
+def save(outcomes: Sequence[Outcome], options: Options) -> Path:
     """Write results/latest.md and results/latest.json; return the former."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "latest.md").write_text(text)
-    content: dict[str, Any] = {
-        "machine": _machine(),
+    (RESULTS / "latest.md").write_text(markdown(outcomes, options))
+    (RESULTS / "latest.json").write_text(json.dumps(content(outcomes, options), indent=1) + "\n")
+    return RESULTS / "latest.md"
+
+
+def read(path: Path = RESULTS / "latest.json") -> dict[str, Any]:
+    """Return what a run saved."""
+    saved: dict[str, Any] = json.loads(path.read_text())
+    return saved
+
+
+def content(outcomes: Sequence[Outcome], options: Options) -> dict[str, Any]:
+    """Return everything as JSON has it."""
+    return {
+        "machine": machine(),
+        "versions": versions(outcomes),
         "options": asdict(options),
         "scenarios": {
             outcome.scenario.name: {
-                "results": [asdict(result) for result in outcome.results],
+                "title": outcome.scenario.title,
+                "method": outcome.scenario.method,
+                "tool": outcome.scenario.tool,
+                "http": outcome.scenario.http,
+                "unit": VALUE_TITLES[outcome.scenario.method],
+                "results": [
+                    asdict(result)
+                    | {"ratio": _to_own(outcome, result), "ratio_by_cpu": _to_own(outcome, result, by_cpu=True)}
+                    for result in outcome.results
+                ],
                 "skipped": outcome.skipped,
-                "targets": [_judged(outcome, target) for target in outcome.scenario.targets],
+                "foreign": outcome.foreign,
+                "remarks": remarks(outcome),
+                "targets": [judged(outcome, target) for target in outcome.scenario.targets],
             }
             for outcome in outcomes
         },
     }
-    (RESULTS / "latest.json").write_text(json.dumps(content, indent=1) + "\n")
-    return RESULTS / "latest.md"
 
 
-def _heading(options: Options) -> str:
-    machine = _machine()
+def heading(options: Options) -> str:
+    """Return one line about the machine and the run."""
+    facts = machine()
+    other = f"; what needs two cores has the load on core {options.load_core}" if options.load_core >= 0 else ""
     return (
-        f"# Headworks bench\n\n{machine['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['kernel']}, "
-        f"congestion control {machine['congestion control']}; {options.rounds} rounds of {options.seconds:g} s, "
-        f"everything on core {options.proxy_core}"
+        f"{facts['when']}, {facts['cpu']}, {facts['cores']} cores, {facts['kernel']}, "
+        f"congestion control {facts['congestion control']}; {options.rounds} rounds of {options.seconds:g} s, "
+        f"everything on core {options.proxy_core}{other}"
     )
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """Return what figures depend on."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -83,79 +116,99 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _scenario(outcome: Outcome) -> str:
-    lines = [f"## {outcome.scenario.name}: {outcome.scenario.title}", "", _grid(_result_rows(outcome)), ""]
-    lines += [f"- {r.label}: {r.version}" for r in outcome.results if r.version]
-    lines += [f"- {r.label}: **invalid**: {r.problem}" for r in outcome.results if r.problem]
-    lines += [f"- {label}: skipped, {why}" for label, why in outcome.skipped.items()]
-    lines += _noise(outcome.results)
-    return "\n".join(lines)
+def versions(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return what each proxy says of its version, once."""
+    found: dict[str, str] = {}
+    for result in (result for outcome in outcomes for result in outcome.results if result.version):
+        found.setdefault(result.version, f"{result.label}: {result.version}")
+    return list(found.values())
 
 
-def _noise(results: Sequence[LaneResult]) -> list[str]:
+def remarks(outcome: Outcome) -> list[str]:
+    """Return what a reader must know beside the numbers: what is invalid or skipped, and the noise."""
+    lines = [f"{r.label}: **invalid**: {r.problem}" for r in outcome.results if r.problem]
+    lines += [f"{label}: skipped, {why}" for label, why in outcome.skipped.items()]
+    return lines + _noise(outcome)
+
+
+def _noise(outcome: Outcome) -> list[str]:
     """Say what others took of the core, because it is the first thing to look at when numbers look odd."""
-    samples = [sample for result in results for sample in result.samples]
+    samples = [sample for result in outcome.results for sample in result.samples]
     if not samples:
         return []
     worst_steal, worst_foreign = (max(getattr(s, what) for s in samples) for what in ("steal", "foreign"))
-    others = f"{_foreign(results):.1%} on average, {worst_foreign:.1%} at most"
-    return [f"- core: stolen at most {worst_steal:.1%}; used by other processes and interrupts {others}"]
+    others = f"{outcome.foreign:.1%} on average, {worst_foreign:.1%} at most"
+    return [f"core: stolen at most {worst_steal:.1%}; used by other processes and interrupts {others}"]
 
 
-def _foreign(results: Sequence[LaneResult]) -> float:
-    """Return the share of the core that others used, averaged over all runs."""
-    shares = [sample.foreign for result in results for sample in result.samples]
-    return sum(shares) / len(shares) if shares else 0.0
-
-
-def _result_rows(outcome: Outcome) -> Rows:
+def result_rows(outcome: Outcome) -> Rows:
+    """Return the table of a scenario: the ratio to Headworks first, then the figures behind it."""
     title = VALUE_TITLES[outcome.scenario.method]
     valid = [result for result in outcome.results if result.valid]
     extras = list(dict.fromkeys(key for result in valid for key in result.extra))
     has_cpu = any(result.cpu_value is not None for result in valid)
-    rows = [["", title, "median", *(["added CPU µs"] if has_cpu else []), "ratio", *extras]]
-    own = next((r for r in valid if r.label.startswith("headworks") and r.value), None)
+    rows = [["", "ratio", *(["by CPU"] if has_cpu else []), title, "median", "best-worst"]]
+    rows[0] += [*(["added CPU µs"] if has_cpu else []), *extras]
     for result in valid:
-        ratio = f"{result.value / own.value:.2f}" if own and own.value and result.value else ""
-        cpu = [f"{result.cpu_value or 0:.2f}"] if has_cpu else []
-        cells = [_number(result.extra[key]) if key in result.extra else "" for key in extras]
-        rows.append([result.label, _number(result.value), _number(result.median), *cpu, ratio, *cells])
+        ratios = [_shown(_to_own(outcome, result))]
+        ratios += [_shown(_to_own(outcome, result, by_cpu=True))] if has_cpu else []
+        spread = f"{number(result.low)}-{number(result.high)}" if result.low is not None else ""
+        cells = [f"{result.cpu_value or 0:.2f}"] if has_cpu else []
+        cells += [number(result.extra[key]) if key in result.extra else "" for key in extras]
+        rows.append([result.label, *ratios, number(result.value), number(result.median), spread, *cells])
     return rows
 
 
-def _target_rows(outcomes: Sequence[Outcome]) -> Rows:
+def target_rows(outcomes: Sequence[Outcome]) -> Rows:
+    """Return the table of targets."""
     rows = [["work", "subject", "against", "measured", "by CPU", "at most", ""]]
     for outcome in outcomes:
         for target in outcome.scenario.targets:
-            judged = _judged(outcome, target)
-            shown = [f"{judged[key]:.2f}" if judged[key] is not None else "-" for key in ("measured", "by_cpu")]
+            found = judged(outcome, target)
+            shown = [f"{found[key]:.2f}" if found[key] is not None else "-" for key in ("measured", "by_cpu")]
             names = [outcome.scenario.name, target.subject, target.against]
-            rows.append([*names, *shown, f"{target.ratio:g}", str(judged["verdict"])])
+            rows.append([*names, *shown, f"{target.ratio:g}", str(found["verdict"])])
     return rows
 
 
-def _judged(outcome: Outcome, target: Target) -> dict[str, Any]:
+def judged(outcome: Outcome, target: Target) -> dict[str, Any]:
     """The measured ratio beside its target. "by CPU" is the same from CPU time: less upset by a busy machine."""
     subject, against = outcome.find(target.subject), outcome.find(target.against)
     measured = _ratio(subject.value, against.value) if subject and against else None
     by_cpu = _ratio(subject.cpu_value, against.cpu_value) if subject and against else None
     verdict = "not measured" if measured is None else "ok" if measured <= target.ratio else "miss"
-    if measured is not None and _foreign(outcome.results) > NOISY:
+    if measured is not None and outcome.foreign > NOISY:
         verdict += " (noisy)"
     return asdict(target) | {"measured": measured, "by_cpu": by_cpu, "verdict": verdict}
 
 
+def _to_own(outcome: Outcome, result: LaneResult, *, by_cpu: bool = False) -> float | None:
+    """Return what a lane costs in terms of Headworks; 2 is twice as much."""
+    own = next((r for r in outcome.results if r.valid and r.label.startswith("headworks")), None)
+    if own is None or not result.valid:
+        return None
+    return _ratio(result.cpu_value, own.cpu_value) if by_cpu else _ratio(result.value, own.value)
+
+
+def _shown(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
 def _ratio(subject: float | None, against: float | None) -> float | None:
-    return subject / against if subject is not None and against else None
+    """Return a ratio; none where noise has made a cost nothing or less."""
+    if subject is None or against is None or subject <= 0 or against <= 0:
+        return None
+    return subject / against
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Return a number with three digits or so."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) < 1 else f"{value:.1f}"
 
 
-def _grid(rows: Rows) -> str:
+def grid(rows: Rows) -> str:
     """A markdown table that also reads well as it is."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 

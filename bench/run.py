@@ -18,55 +18,89 @@ from types import FrameType
 import generator
 import processes
 import report
-from competitors import COMPETITORS
-from measure import GIB, Bench, LaneResult, Options
+import terminal
+import tools
+from competitors import COMPETITORS, Protocol
+from measure import GIB, NEEDS_TWO_CORES, Bench, Options, fit
+from results import Outcome
 from scenarios import SCENARIOS, Lane, Scenario
+
+FULL_SECONDS, QUICK_SECONDS = 2100.0, 130.0
+"""What a run should take; the seconds per lane and round follow from it."""
+
+Plan = tuple[Scenario, list[Lane], dict[str, str]]
 
 
 def main() -> int:
     """Measure what was asked for, print and save the report; 1 when a run was invalid."""
     signal.signal(signal.SIGTERM, _interrupt)
     asked = _arguments()
-    chosen = [scenario for scenario in SCENARIOS if not asked.scenarios or scenario.name in asked.scenarios]
-    options = _options(asked)
     program = generator.Generator(binary=generator.build(), core=asked.core)
-    outcomes = _measure_all(chosen, asked, program, options)
-    text = report.markdown(outcomes, options)
-    print(text)
-    print(f"saved: {report.save(outcomes, options, text)} and latest.json", file=sys.stderr)
+    plans = _plans(asked)
+    options = _options(asked, program, plans)
+    _announce(plans, program, options)
+    outcomes = _measure_all(plans, program, options)
+    terminal.show(outcomes, options)
+    print(f"saved: {report.save(outcomes, options)} and latest.json", file=sys.stderr)
+    _draw()
     return int(any(result.problem for outcome in outcomes for result in outcome.results))
 
 
-def _measure_all(
-    chosen: Sequence[Scenario], asked: argparse.Namespace, program: generator.Generator, options: Options
-) -> list[report.Outcome]:
-    plans = [(scenario, *_participants(scenario, asked.only)) for scenario in chosen]
-    for _, lanes, _ in plans:
+def _plans(asked: argparse.Namespace) -> list[Plan]:
+    """Return the scenarios of this run, each with the lanes that can run and why others cannot."""
+    quick = asked.quick and not asked.scenarios
+    chosen = [scenario for scenario in SCENARIOS if scenario.name in asked.scenarios or not asked.scenarios]
+    plans = []
+    for scenario in chosen:
+        if quick and not scenario.quick:
+            continue
+        lanes, skipped = _participants(scenario, asked)
         lanes += [replace(lane, suffix=f"{lane.suffix}-again") for lane in lanes if lane.label in asked.twice]
-    outcomes = []
-    bench = Bench(program, options, lambda _: None)
-    with _progress(sum(bench.steps(scenario, lanes) for scenario, lanes, _ in plans)) as step:
-        bench.progress = step
-        for scenario, lanes, skipped in plans:
-            results: list[LaneResult] = bench.measure(scenario, lanes) if lanes else []
-            outcomes.append(report.Outcome(scenario=scenario, results=results, skipped=skipped))
-    return outcomes
+        plans.append((scenario, lanes, skipped))
+    return plans
 
 
-def _participants(scenario: Scenario, only: Sequence[str]) -> tuple[list[Lane], dict[str, str]]:
+def _participants(scenario: Scenario, asked: argparse.Namespace) -> tuple[list[Lane], dict[str, str]]:
     """Return the lanes that can run, and why the others cannot. Lanes not asked for are not mentioned."""
+    whole = ""
+    if scenario.method in NEEDS_TWO_CORES and asked.load_core < 0:
+        whole = "needs two cores"
+    elif not tools.found(scenario.tool):
+        whole = f"{scenario.tool} is not installed (make bench-deps)"
     lanes, skipped = [], {}
     for lane in scenario.lanes:
-        competitor = COMPETITORS[lane.competitor]
-        if only and lane.competitor not in only and lane.label not in only:
+        if asked.only and lane.competitor not in asked.only and lane.label not in asked.only:
             continue
-        if competitor.find() is None:
-            skipped[lane.label] = f"not found; install it or set {competitor.program.upper()}=/path"
-        elif not competitor.can(routed=lane.names > 0):
-            skipped[lane.label] = "cannot do this"
+        if reason := whole or _hindrance(scenario, lane):
+            skipped[lane.label] = reason
         else:
             lanes.append(lane)
     return lanes, skipped
+
+
+def _hindrance(scenario: Scenario, lane: Lane) -> str:
+    """Say why a lane cannot run; empty when it can."""
+    competitor = COMPETITORS[lane.competitor]
+    if competitor.find() is None:
+        variable = competitor.program.upper().replace("-", "_")
+        return f"not found; make bench-deps, or set {variable}=/path"
+    protocol: Protocol = "http" if scenario.http else "tls" if lane.names else "tcp"
+    if not competitor.can(protocol):
+        return f"no {protocol} in this build" if lane.competitor == "headworks" else f"does not do {protocol}"
+    if scenario.method == "reload" and not competitor.reloadable:
+        return "cannot be reloaded"
+    return ""
+
+
+def _measure_all(plans: Sequence[Plan], program: generator.Generator, options: Options) -> list[Outcome]:
+    outcomes = []
+    bench = Bench(program, options, lambda _label, _seconds: None)
+    with _progress(sum(bench.seconds(scenario, lanes) for scenario, lanes, _ in plans)) as step:
+        bench = Bench(program, options, step)
+        for scenario, lanes, skipped in plans:
+            results = bench.measure(scenario, lanes) if lanes else []
+            outcomes.append(Outcome(scenario=scenario, results=results, skipped=skipped))
+    return outcomes
 
 
 def _arguments() -> argparse.Namespace:
@@ -81,9 +115,10 @@ def _arguments() -> argparse.Namespace:
         help="lanes to run a second time as LANE-again: how far equals differ by noise",
     )
     parser.add_argument("--rounds", type=int, help="rounds of A B C ...; default 5")
-    parser.add_argument("--seconds", type=float, help="seconds per lane and round; default 2.5")
+    parser.add_argument("--seconds", type=float, help="seconds per lane and round; default: what fits 40 minutes")
     parser.add_argument("--connections", type=int, help="instead of the scenario's own number")
-    parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="everything runs on this one")
+    parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the proxy's (or everything's)")
+    parser.add_argument("--load-core", type=int, help="the other core, for what needs two; -1: there is none")
     parser.add_argument("--late", action="store_true", help="connect: send the hello a turn after connecting")
     parser.add_argument(
         "--quick", action="store_true", default=os.environ.get("QUICK", "") not in ("", "0"), help="rough numbers soon"
@@ -96,6 +131,8 @@ def _arguments() -> argparse.Namespace:
     for name in [*asked.only, *asked.twice]:
         if name not in known:
             parser.error(f"{name}: no such competitor or lane; there are {', '.join(sorted(known))}")
+    if asked.load_core is None:
+        asked.load_core = min(os.sched_getaffinity(0) - {asked.core}, default=-1)
     return asked
 
 
@@ -103,18 +140,53 @@ def _list(text: str) -> list[str]:
     return [part for part in text.split(",") if part]
 
 
-def _options(asked: argparse.Namespace) -> Options:
-    rounds, seconds, size = (2, 0.8, GIB // 4) if asked.quick else (5, 2.5, GIB)
-    return Options(
+def _options(asked: argparse.Namespace, program: generator.Generator, plans: Sequence[Plan]) -> Options:
+    rounds, size = (2, GIB // 4) if asked.quick else (5, GIB)
+    options = Options(
         rounds=asked.rounds or rounds,
-        seconds=asked.seconds or seconds,
+        seconds=asked.seconds or 0.0,
         warmup=0.3,
         bulk_bytes=size,
         proxy_core=asked.core,
+        load_core=asked.load_core,
         connections=asked.connections,
         descriptors=processes.raise_descriptor_limit(),
         late=asked.late,
+        idle_connections=1500 if asked.quick else 9000,
+        reload_seconds=4.0 if asked.quick else 8.0,
     )
+    if asked.seconds:
+        return options
+    budget = QUICK_SECONDS if asked.quick else FULL_SECONDS
+    fitted = fit(program, options, [(scenario, lanes) for scenario, lanes, _ in plans], budget)
+    return replace(fitted, seconds=min(fitted.seconds, 0.8)) if asked.quick else fitted
+
+
+def _announce(plans: Sequence[Plan], program: generator.Generator, options: Options) -> None:
+    """Say beforehand what will run and for how long."""
+    bench = Bench(program, options, lambda _label, _seconds: None)
+    for scenario, lanes, _ in plans:
+        taking = bench.seconds(scenario, lanes)
+        who = ", ".join(lane.label for lane in lanes) or "nobody"
+        print(f"{scenario.name:18} about {taking:4.0f} s  {who}", file=sys.stderr)
+    whole = sum(bench.seconds(scenario, lanes) for scenario, lanes, _ in plans)
+    print(
+        f"{options.rounds} rounds of {options.seconds:g} s a lane; about {whole / 60:.1f} minutes in all",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _draw() -> None:
+    """Draw the charts, where matplotlib is."""
+    try:
+        import charts
+    except ImportError:
+        print("charts: skipped, matplotlib is not installed (pip install --group bench)", file=sys.stderr)
+        return
+    drawn = charts.draw(report.read(), report.RESULTS)
+    if drawn:
+        print(f"charts: {', '.join(str(path) for path in drawn)}", file=sys.stderr)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -123,38 +195,38 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _progress(steps: int) -> Iterator[Callable[[str], None]]:
+def _progress(whole: float) -> Iterator[Callable[[str, float], None]]:
     """Show what is running and how long it will take; plain lines without rich or without a terminal."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
-        yield _plain(steps)
+        yield _plain(whole)
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _plain(steps)
+        yield _plain(whole)
         return
     columns = (TextColumn("{task.description:36}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=steps)
-        first = True
+        task = progress.add_task("", total=whole)
+        under_way = 0.0
 
-        def step(label: str) -> None:
-            nonlocal first
-            progress.update(task, description=label, advance=0 if first else 1)
-            first = False
+        def step(label: str, seconds: float) -> None:
+            nonlocal under_way
+            progress.update(task, description=label, advance=under_way)
+            under_way = seconds
 
         yield step
 
 
-def _plain(steps: int) -> Callable[[str], None]:
-    done = 0
+def _plain(whole: float) -> Callable[[str, float], None]:
+    done = 0.0
 
-    def step(label: str) -> None:
+    def step(label: str, seconds: float) -> None:
         nonlocal done
-        done += 1
-        print(f"[{done}/{steps}] {label}", file=sys.stderr, flush=True)
+        print(f"[about {max(0.0, whole - done):.0f} s left] {label}", file=sys.stderr, flush=True)
+        done += seconds
 
     return step
 

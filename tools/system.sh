@@ -63,7 +63,8 @@ case "${1:-}" in
   python) have_python "${2:-python3}" ;;
   rust) have_rust ;;
   tests)
-    have_packages 'some tests will be skipped' curl=curl openssl=openssl strace=strace ss=iproute2
+    have_packages 'some tests will be skipped' curl=curl openssl=openssl strace=strace ss=iproute2 \
+      valgrind=valgrind
     ;;
   bench)
     have_packages 'some competitors will be skipped' haproxy=haproxy nginx=nginx \

@@ -53,7 +53,8 @@ fn backend(choices: &mut Choices<'_>) -> BackendSpec {
         keepalive: false,
         slow_start: 0,
         health: None,
-        ejection: EjectionSpec { failures: 1, duration: 1_000 },
+        ejection: EjectionSpec { failures: 1, responses: 0, duration: 1_000 },
+        http: None,
     }
 }
 
@@ -77,8 +78,14 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         unix_mode: 0o600,
         first_bytes_limit: 16 + 8 * u32::from(choices.next()),
         timeouts: TimeoutsSpec { first_bytes: 1_000, idle: 1_000, half_close: 1_000 },
+        http: None,
     };
-    let entry = |pattern: &str| EntrySpec { pattern: pattern.into(), backend: "app".into() };
+    let entry = |pattern: &str| EntrySpec {
+        pattern: pattern.into(),
+        backend: Some("app".into()),
+        redirect: None,
+        respond: None,
+    };
     Spec {
         listeners: [("only".to_owned(), listener)].into(),
         tables: [("sites".to_owned(), vec![entry("*.example"), entry("~^a")])].into(),

@@ -130,10 +130,9 @@ def test_every_notice_is_explained() -> None:
 
 
 def test_every_key_of_an_access_record_is_explained() -> None:
-    source = (ROOT / "crates/engine/src/record.rs").read_text()
-    writing = source.partition("pub(crate) fn write(")[2].partition("\n    }\n}")[0]
-    keys = re.findall(r'(?:time|text|number|display)\("(\w+)"', writing) + re.findall(r'\("(\w+)", self\.', writing)
-    assert len(set(keys)) >= 12, "the test no longer finds the keys in record.rs"
+    sources = [ROOT / "crates/engine/src" / name for name in ("record.rs", "record/exchange.rs", "record/line.rs")]
+    keys = [key for source in sources for key in re.findall(r'key!\("(\w{2,})"\)', source.read_text())] + ["ts"]
+    assert len(set(keys)) >= 17, "the test no longer finds the keys of records"
     missing = [key for key in keys if f"`{key}`" not in COMMANDS]
     assert not missing, f"docs/commands.md does not explain {', '.join(missing)}"
 
@@ -185,5 +184,5 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_make_lists_its_targets() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, text=True, capture_output=True, timeout=30, check=True).stdout
-    for target in ("demo", "test", "check", "bench", "bench-deps", "fmt", "docs", "clean"):
+    for target in ("demo", "test", "check", "bench", "bench-deps", "bench-guard", "profile", "fmt", "docs", "clean"):
         assert f"make {target} " in listed

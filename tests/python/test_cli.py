@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from headworks import _engine
+from headworks import _engine, explain
 from headworks.cli import app
 from headworks.config import Config
 
@@ -30,6 +30,24 @@ backend = "app"
 "*.example.org" = "app"
 [backends.app]
 servers = ["127.0.0.1:8001", { address = "127.0.0.1:8002", backup = true }]
+"""
+
+
+WEB = """\
+[listeners.web]
+bind = "127.0.0.1:0"
+protocol = "http"
+table = "sites"
+[tables.sites]
+"example.com/api" = "app"
+"example.com/users" = "users"
+"example.com/old" = { redirect = { to = "/new", code = 301 } }
+[backends.app]
+servers = "127.0.0.1:8001"
+[backends.users]
+servers = ["127.0.0.1:8002", "127.0.0.1:8003"]
+balance = "header_hash"
+hash_header = "X-User"
 """
 
 
@@ -139,6 +157,42 @@ def test_explain_for_programs(file):
     assert explanation["server"] is None
 
 
+def test_explain_a_request(file):
+    file.write_text(WEB)
+    code, stdout, _ = headworks("explain", file, "--listener", "web", "--host", "Example.com:80", "--path", "/api/x?y")
+    assert code == 0
+    assert "request  GET /api/x?y" in stdout
+    assert "entry    example.com/api" in stdout
+    assert "server   127.0.0.1:8001" in stdout
+    code, stdout, _ = headworks(
+        "explain", file, "--listener", "web", "--host", "example.com", "--path", "/old", "--json"
+    )
+    explanation = json.loads(stdout)
+    assert (code, explanation["entry"], explanation["target"]) == (0, "example.com/old", "redirect")
+    assert (explanation["status"], explanation["server"]) == (301, None)
+
+
+def test_explain_chooses_by_a_field_of_the_request(file):
+    file.write_text(WEB)
+    web = (file, "--listener", "web", "--host", "example.com", "--path", "/users", "--method", "POST")
+    found = {
+        json.loads(headworks("explain", *web, "--header", f"X-User: {user}", "--json")[1])["server"]
+        for user in range(32)
+    }
+    assert found == {"127.0.0.1:8002", "127.0.0.1:8003"}
+
+
+def test_explain_a_request_that_nothing_takes(file):
+    file.write_text(WEB)
+    _, stdout, _ = headworks("explain", file, "--listener", "web", "--host", "example.net")
+    assert "refused  no_match (421)" in stdout
+
+
+def test_explain_a_client_gives_one_name(file):
+    with pytest.raises(ValueError, match="sni or host, not both"):
+        explain(file, listener="secure", sni="a.example", host="a.example")
+
+
 def test_explain_a_refused_client(file):
     _, stdout, _ = headworks("explain", file, "--listener", "secure", "--client", "10.9.1.1")
     assert "refused  denied" in stdout
@@ -150,12 +204,18 @@ def test_explain_a_refused_client(file):
         (("--listener", "secur"), 'did you mean "secure"?'),
         (("--listener", "secure", "--host", "a"), "--host is for http listeners"),
         (("--listener", "secure", "--path", "/"), "--path is for http listeners"),
+        (("--listener", "secure", "--method", "GET"), "--method is for http listeners"),
+        (("--listener", "secure", "--header", "A: b"), "--header is for http listeners"),
         (("--listener", "raw", "--sni", "a"), "--sni is for tls listeners"),
+        (("--listener", "web", "--sni", "a"), "use --host"),
+        (("--listener", "web", "--path", "a"), '--path begins with /, not "a"'),
+        (("--listener", "web", "--header", "a"), "--header is 'NAME: VALUE', not \"a\""),
         (("--listener", "secure", "--client", "local"), '"local" is not an IP address'),
         ((), "--listener"),
     ],
 )
 def test_explain_misused(file, arguments, said):
+    file.write_text(TEXT + '[listeners.web]\nbind = "127.0.0.1:0"\nprotocol = "http"\nbackend = "app"\n')
     code, stdout, stderr = headworks("explain", file, *arguments)
     assert (code, stdout) == (2, "")
     assert said in stderr

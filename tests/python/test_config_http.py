@@ -22,8 +22,7 @@ from headworks.config import (
     Timeouts,
 )
 from headworks.config.models.base import only
-
-pytestmark = pytest.mark.skipif("http" not in _engine.protocols(), reason="this engine does not speak http")
+from headworks.config.spec import place
 
 LISTENER = {
     "redirect": {"to": "https"},
@@ -543,3 +542,40 @@ def test_models_made_in_python(http):
     assert config.listeners["web"] == web
     with pytest.raises(ValueError, match="is for http listeners, and this one speaks tls"):
         Listener(bind="127.0.0.1:0", protocol="tls", backend="app", timeouts=Timeouts(tunnel=timedelta(seconds=1)))
+
+
+def test_problems_of_the_plan_stand_at_the_keys_of_the_file(http):
+    web, app = http["listeners"]["web"], http["backends"]["app"]
+    web["http"] = {"trusted": ["10.0.0.0/8", "10.0.0.0/99"]}
+    web["request_headers"] = {"set": {"Content-Length": "1", "X-A": "{nothing}"}, "remove": ["X-B", "Connection"]}
+    app["response_headers"] = {"add": {"X-C": "{client.adress}"}}
+    assert {line.partition(": ")[0] for line in problems(http)} == {
+        "listeners.web.http.trusted[1]",
+        "listeners.web.request_headers.set.Content-Length",
+        "listeners.web.request_headers.set.X-A",
+        "listeners.web.request_headers.remove[1]",
+        "backends.app.response_headers.add.X-C",
+    }
+
+
+def test_what_header_hash_needs(http):
+    app = http["backends"]["app"]
+    app["balance"] = "header_hash"
+    assert problems(http) == ['backends.app.balance: "header_hash" needs hash_header, the field to choose by']
+    app["hash_header"] = "X-User"
+    assert json.loads(Config.parse(http).spec())["backends"]["app"]["http"]["hash_header"] == "X-User"
+
+
+@pytest.mark.parametrize(
+    ("spec", "file"),
+    [
+        (["listeners", "a", "via"], ["listeners", "a", "http", "via"]),
+        (["listeners", "a", "body_timeout"], ["listeners", "a", "timeouts", "body"]),
+        (["listeners", "a", "request_headers", "set", "via"], ["listeners", "a", "request_headers", "set", "via"]),
+        (["backends", "a", "pool_size"], ["backends", "a", "pool", "size"]),
+        (["backends", "a", "health", "http", "path"], ["backends", "a", "health", "path"]),
+        (["tables", "via", "via"], ["tables", "via", "via"]),
+    ],
+)
+def test_where_keys_of_the_spec_are_in_the_file(spec, file):
+    assert place(spec) == file

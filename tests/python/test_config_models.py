@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
@@ -139,7 +139,7 @@ servers = st.builds(
 backends = st.builds(
     Backend,
     servers=st.lists(servers, min_size=1, max_size=3, unique_by=lambda server: server.address).map(tuple),
-    balance=st.sampled_from(_engine.balances()),
+    balance=st.sampled_from([name for name in _engine.balances() if name not in ("path_hash", "header_hash")]),
     connect_timeout=durations,
     retries=st.integers(0, 100),
     proxy_protocol=st.none() | st.sampled_from(["v1", "v2"]),
@@ -148,6 +148,69 @@ backends = st.builds(
     health=st.none() | st.builds(Health, rise=st.integers(1, 9), fall=st.integers(1, 9), timeout=durations),
     ejection=st.builds(Ejection, failures=st.integers(0, 9), duration=durations),
 )
+
+
+fields = st.from_regex(r"X-[A-Za-z]{1,6}", fullmatch=True)
+values = st.text(st.characters(min_codepoint=0x21, exclude_characters="{}\x7f", exclude_categories=["C"]), max_size=8)
+headers = st.builds(Headers, set=st.dictionaries(fields, values, max_size=2), remove=st.just(()) | st.just(("Y-*",)))
+pools = st.builds(Pool, size=st.integers(0, 99), timeout=durations)
+affinities = st.builds(Affinity, cookie=fields, max_age=st.none() | st.just(timedelta(days=1)))
+compressions = st.builds(Compression, algorithms=st.permutations(["zstd", "br", "gzip"]).map(tuple))
+limits = st.builds(RateLimit, requests=st.integers(1, 99), per=durations, header=st.none() | fields)
+answers_of_ours = st.builds(
+    Respond, status=st.integers(200, 599), body=values, headers=st.dictionaries(fields, values, max_size=2)
+)
+redirects = st.builds(Redirect, to=st.sampled_from(["https", "/new{path}"]), code=st.sampled_from([301, 308]))
+http_settings = st.builds(
+    HttpSettings,
+    head_limit=st.integers(1024, 60 << 10),
+    body_limit=st.none() | st.integers(0, 1 << 40),
+    forwarded=st.sampled_from([(), ("forwarded",), ("x_forwarded", "forwarded")]),
+    via=st.none() | st.just("edge1"),
+)
+requests = st.fixed_dictionaries(
+    {},
+    optional={
+        "http": http_settings,
+        "request_headers": headers,
+        "rate_limit": limits,
+        "compression": compressions,
+        "timeouts": st.builds(Timeouts, keep_alive=durations, body=durations),
+    },
+)
+"""What an http listener may have."""
+
+
+http_checks = st.builds(Health, kind=st.just("http"), method=fields, body=st.none() | names)
+targets = (
+    st.just(Target(backend="app")) | st.builds(Target, redirect=redirects) | st.builds(Target, respond=answers_of_ours)
+)
+pages = st.from_regex(r"(\*\.)?[a-z]{1,8}\.example(/[a-z]{1,4})?", fullmatch=True)
+
+
+@st.composite
+def websites(draw: st.DrawFn) -> Config:
+    """Make a configuration whose listeners all speak http."""
+    app = draw(backends).model_copy(
+        update={
+            "balance": "header_hash",
+            "hash_header": draw(fields),
+            "pool": draw(pools),
+            "affinity": draw(st.none() | affinities),
+            "health": draw(st.none() | http_checks),
+            "proxy_protocol": None,
+        }
+    )
+    routes = [{"table": "sites"}, {"backend": "app"}, {"respond": draw(answers_of_ours)}, {"redirect": draw(redirects)}]
+    listeners = {
+        name: Listener(bind=("127.0.0.1:0",), protocol="http", **draw(st.sampled_from(routes)), **draw(requests))
+        for name in draw(st.lists(names, min_size=1, max_size=2, unique=True))
+    }
+    return Config(
+        listeners=listeners,
+        tables={"sites": draw(st.dictionaries(pages, targets, max_size=4))},
+        backends={"app": app},
+    )
 
 
 @st.composite
@@ -185,6 +248,15 @@ def test_what_is_written_is_what_is_read(config):
     assert Config.parse(tomllib.loads(text)) == config
     assert json.loads(_engine.parse_toml(text))["value"] == tomllib.loads(text)
     assert json.loads(Config.parse(tomllib.loads(text)).spec()) == json.loads(config.spec())
+
+
+@settings(max_examples=50)
+@given(websites())
+def test_what_is_written_of_http_is_what_is_read(config):
+    text = config.to_toml()
+    again = Config.parse(tomllib.loads(text))
+    assert again == config
+    assert json.loads(again.spec()) == json.loads(config.spec())
 
 
 scalars = st.none() | st.booleans() | st.integers(-5, 10**6) | st.floats(allow_nan=False) | st.text(max_size=8)

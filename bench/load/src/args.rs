@@ -24,6 +24,11 @@ impl Args {
         text.parse().map(Some).map_err(|_| format!("--{key}: {text} is no value for it"))
     }
 
+    /// Whether `key` is given and not yet asked for.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// The value of `key`, or `default`.
     pub fn take_or<T: FromStr>(&mut self, key: &str, default: T) -> Result<T, String> {
         Ok(self.take(key)?.unwrap_or(default))

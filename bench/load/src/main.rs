@@ -2,8 +2,11 @@
 //! loop each, small enough that neither is the bottleneck. `load relay` is the floor that proxies are held against. What a proxy costs is worked out by the callers.
 
 mod args;
+mod conversation;
 mod hello;
 mod histogram;
+mod http;
+mod http_origin;
 mod listen;
 mod origin;
 mod relay;
@@ -16,11 +19,15 @@ use std::process::ExitCode;
 use args::Args;
 
 const USAGE: &str = "usage:
-  load origin --mode close|answer|source|sink|hold [--listen 127.0.0.1:0] [--request 100]
+  load origin --mode close|answer|source|sink|hold|http [--listen 127.0.0.1:0] [--request 100]
   load relay --target ADDRESS [--listen 127.0.0.1:0]
-  load run --scenario connect|kept|bulk-down|bulk-up|idle --target ADDRESS [--connections N] [--seconds S]
-           [--warmup S] [--hello NAME | --names FILE] [--late 1] [--request BYTES] [--bytes TOTAL] [--sources N]
-           [--source ADDRESS] [--patience S]
+  load run --scenario SCENARIO --target ADDRESS [--connections N] [--seconds S] [--warmup S] [--patience S]
+           [--hello NAME | --names FILE] [--sources N] [--source ADDRESS]
+    connect, kept         [--request BYTES] [--late 1] [--rate OPERATIONS_PER_SECOND]
+    http                  [--request minimal|browser] [--path P] [--host NAME] [--fresh 1] [--late 1] [--rate R]
+    bulk-down, bulk-up    [--bytes TOTAL] [--streams N]
+    idle                  [--request BYTES]
+    slow-reader           [--bytes EACH | --path P] [--read-rate BYTES_PER_SECOND]
 bench/README.md says what each does.";
 
 fn main() -> ExitCode {

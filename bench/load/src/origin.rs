@@ -3,7 +3,7 @@
 //! A message is a TLS record (by its own length) or a request of `--request` bytes; a bulk header is one of 16.
 //! `close` answers the first message and closes. `answer` answers every message. `source` sends as many pattern bytes
 //! as the header asks for. `sink` compares as many as the header announces with the pattern and then answers. `hold`
-//! reads and says nothing.
+//! reads and says nothing. `http` is another server, in `http_origin.rs`.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
@@ -11,6 +11,7 @@ use std::os::fd::AsRawFd;
 use std::str::FromStr;
 
 use crate::args::Args;
+use crate::http_origin;
 use crate::listen;
 use crate::sys::{self, Poll};
 use crate::wire::{self, BULK_HEADER, CHUNK, Pattern};
@@ -72,8 +73,13 @@ struct Origin {
 
 /// Serves until killed. The first line of stdout is the port.
 pub fn serve(mut args: Args) -> Result<(), String> {
-    let mode: Mode = args.need("mode")?;
+    let mode: String = args.need("mode")?;
     let address: SocketAddrV4 = args.take_or("listen", SocketAddrV4::new([127, 0, 0, 1].into(), 0))?;
+    if mode == "http" {
+        args.finish()?;
+        return http_origin::serve(address).map_err(|error| format!("{address}: {error}"));
+    }
+    let mode: Mode = mode.parse().map_err(|()| format!("--mode: {mode} is no mode"))?;
     let usual = if matches!(mode, Mode::Source | Mode::Sink) { BULK_HEADER } else { 100 };
     let request = args.take_or("request", usual)?;
     args.finish()?;

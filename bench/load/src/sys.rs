@@ -1,10 +1,11 @@
-//! Every system call the standard library does not offer: epoll, non-blocking connect from a chosen source, accept4,
-//! descriptor limits and CPU time. The only file with `unsafe`. It decides nothing.
+//! Every call of libc the standard library does not offer: epoll, non-blocking connect from a chosen source, accept4,
+//! descriptor limits, timer slack, CPU time and memchr. The only file with `unsafe`. It decides nothing.
 
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// Readable, or the other end has closed.
 pub const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
@@ -33,6 +34,14 @@ impl Poll {
         Ok(())
     }
 
+    /// Changes what a watched `fd` is watched for, as [`Poll::add`] does.
+    pub fn change(&self, fd: RawFd, interest: u32, token: usize) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: interest | libc::EPOLLET as u32, u64: token as u64 };
+        // SAFETY: `event` lives through the call and both descriptors are open.
+        checked(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_MOD, fd, &mut event) })?;
+        Ok(())
+    }
+
     /// Waits at most `millis` and gives the number of events, to be read with [`Poll::token`].
     pub fn wait(&mut self, millis: i32) -> io::Result<usize> {
         let room = self.events.len() as i32;
@@ -45,9 +54,46 @@ impl Poll {
         }
     }
 
+    /// Waits at most `longest`, to the nanosecond, and gives the number of events as [`Poll::wait`] does.
+    pub fn wait_exactly(&mut self, longest: Duration) -> io::Result<usize> {
+        let room = self.events.len() as libc::c_int;
+        let time = libc::timespec {
+            tv_sec: longest.as_secs() as libc::time_t,
+            tv_nsec: longest.subsec_nanos().into(),
+        };
+        let no_mask: *const libc::sigset_t = std::ptr::null();
+        // SAFETY: the buffer holds `room` events; it and `time` outlive the call; the mask may be null.
+        let got = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                self.epoll.as_raw_fd(),
+                self.events.as_mut_ptr(),
+                room,
+                &raw const time,
+                no_mask,
+                mem::size_of::<libc::c_ulong>(),
+            )
+        };
+        match checked(got as libc::c_int) {
+            Ok(count) => Ok(count as usize),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            // Before Linux 5.11 there is none: milliseconds, rounded up, must do.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+                self.wait(longest.as_micros().div_ceil(1_000) as i32)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The token of event number `index` of the last wait.
     pub fn token(&self, index: usize) -> usize {
         self.events[index].u64 as usize
+    }
+
+    /// Whether event number `index` of the last wait says that the other end sends no more.
+    pub fn ended(&self, index: usize) -> bool {
+        let ends = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
+        self.events[index].events & ends != 0
     }
 }
 
@@ -102,6 +148,20 @@ pub fn raise_descriptor_limit() -> io::Result<()> {
         checked(libc::setrlimit(libc::RLIMIT_NOFILE, &limit))?;
     }
     Ok(())
+}
+
+/// Makes waits end when they should: by default the kernel may be 50 microseconds late, to save wake-ups.
+pub fn wake_on_time() -> io::Result<()> {
+    // SAFETY: this prctl takes one number and no pointers.
+    checked(unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) })?;
+    Ok(())
+}
+
+/// Where `byte` is first in `bytes`.
+pub fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+    // SAFETY: memchr reads at most `len` bytes of the slice and gives a pointer into it or null.
+    let found = unsafe { libc::memchr(bytes.as_ptr().cast(), byte.into(), bytes.len()) };
+    (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
 }
 
 /// CPU seconds (user and kernel) this process has used.

@@ -19,6 +19,7 @@ pub mod balance;
 pub mod buffer;
 pub mod explain;
 pub mod flow;
+pub mod histogram;
 pub mod http;
 pub mod listener;
 pub mod lock;

@@ -18,9 +18,10 @@ use headworks_core::listener::Listener;
 use headworks_core::lock::lock;
 use headworks_core::time::Millis;
 
+use crate::clock;
 use crate::connection::Connection;
 use crate::notice::{Notice, Notices};
-use crate::record::{Format, Record};
+use crate::record::{ExchangeRecord, Format, Record};
 use crate::sys;
 
 /// Bytes a worker's records may wait for the writer.
@@ -206,18 +207,51 @@ pub(crate) struct Recorder {
     shard: usize,
     lines: Vec<u8>,
     count: u64,
+    stamp: Stamp,
+}
+
+/// The time as text, made once a turn of the worker and used for all of its records.
+#[derive(Debug, Default)]
+struct Stamp {
+    /// The turn, as the engine's clock has it; 0: none yet.
+    turn: Millis,
+    text: Vec<u8>,
+}
+
+impl Stamp {
+    fn at(&mut self, now: Millis) -> &[u8] {
+        if self.turn != now {
+            self.turn = now;
+            self.text.clear();
+            clock::write_rfc3339(clock::wall(), &mut self.text);
+        }
+        &self.text
+    }
 }
 
 impl Recorder {
     /// The recorder of worker number `shard`.
     pub(crate) fn new(log: Option<Arc<AccessLog>>, shard: usize) -> Self {
-        Self { log, shard, lines: Vec::new(), count: 0 }
+        Self { log, shard, lines: Vec::new(), count: 0, stamp: Stamp::default() }
     }
 
     /// Records the end of a connection.
     pub(crate) fn ended(&mut self, connection: &Connection, now: Millis) {
         if let Some(log) = &self.log {
-            Record::ended(connection, now).write(log.format, &mut self.lines);
+            Record::ended(connection, now).write(log.format, self.stamp.at(now), &mut self.lines);
+            self.count += 1;
+        }
+    }
+
+    /// Whether anything is recorded: a record that nobody reads need not be made.
+    pub(crate) fn is_on(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Records the end of an exchange.
+    pub(crate) fn exchange(&mut self, record: &ExchangeRecord<'_>, now: Millis) {
+        if let Some(log) = &self.log {
+            record.write(log.format, self.stamp.at(now), &mut self.lines);
             self.count += 1;
         }
     }
@@ -230,7 +264,8 @@ impl Recorder {
         reason: CloseReason,
     ) {
         if let Some(log) = &self.log {
-            Record::denied(listener, client, reason).write(log.format, &mut self.lines);
+            let stamp = self.stamp.at(clock::now());
+            Record::denied(listener, client, reason).write(log.format, stamp, &mut self.lines);
             self.count += 1;
         }
     }

@@ -1,7 +1,9 @@
-//! Record: one access record and its two forms, text and JSON. The same keys in the same order in both.
+//! Record: the access record of a connection, in two forms, text and JSON. The same keys in the same order in both.
 //!
-//! Text: `key=value`, values with spaces or quotes in double quotes, control characters escaped. What a client chose
-//! (the name) never breaks a line or forges a key. A key without a value is left out.
+//! How values are written is in `line`; the record of an HTTP exchange is in `exchange`. A key without a value is left out.
+
+mod exchange;
+mod line;
 
 use std::net::SocketAddr;
 
@@ -10,7 +12,8 @@ use headworks_core::listener::Listener;
 use headworks_core::time::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::clock;
+pub(crate) use self::exchange::ExchangeRecord;
+use self::line::{Line, key};
 use crate::connection::Connection;
 
 /// The form of the lines.
@@ -82,121 +85,22 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Appends one line.
-    pub(crate) fn write(&self, format: Format, out: &mut Vec<u8>) {
-        let mut line = Line { format, out, first: true };
-        line.begin();
-        line.time("ts");
-        line.text("listener", self.listener);
-        match self.client {
-            Some(client) => line.display("client", &client),
-            None => line.text("client", "unix"),
-        }
-        for (key, value) in [("sni", self.sni), ("backend", self.backend), ("server", self.server)] {
-            if let Some(value) = value {
-                line.text(key, value);
-            }
-        }
-        line.number("bytes_in", self.bytes_in);
-        line.number("bytes_out", self.bytes_out);
-        for (key, value) in [("wait_ms", self.wait), ("connect_ms", self.connect)] {
-            if let Some(value) = value {
-                line.number(key, value);
-            }
-        }
-        line.number("total_ms", self.total);
-        line.text("end", self.end.as_str());
-        line.number("retries", self.retries as u64);
+    /// Appends one line. `stamp`: now, as RFC 3339.
+    pub(crate) fn write(&self, format: Format, stamp: &[u8], out: &mut Vec<u8>) {
+        let mut line = Line::begin(format, stamp, out);
+        line.text(key!("listener"), self.listener.as_bytes());
+        line.client(key!("client"), self.client);
+        line.text_of(key!("sni"), self.sni.map(str::as_bytes));
+        line.text_of(key!("backend"), self.backend.map(str::as_bytes));
+        line.text_of(key!("server"), self.server.map(str::as_bytes));
+        line.number(key!("bytes_in"), self.bytes_in);
+        line.number(key!("bytes_out"), self.bytes_out);
+        line.number_of(key!("wait_ms"), self.wait);
+        line.number_of(key!("connect_ms"), self.connect);
+        line.number(key!("total_ms"), self.total);
+        line.text(key!("end"), self.end.as_str().as_bytes());
+        line.number(key!("retries"), self.retries as u64);
         line.end();
-    }
-}
-
-/// A line under construction.
-struct Line<'a> {
-    format: Format,
-    out: &'a mut Vec<u8>,
-    first: bool,
-}
-
-impl Line<'_> {
-    fn begin(&mut self) {
-        if self.format == Format::Json {
-            self.out.push(b'{');
-        }
-    }
-
-    fn end(&mut self) {
-        if self.format == Format::Json {
-            self.out.push(b'}');
-        }
-        self.out.push(b'\n');
-    }
-
-    fn key(&mut self, key: &str) {
-        let between: &[u8] = match (self.format, self.first) {
-            (_, true) => b"",
-            (Format::Text, _) => b" ",
-            (Format::Json, _) => b",",
-        };
-        self.first = false;
-        self.out.extend_from_slice(between);
-        if self.format == Format::Json {
-            self.out.push(b'"');
-            self.out.extend_from_slice(key.as_bytes());
-            self.out.extend_from_slice(b"\":");
-        } else {
-            self.out.extend_from_slice(key.as_bytes());
-            self.out.push(b'=');
-        }
-    }
-
-    fn number(&mut self, key: &str, value: u64) {
-        self.key(key);
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'=');
-        if self.format == Format::Text && !value.is_empty() && value.bytes().all(plain) {
-            return self.out.extend_from_slice(value.as_bytes());
-        }
-        self.quoted(value);
-    }
-
-    /// For values that are known to be plain, such as addresses.
-    fn display(&mut self, key: &str, value: &impl std::fmt::Display) {
-        use std::io::Write;
-        self.key(key);
-        let quote: &[u8] = if self.format == Format::Json { b"\"" } else { b"" };
-        self.out.extend_from_slice(quote);
-        // Writing to memory does not fail.
-        let _ = write!(self.out, "{value}");
-        self.out.extend_from_slice(quote);
-    }
-
-    fn time(&mut self, key: &str) {
-        self.key(key);
-        let quote: &[u8] = if self.format == Format::Json { b"\"" } else { b"" };
-        self.out.extend_from_slice(quote);
-        clock::write_rfc3339(clock::wall(), self.out);
-        self.out.extend_from_slice(quote);
-    }
-
-    /// A JSON string; text lines use the same escapes.
-    fn quoted(&mut self, value: &str) {
-        self.out.push(b'"');
-        for character in value.chars() {
-            match character {
-                '"' | '\\' => self.out.extend_from_slice(&[b'\\', character as u8]),
-                control if control.is_control() => {
-                    let escaped = format!("\\u{:04x}", u32::from(control));
-                    self.out.extend_from_slice(escaped.as_bytes());
-                }
-                other => self.out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-        }
-        self.out.push(b'"');
     }
 }
 
@@ -220,7 +124,7 @@ mod tests {
             retries: 2,
         };
         let mut out = Vec::new();
-        record.write(format, &mut out);
+        record.write(format, b"T", &mut out);
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
         let from = text.find("listener").unwrap();

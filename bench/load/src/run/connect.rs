@@ -6,8 +6,8 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
-use std::time::Instant;
 
+use super::drive::{Step, Work, drive};
 use super::{Names, Order, Sources, Tally, would_block};
 use crate::sys::{self, Poll};
 use crate::wire;
@@ -15,30 +15,20 @@ use crate::wire;
 /// One connection under way.
 struct Attempt {
     stream: TcpStream,
-    began: Instant,
     sent: bool,
     received: usize,
-}
-
-/// How far an attempt has come.
-enum Step {
-    Waiting,
-    Finished,
-    Failed(String),
 }
 
 struct Client<'a> {
     order: &'a Order,
     names: Option<Names>,
     sources: Sources,
-    tally: &'a mut Tally,
-    poll: Poll,
     attempts: Vec<Option<Attempt>>,
     request: Vec<u8>,
     answer: [u8; wire::ANSWER],
 }
 
-/// Keeps `--connections` attempts under way until the window is over, then waits for the last ones.
+/// Keeps `--connections` attempts under way (or begins `--rate` a second) until the window is over.
 pub(super) fn run(
     order: &Order,
     names: Option<Names>,
@@ -49,74 +39,42 @@ pub(super) fn run(
         order,
         names,
         sources,
-        tally,
-        poll: Poll::new()?,
         attempts: (0..order.connections).map(|_| None).collect(),
         request: wire::request(order.request),
         answer: wire::answer(),
     };
-    for slot in 0..order.connections {
-        client.begin(slot)?;
-    }
-    client.turn_until_over()
+    drive(&mut client, order, tally)
 }
 
-impl Client<'_> {
-    fn turn_until_over(&mut self) -> io::Result<()> {
-        while self.attempts.iter().any(Option::is_some) {
-            for index in 0..self.poll.wait(100)? {
-                self.advance(self.poll.token(index))?;
-            }
-            if self.tally.out_of_patience(Instant::now(), self.order) {
-                let stuck = self.attempts.iter().flatten().count();
-                (0..stuck).for_each(|_| self.tally.failed("timeout"));
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, slot: usize) -> io::Result<()> {
-        let began = Instant::now();
-        if self.tally.over(began) {
-            return Ok(());
-        }
+impl Work for Client<'_> {
+    fn begin(&mut self, slot: usize, poll: &Poll) -> io::Result<Step> {
         let stream = match sys::connect(self.order.target, self.sources.next()) {
             Ok(stream) => stream,
-            Err(error) => {
-                self.tally.failed_with("connect", &error);
-                return Ok(());
-            }
+            Err(error) => return Ok(Step::Failed(format!("connect: {:?}", error.kind()))),
         };
-        let mut attempt = Attempt { stream, began, sent: false, received: 0 };
+        let mut attempt = Attempt { stream, sent: false, received: 0 };
         if !self.order.late
             && let Step::Failed(kind) = self.send(&mut attempt)
         {
-            self.tally.failed(&kind);
-            return Ok(());
+            return Ok(Step::Failed(kind));
         }
         let interest = if attempt.sent { sys::READ } else { sys::READ | sys::WRITE };
-        self.poll.add(attempt.stream.as_raw_fd(), interest, slot)?;
+        poll.add(attempt.stream.as_raw_fd(), interest, slot)?;
         self.attempts[slot] = Some(attempt);
-        Ok(())
+        Ok(Step::Waiting)
     }
 
-    /// A slot whose attempt failed stays empty: the run is invalid already.
-    fn advance(&mut self, slot: usize) -> io::Result<()> {
-        let Some(mut attempt) = self.attempts[slot].take() else { return Ok(()) };
+    fn advance(&mut self, slot: usize) -> Step {
+        let Some(mut attempt) = self.attempts[slot].take() else { return Step::Waiting };
         let step = if attempt.sent { self.receive(&mut attempt) } else { self.send(&mut attempt) };
-        match step {
-            Step::Waiting => self.attempts[slot] = Some(attempt),
-            Step::Failed(kind) => self.tally.failed(&kind),
-            Step::Finished => {
-                self.tally.finished(attempt.began, Instant::now(), attempt.received);
-                drop(attempt);
-                self.begin(slot)?;
-            }
+        if matches!(step, Step::Waiting) {
+            self.attempts[slot] = Some(attempt);
         }
-        Ok(())
+        step
     }
+}
 
+impl Client<'_> {
     fn send(&mut self, attempt: &mut Attempt) -> Step {
         let message = self.names.as_mut().map_or(self.request.as_slice(), Names::next_hello);
         match attempt.stream.write(message) {
@@ -134,7 +92,7 @@ impl Client<'_> {
         let mut buffer = [0; 4096];
         loop {
             match attempt.stream.read(&mut buffer) {
-                Ok(0) if attempt.received == wire::ANSWER => return Step::Finished,
+                Ok(0) if attempt.received == wire::ANSWER => return Step::Finished(wire::ANSWER),
                 Ok(0) => return Step::Failed("receive: short answer".to_owned()),
                 Ok(got) => {
                     let end = attempt.received + got;

@@ -4,117 +4,124 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
-use std::time::Instant;
 
+use super::drive::{Step, Work, drive};
 use super::{Names, Order, Sources, Tally, would_block};
 use crate::sys::{self, Poll};
 use crate::wire;
 
 struct Kept {
     stream: TcpStream,
-    began: Instant,
-    /// Whether a message is out and not answered yet.
-    waiting: bool,
-    received: usize,
+    greeted: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    /// Nothing is under way.
+    Idle,
+    /// The socket has not taken the message yet: it is not connected.
+    Unsent,
+    /// The message is out; so much of the answer has come.
+    Sent(usize),
 }
 
 struct Client<'a> {
-    tally: &'a mut Tally,
+    order: &'a Order,
+    names: Option<Names>,
+    sources: Sources,
     kept: Vec<Option<Kept>>,
     request: Vec<u8>,
     answer: [u8; wire::ANSWER],
 }
 
-/// Ping-pong on `--connections` connections until the window is over, then waits for the last answers.
+/// Ping-pong on `--connections` connections (or `--rate` messages a second on them) until the window is over.
 pub(super) fn run(
     order: &Order,
-    mut names: Option<Names>,
+    names: Option<Names>,
     sources: Sources,
     tally: &mut Tally,
 ) -> io::Result<()> {
-    let mut poll = Poll::new()?;
-    let kept = open_all(order, sources, &poll)?;
-    let mut client = Client { tally, kept, request: wire::request(order.request), answer: wire::answer() };
-    while client.kept.iter().any(Option::is_some) {
-        for index in 0..poll.wait(100)? {
-            client.advance(poll.token(index), names.as_mut());
-        }
-        if client.tally.out_of_patience(Instant::now(), order) {
-            let stuck = client.kept.iter().flatten().count();
-            (0..stuck).for_each(|_| client.tally.failed("timeout"));
-            return Ok(());
-        }
-    }
-    Ok(())
+    let mut client = Client {
+        order,
+        names,
+        sources,
+        kept: (0..order.connections).map(|_| None).collect(),
+        request: wire::request(order.request),
+        answer: wire::answer(),
+    };
+    drive(&mut client, order, tally)
 }
 
-fn open_all(order: &Order, mut sources: Sources, poll: &Poll) -> io::Result<Vec<Option<Kept>>> {
-    let mut all = Vec::with_capacity(order.connections);
-    for slot in 0..order.connections {
-        let stream = sys::connect(order.target, sources.next())?;
-        sys::set_nodelay(&stream)?;
-        poll.add(stream.as_raw_fd(), sys::READ | sys::WRITE, slot)?;
-        all.push(Some(Kept { stream, began: Instant::now(), waiting: false, received: 0 }));
+impl Work for Client<'_> {
+    fn begin(&mut self, slot: usize, poll: &Poll) -> io::Result<Step> {
+        if self.kept[slot].is_none() {
+            let stream = sys::connect(self.order.target, self.sources.next())?;
+            sys::set_nodelay(&stream)?;
+            poll.add(stream.as_raw_fd(), sys::READ | sys::WRITE, slot)?;
+            self.kept[slot] = Some(Kept { stream, greeted: self.names.is_none(), stage: Stage::Unsent });
+        }
+        Ok(self.step(slot, Self::send))
     }
-    Ok(all)
+
+    fn advance(&mut self, slot: usize) -> Step {
+        match self.kept[slot].as_ref().map(|kept| kept.stage) {
+            Some(Stage::Unsent) => self.step(slot, Self::send),
+            Some(_) => self.step(slot, Self::receive),
+            None => Step::Waiting,
+        }
+    }
 }
 
 impl Client<'_> {
-    /// The first event says that the connection is there: the first message goes out. All later ones bring answers.
-    fn advance(&mut self, slot: usize, names: Option<&mut Names>) {
-        let Some(mut kept) = self.kept[slot].take() else { return };
-        let stepped = if kept.waiting {
-            self.receive(&mut kept)
-        } else {
-            match names {
-                Some(names) => send(&mut kept, names.next_hello()),
-                None => send(&mut kept, &self.request),
+    /// Does one thing with a slot; a connection that fails is closed.
+    fn step(&mut self, slot: usize, act: fn(&mut Self, &mut Kept) -> io::Result<Step>) -> Step {
+        let Some(mut kept) = self.kept[slot].take() else { return Step::Waiting };
+        match act(self, &mut kept) {
+            Ok(step) => {
+                self.kept[slot] = Some(kept);
+                step
             }
-        };
-        match stepped {
-            Ok(true) => self.kept[slot] = Some(kept),
-            Ok(false) => {}
-            Err(error) => self.tally.failed_with("kept", &error),
+            Err(error) => Step::Failed(format!("kept: {:?}", error.kind())),
         }
     }
 
-    /// Reads; after a whole answer sends the next request. False when the window is over and nothing is out.
-    fn receive(&mut self, kept: &mut Kept) -> io::Result<bool> {
+    fn send(&mut self, kept: &mut Kept) -> io::Result<Step> {
+        kept.stage = Stage::Unsent;
+        let message = match &mut self.names {
+            Some(names) if !kept.greeted => names.next_hello(),
+            _ => &self.request,
+        };
+        match kept.stream.write(message) {
+            Ok(sent) if sent == message.len() => {
+                kept.stage = Stage::Sent(0);
+                kept.greeted = true;
+                Ok(Step::Waiting)
+            }
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if would_block(&error) => Ok(Step::Waiting),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn receive(&mut self, kept: &mut Kept) -> io::Result<Step> {
         let mut buffer = [0; 4096];
         let got = match kept.stream.read(&mut buffer) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(got) => got,
-            Err(error) if would_block(&error) => return Ok(true),
+            Err(error) if would_block(&error) => return Ok(Step::Waiting),
             Err(error) => return Err(error),
         };
-        let end = kept.received + got;
-        if self.answer.get(kept.received..end) != Some(&buffer[..got]) {
+        let Stage::Sent(received) = kept.stage else { return Err(io::ErrorKind::InvalidData.into()) };
+        let end = received + got;
+        if self.answer.get(received..end) != Some(&buffer[..got]) {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        kept.received = end;
         if end < wire::ANSWER {
-            return Ok(true);
+            kept.stage = Stage::Sent(end);
+            return Ok(Step::Waiting);
         }
-        let now = Instant::now();
-        self.tally.finished(kept.began, now, wire::ANSWER);
-        if self.tally.over(now) {
-            return Ok(false);
-        }
-        kept.began = now;
-        kept.received = 0;
-        send(kept, &self.request)
-    }
-}
-
-fn send(kept: &mut Kept, message: &[u8]) -> io::Result<bool> {
-    match kept.stream.write(message) {
-        Ok(sent) if sent == message.len() => {
-            kept.waiting = true;
-            Ok(true)
-        }
-        Ok(_) => Err(io::ErrorKind::WriteZero.into()),
-        // Not connected yet: the next event tries again.
-        Err(error) if would_block(&error) && !kept.waiting => Ok(true),
-        Err(error) => Err(error),
+        kept.stage = Stage::Idle;
+        Ok(Step::Finished(wire::ANSWER))
     }
 }

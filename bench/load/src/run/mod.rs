@@ -1,10 +1,15 @@
 //! The generator: what every scenario shares (options, names, sources, the window of time, the tally) and the table
 //! of scenarios. A scenario is one file with one function and one line in [`run`].
 
+mod answer;
 mod bulk;
 mod connect;
+mod drive;
+mod http;
 mod idle;
 mod kept;
+mod request;
+mod slow_reader;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,6 +20,7 @@ use crate::args::Args;
 use crate::hello::HelloMaker;
 use crate::histogram::Histogram;
 use crate::sys;
+use request::Asking;
 
 /// What was asked for on the command line.
 pub struct Order {
@@ -26,6 +32,10 @@ pub struct Order {
     bytes: u64,
     late: bool,
     patience: Duration,
+    /// Operations a second of an open loop; None: a closed one.
+    rate: Option<f64>,
+    /// Whether `--seconds` was given.
+    timed: bool,
 }
 
 /// The names hellos ask for: one, or drawn at random from many.
@@ -50,27 +60,52 @@ pub struct Tally {
     operations: u64,
     operations_all: u64,
     bytes: u64,
+    /// Connections opened, where a scenario counts them.
+    connects: u64,
     errors: BTreeMap<String, u64>,
     latency: Histogram,
+    /// Operations belong to the window they were due in (open loop), not to the one they end in.
+    by_due: bool,
 }
+
+/// The scenarios, by name.
+const SCENARIOS: &str = "connect, kept, http, bulk-down, bulk-up, idle, slow-reader";
 
 /// Runs the scenario asked for and prints its report; false when there was any error.
 pub fn run(mut args: Args) -> Result<bool, String> {
     let scenario: String = args.need("scenario")?;
-    let order = Order::take(&mut args)?;
-    let names = Names::take(&mut args)?;
+    let mut order = Order::take(&mut args)?;
     let sources = Sources::take(&mut args)?;
+    match scenario.as_str() {
+        "connect" | "kept" | "http" => order.rate = args.take("rate")?,
+        "bulk-down" | "bulk-up" => order.connections = args.take_or("streams", order.connections)?,
+        _ => {}
+    }
+    if matches!(scenario.as_str(), "connect" | "kept" | "idle") {
+        order.request = args.take_or("request", order.request)?;
+    }
+    order.check()?;
+    let asking = match scenario.as_str() {
+        "http" => Some(Asking::take(&mut args)?),
+        "slow-reader" => Asking::take_if_path(&mut args)?,
+        _ => None,
+    };
+    let read_rate = if scenario == "slow-reader" { args.take_or("read-rate", 1_000)? } else { 0 };
+    let names = Names::take(&mut args)?;
     args.finish()?;
     let mut tally = Tally::new(&order);
-    let done = match scenario.as_str() {
-        "connect" => connect::run(&order, names, sources, &mut tally),
-        "kept" => kept::run(&order, names, sources, &mut tally),
-        "bulk-down" => bulk::run(&order, names, sources, &mut tally, bulk::Direction::Down),
-        "bulk-up" => bulk::run(&order, names, sources, &mut tally, bulk::Direction::Up),
-        "idle" => idle::run(&order, names, sources, &mut tally),
-        other => {
-            return Err(format!("--scenario: {other} is none of connect, kept, bulk-down, bulk-up, idle"));
+    let done = match (scenario.as_str(), asking) {
+        ("connect", _) => connect::run(&order, names, sources, &mut tally),
+        ("kept", _) => kept::run(&order, names, sources, &mut tally),
+        ("http", Some(asking)) => http::run(&order, asking.with(names), sources, &mut tally),
+        ("bulk-down", _) => bulk::run(&order, names, sources, &mut tally, bulk::Direction::Down),
+        ("bulk-up", _) => bulk::run(&order, names, sources, &mut tally, bulk::Direction::Up),
+        ("idle", _) => idle::run(&order, names, sources, &mut tally),
+        ("slow-reader", asking) => {
+            let asked = slow_reader::Asked::new(&order, read_rate, asking.map(|asking| asking.with(names)));
+            slow_reader::run(&order, asked, sources, &mut tally)
         }
+        (other, _) => return Err(format!("--scenario: {other} is none of {SCENARIOS}")),
     };
     done.map_err(|error| error.to_string())?;
     println!("{}", tally.report(&scenario));
@@ -79,23 +114,38 @@ pub fn run(mut args: Args) -> Result<bool, String> {
 
 impl Order {
     fn take(args: &mut Args) -> Result<Self, String> {
+        let seconds: Option<f64> = args.take("seconds")?;
         Ok(Self {
             target: args.need("target")?,
             connections: args.take_or("connections", 32)?,
-            seconds: args.take_or("seconds", 3.0)?,
+            seconds: seconds.unwrap_or(3.0),
             warmup: args.take_or("warmup", 0.0)?,
-            request: args.take_or("request", 100)?,
+            request: 100,
             bytes: args.take_or("bytes", 1 << 30)?,
             late: args.take_or("late", 0u8)? != 0,
             patience: Duration::from_secs_f64(args.take_or("patience", 10.0)?),
+            rate: None,
+            timed: seconds.is_some(),
         })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.connections == 0 {
+            return Err("--connections: at least one is needed".to_owned());
+        }
+        match self.rate {
+            Some(rate) if !(rate.is_finite() && rate > 0.0) => {
+                Err(format!("--rate: {rate} is no rate: operations per second, above 0"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 impl Names {
     /// `None` when no hello is wanted.
     fn take(args: &mut Args) -> Result<Option<Self>, String> {
-        let one: Option<String> = args.take("hello")?;
+        let one: Option<String> = args.take("hello")?.or(args.take("host")?);
         let file: Option<String> = args.take("names")?;
         let list: Vec<String> = match (one, file) {
             (None, None) => return Ok(None),
@@ -112,13 +162,24 @@ impl Names {
         Ok(Some(Self { list, maker, state: 0x9e37_79b9_7f4a_7c15 }))
     }
 
-    /// The hello for the next name; the order is the same in every run.
+    /// The hello for the next name.
     fn next_hello(&mut self) -> &[u8] {
+        let index = self.draw();
+        self.maker.for_name(&self.list[index])
+    }
+
+    /// The next name.
+    fn next_name(&mut self) -> &str {
+        let index = self.draw();
+        &self.list[index]
+    }
+
+    /// Draws one; the order is the same in every run.
+    fn draw(&mut self) -> usize {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
-        let index = self.state % self.list.len() as u64;
-        self.maker.for_name(&self.list[index as usize])
+        (self.state % self.list.len() as u64) as usize
     }
 }
 
@@ -150,18 +211,26 @@ impl Tally {
             operations: 0,
             operations_all: 0,
             bytes: 0,
+            connects: 0,
             errors: BTreeMap::new(),
             latency: Histogram::new(),
+            by_due: order.rate.is_some(),
         }
     }
 
-    /// Counts one finished operation; only those that end within the window make the rate.
+    /// Counts one finished operation that began (or was due) then. In a closed loop those that end within the window
+    /// make the rate. In an open one all count that were due in it, and a window that is over before they end is longer:
+    /// a proxy that cannot keep up has a rate below the one asked for.
     fn finished(&mut self, began: Instant, now: Instant, bytes: usize) {
         self.operations_all += 1;
-        if now >= self.opens && now < self.closes {
+        let counted = if self.by_due { began } else { now };
+        if counted >= self.opens && counted < self.closes {
             self.operations += 1;
             self.bytes += bytes as u64;
             self.latency.record((now - began).as_nanos() as u64);
+            if now > self.closes {
+                self.took(now - self.opens);
+            }
         }
     }
 
@@ -171,11 +240,6 @@ impl Tally {
 
     fn failed_with(&mut self, stage: &str, error: &io::Error) {
         self.failed(&format!("{stage}: {:?}", error.kind()));
-    }
-
-    /// Whether the window is over at `now`; no new operation begins then.
-    fn over(&self, now: Instant) -> bool {
-        now >= self.closes
     }
 
     /// Whether what is still unfinished at `now` has been waited for long enough.
@@ -196,14 +260,16 @@ impl Tally {
             self.errors.iter().map(|(kind, count)| format!("\"{kind}\": {count}")).collect();
         format!(
             "{{\"scenario\": \"{scenario}\", \"operations\": {}, \"operations_all\": {}, \"seconds\": {seconds:.6}, \
-             \"rate\": {:.3}, \"bytes\": {}, \"errors\": {{{}}}, \"latency_us\": {{\"p50\": {:.1}, \"p99\": {:.1}, \
-             \"p99.9\": {:.1}, \"max\": {:.1}}}, \"cpu_seconds\": {:.6}, \"total_seconds\": {:.6}}}",
+             \"rate\": {:.3}, \"bytes\": {}, \"connects\": {}, \"errors\": {{{}}}, \"latency_us\": {{\"p50\": {:.1}, \
+             \"p90\": {:.1}, \"p99\": {:.1}, \"p99.9\": {:.1}, \"max\": {:.1}}}, \"cpu_seconds\": {:.6}, \"total_seconds\": {:.6}}}",
             self.operations,
             self.operations_all,
             self.operations as f64 / seconds,
             self.bytes,
+            self.connects,
             errors.join(", "),
             micros(0.5),
+            micros(0.9),
             micros(0.99),
             micros(0.999),
             self.latency.largest() as f64 / 1e3,

@@ -3,6 +3,7 @@
 //! Others have the default, which nobody asks. Must never decide: those who ask do.
 
 use crate::http::compression::Compression;
+use crate::http::limits::{Concurrency, RateLimit};
 use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
 use crate::time::Millis;
@@ -27,6 +28,10 @@ pub struct HttpListener {
     pub body_timeout: Millis,
     /// Silence of a tunnel.
     pub tunnel_timeout: Millis,
+    /// Requests in a time.
+    pub rate_limit: Option<RateLimit>,
+    /// Requests at once.
+    pub concurrency: Option<Concurrency>,
     /// Error pages.
     pub pages: Pages,
     /// Rewriting.

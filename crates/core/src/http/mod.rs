@@ -14,6 +14,7 @@ pub mod facts;
 pub mod forwarded;
 pub mod head;
 pub mod headers;
+pub mod limits;
 pub mod listener;
 mod names;
 pub mod pages;

@@ -3,6 +3,7 @@
 use super::{Compiler, PlanError};
 use crate::http::compression::Compression;
 use crate::http::listener::{HttpBackend, HttpListener};
+use crate::http::limits::{Concurrency, RateLimit};
 use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
 use crate::spec::{BackendSpec, HttpSpec, ListenerSpec};
@@ -41,10 +42,26 @@ impl Compiler<'_> {
             keep_alive_timeout: http.keep_alive_timeout,
             body_timeout: http.body_timeout,
             tunnel_timeout: http.tunnel_timeout,
+            rate_limit: self.rate_limit(name, http),
+            concurrency: self.concurrency(name, http),
             pages: self.below(&["listeners", name, "error_pages"], Pages::compile(&http.error_pages)),
             rules: self.below(&["listeners", name], ListenerRules::compile(http)),
             compression: self.compression(name, http),
         }
+    }
+
+    fn rate_limit(&mut self, name: &str, http: &HttpSpec) -> Option<RateLimit> {
+        let old = self.previous.and_then(|plan| plan.listener(name));
+        let old = old.and_then(|(_, listener)| listener.http.rate_limit.as_ref());
+        let compiled = RateLimit::compile(http.rate_limit.as_ref()?, old);
+        self.below(&["listeners", name, "rate_limit"], compiled.map(Some))
+    }
+
+    fn concurrency(&mut self, name: &str, http: &HttpSpec) -> Option<Concurrency> {
+        let old = self.previous.and_then(|plan| plan.listener(name));
+        let old = old.and_then(|(_, listener)| listener.http.concurrency.as_ref());
+        let compiled = Concurrency::compile(http.max_requests_per_client?, old);
+        self.below(&["listeners", name, "max_requests_per_client"], compiled.map(Some))
     }
 
     fn compression(&mut self, name: &str, http: &HttpSpec) -> Option<Compression> {

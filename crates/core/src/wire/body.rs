@@ -8,9 +8,10 @@ use super::http1::Malformed;
 use crate::http::head::Framing;
 
 /// What is left of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Body {
     /// There is none.
+    #[default]
     None,
     /// So many more bytes.
     Length(u64),
@@ -18,12 +19,6 @@ pub enum Body {
     Chunked(Chunks),
     /// All there is until the connection ends. The codec cannot see that end: such a body is never done.
     ToEnd,
-}
-
-impl Default for Body {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 impl Body {

@@ -290,3 +290,71 @@ fn a_slow_sender_is_not_read_again_and_again() {
     assert!(may_be_complete(b"GET / ", 5, &Limits { head: 6, ..LIMITS }));
     assert!(!may_be_complete(b"GET / HTTP/1.1\r\n", 14, &LIMITS));
 }
+
+#[test]
+fn every_byte_where_it_may_not_be() {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_text = |byte: u8| byte == b'\t' || !byte.is_ascii_control();
+    let accepts = |bytes: &[u8]| read(bytes, None, &LIMITS).0 == Parsed::Complete;
+    for byte in 0..=255_u8 {
+        // At every place of the words that are looked at eight bytes at a time.
+        for (before, after) in (0..18).flat_map(|before| (0..18).map(move |after| (before, after))) {
+            let word = [&vec![b'x'; before][..], &[byte], &vec![b'x'; after]].concat();
+            let with = |head: &str, tail: &str| [head.as_bytes(), &word, tail.as_bytes()].concat();
+            let value = with("GET / HTTP/1.1\r\nHost: a\r\nX:", "\r\n\r\n");
+            assert_eq!(accepts(&value), is_text(byte), "{}", value.escape_ascii());
+            let name = with("GET / HTTP/1.1\r\nHost: a\r\n", ": b\r\n\r\n");
+            let is_name = is_token(byte) || byte == b':' && before > 0;
+            assert_eq!(accepts(&name), is_name, "{}", name.escape_ascii());
+            let method = with("", " / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(accepts(&method), is_token(byte), "{}", method.escape_ascii());
+            let target = with("GET /", " HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(
+                accepts(&target),
+                byte.is_ascii_graphic() && byte != b'#',
+                "{}",
+                target.escape_ascii()
+            );
+        }
+    }
+}
+
+#[test]
+fn names_that_are_acted_on() {
+    use Known::{
+        Accept, AcceptEncoding, CacheControl, ContentEncoding, ContentRange, ContentType, Cookie, Date, Etag,
+        Forwarded, Http2Settings, KeepAlive, Other, ProxyConnection, SetCookie, Te, Trailer, Upgrade, Vary,
+        Via, XForwardedFor, XForwardedHost, XForwardedProto,
+    };
+    for (name, known) in [
+        ("Accept", Accept),
+        ("Accept-Encoding", AcceptEncoding),
+        ("Cache-Control", CacheControl),
+        ("Content-Encoding", ContentEncoding),
+        ("Content-Range", ContentRange),
+        ("Content-Type", ContentType),
+        ("Cookie", Cookie),
+        ("Date", Date),
+        ("ETag", Etag),
+        ("Forwarded", Forwarded),
+        ("HTTP2-Settings", Http2Settings),
+        ("Keep-Alive", KeepAlive),
+        ("Proxy-Connection", ProxyConnection),
+        ("Set-Cookie", SetCookie),
+        ("TE", Te),
+        ("Trailer", Trailer),
+        ("Upgrade", Upgrade),
+        ("Vary", Vary),
+        ("Via", Via),
+        ("X-Forwarded-For", XForwardedFor),
+        ("X-Forwarded-Host", XForwardedHost),
+        ("X-Forwarded-Proto", XForwardedProto),
+        ("Accept-Language", Other),
+        ("X-Forwarded-Fox", Other),
+        ("Cookies", Other),
+    ] {
+        for name in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+            assert_eq!(accept_request(&with(&format!("{name}: 1"))).fields[1].known, known, "{name}");
+        }
+    }
+}

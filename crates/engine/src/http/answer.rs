@@ -7,11 +7,17 @@ use std::rc::Rc;
 
 use headworks_core::action::{CloseReason, Side};
 use headworks_core::backend::Backend;
+use headworks_core::http::answers::Occasion;
+use headworks_core::http::facts::Message;
+use headworks_core::http::head::Method;
+use headworks_core::http::pages::Page;
 use headworks_core::table::AnswerIndex;
 use headworks_core::tally::Count;
 
 use super::desk::Desk;
+use super::transfer::Shape;
 use super::{Exchanges, Phase, Running, SPARES, Step};
+use crate::clock;
 
 impl Exchanges {
     /// Gives the answer that a table or a listener has for such requests.
@@ -22,11 +28,16 @@ impl Exchanges {
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         running.times.decided = Some(self.now);
         running.exchange.answered(answer.status());
-        let _ = bytes;
         desk.out.clear();
-        desk.out.extend_from_slice(
-            format!("HTTP/1.1 {} X\r\nContent-Length: 0\r\n\r\n", answer.status()).as_bytes(),
-        );
+        let Some(running) = self.clients[place].running.as_deref() else { return Step::Wait };
+        let client = &self.clients[place];
+        let occasion = Occasion {
+            facts: &running.facts(client, client.owner(), &plan),
+            message: Some(Message::new(&desk.head, bytes)),
+            close: !running.exchange.keeps_client(),
+            date: self.date.at(clock::wall()),
+        };
+        answer.write(&mut desk.out, occasion);
         self.say(desk, place)
     }
 
@@ -47,11 +58,25 @@ impl Exchanges {
         if unwelcome.contains(&reason) {
             running.exchange.close_client();
         }
-        desk.out.clear();
-        let close = if running.exchange.keeps_client() { "" } else { "Connection: close\r\n" };
-        desk.out
-            .extend_from_slice(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{close}\r\n").as_bytes());
+        self.write_page(desk, place, status);
         self.say(desk, place)
+    }
+
+    fn write_page(&mut self, desk: &mut Desk, place: usize, status: u16) {
+        let client = &self.clients[place];
+        let Some(running) = client.running.as_deref() else { return };
+        let page = Page {
+            status,
+            accept: running.asked.accept(),
+            request_id: &running.asked.id,
+            head_only: running.exchange.method() == Method::Head,
+            close: !running.exchange.keeps_client(),
+            retry_after: running.retry_after,
+            date: self.date.at(clock::wall()),
+        };
+        let backend = running.backend(&client.plan).map(|backend| &backend.http.pages);
+        desk.out.clear();
+        client.owner().http.pages.write(&mut desk.out, backend, &page);
     }
 
     /// No server will answer: what was taken there is given back. What is no request gets an exchange all the same.
@@ -96,8 +121,14 @@ impl Exchanges {
         match self.clients[place].phase {
             Phase::Header | Phase::Head => self.refuse(desk, place, CloseReason::FirstBytesTimeout),
             Phase::Kept => Step::Over(CloseReason::IdleTimeout),
-            Phase::Queued => self.refuse(desk, place, CloseReason::QueueTimeout),
+            Phase::Queued => {
+                self.leave_line(place);
+                self.refuse(desk, place, CloseReason::QueueTimeout)
+            }
             Phase::Connecting => self.connect_failed(desk, place, headworks_core::action::Fault::TimedOut),
+            Phase::Asking if self.waits_for_server(place) => {
+                self.refuse(desk, place, CloseReason::ResponseTimeout)
+            }
             Phase::Asking => self.refuse(desk, place, CloseReason::BodyTimeout),
             Phase::Awaiting => self.refuse(desk, place, CloseReason::ResponseTimeout),
             Phase::Answering => Step::Over(CloseReason::IdleTimeout),
@@ -106,10 +137,26 @@ impl Exchanges {
         }
     }
 
+    /// Whether a request that does not get on is held up by its server.
+    fn waits_for_server(&self, place: usize) -> bool {
+        let running = self.clients[place].running.as_ref();
+        running.is_some_and(|running| {
+            running.sent < running.request.len() || running.lanes[Side::Client as usize].waiting() > 0
+        })
+    }
+
+    fn leave_line(&mut self, place: usize) {
+        let client = &self.clients[place];
+        let backend = client.running.as_ref().and_then(|running| running.backend(&client.plan));
+        if let Some(backend) = backend {
+            self.queue.leave(backend, (place, client.generation));
+        }
+    }
+
     /// Whoever waits longest for a place at `backend` gets a turn.
     pub(super) fn next_in_line(&mut self, backend: &Backend) {
-        while let Some((place, generation)) = self.queue.next(backend) {
-            if self.is_queued(place, generation) {
+        while let Some((place, generation)) = self.queue.first(backend) {
+            if self.has_turn(place, generation) {
                 return self.enqueue(place);
             }
         }
@@ -123,6 +170,9 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         if let Some(at) = running.server.take() {
             self.servers.close(at);
+        }
+        if let Shape::Compressed(coded) = std::mem::take(&mut running.shape) {
+            self.compressors.give_back(coded.compressor);
         }
         let taken = running.place.take();
         self.account(place, &running, reason);

@@ -9,6 +9,7 @@ use headworks_core::action::{Choice, CloseReason, Fault, Side};
 use headworks_core::balance::Seed;
 use headworks_core::http::exchange::Sent;
 use headworks_core::http::facts::Message;
+use headworks_core::http::request_id::RequestId;
 use headworks_core::http::rewrite::Rewrite;
 use headworks_core::table::BackendIndex;
 use headworks_core::tally::Count;
@@ -36,6 +37,10 @@ impl Exchanges {
         }
         if let Some(value) = backend.http.hash_header.as_deref().and_then(|name| message.value(name)) {
             running.asked.fill_key(value);
+        }
+        if running.asked.id.is_empty() && backend.http.rules.wants_request_id() {
+            let id = RequestId::made([self.random.next(), self.random.next()]);
+            running.asked.id.extend_from_slice(id.as_bytes());
         }
         running.cookie = backend.http.rules.affinity.as_ref().and_then(|affinity| affinity.read(message));
         if let Err(reason) = self.render(desk, place, bytes) {
@@ -72,12 +77,21 @@ impl Exchanges {
         written.map_err(|_| CloseReason::Overflow)
     }
 
-    /// Chooses a server, or waits for one that has a place.
-    pub(super) fn ask_again(&mut self, desk: &mut Desk, place: usize) -> Step {
-        let client = &mut self.clients[place];
-        if client.phase == Phase::Queued && client.socket.broken {
+    /// A client waits in line: for its turn, unless it leaves.
+    pub(super) fn wait_for_turn(&mut self, desk: &mut Desk, place: usize) -> Step {
+        if self.has_left(desk, place) {
             return self.cancel(place);
         }
+        let Some(running) = self.clients[place].running.as_mut() else { return Step::Wait };
+        match std::mem::take(&mut running.turn) {
+            true => self.ask_again(desk, place),
+            false => Step::Wait,
+        }
+    }
+
+    /// Chooses a server, or waits for one that has a place.
+    fn ask_again(&mut self, desk: &mut Desk, place: usize) -> Step {
+        let client = &mut self.clients[place];
         let random = self.random.next();
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
@@ -286,14 +300,24 @@ impl Exchanges {
         let client = &mut self.clients[place];
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         if running.exchange.is_tunnel() {
-            // The client ended; the server may go on.
-            if !std::mem::replace(&mut running.lanes[0].ended, true)
-                && let Some(server) = running.server.and_then(|at| self.servers.get_mut(at))
-            {
-                server.socket.finish();
-            }
-        } else if client.phase == Phase::Asking {
+            return self.finish_server(place);
+        }
+        if client.phase == Phase::Asking {
             self.enter(place, Phase::Awaiting);
+        }
+        Step::Wait
+    }
+
+    /// The client has ended a tunnel, and all it sent is delivered. The server may go on.
+    fn finish_server(&mut self, place: usize) -> Step {
+        let Some(running) = self.clients[place].running.as_mut() else { return Step::Wait };
+        if running.exchange.response.is_done() && running.lanes[Side::Server as usize].waiting() == 0 {
+            return Step::Over(CloseReason::Completed);
+        }
+        if !std::mem::replace(&mut running.finished, true)
+            && let Some(server) = running.server.and_then(|at| self.servers.get_mut(at))
+        {
+            server.socket.finish();
         }
         Step::Wait
     }

@@ -9,7 +9,7 @@
 //! | `response.rs` | reads the response head, ends the exchange |
 //! | `answer.rs` | answers of our own, and last words |
 //! | `transfer.rs`, `compress.rs` | bodies |
-//! | `client.rs`, `running.rs`, `servers.rs`, `queue.rs`, `desk.rs` | what is remembered |
+//! | `client.rs`, `running.rs`, `servers.rs`, `queue.rs`, `desk.rs`, `date.rs` | what is remembered |
 //!
 //! ```text
 //!   Header -> Head -> [Queued] -> [Connecting] -> Asking -> Awaiting -> Answering -> Kept -> Head ...
@@ -22,6 +22,7 @@ mod answer;
 mod ask;
 mod client;
 pub(crate) mod compress;
+mod date;
 mod desk;
 mod queue;
 mod request;
@@ -45,6 +46,7 @@ use slab::Slab;
 
 pub(crate) use self::client::{Client, Phase};
 use self::compress::Compressors;
+use self::date::Date;
 use self::desk::Desk;
 use self::queue::Queue;
 pub(crate) use self::running::Running;
@@ -70,6 +72,7 @@ pub(crate) struct Exchanges {
     pipes: Pipes,
     compressors: Compressors,
     random: Random,
+    date: Date,
     recorder: Recorder,
     /// Sockets of exchanges that were cut off, to be reset when their last bytes have arrived.
     aborts: Aborts,
@@ -125,6 +128,7 @@ impl Exchanges {
             pipes: Pipes::default(),
             compressors: Compressors::default(),
             random: Random::new(),
+            date: Date::default(),
             recorder,
             aborts: Aborts::default(),
             spare: Vec::new(),
@@ -153,8 +157,7 @@ impl Exchanges {
         if !self.pending.is_empty() {
             return Some(self.now);
         }
-        let waits =
-            [self.timer.next(), self.aborts.next(self.now), self.servers.next(), self.queue.glance(self.now)];
+        let waits = [self.timer.next(), self.aborts.next(self.now), self.servers.next(), self.queue.next()];
         waits.into_iter().flatten().min()
     }
 
@@ -277,9 +280,11 @@ impl Exchanges {
             }
         }
         self.due = due;
-        for (place, generation) in self.queue.firsts() {
-            if self.is_queued(place, generation) {
-                self.drive(place);
+        if self.queue.is_due(self.now) {
+            for (place, generation) in self.queue.take_firsts() {
+                if self.has_turn(place, generation) {
+                    self.drive(place);
+                }
             }
         }
         self.servers.expire(self.now);
@@ -349,7 +354,7 @@ impl Exchanges {
         match self.clients[place].phase {
             Phase::Header => self.read_header(desk, place),
             Phase::Head | Phase::Kept => self.read_head(desk, place),
-            Phase::Queued => self.ask_again(desk, place),
+            Phase::Queued => self.wait_for_turn(desk, place),
             Phase::Connecting => self.connecting(desk, place),
             Phase::Asking | Phase::Awaiting | Phase::Answering | Phase::Tunnel => self.carry_on(desk, place),
             Phase::Lingering => self.linger(desk, place),
@@ -383,9 +388,13 @@ impl Exchanges {
         }
     }
 
-    fn is_queued(&self, place: usize, generation: u32) -> bool {
-        let client = self.clients.get(place);
-        client.is_some_and(|client| client.generation == generation && client.phase == Phase::Queued)
+    /// It is this client's turn to look for a place at a server; whether it still waits for one.
+    fn has_turn(&mut self, place: usize, generation: u32) -> bool {
+        let client = self.clients.get_mut(place);
+        let waiting =
+            client.filter(|client| client.generation == generation && client.phase == Phase::Queued);
+        let running = waiting.and_then(|client| client.running.as_mut());
+        running.map(|running| running.turn = true).is_some()
     }
 
     /// Reads and forgets what a client still sends after its last answer, so that closing does not destroy that.

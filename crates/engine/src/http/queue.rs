@@ -17,6 +17,7 @@ const GLANCE: Millis = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     lines: HashMap<usize, VecDeque<Waiting>, foldhash::fast::RandomState>,
+    looked: Millis,
 }
 
 /// A client that waits: its place and generation.
@@ -34,7 +35,7 @@ impl Queue {
     }
 
     /// Whoever waits longest for `backend` leaves the line.
-    pub(crate) fn next(&mut self, backend: &Backend) -> Option<Waiting> {
+    pub(crate) fn first(&mut self, backend: &Backend) -> Option<Waiting> {
         if self.lines.is_empty() {
             return None;
         }
@@ -51,14 +52,35 @@ impl Queue {
         self.lines.entry(key(backend)).or_default().push_front(waiting);
     }
 
-    /// Whoever is first in each line.
-    pub(crate) fn firsts(&self) -> Vec<Waiting> {
-        self.lines.values().filter_map(|line| line.front().copied()).collect()
+    /// Whoever is first in each line leaves it.
+    pub(crate) fn take_firsts(&mut self) -> Vec<Waiting> {
+        let firsts = self.lines.values_mut().filter_map(VecDeque::pop_front).collect();
+        self.lines.retain(|_, line| !line.is_empty());
+        firsts
     }
 
-    /// When to look again; None: nobody waits.
-    pub(crate) fn glance(&self, now: Millis) -> Option<Millis> {
-        (!self.lines.is_empty()).then_some(now + GLANCE)
+    /// Somebody gave up waiting.
+    pub(crate) fn leave(&mut self, backend: &Backend, waiting: Waiting) {
+        if let Some(line) = self.lines.get_mut(&key(backend)) {
+            line.retain(|other| *other != waiting);
+            if line.is_empty() {
+                self.lines.remove(&key(backend));
+            }
+        }
+    }
+
+    /// When to look for places of other workers; None: nobody waits.
+    pub(crate) fn next(&self) -> Option<Millis> {
+        (!self.lines.is_empty()).then_some(self.looked + GLANCE)
+    }
+
+    /// Whether it is time to look, which is taken as done.
+    pub(crate) fn is_due(&mut self, now: Millis) -> bool {
+        let due = self.next().is_some_and(|at| at <= now);
+        if due {
+            self.looked = now;
+        }
+        due
     }
 }
 

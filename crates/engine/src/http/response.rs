@@ -13,7 +13,7 @@ use headworks_core::http::rewrite::{self, Persistence, Reply, Rewrite};
 use headworks_core::wire::http1::{self, Parsed};
 
 use super::desk::Desk;
-use super::servers::Keep;
+use super::servers::{Keep, Server};
 use super::transfer::{Coded, Moved, Shape, Transfer};
 use super::{Exchanges, Phase, Running, Step};
 use crate::connection::token;
@@ -31,7 +31,7 @@ impl Exchanges {
         if running.exchange.is_answered() {
             return self.pass_response(desk, place);
         }
-        if client.socket.broken || left(client) {
+        if self.has_left(desk, place) {
             return self.cancel(place);
         }
         self.read_response(desk, place)
@@ -124,6 +124,12 @@ impl Exchanges {
         }
         running.bytes[1] += (desk.head.length + taken) as u64;
         let tunnel = exchange.is_tunnel();
+        if tunnel {
+            // What the client has said already belongs to the other protocol.
+            running.lanes[Side::Client as usize].buffer.push(client.inbound.pending());
+            client.inbound.clear();
+        }
+        let exchange = &running.exchange;
         let last = exchange.response.is_done() && !exchange.keeps_client() && exchange.is_asked();
         self.enter(place, if tunnel { Phase::Tunnel } else { Phase::Answering });
         self.note_answer(place);
@@ -286,7 +292,10 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let Some((backend, _)) = running.chosen(&plan) else { return self.servers.close(at) };
         let http = &backend.http;
-        let sound = running.exchange.keeps_server() && backend.proxy_header.is_none() && !self.draining;
+        let sound = running.exchange.keeps_server()
+            && backend.proxy_header.is_none()
+            && !self.draining
+            && self.servers.get_mut(at).is_some_and(Server::is_silent);
         match sound {
             true => self.servers.keep(at, Keep { most: http.pool_size, time: http.pool_timeout }, self.now),
             false => self.servers.close(at),
@@ -303,7 +312,8 @@ impl Exchanges {
         if running.exchange.is_tunnel() {
             // The server ended; the client may go on.
             client.socket.finish();
-            return match running.lanes[Side::Client as usize].ended {
+            let asked = running.exchange.is_asked() && running.lanes[Side::Client as usize].waiting() == 0;
+            return match asked {
                 true => Step::Over(CloseReason::Completed),
                 false => Step::Wait,
             };
@@ -324,15 +334,28 @@ impl Exchanges {
         Step::Again
     }
 
+    /// Whether the client has left without waiting for its answer: it ended after it had asked. One that ended with its
+    /// request has only finished sending, and waits.
+    pub(super) fn has_left(&mut self, desk: &mut Desk, place: usize) -> bool {
+        let client = &mut self.clients[place];
+        let Some(running) = client.running.as_ref().filter(|running| running.exchange.is_asked()) else {
+            return client.socket.broken;
+        };
+        let may_have_left = client.socket.ending && client.socket.readable && client.inbound.is_empty();
+        if client.socket.broken || running.ended_asking || !may_have_left {
+            return client.socket.broken;
+        }
+        // Its next request may stand before the end.
+        match client.socket.read(&mut desk.scratch) {
+            Read::Bytes(n) => client.inbound.push(&desk.scratch[..n]),
+            Read::Nothing => {}
+            Read::End | Read::Broken => return true,
+        }
+        false
+    }
+
     fn server_of(&mut self, place: usize) -> Option<&mut super::servers::Server> {
         let at = self.clients[place].running.as_ref()?.server?;
         self.servers.get_mut(at)
     }
-}
-
-/// Whether the client has left without waiting for its answer: it ended after it had asked. One that ended with its request (it
-/// only finished sending) waits for the answer.
-fn left(client: &super::Client) -> bool {
-    let ended_later = client.running.as_ref().is_some_and(|running| !running.ended_asking);
-    client.socket.ending && ended_later && client.inbound.is_empty()
 }

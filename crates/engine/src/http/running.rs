@@ -65,6 +65,10 @@ pub(crate) struct Running {
     pub(crate) cookie: Option<u64>,
     /// The client has no affinity cookie, or one of another server.
     pub(crate) needs_cookie: bool,
+    /// It is this one's turn to look for a place at a server.
+    pub(crate) turn: bool,
+    /// Our sending to the server has ended.
+    pub(crate) finished: bool,
     /// No kept socket is tried any more.
     pub(crate) fresh: bool,
     /// The client ended with its request: it has finished sending and waits for the answer.

@@ -34,6 +34,14 @@ pub(crate) struct Server {
     keep: Millis,
 }
 
+impl Server {
+    /// Whether it has said nothing beyond its response: what it had would be taken for the next one.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        self.inbound.is_empty()
+            && (!self.socket.readable || self.socket.read(&mut [0]) == crate::socket::Read::Nothing)
+    }
+}
+
 /// How a server's socket is kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keep {
@@ -153,11 +161,6 @@ impl Servers {
             all.try_remove(place as usize);
         }
         self.sweep = None;
-    }
-
-    /// How many are kept.
-    pub(crate) fn kept(&self) -> usize {
-        self.kept.values().map(Vec::len).sum()
     }
 }
 

@@ -10,7 +10,7 @@ from headworks.config.models.base import FieldName, FieldValue, Model, distinct,
 class Headers(Model):
     """``request_headers`` and ``response_headers``: removed, then set, then added.
 
-    Values may have variables: see the table of them.
+    Fields of the connection (Connection, Content-Length, Transfer-Encoding ...) are the proxy's own.
     """
 
     set: Annotated[
@@ -31,5 +31,8 @@ class Headers(Model):
         tuple[FieldName, ...],
         BeforeValidator(one_or_many),
         distinct,
-        Field(description="Fields removed.", examples=[["X-Internal", "Server"]]),
+        Field(
+            description="Fields removed. A name that ends in * stands for all that begin so.",
+            examples=[["X-Internal-*", "Server"]],
+        ),
     ] = ()

@@ -57,7 +57,7 @@ pub(super) fn nominate(held: &[u8], fields: &mut [Field], role: Role) -> Result<
 }
 
 /// Fields meant for every reader may not be nominated (RFC 9110 section 7.6.1). Who nominates one wants the server to see
-/// another message, another client or no credentials; taking it away would help, passing it on would disobey.
+/// another message, another client or no credentials: to take it away would do their work, to pass it on would disobey.
 fn is_end_to_end(option: &[u8], role: Role) -> bool {
     match recognise(option) {
         Known::Other => option.eq_ignore_ascii_case(b"authorization"),

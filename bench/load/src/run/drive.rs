@@ -1,0 +1,262 @@
+//! The loop of every scenario whose operations repeat: slots that begin operations when they are due and are advanced
+//! by events. Closed loop: the next operation of a slot begins when the last one has ended. Open loop (`--rate`):
+//! operations are due at fixed times, whatever became of those before.
+//!
+//! In an open loop latency counts from the time an operation was due, so a proxy that stalls pays for all that should
+//! have begun meanwhile (nothing is left out in coordination with it). Knows nothing of what an operation is.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::{Order, Tally};
+use crate::sys::{self, Poll};
+
+/// How far an operation has come.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// It goes on with the next event. So does a slot without operation that has nothing to say.
+    Waiting,
+    /// It is over; so many bytes were received.
+    Finished(usize),
+    /// It failed, in words for the report. The slot is given up: the run is invalid already.
+    Failed(String),
+}
+
+/// A scenario, slot by slot.
+pub(super) trait Work {
+    /// Begins an operation in an idle slot. An error of `poll` ends the run.
+    fn begin(&mut self, slot: usize, poll: &Poll) -> io::Result<Step>;
+
+    /// Something happened at the slot's socket; there may be no operation under way.
+    fn advance(&mut self, slot: usize) -> Step;
+}
+
+/// When operations are due.
+pub(super) struct Pace {
+    first: Instant,
+    closes: Instant,
+    rate: Option<f64>,
+    begun: u64,
+}
+
+struct Drive<'a, W> {
+    work: &'a mut W,
+    tally: &'a mut Tally,
+    poll: Poll,
+    pace: Pace,
+    /// When the operation of each slot began or was due; None without operation.
+    began: Vec<Option<Instant>>,
+    idle: Vec<usize>,
+    busy: usize,
+}
+
+/// Keeps the slots at work until the window is over, then waits for the last operations.
+pub(super) fn drive(work: &mut impl Work, order: &Order, tally: &mut Tally) -> io::Result<()> {
+    if order.rate.is_some() {
+        sys::wake_on_time()?;
+    }
+    let pace = Pace { first: tally.started, closes: tally.closes, rate: order.rate, begun: 0 };
+    let mut drive = Drive {
+        work,
+        tally,
+        poll: Poll::new()?,
+        pace,
+        began: vec![None; order.connections],
+        idle: (0..order.connections).rev().collect(),
+        busy: 0,
+    };
+    drive.turn_until_over(order)
+}
+
+impl<W: Work> Drive<'_, W> {
+    fn turn_until_over(&mut self, order: &Order) -> io::Result<()> {
+        loop {
+            self.begin_all_due()?;
+            let now = Instant::now();
+            if self.busy == 0 && (self.idle.is_empty() || self.pace.is_over(now)) {
+                return Ok(());
+            }
+            if self.tally.out_of_patience(now, order) {
+                let stuck = self.busy as u64 + self.pace.missed();
+                (0..stuck).for_each(|_| self.tally.failed("timeout"));
+                return Ok(());
+            }
+            let longest = if self.idle.is_empty() { LONGEST_WAIT } else { self.pace.until_next(now) };
+            for index in 0..self.poll.wait_exactly(longest)? {
+                self.advance(self.poll.token(index))?;
+            }
+        }
+    }
+
+    fn begin_all_due(&mut self) -> io::Result<()> {
+        while let Some(slot) = self.idle.last().copied() {
+            let Some(due) = self.pace.take_due(Instant::now()) else { break };
+            self.idle.pop();
+            self.begin(slot, due)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, slot: usize, due: Instant) -> io::Result<()> {
+        self.note_begun(slot, due);
+        let step = self.work.begin(slot, &self.poll)?;
+        self.settle(slot, step)
+    }
+
+    fn advance(&mut self, slot: usize) -> io::Result<()> {
+        let step = self.work.advance(slot);
+        self.settle(slot, step)
+    }
+
+    fn note_begun(&mut self, slot: usize, due: Instant) {
+        self.began[slot] = Some(due);
+        self.busy += 1;
+    }
+
+    /// Does what follows from a step; a slot that has finished begins again at once if something is due.
+    fn settle(&mut self, slot: usize, mut step: Step) -> io::Result<()> {
+        while let Step::Finished(bytes) = step {
+            let Some(began) = self.began[slot].take() else { return Ok(()) };
+            self.busy -= 1;
+            let now = Instant::now();
+            self.tally.finished(began, now, bytes);
+            let Some(due) = self.pace.take_due(now) else {
+                self.idle.push(slot);
+                return Ok(());
+            };
+            self.note_begun(slot, due);
+            step = self.work.begin(slot, &self.poll)?;
+        }
+        if let Step::Failed(kind) = step {
+            self.tally.failed(&kind);
+            match self.began[slot].take() {
+                Some(_) => self.busy -= 1,
+                None => self.idle.retain(|idle| *idle != slot),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How often the loop looks whether patience is at its end.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+impl Pace {
+    /// The time the next operation was due, if that is not after `now`; it counts as begun.
+    fn take_due(&mut self, now: Instant) -> Option<Instant> {
+        let due = match self.rate {
+            Some(_) => self.next_due(),
+            None => now,
+        };
+        let is_due = due <= now && due < self.closes;
+        self.begun += u64::from(is_due);
+        is_due.then_some(due)
+    }
+
+    fn next_due(&self) -> Instant {
+        let rate = self.rate.unwrap_or(f64::INFINITY);
+        self.first + Duration::from_secs_f64(self.begun as f64 / rate)
+    }
+
+    fn until_next(&self, now: Instant) -> Duration {
+        match self.rate {
+            Some(_) if !self.is_over(now) => self.next_due().saturating_duration_since(now).min(LONGEST_WAIT),
+            _ => LONGEST_WAIT,
+        }
+    }
+
+    /// Whether no operation begins any more.
+    fn is_over(&self, now: Instant) -> bool {
+        match self.rate {
+            Some(_) => self.next_due() >= self.closes,
+            None => now >= self.closes,
+        }
+    }
+
+    /// How many operations were due before the window closed and have not begun.
+    fn missed(&self) -> u64 {
+        let all = self.rate.map_or(0.0, |rate| (self.closes - self.first).as_secs_f64() * rate);
+        (all.ceil() as u64).saturating_sub(self.begun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(rate: Option<f64>) -> (Pace, Instant) {
+        let first = Instant::now();
+        (Pace { first, closes: first + Duration::from_secs(1), rate, begun: 0 }, first)
+    }
+
+    #[test]
+    fn a_closed_loop_is_always_due_until_the_window_closes() {
+        let (mut pace, first) = pace(None);
+        let later = first + Duration::from_millis(999);
+        assert_eq!(pace.take_due(later), Some(later));
+        assert!(!pace.is_over(later));
+        let end = first + Duration::from_secs(1);
+        assert_eq!(pace.take_due(end), None);
+        assert!(pace.is_over(end) && pace.missed() == 0);
+    }
+
+    #[test]
+    fn an_open_loop_is_due_at_its_own_times() {
+        let (mut pace, first) = pace(Some(10.0));
+        assert_eq!(pace.take_due(first), Some(first));
+        assert_eq!(pace.take_due(first), None);
+        assert_eq!(pace.until_next(first), Duration::from_millis(100));
+        assert_eq!(pace.until_next(first + Duration::from_millis(60)), Duration::from_millis(40));
+    }
+
+    #[test]
+    fn after_a_stall_everything_missed_is_due_at_the_time_it_was() {
+        let (mut pace, first) = pace(Some(10.0));
+        let stalled = first + Duration::from_secs(5);
+        assert_eq!((pace.missed(), pace.is_over(stalled)), (10, false));
+        let due: Vec<_> = std::iter::from_fn(|| pace.take_due(stalled)).collect();
+        let expected: Vec<_> = (0..10).map(|n| first + Duration::from_millis(100 * n)).collect();
+        assert_eq!(due, expected);
+        assert!(pace.is_over(stalled) && pace.missed() == 0);
+    }
+
+    /// Work of so many turns a begin; what it does is written down.
+    struct Script {
+        outcomes: Vec<Step>,
+    }
+
+    impl Work for Script {
+        fn begin(&mut self, _slot: usize, _poll: &Poll) -> io::Result<Step> {
+            Ok(self.outcomes.pop().unwrap_or(Step::Finished(1)))
+        }
+
+        fn advance(&mut self, _slot: usize) -> Step {
+            Step::Waiting
+        }
+    }
+
+    fn order(rate: Option<f64>, seconds: f64) -> Order {
+        let words = format!("--target 127.0.0.1:1 --seconds {seconds} --connections 3 --patience 0");
+        let mut args = crate::args::Args::parse(words.split(' ').map(str::to_owned)).unwrap();
+        Order { rate, ..Order::take(&mut args).unwrap() }
+    }
+
+    #[test]
+    fn every_operation_of_an_open_loop_is_counted_once() {
+        let order = order(Some(2_000.0), 0.05);
+        let mut tally = Tally::new(&order);
+        drive(&mut Script { outcomes: Vec::new() }, &order, &mut tally).unwrap();
+        assert_eq!((tally.operations, tally.operations_all, tally.errors.len()), (100, 100, 0));
+    }
+
+    #[test]
+    fn a_failed_slot_is_given_up_and_a_stuck_one_times_out() {
+        let order = order(None, 0.02);
+        let mut tally = Tally::new(&order);
+        let outcomes = vec![Step::Waiting, Step::Failed("broken".to_owned())];
+        drive(&mut Script { outcomes }, &order, &mut tally).unwrap();
+        let errors: Vec<_> = tally.errors.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+        assert_eq!(errors, [("broken", 1), ("timeout", 1)]);
+        assert!(tally.operations > 0, "the third slot goes on");
+    }
+}

@@ -1,0 +1,1 @@
+"""The proxies that are compared, one file each; `competitors.py` has the table of them."""

@@ -1,0 +1,112 @@
+"""What a proxy of the comparison is: what it can do, where it is found, how it is configured and reloaded.
+
+A competitor is found through the environment (`HAPROXY=/path`), on PATH, or in `.venv-bench` (`make bench-deps`). All
+get one worker, no log, and timeouts that never bite; every other line of tuning says why it is there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WHEELS = Path(os.environ.get("BENCH_VENV", ROOT / ".venv-bench"))
+
+Protocol = Literal["tcp", "tls", "http"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a proxy has to do: listen on a port, route `names` (none: plain TCP, or HTTP) to the origin."""
+
+    listen: int
+    origin: int
+    names: Sequence[str]
+    bulk: bool
+    descriptors: int
+    directory: Path
+    http: bool = False
+    reloads: bool = False
+    """Whether it will be reloaded: some proxies must be started in another way for that."""
+
+    @property
+    def protocol(self) -> Protocol:
+        """What clients speak: names make it TLS routed by SNI."""
+        return "http" if self.http else "tls" if self.names else "tcp"
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions of two descriptors each fit, with some descriptors left for the rest."""
+        return (self.descriptors - 500) // 2
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the configuration, at once: who watches it never sees a part."""
+        path = self.directory / name
+        fresh = self.directory / f"{name}.fresh"
+        fresh.write_text(text)
+        return fresh.rename(path)
+
+
+class Competitor(ABC):
+    """A proxy, or a variant of one."""
+
+    program: ClassVar[str]
+    version_option = "-v"
+    speaks: frozenset[Protocol] = frozenset(("tcp", "tls", "http"))
+    reloadable = True
+
+    def find(self) -> Path | None:
+        """Return its program: the environment variable of its name first, then PATH, then `.venv-bench`."""
+        if named := named_program(self.program.upper()):
+            return named
+        found = shutil.which(self.program) or shutil.which(self.program, path="/usr/sbin:/usr/local/sbin")
+        return Path(found) if found else self.in_wheels()
+
+    def in_wheels(self) -> Path | None:
+        """Return the program as a wheel of `.venv-bench` has it."""
+        return None
+
+    def version(self, program: Path) -> str:
+        """Return what it says of its version, in one line."""
+        ran = subprocess.run([str(program), self.version_option], capture_output=True, text=True, check=False)
+        said = (ran.stdout + ran.stderr).strip().splitlines()
+        return said[0] if said else "unknown"
+
+    def can(self, protocol: Protocol) -> bool:
+        """Whether it can route by name (tls), pass plain TCP, or speak HTTP."""
+        return protocol in self.speaks
+
+    @abstractmethod
+    def arguments(self, program: Path, task: Task) -> list[str]:
+        """Write the configuration for `task` and return the command line."""
+
+    def environment(self, task: Task) -> Mapping[str, str]:  # noqa: ARG002  (what some need)
+        """Return the environment variables it needs besides ours."""
+        return {}
+
+    def reload(self, program: Path, task: Task, pid: int) -> None:  # noqa: ARG002  (what some need)
+        """Write the configuration for `task` anew and make the process `pid` take it, by the proxy's own way."""
+        raise NotReloadableError(f"{self.program} cannot be reloaded")
+
+
+class NotReloadableError(Exception):
+    """Asked of a proxy with `reloadable = False`."""
+
+
+def named_program(variable: str) -> Path | None:
+    """Return the program that an environment variable names; one that is none ends everything: it was meant."""
+    named = os.environ.get(variable)
+    if named and shutil.which(named) is None:
+        raise SystemExit(f"bench: {variable}={named}: no such program")
+    return Path(named) if named else None
+
+
+def wheel_file(pattern: str) -> Path | None:
+    """Return a file of `.venv-bench`, by a pattern below its root."""
+    return next(iter(sorted(WHEELS.glob(pattern))), None)

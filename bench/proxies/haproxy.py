@@ -1,0 +1,87 @@
+"""HAProxy: TCP mode with `req.ssl_sni` and a string map (a tree lookup), and HTTP mode with server connections reused."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Literal
+
+from proxies.base import Competitor, Task
+
+
+class HAProxy(Competitor):
+    """HAProxy.
+
+    `splice` is how bulk moves inside the kernel: not at all, when HAProxy sees a fast stream, or always. `pipe` is the
+    size of its pipes in bytes; 0 keeps the kernel's 64 KiB.
+    """
+
+    program = "haproxy"
+
+    def __init__(self, *, splice: Literal["", "auto", "always"] = "", pipe: int = 0) -> None:
+        """Choose the variant."""
+        self.splice = splice
+        self.pipe = pipe
+
+    def arguments(self, program: Path, task: Task) -> list[str]:
+        """`-db`: foreground, one process. `-W`: a master that can be told to replace its worker."""
+        mode = "-W" if task.reloads else "-db"
+        return [str(program), mode, "-f", str(task.write("haproxy.cfg", self._configuration(task)))]
+
+    def reload(self, program: Path, task: Task, pid: int) -> None:
+        """USR2 to the master: a new worker takes the listening sockets over, the old one ends its connections."""
+        self.arguments(program, task)
+        os.kill(pid, signal.SIGUSR2)
+
+    def _configuration(self, task: Task) -> str:
+        task.write("names.map", "".join(f"{name} origin\n" for name in task.names))
+        return f"""
+global
+    nbthread 1                      # one worker
+    maxconn {task.sessions}         # two descriptors each; all of them fit the limit
+    # no "log" line anywhere: nothing is logged
+    {self._pipes()}
+    {self._handover(task)}
+defaults
+    mode {"http" if task.http else "tcp"}
+    maxconn {task.sessions}
+    timeout connect 10s
+    timeout client 1h               # never bites
+    timeout server 1h
+    option tcp-smart-accept         # no ACK of its own for the first bytes: one packet less
+    option tcp-smart-connect        # the same towards the server
+    {self._splicing()}
+    {_HTTP if task.http else ""}
+frontend bench
+    bind 127.0.0.1:{task.listen} backlog 65535   # bursts of connections are queued, not retried after a second
+    {self._routing(task)}
+backend origin
+    server origin 127.0.0.1:{task.origin}
+"""
+
+    def _pipes(self) -> str:
+        """Enough pipes for every stream: the default would take the sessions' descriptors."""
+        size = f"tune.pipesize {self.pipe}" if self.pipe else ""
+        return f"maxpipes 100\n    {size}" if self.splice else ""
+
+    def _handover(self, task: Task) -> str:
+        """The new worker gets the old one's listening sockets through this socket: no connection is refused."""
+        return f"stats socket {task.directory}/admin.sock level admin expose-fd listeners" if task.reloads else ""
+
+    def _splicing(self) -> str:
+        always = "option splice-request\n    option splice-response"
+        return {"": "", "auto": "option splice-auto", "always": always}[self.splice]
+
+    def _routing(self, task: Task) -> str:
+        if not task.names:
+            return "default_backend origin"
+        return f"""tcp-request inspect-delay 10s
+    tcp-request content accept if {{ req.ssl_hello_type 1 }}   # waits for the hello, no longer
+    use_backend %[req.ssl_sni,lower,map_str({task.directory}/names.map)]"""
+
+
+_HTTP = """timeout http-keep-alive 1h      # never bites
+    timeout http-request 1h
+    option forwardfor               # X-Forwarded-For, as all add it
+    http-reuse always               # any request may use any idle server connection: fewest of them are opened"""

