@@ -2,8 +2,8 @@
 
 use super::{Compiler, PlanError};
 use crate::http::compression::Compression;
-use crate::http::listener::{HttpBackend, HttpListener};
 use crate::http::limits::{Concurrency, RateLimit};
+use crate::http::listener::{HttpBackend, HttpListener};
 use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
 use crate::spec::{BackendSpec, HttpSpec, ListenerSpec};
