@@ -64,7 +64,7 @@ def test_limits_of_a_head_are_to_the_byte(start: Start, app: HttpOrigin) -> None
         return ask(target, sent).status
 
     def padded(size: int) -> bytes:
-        lines = [f"X: {'y' * 900}"]
+        lines = [f"X: {'y' * 900}", f"W: {'y' * 900}"]
         missing = size - len(get("/", *lines, "Y: "))
         return get("/", *lines, "Y: " + "z" * missing)
 

@@ -140,7 +140,7 @@ def test_a_server_that_does_not_answer_connects_is_503(start: Start, stack: cont
 
 def test_a_dead_server_comes_back(start: Start, http_origin: MakeHttp) -> None:
     app = http_origin()
-    proxy = start(http(app.address, ejection={"failures": 1, "duration": "50ms"}))
+    proxy = start(http(app.address, pool={"size": 0}, ejection={"failures": 1, "duration": "50ms"}))
     target = proxy.address("web")
     assert ask(target, get()).status == 200
     app.refuse()

@@ -505,7 +505,7 @@ def test_a_client_that_leaves_in_the_middle_poisons_nobody(start: Start, http_or
         assert victim.get("x-saw") == "GET /victim"
     assert [request.target for request in app.requests] == ["/victim"] * 2
     for recorded in app.connections:
-        assert b"/half" not in recorded or b"/victim" not in recorded
+        assert b"/victim" not in recorded.partition(b"/half")[2]
 
 
 def test_a_refused_expectation_and_a_body_all_the_same(start: Start, http_origin: MakeHttp) -> None:
