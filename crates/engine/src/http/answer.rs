@@ -16,7 +16,7 @@ use headworks_core::tally::Count;
 
 use super::desk::Desk;
 use super::transfer::Shape;
-use super::{Exchanges, Phase, Running, SPARES, Step};
+use super::{Exchanges, Phase, SPARES, Step};
 use crate::clock;
 
 impl Exchanges {
@@ -115,7 +115,6 @@ impl Exchanges {
         running.bytes[Side::Server as usize] += desk.out.len() as u64;
         let last = !running.exchange.keeps_client() && running.exchange.is_asked();
         self.enter(place, Phase::Answering);
-        self.note_answer(place);
         match self.tell(desk, place, last) {
             Step::Again => self.deliver(place),
             other => other,
@@ -195,18 +194,6 @@ impl Exchanges {
             running.clear();
             self.spare.push(running);
         }
-    }
-
-    /// The head of the answer is on its way: it is counted.
-    pub(super) fn note_answer(&mut self, place: usize) {
-        let client = &self.clients[place];
-        let Some(running) = client.running.as_ref() else { return };
-        let _ = running;
-    }
-
-    /// Counts and records an exchange.
-    fn account(&mut self, place: usize, running: &Running, reason: CloseReason) {
-        let _ = (place, running, reason, self.shard);
     }
 
     /// The end of a client, and of its exchange if one is under way.

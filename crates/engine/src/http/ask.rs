@@ -29,7 +29,6 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let backend = &plan.backends[index as usize];
         let Some(running) = client.running.as_mut() else { return Step::Wait };
-        running.times.decided = Some(self.now);
         running.choice = Some(Choice { backend: index, server: NONE });
         let message = Message::new(&desk.head, bytes);
         if backend.http.maintenance {
@@ -109,6 +108,7 @@ impl Exchanges {
         running.needs_cookie = bound.is_none() && backend.http.rules.affinity.is_some();
         match bound.or_else(|| backend.engage(&seed, &running.tried)) {
             Some((server, taken)) => {
+                running.times.decided.get_or_insert(self.now);
                 running.place = Some(taken);
                 running.set_server(server);
                 self.send(desk, place)

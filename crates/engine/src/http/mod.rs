@@ -8,6 +8,7 @@
 //! | `ask.rs` | finds a socket to a server and sends the request |
 //! | `response.rs` | reads the response head, ends the exchange |
 //! | `answer.rs` | answers of our own, and last words |
+//! | `accounts.rs` | counters and access records |
 //! | `transfer.rs`, `compress.rs` | bodies |
 //! | `client.rs`, `running.rs`, `servers.rs`, `queue.rs`, `desk.rs`, `date.rs` | what is remembered |
 //!
@@ -18,6 +19,7 @@
 //!
 //! Must never decide what a request is worth (core does).
 
+mod accounts;
 mod answer;
 mod ask;
 mod client;

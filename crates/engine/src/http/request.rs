@@ -185,7 +185,16 @@ impl Exchanges {
         {
             return Err(CloseReason::BodyTooLarge);
         }
-        let _ = bytes;
+        let message = Message::new(&desk.head, bytes);
+        if let Some(limit) = &http.rate_limit
+            && let Err(seconds) = limit.admit(client.address, message, self.now)
+        {
+            running.retry_after = Some(seconds);
+            return Err(CloseReason::RateLimited);
+        }
+        if let Some(limit) = &http.concurrency {
+            running.permit = Some(limit.enter(client.address).ok_or(CloseReason::RateLimited)?);
+        }
         client
             .plan
             .route_request(owner, running.asked.name(), running.asked.target())

@@ -132,8 +132,8 @@ impl Exchanges {
         let exchange = &running.exchange;
         let whole = exchange.response.is_done() && !tunnel;
         let last = whole && !exchange.keeps_client() && exchange.is_asked();
+        self.judge_server(place, desk.head.status);
         self.enter(place, if tunnel { Phase::Tunnel } else { Phase::Answering });
-        self.note_answer(place);
         // More of the body is read in a later step: `bytes` are still in the scratch that it would be read into.
         match self.tell(desk, place, last) {
             Step::Again if whole => self.pass_response(desk, place),

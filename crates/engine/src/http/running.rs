@@ -13,6 +13,7 @@ use headworks_core::http::compression::Coding;
 use headworks_core::http::exchange::Exchange;
 use headworks_core::http::facts::{Facts, Message};
 use headworks_core::http::head::{Head, Known, Span};
+use headworks_core::http::limits::RequestPermit;
 use headworks_core::http::rewrite;
 use headworks_core::listener::Listener;
 use headworks_core::plan::Plan;
@@ -65,6 +66,8 @@ pub(crate) struct Running {
     pub(crate) cookie: Option<u64>,
     /// The client has no affinity cookie, or one of another server.
     pub(crate) needs_cookie: bool,
+    /// Its place among the client's requests.
+    pub(crate) permit: Option<RequestPermit>,
     /// It is this one's turn to look for a place at a server.
     pub(crate) turn: bool,
     /// Our sending to the server has ended.
@@ -148,13 +151,6 @@ impl Asked {
     /// Path and query; `*` for the whole server.
     pub(crate) fn target(&self) -> &[u8] {
         self.target.of(&self.text)
-    }
-
-    /// The path without the query.
-    pub(crate) fn path(&self) -> &[u8] {
-        let target = self.target();
-        let end = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
-        &target[..end]
     }
 
     /// The Accept field.
@@ -249,6 +245,11 @@ impl Running {
     pub(crate) fn is_cut_short(&self) -> bool {
         let undelivered = self.lanes[Side::Server as usize].waiting() > 0;
         self.exchange.is_answered() && (undelivered || !self.exchange.response.is_done())
+    }
+
+    /// Other servers tried. A request that got none has failed at every server tried, the first one included.
+    pub(crate) fn retries(&self) -> u64 {
+        (self.tried.len() as u64).saturating_sub(u64::from(self.reason == Some(CloseReason::NoServer)))
     }
 
     /// Milliseconds until the decision, and from there until a server's socket was ready.
