@@ -163,7 +163,7 @@ def test_what_a_client_chose_cannot_split_a_redirect(start: Start) -> None:
 
 def test_a_fixed_answer(start: Start, http_origin: MakeHttp) -> None:
     respond = {"status": 200, "body": "User-agent: *\n", "headers": {"Content-Type": "text/plain", "X-Made": "here"}}
-    table = {"*/robots.txt": {"respond": respond}, "a.test": "app"}
+    table = {"a.test/robots.txt": {"respond": respond}, "a.test": "app"}
     proxy = start(sites(table, {"app": http_origin().address}))
     with Client(proxy.address("web")) as client:
         answer = client.ask(get("/robots.txt"))

@@ -21,8 +21,8 @@ def run(stage: Stage) -> Result:
         stage.progress(f"4 clients ask for {_NAME}")
         _until_served(traffic, _VICTIM, _OTHER)
         stage.progress(f"{_VICTIM} is killed")
-        marks = [0.0, time.monotonic()]
         victim.kill()
+        marks = [0.0, time.monotonic()]
         stage.notices.wait("server_down", victim.address, after=seen)
         _until_served(traffic, _OTHER)
         stage.progress(f"{_VICTIM} is started again")
