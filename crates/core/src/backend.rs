@@ -44,8 +44,6 @@ pub struct Backend {
     pub health: Option<Health>,
     /// Failed connects in a row that eject; 0 never ejects.
     pub eject_after: u32,
-    /// Responses of 500 and above in a row that eject; 0 never ejects.
-    pub eject_after_responses: u32,
     /// Milliseconds an ejected server stays out.
     pub eject_for: Millis,
     /// Its HTTP side; the default where it serves no HTTP listener.
@@ -495,7 +493,6 @@ mod tests {
             slow_start: 10_000,
             health: None,
             eject_after: 3,
-            eject_after_responses: 3,
             eject_for: 5000,
             http: HttpBackend::default(),
             memory: Arc::default(),

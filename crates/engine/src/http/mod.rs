@@ -51,7 +51,7 @@ use self::compress::Compressors;
 use self::date::Date;
 use self::desk::Desk;
 use self::queue::Queue;
-pub(crate) use self::running::Running;
+pub(crate) use self::running::{Asked, Running};
 use self::servers::Servers;
 use crate::aborts::Aborts;
 use crate::access_log::Recorder;
