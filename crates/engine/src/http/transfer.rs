@@ -57,12 +57,14 @@ pub(crate) struct Coded {
     /// It.
     pub(crate) compressor: Compressor,
     made: Vec<u8>,
+    /// It was fed since it was last flushed.
+    fed: bool,
 }
 
 impl Coded {
     /// With nothing made.
     pub(crate) fn new(compressor: Compressor) -> Self {
-        Self { compressor, made: Vec::new() }
+        Self { compressor, made: Vec::new(), fed: false }
     }
 
     /// Appends what `make` makes, as a chunk.
@@ -115,6 +117,7 @@ impl Transfer<'_> {
                 Some(Stop::Broken) => return Moved::SinkBroken,
                 None if self.body.is_done() => return Moved::Done,
                 None if self.lane.ended => return Moved::Cut,
+                None if !self.source.readable && self.pause(desk) => continue,
                 None if !self.source.readable => return Moved::Dry,
                 None if self.read >= TURN as u64 => return Moved::Unfinished,
                 None => {}
@@ -129,9 +132,7 @@ impl Transfer<'_> {
                 },
             };
             match read {
-                Read::Bytes(_) => {}
-                Read::Nothing if !self.source.readable => self.pause(desk),
-                Read::Nothing => {}
+                Read::Bytes(_) | Read::Nothing => {}
                 Read::End => self.end(desk),
                 Read::Broken => return Moved::SourceBroken,
             }
@@ -200,15 +201,17 @@ impl Transfer<'_> {
     }
 
     /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it is sent.
-    fn pause(&mut self, desk: &mut Desk) {
-        if let Shape::Compressed(coded) = self.shape
-            && !self.body.is_done()
-        {
+    /// Whether there was something.
+    fn pause(&mut self, desk: &mut Desk) -> bool {
+        let Shape::Compressed(coded) = self.shape else { return false };
+        let fed = std::mem::take(&mut coded.fed);
+        if fed {
             desk.out.clear();
             // One that fails here fails again at the end, where it is told.
             let _ = coded.chunk(&mut desk.out, Compressor::flush);
             self.lane.buffer.push(&desk.out);
         }
+        fed
     }
 
     fn end(&mut self, desk: &mut Desk) {
@@ -249,6 +252,7 @@ impl Shape {
                     fed
                 });
                 fed.map_err(drop)?;
+                coded.fed = true;
                 if done {
                     self.finish(out).map_err(drop)?;
                 }
