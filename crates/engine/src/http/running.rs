@@ -185,10 +185,13 @@ impl Running {
     /// Makes it ready for another exchange, with modest memory only. Its pipes must have been given back.
     pub(crate) fn clear(&mut self) {
         let (mut asked, mut request) = (std::mem::take(&mut self.asked), std::mem::take(&mut self.request));
+        asked.name.clear();
         for text in [&mut asked.text, &mut asked.id, &mut request] {
             text.clear();
             text.shrink_to(MODEST);
         }
+        // Its spans pointed into the text that is gone.
+        asked = Asked { text: asked.text, name: asked.name, id: asked.id, ..Asked::default() };
         *self = Self { asked, request, ..Self::default() };
     }
 
@@ -262,6 +265,19 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cleared_one_knows_nothing_of_what_was_asked() {
+        let mut running = Running::default();
+        running.asked.method = running.asked.keep(b"GET");
+        running.asked.host = running.asked.keep(b"a.test");
+        running.asked.target = running.asked.keep(b"/x");
+        running.asked.name.push_str("a.test");
+        running.clear();
+        let asked = &running.asked;
+        assert_eq!((asked.method(), asked.host(), asked.target()), (&b""[..], &b""[..], &b""[..]));
+        assert_eq!((asked.accept(), asked.key(), asked.name()), (&b""[..], None, None));
+    }
 
     #[test]
     fn names() {
