@@ -40,8 +40,10 @@ pub(crate) struct Running {
     pub(crate) choice: Option<Choice>,
     /// Its place there.
     pub(crate) place: Option<Place>,
-    /// Servers that could not be connected to.
+    /// Servers that could not be connected to, or left the request unanswered.
     pub(crate) tried: Tried,
+    /// What the last of them ends it for, should there be no other.
+    pub(crate) failure: Option<CloseReason>,
     /// Its place among the sockets to servers.
     pub(crate) server: Option<usize>,
     /// What waits in each direction, by the side that sends.
