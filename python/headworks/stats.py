@@ -25,9 +25,30 @@ class Counters:
     bytes_out: int
     """Bytes to clients."""
     failed: int
-    """Connections that ended by a fault."""
+    """Connections or requests that ended by a fault."""
     denied: int
-    """Clients turned away by access lists or limits."""
+    """Clients or requests turned away by access lists or limits."""
+    requests: int
+    """Requests; 0 where no HTTP is spoken, as are those below."""
+    responses_1xx: int
+    """Responses 100 to 199 that ended a request, such as 101."""
+    responses_2xx: int
+    """Responses 200 to 299."""
+    responses_3xx: int
+    """Responses 300 to 399."""
+    responses_4xx: int
+    """Responses 400 to 499; of a listener also the proxy's own."""
+    responses_5xx: int
+    """Responses 500 to 599; of a listener also the proxy's own."""
+    latency_p50_ms: float
+    """Milliseconds from a request's head to the last byte of its response that half of all requests took at most.
+
+    Within a fifth of the true value; 0 when there was no request yet. Counted since the start, as all here.
+    """
+    latency_p90_ms: float
+    """The same for nine requests in ten."""
+    latency_p99_ms: float
+    """The same for 99 requests in a hundred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +68,7 @@ class ServerStats(Counters):
     admin: str
     """``ready``, ``drain`` or ``maintenance``: see ``Proxy.set_server``."""
     ejected: bool
-    """Whether failed connects have put it out for a while."""
+    """Whether failed connects or bad responses have put it out for a while."""
     weight: int
     """The weight that is in force, slow start left aside."""
     backup: bool
@@ -101,10 +122,17 @@ class Connection:
     """The client's address, or ``unix``."""
     sni: str | None
     """The name that the client asked for."""
+    host: str | None
+    """What the request under way asks for: its host, as sent."""
+    method: str | None
+    """Its method."""
+    path: str | None
+    """Its path, with the query."""
     backend: str | None
     server: str | None
     state: str
-    """``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``."""
+    """``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP client ``header``, ``head``,
+    ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``, ``tunnel`` or ``lingering``."""
     bytes_in: int
     """Bytes from the client."""
     bytes_out: int

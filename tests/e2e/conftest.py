@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from headworks import Proxy
+from rig.http_origins import Answering, HttpOrigin
 from rig.origins import Behaviour, Origin, named_echo, tls_named
 
 Config = dict[str, Any]
@@ -44,6 +45,16 @@ def origin(stack: ExitStack) -> Callable[..., Origin]:
         behaviour: Behaviour = named_echo, *, name: str = "", host: str = "127.0.0.1", path: Path | None = None
     ) -> Origin:
         return stack.enter_context(Origin(behaviour, name=name, host=host, path=path))
+
+    return make
+
+
+@pytest.fixture
+def http_origin(stack: ExitStack) -> Callable[..., HttpOrigin]:
+    """Make HTTP origins that record: ``http_origin(answering, name="a")``."""
+
+    def make(answering: Answering | None = None, *, name: str = "app", **others: Any) -> HttpOrigin:
+        return stack.enter_context(HttpOrigin(answering, name=name, **others))
 
     return make
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,27 @@ def test_a_refusal_by_curl(playground: Staying) -> None:
     assert done.returncode == 35, "curl's code for a failed handshake"
 
 
+def test_requests_by_curl(playground: Staying) -> None:
+    done = shell(playground.command("curl", "http://www.example"))
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"server: (\S+)", done.stdout)) == {"web-1", "web-2", "users-1"}
+    assert "request: /users\n" in done.stdout
+    assert "client: 127.0.0.1 " in done.stdout
+
+
+def test_a_redirect_by_curl(playground: Staying) -> None:
+    done = shell(playground.command("curl", "old.example"))
+    assert done.stdout.startswith("HTTP/1.1 308")
+    assert re.search(r"(?im)^location: https://www.example/page\r?$", done.stdout)
+
+
+def test_a_rate_limit_by_curl(playground: Staying) -> None:
+    statuses = shell(playground.command("curl", "http_code")).stdout.split()
+    assert len(statuses) == 7
+    assert set(statuses) <= {"200", "429"}
+    assert "429" in statuses
+
+
 def test_a_handshake_by_openssl(playground: Staying) -> None:
     done = shell(playground.command("openssl"))
     assert done.returncode == 0, done.stderr
@@ -134,15 +156,23 @@ def test_the_echo(playground: Staying) -> None:
 
 
 def test_an_explanation_of_the_written_file(playground: Staying) -> None:
-    line = next(line for line in playground.lines if " explain " in line and "--listener" in line)
+    line = next(line for line in playground.lines if " explain " in line and "--sni" in line)
     done = shell(line)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^backend +blog$", done.stdout, re.MULTILINE)
 
 
+def test_an_explanation_of_a_request(playground: Staying) -> None:
+    line = next(line for line in playground.lines if " explain " in line and "--path" in line)
+    done = shell(line)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^backend +users$", done.stdout, re.MULTILINE)
+
+
 def test_the_access_log_is_where_it_is_said_to_be(playground: Staying) -> None:
     path = Path(playground.command("tail -f").removeprefix("tail -f "))
     assert "sni=shop.example" in path.read_text()
+    assert re.search("host=www.example method=GET path=/api/users/7 status=200 backend=users ", path.read_text())
 
 
 def test_a_saved_file_is_swapped_in_and_a_mistake_is_not(tmp_path: Path) -> None:
@@ -224,6 +254,22 @@ def test_a_configuration_is_written_as_people_would() -> None:
     with stage.Stage() as made:
         text = made.file.read_text()
         assert tomllib.loads(text) == made.settings == tomllib.loads(toml.to_toml(made.settings))
+
+
+def test_messages_of_all_sizes_are_framed() -> None:
+    from headworks.demo import web
+
+    for size in (0, 1, 125, 126, 127, 65535):
+        for mask in (b"", b"abcd"):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                message = bytes(number % 251 for number in range(size))
+                sending = threading.Thread(target=ours.sendall, args=(web.frame(message, mask),), daemon=True)
+                sending.start()
+                assert web.read_frame(theirs) == message
+                sending.join(BOUND)
+    # The example of RFC 6455, section 1.3.
+    assert web.accept_of("dGhlIHNhbXBsZSBub25jZQ==") == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
 def test_a_dead_origin_refuses_and_keeps_its_port() -> None:

@@ -44,8 +44,6 @@ pub struct Backend {
     pub health: Option<Health>,
     /// Failed connects in a row that eject; 0 never ejects.
     pub eject_after: u32,
-    /// Responses of 500 and above in a row that eject; 0 never ejects.
-    pub eject_after_responses: u32,
     /// Milliseconds an ejected server stays out.
     pub eject_for: Millis,
     /// Its HTTP side; the default where it serves no HTTP listener.
@@ -399,11 +397,13 @@ impl Backend {
         None
     }
 
-    /// Takes a place at the server with this identity, if it may be chosen now and was not tried.
+    /// Takes a place at the server with this identity, if it may be chosen now and was not tried. One that drains keeps the
+    /// clients it has, so that they can finish what they do there.
     pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried) -> Option<(u16, Place)> {
         let index = self.servers.iter().position(|server| server.identity == identity)?;
         let server = &self.servers[index];
-        let usable = server.unusable(now).is_none() && !tried.contains(&(index as u16));
+        let keeps = matches!(server.unusable(now), None | Some(Unusable::Draining | Unusable::NoWeight));
+        let usable = keeps && !tried.contains(&(index as u16));
         Some((index as u16, usable.then(|| server.engage()).flatten()?))
     }
 
@@ -495,7 +495,6 @@ mod tests {
             slow_start: 10_000,
             health: None,
             eject_after: 3,
-            eject_after_responses: 3,
             eject_for: 5000,
             http: HttpBackend::default(),
             memory: Arc::default(),

@@ -213,7 +213,6 @@ impl Compiler<'_> {
             slow_start: spec.slow_start,
             health: spec.health.as_ref().and_then(|health| self.health(name, health)),
             eject_after: spec.ejection.failures,
-            eject_after_responses: spec.ejection.responses,
             eject_for: spec.ejection.duration,
             http: self.http_backend(name, spec),
             memory,

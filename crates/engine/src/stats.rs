@@ -11,7 +11,7 @@ use headworks_core::time::Millis;
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::http::Client;
+use crate::http::{Asked, Client};
 
 /// Everything counted, at one moment.
 #[derive(Debug, Serialize)]
@@ -39,10 +39,28 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes to clients.
     pub bytes_out: u64,
-    /// Connections that ended by a fault.
+    /// Connections or requests that ended by a fault.
     pub failed: u64,
-    /// Clients turned away by access lists or limits.
+    /// Clients or requests turned away by access lists or limits.
     pub denied: u64,
+    /// Requests; 0 where no HTTP is spoken, as are those below.
+    pub requests: u64,
+    /// Responses 100 to 199 that ended a request, such as 101.
+    pub responses_1xx: u64,
+    /// Responses 200 to 299.
+    pub responses_2xx: u64,
+    /// Responses 300 to 399.
+    pub responses_3xx: u64,
+    /// Responses 400 to 499; of a listener also those of our own.
+    pub responses_4xx: u64,
+    /// Responses 500 to 599; of a listener also those of our own.
+    pub responses_5xx: u64,
+    /// Milliseconds from a request's head to the last byte of its response that half of all requests took at most.
+    pub latency_p50_ms: f64,
+    /// The same for nine in ten.
+    pub latency_p90_ms: f64,
+    /// The same for 99 in a hundred.
+    pub latency_p99_ms: f64,
 }
 
 /// One listener.
@@ -77,7 +95,7 @@ pub struct ServerStats {
     pub up: bool,
     /// What the operator said.
     pub admin: Admin,
-    /// Whether failed connects have put it out for a while.
+    /// Whether failed connects or bad responses have put it out for a while.
     pub ejected: bool,
     /// The weight that is in force (slow start left aside).
     pub weight: u32,
@@ -121,6 +139,9 @@ impl Stats {
 
 impl Counters {
     fn new(tally: &Tally, active: u64) -> Self {
+        let latency = tally.latency.sum();
+        // The buckets are wider than that.
+        let quantile = |q| (latency.quantile(q) * 10.0).round() / 10.0;
         Self {
             connections: tally.sum(Count::Connections),
             active,
@@ -128,6 +149,15 @@ impl Counters {
             bytes_out: tally.sum(Count::BytesOut),
             failed: tally.sum(Count::Failed),
             denied: tally.sum(Count::Denied),
+            requests: tally.sum(Count::Requests),
+            responses_1xx: tally.sum(Count::Responses1xx),
+            responses_2xx: tally.sum(Count::Responses2xx),
+            responses_3xx: tally.sum(Count::Responses3xx),
+            responses_4xx: tally.sum(Count::Responses4xx),
+            responses_5xx: tally.sum(Count::Responses5xx),
+            latency_p50_ms: quantile(0.5),
+            latency_p90_ms: quantile(0.9),
+            latency_p99_ms: quantile(0.99),
         }
     }
 }
@@ -156,6 +186,12 @@ pub struct ConnectionRow {
     pub client: String,
     /// The name the client asked for.
     pub sni: Option<String>,
+    /// What the request under way asks for: its host, as sent.
+    pub host: Option<String>,
+    /// Its method.
+    pub method: Option<String>,
+    /// Its path, with the query.
+    pub path: Option<String>,
     /// Its backend, once chosen.
     pub backend: Option<String>,
     /// Its server, once chosen.
@@ -180,11 +216,18 @@ impl ConnectionRow {
         let running = client.running.as_deref();
         let backend = running.and_then(|running| running.backend(&client.plan));
         let server = running.and_then(|running| running.chosen(&client.plan)).map(|(_, server)| server);
+        let asked = |what: fn(&Asked) -> &[u8]| {
+            let bytes = what(&running?.asked);
+            (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
+        };
         let [bytes_in, bytes_out] = running.map_or([0, 0], |running| running.bytes);
         Self {
             listener: client.owner().name.to_string(),
             client: client.address.map_or_else(|| "unix".into(), |client| client.to_string()),
             sni: None,
+            host: asked(Asked::host),
+            method: asked(Asked::method),
+            path: asked(Asked::target),
             backend: backend.map(|backend| backend.name.to_string()),
             server: server.map(|server| server.name.to_string()),
             state: client.phase.as_str(),
@@ -205,6 +248,9 @@ impl ConnectionRow {
             listener: connection.plan.listeners[session.listener() as usize].name.to_string(),
             client: facts.client.map_or_else(|| "unix".into(), |client| client.to_string()),
             sni: facts.name.as_deref().map(str::to_owned),
+            host: None,
+            method: None,
+            path: None,
             backend: backend.map(|backend| backend.name.to_string()),
             server: server.map(|server| server.name.to_string()),
             state: match session.state() {
@@ -219,6 +265,30 @@ impl ConnectionRow {
             age_ms: now.saturating_sub(connection.times.accepted),
             idle_ms: now.saturating_sub(connection.times.active),
             worker,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_count_under_its_own_name() {
+        let tally = Tally::new(2);
+        for (status, times) in [(101, 1), (200, 2), (304, 3), (404, 4), (503, 5)] {
+            tally.add(times % 2, Count::response(status), times as u64);
+        }
+        tally.add(0, Count::Requests, 15);
+        (0..100).for_each(|value| tally.latency.record(value as usize % 2, value));
+        let told = serde_json::to_value(Counters::new(&tally, 7)).unwrap();
+        for (class, count) in [("1xx", 1), ("2xx", 2), ("3xx", 3), ("4xx", 4), ("5xx", 5)] {
+            assert_eq!(told[format!("responses_{class}")], count);
+        }
+        assert_eq!((&told["requests"], &told["active"]), (&15.into(), &7.into()));
+        for (name, truth) in [("latency_p50_ms", 50.0), ("latency_p90_ms", 90.0), ("latency_p99_ms", 99.0)] {
+            let found = told[name].as_f64().unwrap();
+            assert!((found - truth).abs() <= truth / 5.0, "{name}: {found}");
         }
     }
 }

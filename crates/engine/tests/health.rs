@@ -218,7 +218,7 @@ fn a_good_answer_brings_a_server_up() {
         written["backends"]["app"]["health"]["timeout"] = json!(10_000);
         let proxy = Proxy::start(written);
         proxy.notice(|notice| match notice {
-            Notice::ServerDown { server, .. } => Some(assert_eq!(server, elsewhere.to_string())),
+            Notice::ServerDown { server, .. } => (server == elsewhere.to_string()).then_some(()),
             _ => None,
         });
         for _ in 0..2 {
@@ -241,7 +241,7 @@ fn a_good_answer_brings_a_server_up() {
         };
         std::io::Write::write_all(&mut server, text.as_bytes()).unwrap();
         proxy.notice(|notice| match notice {
-            Notice::ServerUp { server, .. } => Some(assert_eq!(server, elsewhere.to_string())),
+            Notice::ServerUp { server, .. } => (server == elsewhere.to_string()).then_some(()),
             _ => None,
         });
     }

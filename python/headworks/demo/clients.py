@@ -91,6 +91,10 @@ class Clients:
             seconds=time.perf_counter() - began,
         )
 
+    def served_by(self, name: str) -> str:
+        """Return which server answers ``ask``. Raises as that does."""
+        return self.ask(name).server
+
     def refused(self, first: bytes) -> Refusal:
         """Send first bytes that the tls listener refuses. Raises OSError when it does not."""
         with self.connect("secure") as connection:
@@ -131,10 +135,13 @@ class Attempt:
 
 
 class Traffic:
-    """Several clients that request ``names`` in turn, a new connection each, until the ``with`` block ends."""
+    """Several clients that request ``names`` in turn until the ``with`` block ends.
 
-    def __init__(self, clients: Clients, *names: str, count: int = 4) -> None:
-        self._clients = clients
+    ``ask`` makes one request and returns the server's name; it may raise OSError.
+    """
+
+    def __init__(self, ask: Callable[[str], str], *names: str, count: int = 4) -> None:
+        self._ask = ask
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._attempts: list[Attempt] = []
@@ -179,7 +186,7 @@ class Traffic:
     def _attempt(self, name: str) -> Attempt:
         began = time.monotonic()
         try:
-            return Attempt(began=began, server=self._clients.ask(name).server, error=None)
+            return Attempt(began=began, server=self._ask(name), error=None)
         except OSError as error:
             return Attempt(began=began, server=None, error=f"{name}: {error}")
 

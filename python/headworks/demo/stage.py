@@ -18,6 +18,7 @@ import trustme
 from headworks.demo.clients import PATIENCE, Clients
 from headworks.demo.origins import EchoOrigin, Origin, TlsOrigin
 from headworks.demo.toml import to_toml
+from headworks.demo.web import ChatOrigin, WebOrigin
 from headworks.proxy import Proxy
 from headworks.stats import Notice
 
@@ -33,6 +34,9 @@ HOSTS = {
     "news-1": "news.example",
 }
 """The TLS servers and the names in their certificates."""
+
+WEB = ("web-1", "web-2", "users-1")
+"""The HTTP servers."""
 
 
 class Stage:
@@ -73,6 +77,8 @@ class Stage:
             name: TlsOrigin(name, host, authority, proxied=name == "shop-1") for name, host in HOSTS.items()
         }
         origins["echo-1"] = EchoOrigin("echo-1")
+        origins |= {name: WebOrigin(name) for name in WEB}
+        origins["chat-1"] = ChatOrigin("chat-1")
         for origin in origins.values():
             self._ending.callback(origin.close)
             origin.start()
@@ -180,6 +186,13 @@ def _settings(origins: Mapping[str, Origin], access_log: Path) -> dict[str, Any]
         "listeners": {
             "secure": {"bind": "127.0.0.1:0", "protocol": "tls", "table": "sites"},
             "echo": {"bind": "127.0.0.1:0", "protocol": "tcp", "backend": "echo"},
+            "web": {"bind": "127.0.0.1:0", "protocol": "http", "table": "pages"},
+            "limited": {
+                "bind": "127.0.0.1:0",
+                "protocol": "http",
+                "backend": "web",
+                "rate_limit": {"requests": 5, "per": "10s"},
+            },
         },
         "tables": {
             "sites": {
@@ -187,7 +200,17 @@ def _settings(origins: Mapping[str, Origin], access_log: Path) -> dict[str, Any]
                 "blog.example": "blog",
                 "*.apps.example": "apps",
                 "~^api[0-9]+\\.example$": "api",
-            }
+            },
+            "pages": {
+                "www.example": "web",
+                "www.example/api": "users",
+                "www.example/chat": "chat",
+                "www.example/robots.txt": {
+                    "respond": {"body": "User-agent: *\n", "headers": {"Content-Type": "text/plain"}}
+                },
+                "api.example": "users",
+                "old.example": {"redirect": {"to": "https://www.example{path}"}},
+            },
         },
         "backends": {
             "shop": {"servers": [at["shop-1"]], "proxy_protocol": "v1"},
@@ -198,5 +221,11 @@ def _settings(origins: Mapping[str, Origin], access_log: Path) -> dict[str, Any]
             "apps": {"servers": [at["apps-1"]]},
             "api": {"servers": [at["api-1"]]},
             "echo": {"servers": [at["echo-1"]]},
+            "web": {
+                "servers": [at["web-1"], at["web-2"]],
+                "health": {"kind": "http", "path": "/health", "interval": "200ms", "rise": 2, "fall": 2},
+            },
+            "users": {"servers": [at["users-1"]], "strip_prefix": "/api"},
+            "chat": {"servers": [at["chat-1"]]},
         },
     }

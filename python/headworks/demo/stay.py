@@ -57,6 +57,8 @@ def commands(stage: Stage) -> list[Command]:
     """Return commands with the real ports and paths."""
     host, secure = stage.proxy.address("secure")
     _, echo = stage.proxy.address("echo")
+    _, web = stage.proxy.address("web")
+    _, limited = stage.proxy.address("limited")
     authority, file = shlex.quote(str(stage.authority_file)), shlex.quote(str(stage.file))
     curl = f"curl -sS --cacert {authority}"
     headworks = "headworks" if shutil.which("headworks") else f"{shlex.quote(sys.executable)} -m headworks"
@@ -84,10 +86,29 @@ def commands(stage: Stage) -> list[Command]:
             'c.sendall(b"hello"); print(c.recv(99))\'',
         ),
         Command(
+            says="requests by host and path: web-1 and web-2 in turn, then users-1, which sees /users",
+            line=f"curl -sS --resolve www.example:{web}:{host} 'http://www.example:{web}/?[1-2]' "
+            f"http://www.example:{web}/api/users",
+        ),
+        Command(
+            says="a redirect, as it comes",
+            line=f"curl -sSi --resolve old.example:{web}:{host} http://old.example:{web}/page",
+        ),
+        Command(
+            says="five requests in 10 seconds for each client, then 429",
+            line=f"curl -sS -o /dev/null -w '%{{http_code}}\\n' 'http://{host}:{limited}/?[1-7]'",
+        ),
+        Command(
             says="why blog.example goes where it goes",
             line=f"{headworks} explain {file} --listener secure --sni blog.example --client 127.0.0.1",
         ),
-        Command(says="every connection, as it ends", line=f"tail -f {shlex.quote(str(stage.access_log))}"),
+        Command(
+            says="why /api/users of www.example goes where it goes",
+            line=f"{headworks} explain {file} --listener web --host www.example --path /api/users",
+        ),
+        Command(
+            says="every connection and every exchange, as it ends", line=f"tail -f {shlex.quote(str(stage.access_log))}"
+        ),
     ]
 
 

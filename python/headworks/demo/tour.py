@@ -15,15 +15,15 @@ from headworks.demo.steps import STEPS
 from headworks.demo.toml import to_toml
 
 _WELCOME = """\
-[bold]Headworks[/] looks at the first bytes of a connection, finds the name in them and connects it to the right server.
-Here are a proxy, seven small servers and their clients, all in this process, with this configuration:
+[bold]Headworks[/] looks at the first bytes of a connection or request, finds the name in them and passes it to the
+right server. Here are a proxy, {servers} small servers and their clients, all in this process, with this configuration:
 """
 
 
 def tour(stage: Stage, console: Console) -> list[str]:
     """Run every step; returns the names of those that failed."""
     began = time.perf_counter()
-    console.print(_WELCOME)
+    console.print(_WELCOME.format(servers=len(stage.origins)))
     _show_configuration(stage, console)
     failed = [step.name for number, step in enumerate(STEPS, 1) if not _show(step, number, stage, console)]
     seconds = f"{time.perf_counter() - began:.1f} s"

@@ -66,6 +66,15 @@ impl Body {
         }
     }
 
+    /// Bytes of content in all chunks that have begun: known before they come. 0 for bodies without chunks.
+    #[inline]
+    pub fn announced(&self) -> u64 {
+        match self {
+            Self::Chunked(chunks) => chunks.announced(),
+            _ => 0,
+        }
+    }
+
     /// So many bytes have passed unseen: at most [`unseen`](Self::unseen).
     #[inline]
     pub fn skip(&mut self, bytes: u64) {

@@ -56,6 +56,8 @@ pub struct Chunks {
     at: At,
     /// Size of the chunk: while its line is read, what its digits say; then what is left of it.
     left: u64,
+    /// Content of all chunks that were announced so far.
+    announced: u64,
     /// Bytes of this size line, or of all trailer fields.
     line: u16,
     /// Trailer fields so far.
@@ -105,7 +107,7 @@ enum At {
 
 impl Default for Chunks {
     fn default() -> Self {
-        Self { at: At::Size, left: 0, line: 0, fields: 0, named: 0, name: [0; NAME] }
+        Self { at: At::Size, left: 0, announced: 0, line: 0, fields: 0, named: 0, name: [0; NAME] }
     }
 }
 
@@ -114,6 +116,12 @@ impl Chunks {
     #[inline]
     pub fn is_done(&self) -> bool {
         self.at == At::Done
+    }
+
+    /// Bytes of content in all chunks so far, those of the current one included that are still to come.
+    #[inline]
+    pub fn announced(&self) -> u64 {
+        self.announced
     }
 
     /// What is left of the current chunk's content.
@@ -185,6 +193,7 @@ impl Chunks {
     /// After a size line. The last chunk has no content, and trailer fields follow it.
     fn begin_content(&mut self) -> At {
         self.line = 0;
+        self.announced = self.announced.saturating_add(self.left);
         if self.left == 0 { At::Trailer } else { At::Content }
     }
 

@@ -175,3 +175,22 @@ fn what_surely_follows_passes_unseen() {
     assert_eq!((body.unseen(), body.is_done()), (u64::MAX, false));
     assert_eq!((Body::new(Framing::None).unseen(), Body::new(Framing::None).is_done()), (0, true));
 }
+
+#[test]
+fn content_is_known_when_its_chunk_begins() {
+    let mut body = Body::new(Framing::Chunked);
+    let steps: [(&[u8], u64); 6] = [
+        (b"5", 0),
+        (b";a=b\r\n", 5),
+        (b"12345\r\n", 5),
+        (b"10\r\n", 21),
+        (b"0123456789abcdef\r\n", 21),
+        (b"0\r\n\r\n", 21),
+    ];
+    for (bytes, announced) in steps {
+        body.advance(bytes).unwrap();
+        assert_eq!(body.announced(), announced, "{}", show(bytes));
+    }
+    assert!(body.is_done());
+    assert_eq!(Body::new(Framing::Length(9)).announced(), 0);
+}

@@ -54,7 +54,13 @@ impl Exchanges {
         running.times.decided.get_or_insert(self.now);
         running.exchange.answered(status);
         // Whoever was too slow, or may not be here at all, is not asked again.
-        let unwelcome = [CloseReason::FirstBytesTimeout, CloseReason::Denied, CloseReason::LimitReached];
+        // What follows CONNECT may be meant for a tunnel.
+        let unwelcome = [
+            CloseReason::FirstBytesTimeout,
+            CloseReason::Denied,
+            CloseReason::LimitReached,
+            CloseReason::MethodNotAllowed,
+        ];
         if unwelcome.contains(&reason) {
             running.exchange.close_client();
         }

@@ -373,7 +373,7 @@ fn unwelcome(client: &Client, now: u64) -> Option<CloseReason> {
     if running.exchange.is_tunnel() {
         return None;
     }
-    if http.body_limit.is_some_and(|limit| running.body > limit) {
+    if http.body_limit.is_some_and(|limit| running.exchange.request.announced() > limit) {
         return Some(CloseReason::BodyTooLarge);
     }
     let elapsed = now - running.times.begun;

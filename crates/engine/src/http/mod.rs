@@ -51,7 +51,7 @@ use self::compress::Compressors;
 use self::date::Date;
 use self::desk::Desk;
 use self::queue::Queue;
-pub(crate) use self::running::Running;
+pub(crate) use self::running::{Asked, Running};
 use self::servers::Servers;
 use crate::aborts::Aborts;
 use crate::access_log::Recorder;
@@ -79,6 +79,7 @@ pub(crate) struct Exchanges {
     /// Sockets of exchanges that were cut off, to be reset when their last bytes have arrived.
     aborts: Aborts,
     /// Exchanges that are over, for the next ones.
+    #[expect(clippy::vec_box, reason = "boxes go to clients and come back: an idle client holds one word")]
     spare: Vec<Box<Running>>,
     /// Clients that had their turn and have more to do.
     pending: Vec<usize>,

@@ -12,6 +12,7 @@ use headworks_core::http::head::{Framing, Method};
 use headworks_core::listener::HeaderRule;
 use headworks_core::table::Target;
 use headworks_core::tally::Count;
+use headworks_core::wire::body::Body;
 use headworks_core::wire::http1::{self, Malformed, Parsed};
 
 use super::desk::Desk;
@@ -180,7 +181,8 @@ impl Exchanges {
         if desk.head.method == Method::Connect && !http.connect {
             return Err(CloseReason::MethodNotAllowed);
         }
-        if http.body_limit.is_some_and(|limit| too_large(desk.head.framing, running.body, limit)) {
+        if http.body_limit.is_some_and(|limit| too_large(desk.head.framing, &running.exchange.request, limit))
+        {
             return Err(CloseReason::BodyTooLarge);
         }
         let message = Message::new(&desk.head, bytes);
@@ -200,11 +202,11 @@ impl Exchanges {
     }
 }
 
-/// Whether a body of which `came` bytes are there already is beyond `limit`.
-fn too_large(framing: Framing, came: u64, limit: u64) -> bool {
+/// Whether a body that has begun is beyond `limit`: content counts, not what frames it.
+fn too_large(framing: Framing, begun: &Body, limit: u64) -> bool {
     match framing {
         Framing::Length(length) => length > limit,
-        _ => came > limit,
+        _ => begun.announced() > limit,
     }
 }
 

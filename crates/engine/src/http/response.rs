@@ -130,12 +130,13 @@ impl Exchanges {
             client.inbound.clear();
         }
         let exchange = &running.exchange;
-        let last = exchange.response.is_done() && !exchange.keeps_client() && exchange.is_asked();
+        let whole = exchange.response.is_done() && !tunnel;
+        let last = whole && !exchange.keeps_client() && exchange.is_asked();
         self.judge_server(place, desk.head.status);
         self.enter(place, if tunnel { Phase::Tunnel } else { Phase::Answering });
+        // More of the body is read in a later step: `bytes` are still in the scratch that it would be read into.
         match self.tell(desk, place, last) {
-            Step::Again if tunnel => Step::Again,
-            Step::Again => self.pass_response(desk, place),
+            Step::Again if whole => self.pass_response(desk, place),
             other => other,
         }
     }

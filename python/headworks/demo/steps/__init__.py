@@ -1,7 +1,19 @@
 """The steps of the tour, in order. A new step is one file here and one line below."""
 
 from headworks.demo.report import Step
-from headworks.demo.steps import bulk, counters, failover, refusals, reload, routes, weights
+from headworks.demo.steps import (
+    bulk,
+    counters,
+    failover,
+    rate,
+    refusals,
+    reload,
+    repeats,
+    requests,
+    routes,
+    websocket,
+    weights,
+)
 
 STEPS: tuple[Step, ...] = (
     routes.STEP,
@@ -9,6 +21,10 @@ STEPS: tuple[Step, ...] = (
     refusals.STEP,
     failover.STEP,
     reload.STEP,
+    requests.STEP,
+    websocket.STEP,
+    repeats.STEP,
+    rate.STEP,
     bulk.STEP,
     counters.STEP,
 )

@@ -59,7 +59,7 @@ def run(stage: Stage) -> Result:
 def _play(stage: Stage) -> _Story:
     victim = stage.origins[VICTIM]
     seen, retries = stage.notices.count(), _retries(stage)
-    with Traffic(stage.clients, NAME) as traffic:
+    with Traffic(stage.clients.served_by, NAME) as traffic:
         stage.progress(f"4 clients ask for {NAME}")
         _until_served(traffic, VICTIM, OTHER)
         stage.progress(f"{VICTIM} is killed")

@@ -28,7 +28,7 @@ class _Change:
 
 def run(stage: Stage) -> Result:
     """Make every change while clients keep asking."""
-    with Traffic(stage.clients, "blog.example", "shop.example", "cats.apps.example") as traffic:
+    with Traffic(stage.clients.served_by, "blog.example", "shop.example", "cats.apps.example") as traffic:
         traffic.more(_BETWEEN)
         changes = [_add_name(stage), _remove_server(stage, traffic), _swap_often(stage, traffic), _mistake(stage)]
         traffic.more(_BETWEEN)
