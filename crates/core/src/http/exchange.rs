@@ -109,7 +109,7 @@ impl Exchange {
             return None;
         }
         if head.status / 100 == 1 && !tunnel {
-            self.interim += 1;
+            self.interim = self.interim.saturating_add(1);
             let known = if self.version == Version::Http10 { Answer::Hidden } else { Answer::Interim };
             return (self.interim <= MOST_INTERIM).then_some(known);
         }
