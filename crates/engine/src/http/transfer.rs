@@ -57,12 +57,14 @@ pub(crate) struct Coded {
     /// It.
     pub(crate) compressor: Compressor,
     made: Vec<u8>,
+    /// It was given something that it has not been made to give back.
+    owes: bool,
 }
 
 impl Coded {
     /// With nothing made.
     pub(crate) fn new(compressor: Compressor) -> Self {
-        Self { compressor, made: Vec::new() }
+        Self { compressor, made: Vec::new(), owes: false }
     }
 
     /// Appends what `make` makes, as a chunk.
@@ -115,6 +117,7 @@ impl Transfer<'_> {
                 Some(Stop::Broken) => return Moved::SinkBroken,
                 None if self.body.is_done() => return Moved::Done,
                 None if self.lane.ended => return Moved::Cut,
+                None if !self.source.readable && self.pause(desk) => continue,
                 None if !self.source.readable => return Moved::Dry,
                 None if self.read >= TURN as u64 => return Moved::Unfinished,
                 None => {}
@@ -130,7 +133,6 @@ impl Transfer<'_> {
             };
             match read {
                 Read::Bytes(_) => {}
-                Read::Nothing if !self.source.readable => self.pause(desk),
                 Read::Nothing => {}
                 Read::End => self.end(desk),
                 Read::Broken => return Moved::SourceBroken,
@@ -200,15 +202,17 @@ impl Transfer<'_> {
     }
 
     /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it is sent.
-    fn pause(&mut self, desk: &mut Desk) {
-        if let Shape::Compressed(coded) = self.shape
-            && !self.body.is_done()
-        {
-            desk.out.clear();
-            // One that fails here fails again at the end, where it is told.
-            let _ = coded.chunk(&mut desk.out, Compressor::flush);
-            self.lane.buffer.push(&desk.out);
+    /// Whether there was anything.
+    fn pause(&mut self, desk: &mut Desk) -> bool {
+        let Shape::Compressed(coded) = self.shape else { return false };
+        if !std::mem::take(&mut coded.owes) {
+            return false;
         }
+        desk.out.clear();
+        // One that fails here fails again at the end, where it is told.
+        let _ = coded.chunk(&mut desk.out, Compressor::flush);
+        self.lane.buffer.push(&desk.out);
+        !desk.out.is_empty()
     }
 
     fn end(&mut self, desk: &mut Desk) {
@@ -249,6 +253,7 @@ impl Shape {
                     fed
                 });
                 fed.map_err(drop)?;
+                coded.owes |= n > 0;
                 if done {
                     self.finish(out).map_err(drop)?;
                 }
