@@ -142,6 +142,7 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         running.sent = 0;
+        running.unheard = false;
         let Some((backend, server)) = running.chosen(&plan) else { return Step::Wait };
         // A PROXY header speaks for one client only.
         let pooled = backend.proxy_header.is_none() && !running.fresh;
@@ -243,13 +244,16 @@ impl Exchanges {
         let Some((at, server)) = running.server.and_then(|at| Some((at, self.servers.get_mut(at)?))) else {
             return Step::Wait;
         };
+        if running.unheard {
+            return Step::Wait;
+        }
         if running.sent < running.request.len() {
             if !server.socket.writable {
                 return Step::Wait;
             }
             match server.socket.write(&running.request[running.sent..], false) {
                 Written::Bytes(n) => running.sent += n,
-                Written::Broken => return self.server_lost(desk, place),
+                Written::Broken => return self.unheard(place),
             }
             if running.sent < running.request.len() {
                 return self.watch_server(desk, place, at);
@@ -271,6 +275,7 @@ impl Exchanges {
         };
         let moved = transfer.run(desk, &mut self.pipes);
         let read = transfer.read;
+        let tunnel = running.exchange.is_tunnel();
         if read > 0 {
             running.gone = true;
             running.body += read;
@@ -291,8 +296,19 @@ impl Exchanges {
             Moved::Malformed => self.refuse(desk, place, CloseReason::BadRequest),
             Moved::Cut => self.cancel(place),
             Moved::SourceBroken => Step::Over(CloseReason::ClientReset),
-            Moved::SinkBroken => self.server_lost(desk, place),
+            Moved::SinkBroken if tunnel => Step::Over(CloseReason::ServerReset),
+            Moved::SinkBroken => self.unheard(place),
         }
+    }
+
+    /// The server takes no more of the request. What it has said before may be its answer: it is read to its end first.
+    fn unheard(&mut self, place: usize) -> Step {
+        let Some(running) = self.clients[place].running.as_mut() else { return Step::Wait };
+        running.unheard = true;
+        if let Some(server) = running.server.and_then(|at| self.servers.get_mut(at)) {
+            server.socket.readable = true;
+        }
+        Step::Wait
     }
 
     /// All of the request is on its way.

@@ -294,6 +294,7 @@ impl Exchanges {
         let Some((backend, _)) = running.chosen(&plan) else { return self.servers.close(at) };
         let http = &backend.http;
         let sound = running.exchange.keeps_server()
+            && !running.unheard
             && backend.proxy_header.is_none()
             && !self.draining
             && self.servers.get_mut(at).is_some_and(Server::is_silent);
