@@ -271,6 +271,7 @@ impl Exchanges {
             shape: &mut shape,
             excess: &mut client.inbound,
             read: 0,
+            passed: 0,
             last: false,
         };
         let moved = transfer.run(desk, &mut self.pipes);

@@ -96,6 +96,8 @@ pub(crate) struct Transfer<'a> {
     pub(crate) excess: &'a mut Buffer,
     /// Bytes of the body that were read.
     pub(crate) read: u64,
+    /// Bytes that the receiver gets for them.
+    pub(crate) passed: u64,
     /// The receiver's connection is closed after it.
     pub(crate) last: bool,
 }
@@ -147,6 +149,7 @@ impl Transfer<'_> {
         if let Read::Bytes(n) = read {
             pipe.held += n;
             self.count(n);
+            self.passed += n as u64;
             self.body.skip(n as u64);
         }
         read
@@ -192,6 +195,7 @@ impl Transfer<'_> {
         if bytes.is_empty() {
             return Ok(());
         }
+        self.passed += bytes.len() as u64;
         let closing = self.last && self.body.is_done();
         match self.sink.writable.then(|| self.sink.write(bytes, closing)) {
             None => self.lane.buffer.push(bytes),
@@ -211,6 +215,7 @@ impl Transfer<'_> {
         desk.out.clear();
         // One that fails here fails again at the end, where it is told.
         let _ = coded.chunk(&mut desk.out, Compressor::flush);
+        self.passed += desk.out.len() as u64;
         self.lane.buffer.push(&desk.out);
         !desk.out.is_empty()
     }
@@ -221,6 +226,7 @@ impl Transfer<'_> {
             desk.out.clear();
             if self.shape.finish(&mut desk.out).is_ok() {
                 *self.body = Body::None;
+                self.passed += desk.out.len() as u64;
                 self.lane.buffer.push(&desk.out);
             }
         }
