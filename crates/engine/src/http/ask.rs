@@ -95,6 +95,11 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         let Some(backend) = running.backend(&plan) else { return Step::Wait };
+        let waited = client.phase == Phase::Queued;
+        if !waited && running.tried.is_empty() && self.queue.first(backend).is_some() {
+            // Others have waited longer.
+            return self.wait_in_line(desk, place);
+        }
         let seed = Seed {
             client: client.address.map(|address| address.ip()),
             host: running.asked.name(),
@@ -111,10 +116,21 @@ impl Exchanges {
                 running.times.decided.get_or_insert(self.now);
                 running.place = Some(taken);
                 running.set_server(server);
+                if waited {
+                    self.leave_line(place);
+                    // There may be a place for the next one, too.
+                    self.next_in_line(backend);
+                }
                 self.send(desk, place)
             }
             None if running.tried.is_empty() && backend.is_full(self.now) => self.wait_in_line(desk, place),
-            None => self.refuse(desk, place, CloseReason::NoServer),
+            None => {
+                if waited {
+                    self.leave_line(place);
+                    self.next_in_line(backend);
+                }
+                self.refuse(desk, place, CloseReason::NoServer)
+            }
         }
     }
 
@@ -126,7 +142,6 @@ impl Exchanges {
         let Some(running) = client.running.as_ref() else { return Step::Wait };
         let Some(backend) = running.backend(&plan) else { return Step::Wait };
         if client.phase == Phase::Queued {
-            self.queue.put_back(backend, waiting);
             return Step::Wait;
         }
         match self.queue.join(backend, waiting) {

@@ -287,7 +287,7 @@ impl Exchanges {
         }
         self.due = due;
         if self.queue.is_due(self.now) {
-            for (place, generation) in self.queue.take_firsts() {
+            for (place, generation) in self.queue.firsts() {
                 if self.has_turn(place, generation) {
                     self.drive(place);
                 }
