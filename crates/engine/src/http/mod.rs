@@ -247,11 +247,14 @@ impl Exchanges {
             Side::Server => match self.servers.get_mut(place) {
                 Some(server) if server.generation == generation => {
                     server.socket.became(readiness);
-                    match server.client {
-                        Some(client) => client,
-                        // Nobody uses it: it has ended, or says what nobody asked for.
-                        None => return self.servers.close(place),
-                    }
+                    let Some(client) = server.client else {
+                        // Nobody uses it: it has ended, or says what nobody asked for, unless it only takes more again.
+                        if server.socket.broken || !server.is_silent() {
+                            self.servers.close(place);
+                        }
+                        return;
+                    };
+                    client
                 }
                 _ => return,
             },
@@ -284,7 +287,7 @@ impl Exchanges {
         }
         self.due = due;
         if self.queue.is_due(self.now) {
-            for (place, generation) in self.queue.take_firsts() {
+            for (place, generation) in self.queue.firsts() {
                 if self.has_turn(place, generation) {
                     self.drive(place);
                 }

@@ -74,6 +74,8 @@ pub(crate) struct Running {
     pub(crate) turn: bool,
     /// Our sending to the server has ended.
     pub(crate) finished: bool,
+    /// The server takes no more of the request.
+    pub(crate) unheard: bool,
     /// No kept socket is tried any more.
     pub(crate) fresh: bool,
     /// The client ended with its request: it has finished sending and waits for the answer.
