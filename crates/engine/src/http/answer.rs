@@ -145,9 +145,7 @@ impl Exchanges {
     /// Whether a request that does not get on is held up by its server.
     fn waits_for_server(&self, place: usize) -> bool {
         let running = self.clients[place].running.as_ref();
-        running.is_some_and(|running| {
-            running.sent < running.request.len() || running.lanes[Side::Client as usize].waiting() > 0
-        })
+        running.is_some_and(|running| !running.is_sent())
     }
 
     fn leave_line(&mut self, place: usize) {

@@ -296,6 +296,7 @@ impl Exchanges {
         let sound = running.exchange.keeps_server()
             && backend.proxy_header.is_none()
             && !self.draining
+            && running.is_sent()
             && self.servers.get_mut(at).is_some_and(Server::is_silent);
         match sound {
             true => self.servers.keep(at, Keep { most: http.pool_size, time: http.pool_timeout }, self.now),

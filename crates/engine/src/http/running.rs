@@ -241,6 +241,12 @@ impl Running {
         }
     }
 
+    /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server that answered
+    /// early would read from its next request.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent == self.request.len() && self.lanes[Side::Client as usize].waiting() == 0
+    }
+
     /// Whether the client got some of a response and not all.
     pub(crate) fn is_cut_short(&self) -> bool {
         let undelivered = self.lanes[Side::Server as usize].waiting() > 0;

@@ -157,6 +157,7 @@ impl Transfer<'_> {
             Body::Length(left) => usize::try_from(left).unwrap_or(scratch.len()).min(scratch.len()),
             _ => scratch.len(),
         };
+        debug_assert!(most > 0, "a read of no bytes looks like the end");
         let read = self.source.read(&mut scratch[..most]);
         let passed = match read {
             Read::Bytes(n) => self.pass(&scratch[..n], &mut desk.out),
