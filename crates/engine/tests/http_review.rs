@@ -116,3 +116,39 @@ fn a_server_that_answers_early_is_not_asked_again_before_it_has_the_whole_reques
         until("the client is gone", || proxy.0.connections(9).is_empty());
     }
 }
+
+#[test]
+fn a_server_that_refuses_a_body_and_closes_is_heard() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({}), json!({})));
+    let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 6\r\nConnection: close\r\n\r\nlarge\n";
+    for _ in 0..8 {
+        let mut client = proxy.client("web");
+        post(&client, 32 << 20);
+        let mut server = origin.accept();
+        head(&mut server);
+        server.write_all(answer).unwrap();
+        // With the rest unread this is a reset.
+        drop(server);
+        assert!(head(&mut client).starts_with("HTTP/1.1 413 "));
+        expect(&mut client, b"large\n");
+    }
+}
+
+#[test]
+fn a_body_to_the_end_is_not_whole_when_its_server_is_lost() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({}), json!({})));
+    for _ in 0..8 {
+        let mut client = proxy.client("web");
+        post(&client, 32 << 20);
+        let mut server = origin.accept();
+        head(&mut server);
+        server.write_all(b"HTTP/1.0 200 OK\r\n\r\nhalf of it").unwrap();
+        assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+        reset(server);
+        let mut got = Vec::new();
+        let end = client.read_to_end(&mut got);
+        assert!(end.is_err(), "{} bytes passed off as the whole", got.len());
+    }
+}

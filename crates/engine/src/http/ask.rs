@@ -141,7 +141,7 @@ impl Exchanges {
         let client = &mut self.clients[place];
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
-        running.sent = 0;
+        (running.sent, running.deaf) = (0, false);
         let Some((backend, server)) = running.chosen(&plan) else { return Step::Wait };
         // A PROXY header speaks for one client only.
         let pooled = backend.proxy_header.is_none() && !running.fresh;
@@ -240,6 +240,9 @@ impl Exchanges {
     pub(super) fn pass_request(&mut self, desk: &mut Desk, place: usize) -> Step {
         let client = &mut self.clients[place];
         let Some(running) = client.running.as_deref_mut() else { return Step::Wait };
+        if running.deaf {
+            return Step::Wait;
+        }
         let Some((at, server)) = running.server.and_then(|at| Some((at, self.servers.get_mut(at)?))) else {
             return Step::Wait;
         };
@@ -249,7 +252,7 @@ impl Exchanges {
             }
             match server.socket.write(&running.request[running.sent..], false) {
                 Written::Bytes(n) => running.sent += n,
-                Written::Broken => return self.server_lost(desk, place),
+                Written::Broken => return self.server_deaf(place),
             }
             if running.sent < running.request.len() {
                 return self.watch_server(desk, place, at);
@@ -291,8 +294,19 @@ impl Exchanges {
             Moved::Malformed => self.refuse(desk, place, CloseReason::BadRequest),
             Moved::Cut => self.cancel(place),
             Moved::SourceBroken => Step::Over(CloseReason::ClientReset),
-            Moved::SinkBroken => self.server_lost(desk, place),
+            Moved::SinkBroken => self.server_deaf(place),
         }
+    }
+
+    /// The server does not take the request. It may have answered before it closed: what it said is read before it is
+    /// given up.
+    fn server_deaf(&mut self, place: usize) -> Step {
+        let Some(running) = self.clients[place].running.as_mut() else { return Step::Wait };
+        running.deaf = true;
+        if let Some(server) = running.server.and_then(|at| self.servers.get_mut(at)) {
+            (server.socket.broken, server.socket.readable) = (true, true);
+        }
+        Step::Wait
     }
 
     /// All of the request is on its way.

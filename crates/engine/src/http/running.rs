@@ -70,6 +70,8 @@ pub(crate) struct Running {
     pub(crate) permit: Option<RequestPermit>,
     /// It is this one's turn to look for a place at a server.
     pub(crate) turn: bool,
+    /// The server takes no more of the request: what it still says is its answer.
+    pub(crate) deaf: bool,
     /// Our sending to the server has ended.
     pub(crate) finished: bool,
     /// No kept socket is tried any more.

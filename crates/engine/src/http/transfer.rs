@@ -132,6 +132,8 @@ impl Transfer<'_> {
                 Read::Bytes(_) => {}
                 Read::Nothing if !self.source.readable => self.pause(desk),
                 Read::Nothing => {}
+                // The error was told elsewhere: no such end makes a body complete.
+                Read::End if self.source.broken => return Moved::SourceBroken,
                 Read::End => self.end(desk),
                 Read::Broken => return Moved::SourceBroken,
             }
