@@ -152,3 +152,74 @@ fn a_body_to_the_end_is_not_whole_when_its_server_is_lost() {
         assert!(end.is_err(), "{} bytes passed off as the whole", got.len());
     }
 }
+
+#[test]
+fn a_compressed_stream_arrives_as_it_is_sent() {
+    let origin = Origin::new();
+    let coding = json!({"algorithms": ["gzip"], "types": ["text/*"], "min_size": 1});
+    let proxy = Proxy::start(web(&origin, json!({ "compression": coding }), json!({})));
+    let mut client = proxy.client("web");
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\nAccept-Encoding: gzip\r\n\r\n").unwrap();
+    let mut server = origin.accept();
+    head(&mut server);
+    let start = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    server.write_all(start).unwrap();
+    assert!(head(&mut client).contains("Content-Encoding: gzip"));
+    let mut decoder = flate2::read::GzDecoder::new(Chunked(std::io::BufReader::new(client), 0));
+    for event in ["first\n", "again\n", "third\n"] {
+        server.write_all(format!("6\r\n{event}\r\n").as_bytes()).unwrap();
+        let mut got = [0; 6];
+        decoder.read_exact(&mut got).unwrap();
+        assert_eq!(got, event.as_bytes());
+    }
+    server.write_all(b"0\r\n\r\n").unwrap();
+    assert_eq!(decoder.read_to_end(&mut Vec::new()).unwrap(), 0);
+}
+
+/// The content of a chunked body, and what is left of the current chunk.
+struct Chunked(std::io::BufReader<TcpStream>, usize);
+
+impl Read for Chunked {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.1 == 0 {
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut self.0, &mut line)?;
+            match line.trim_end() {
+                "" => {}
+                "0" => return Ok(0),
+                size => self.1 = usize::from_str_radix(size, 16).unwrap(),
+            }
+        }
+        let most = into.len().min(self.1);
+        let n = self.0.read(&mut into[..most])?;
+        self.1 -= n;
+        Ok(n)
+    }
+}
+
+#[test]
+fn who_leaves_the_line_makes_room_in_it() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({}), json!({"max_connections": 1, "queue_limit": 12})));
+    let queued = |count| {
+        let rows = proxy.0.connections(99);
+        rows.iter().filter(|row| row.state == "queued").count() == count
+    };
+    let mut first = proxy.client("web");
+    first.write_all(GET).unwrap();
+    let mut server = origin.accept();
+    head(&mut server);
+    let waiting: Vec<TcpStream> = (0..12).map(|_| proxy.client("web")).collect();
+    waiting.iter().for_each(|mut client| client.write_all(GET).unwrap());
+    until("all wait", || queued(12));
+    drop(waiting);
+    until("all have left", || queued(0));
+    let mut last = proxy.client("web");
+    last.write_all(GET).unwrap();
+    until("the last waits", || queued(1));
+    server.write_all(EMPTY).unwrap();
+    head(&mut first);
+    head(&mut server);
+    server.write_all(EMPTY).unwrap();
+    assert!(head(&mut last).starts_with("HTTP/1.1 200 "));
+}

@@ -57,12 +57,14 @@ pub(crate) struct Coded {
     /// It.
     pub(crate) compressor: Compressor,
     made: Vec<u8>,
+    /// It was fed since its last flush.
+    fed: bool,
 }
 
 impl Coded {
     /// With nothing made.
     pub(crate) fn new(compressor: Compressor) -> Self {
-        Self { compressor, made: Vec::new() }
+        Self { compressor, made: Vec::new(), fed: false }
     }
 
     /// Appends what `make` makes, as a chunk.
@@ -115,7 +117,12 @@ impl Transfer<'_> {
                 Some(Stop::Broken) => return Moved::SinkBroken,
                 None if self.body.is_done() => return Moved::Done,
                 None if self.lane.ended => return Moved::Cut,
-                None if !self.source.readable => return Moved::Dry,
+                None if !self.source.readable => {
+                    if !self.pause(desk) {
+                        return Moved::Dry;
+                    }
+                    continue;
+                }
                 None if self.read >= TURN as u64 => return Moved::Unfinished,
                 None => {}
             }
@@ -129,9 +136,7 @@ impl Transfer<'_> {
                 },
             };
             match read {
-                Read::Bytes(_) => {}
-                Read::Nothing if !self.source.readable => self.pause(desk),
-                Read::Nothing => {}
+                Read::Bytes(_) | Read::Nothing => {}
                 // The error was told elsewhere: no such end makes a body complete.
                 Read::End if self.source.broken => return Moved::SourceBroken,
                 Read::End => self.end(desk),
@@ -203,15 +208,17 @@ impl Transfer<'_> {
     }
 
     /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it is sent.
-    fn pause(&mut self, desk: &mut Desk) {
-        if let Shape::Compressed(coded) = self.shape
-            && !self.body.is_done()
-        {
-            desk.out.clear();
-            // One that fails here fails again at the end, where it is told.
-            let _ = coded.chunk(&mut desk.out, Compressor::flush);
-            self.lane.buffer.push(&desk.out);
+    /// Whether there was any.
+    fn pause(&mut self, desk: &mut Desk) -> bool {
+        let Shape::Compressed(coded) = self.shape else { return false };
+        if !std::mem::take(&mut coded.fed) {
+            return false;
         }
+        desk.out.clear();
+        // One that fails here fails again at the end, where it is told.
+        let _ = coded.chunk(&mut desk.out, Compressor::flush);
+        self.lane.buffer.push(&desk.out);
+        true
     }
 
     fn end(&mut self, desk: &mut Desk) {
@@ -241,6 +248,7 @@ impl Shape {
             }
             Self::Compressed(coded) => {
                 let (mut n, mut done) = (0, false);
+                coded.fed = true;
                 let fed = coded.chunk(out, |compressor, made| {
                     let mut fed = Ok(());
                     let advanced = body.decode(bytes, &mut |part| {
