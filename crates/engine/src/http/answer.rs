@@ -171,6 +171,15 @@ impl Exchanges {
         let Some(mut running) = client.running.take() else { return };
         let reason = *running.reason.get_or_insert(reason);
         let plan = Rc::clone(&client.plan);
+        if client.phase == Phase::Queued
+            && let Some(backend) = running.backend(&plan)
+        {
+            // Who leaves the line makes room in it, and hands on a turn that was not used.
+            self.queue.leave(backend, (place, client.generation));
+            if running.turn {
+                self.next_in_line(backend);
+            }
+        }
         if let Some(at) = running.server.take() {
             self.servers.close(at);
         }
