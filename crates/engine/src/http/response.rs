@@ -231,6 +231,7 @@ impl Exchanges {
             shape: &mut running.shape,
             excess: &mut server.inbound,
             read: 0,
+            limit: u64::MAX,
             last,
         };
         let waiting = transfer.lane.waiting();
@@ -253,7 +254,7 @@ impl Exchanges {
             }
             Moved::Done => self.finish(place),
             Moved::Cut => Step::Over(CloseReason::ServerClosed),
-            Moved::Malformed => Step::Over(CloseReason::BadResponse),
+            Moved::Malformed | Moved::TooLarge => Step::Over(CloseReason::BadResponse),
             Moved::SourceBroken => Step::Over(CloseReason::ServerReset),
             Moved::SinkBroken => Step::Over(CloseReason::ClientReset),
         }

@@ -33,6 +33,8 @@ pub(crate) enum Moved {
     Cut,
     /// The sender's framing is malformed.
     Malformed,
+    /// The body is larger than it may be: what went beyond was not passed on.
+    TooLarge,
     /// The sender is broken.
     SourceBroken,
     /// The receiver is broken.
@@ -96,6 +98,8 @@ pub(crate) struct Transfer<'a> {
     pub(crate) excess: &'a mut Buffer,
     /// Bytes of the body that were read.
     pub(crate) read: u64,
+    /// Content in chunks at most.
+    pub(crate) limit: u64,
     /// The receiver's connection is closed after it.
     pub(crate) last: bool,
 }
@@ -179,6 +183,9 @@ impl Transfer<'_> {
         if matches!(self.shape, Shape::Same) {
             let (n, _) = self.body.advance(bytes).map_err(|_| Moved::Malformed)?;
             self.count(n);
+            if self.body.announced() > self.limit {
+                return Err(Moved::TooLarge);
+            }
             self.excess.push(&bytes[n..]);
             return self.write(&bytes[..n]);
         }
