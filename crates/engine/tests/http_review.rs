@@ -223,3 +223,51 @@ fn who_leaves_the_line_makes_room_in_it() {
     server.write_all(EMPTY).unwrap();
     assert!(head(&mut last).starts_with("HTTP/1.1 200 "));
 }
+
+#[test]
+fn a_client_that_ended_with_its_request_gets_its_answer() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({}), json!({})));
+    for _ in 0..20 {
+        let mut client = proxy.client("web");
+        // The end travels with the request.
+        let corked = 0x8000;
+        assert_eq!(socket2::SockRef::from(&client).send_with_flags(GET, corked).unwrap(), GET.len());
+        finish(&client);
+        let mut server = origin.accept();
+        head(&mut server);
+        server.write_all(EMPTY).unwrap();
+        assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+    }
+}
+
+#[test]
+fn a_body_beyond_its_limit_is_not_passed_on() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({"body_limit": 1000}), json!({})));
+    let mut client = proxy.client("web");
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    let mut server = origin.accept();
+    head(&mut server);
+    client.write_all(format!("3e9\r\n{}\r\n0\r\n\r\n", "a".repeat(1001)).as_bytes()).unwrap();
+    assert!(head(&mut client).starts_with("HTTP/1.1 413 "));
+    let mut got = Vec::new();
+    let _ = server.read_to_end(&mut got);
+    assert!(!got.ends_with(b"0\r\n\r\n"), "the server has all of a request that was refused");
+}
+
+#[test]
+fn a_refusal_survives_a_client_that_goes_on_sending() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({"body_limit": 1000}), json!({})));
+    for _ in 0..8 {
+        let mut client = proxy.client("web");
+        let mut sender = client.try_clone().unwrap();
+        sender.write_all(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 16000000\r\n\r\n").unwrap();
+        // All of it is sent before the answer is read, as simple clients do.
+        for _ in 0..16 {
+            sender.write_all(&[b'z'; 1_000_000]).unwrap();
+        }
+        assert!(head(&mut client).starts_with("HTTP/1.1 413 "));
+    }
+}
