@@ -397,11 +397,13 @@ impl Backend {
         None
     }
 
-    /// Takes a place at the server with this identity, if it may be chosen now and was not tried.
+    /// Takes a place at the server with this identity, if it may be chosen now and was not tried. One that drains keeps the
+    /// clients it has, so that they can finish what they do there.
     pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried) -> Option<(u16, Place)> {
         let index = self.servers.iter().position(|server| server.identity == identity)?;
         let server = &self.servers[index];
-        let usable = server.unusable(now).is_none() && !tried.contains(&(index as u16));
+        let keeps = matches!(server.unusable(now), None | Some(Unusable::Draining | Unusable::NoWeight));
+        let usable = keeps && !tried.contains(&(index as u16));
         Some((index as u16, usable.then(|| server.engage()).flatten()?))
     }
 

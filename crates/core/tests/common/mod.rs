@@ -14,9 +14,14 @@ use serde_json::{Map, Value, json};
 
 /// A Spec from the keys that matter; every other key gets a plain value.
 ///
-/// Servers may be written as addresses and table entries as `[pattern, backend]`.
+/// Servers may be written as addresses and table entries as `[pattern, backend]`. Backends serve HTTP if a listener speaks it.
 pub(crate) fn spec(mut written: Value) -> Spec {
+    let mut http = false;
     for listener in values(&mut written, "listeners") {
+        if listener["protocol"] == "http" {
+            http = true;
+            fill(listener, json!({"http": plain_http()}));
+        }
         fill(
             listener,
             json!({
@@ -47,6 +52,9 @@ pub(crate) fn spec(mut written: Value) -> Spec {
                 "slow_start": 0, "ejection": {"failures": 3, "duration": 10_000},
             }),
         );
+        if http {
+            fill(backend, json!({"http": plain_http_backend()}));
+        }
         if !backend["health"].is_null() {
             fill(
                 &mut backend["health"],
@@ -56,6 +64,26 @@ pub(crate) fn spec(mut written: Value) -> Spec {
     }
     fill(&mut written, json!({"listeners": {}}));
     serde_json::from_value(written).unwrap()
+}
+
+/// What an http listener demands that demands nothing special.
+fn plain_http() -> Value {
+    json!({
+        "head_limit": 16_384, "fields_limit": 100, "line_limit": 8_192, "body_limit": null, "min_body_rate": 0,
+        "connect": false, "forwarded": [], "trusted": [], "via": null, "request_id": null,
+        "requests_per_connection": 0, "keep_alive_timeout": 60_000, "body_timeout": 30_000,
+        "tunnel_timeout": 60_000, "request_headers": {}, "response_headers": {}, "rate_limit": null,
+        "max_requests_per_client": null, "compression": null, "error_pages": {}, "redirect": null, "respond": null,
+    })
+}
+
+/// What a backend does for http listeners that does nothing special.
+fn plain_http_backend() -> Value {
+    json!({
+        "host": null, "strip_prefix": null, "add_prefix": null, "request_headers": {}, "response_headers": {},
+        "response_timeout": 60_000, "queue_timeout": 30_000, "queue_limit": 100, "pool_size": 16,
+        "pool_timeout": 60_000, "hash_header": null, "affinity": null, "maintenance": false, "error_pages": {},
+    })
 }
 
 /// The Plan of a Spec without mistakes.

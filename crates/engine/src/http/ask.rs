@@ -114,7 +114,10 @@ impl Exchanges {
                 self.send(desk, place)
             }
             None if running.tried.is_empty() && backend.is_full(self.now) => self.wait_in_line(desk, place),
-            None => self.refuse(desk, place, CloseReason::NoServer),
+            None => {
+                let reason = running.failure.unwrap_or(CloseReason::NoServer);
+                self.refuse(desk, place, reason)
+            }
         }
     }
 
@@ -214,7 +217,7 @@ impl Exchanges {
         Step::Again
     }
 
-    /// Tries another server, as often as the backend says.
+    /// A server cannot be connected to.
     pub(super) fn connect_failed(&mut self, desk: &mut Desk, place: usize, fault: Fault) -> Step {
         let client = &mut self.clients[place];
         let plan = Rc::clone(&client.plan);
@@ -223,14 +226,24 @@ impl Exchanges {
             self.servers.close(at);
         }
         let Some((backend, chosen)) = running.chosen(&plan) else { return Step::Wait };
-        running.place = None;
         chosen.state.tally.add(self.shard, Count::ConnectFailures, 1);
         if fault.blames_server() {
             chosen.state.connect_failed(self.now, backend.eject_after, backend.eject_for);
         }
+        self.ask_another(desk, place, CloseReason::NoServer)
+    }
+
+    /// Tries another server, as often as the backend says; if there is none it ends for `reason`.
+    fn ask_another(&mut self, desk: &mut Desk, place: usize, reason: CloseReason) -> Step {
+        let client = &mut self.clients[place];
+        let plan = Rc::clone(&client.plan);
+        let Some(running) = client.running.as_mut() else { return Step::Wait };
+        let Some(backend) = running.backend(&plan) else { return Step::Wait };
+        running.place = None;
+        running.failure = Some(reason);
         running.tried.push(running.choice.map_or(NONE, |choice| choice.server));
         if running.tried.len() > backend.retries as usize {
-            return self.refuse(desk, place, CloseReason::NoServer);
+            return self.refuse(desk, place, reason);
         }
         backend.tally.add(self.shard, Count::Retries, 1);
         self.ask_again(desk, place)
@@ -351,7 +364,8 @@ impl Exchanges {
         }
     }
 
-    /// The server's connection failed or ended before a response. The request is sent again where that is safe.
+    /// The server's connection failed or ended before a response. The request is sent again where that is safe: a kept
+    /// connection may end at any moment, which says nothing of its server; a fresh one that does speaks against it.
     pub(super) fn server_lost(&mut self, desk: &mut Desk, place: usize) -> Step {
         let client = &mut self.clients[place];
         let Some(running) = client.running.as_mut() else { return Step::Wait };
@@ -365,8 +379,11 @@ impl Exchanges {
         if running.exchange.is_answered() {
             return Step::Over(CloseReason::ServerReset);
         }
-        if !running.exchange.may_repeat(reused, sent) {
+        if !running.exchange.may_repeat(sent) {
             return self.refuse(desk, place, CloseReason::ServerReset);
+        }
+        if !reused {
+            return self.ask_another(desk, place, CloseReason::ServerReset);
         }
         // One kept connection that failed says the same of all others that are as old.
         running.fresh = true;

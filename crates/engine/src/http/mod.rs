@@ -79,6 +79,7 @@ pub(crate) struct Exchanges {
     /// Sockets of exchanges that were cut off, to be reset when their last bytes have arrived.
     aborts: Aborts,
     /// Exchanges that are over, for the next ones.
+    #[expect(clippy::vec_box, reason = "boxes go to clients and come back: an idle client holds one word")]
     spare: Vec<Box<Running>>,
     /// Clients that had their turn and have more to do.
     pending: Vec<usize>,

@@ -40,8 +40,10 @@ pub(crate) struct Running {
     pub(crate) choice: Option<Choice>,
     /// Its place there.
     pub(crate) place: Option<Place>,
-    /// Servers that could not be connected to.
+    /// Servers that could not be connected to, or left the request unanswered.
     pub(crate) tried: Tried,
+    /// What the last of them ends it for, should there be no other.
+    pub(crate) failure: Option<CloseReason>,
     /// Its place among the sockets to servers.
     pub(crate) server: Option<usize>,
     /// What waits in each direction, by the side that sends.
@@ -186,11 +188,15 @@ const MODEST: usize = 8 * 1024;
 impl Running {
     /// Makes it ready for another exchange, with modest memory only. Its pipes must have been given back.
     pub(crate) fn clear(&mut self) {
-        let (mut asked, mut request) = (std::mem::take(&mut self.asked), std::mem::take(&mut self.request));
-        for text in [&mut asked.text, &mut asked.id, &mut request] {
+        let Asked { mut text, mut name, mut id, .. } = std::mem::take(&mut self.asked);
+        let mut request = std::mem::take(&mut self.request);
+        name.clear();
+        for text in [&mut text, &mut id, &mut request] {
             text.clear();
             text.shrink_to(MODEST);
         }
+        // No range may outlive the text it is of: what is no request asks for nothing, and is recorded all the same.
+        let asked = Asked { text, name, id, ..Asked::default() };
         *self = Self { asked, request, ..Self::default() };
     }
 
@@ -269,7 +275,28 @@ impl Running {
 
 #[cfg(test)]
 mod tests {
+    use headworks_core::wire::http1;
+
     use super::*;
+
+    #[test]
+    fn what_is_cleared_has_asked_for_nothing() {
+        let (mut head, mut running) = (Head::default(), Running::default());
+        let limits = http1::Limits { head: 1_000, fields: 10, line: 100 };
+        let bytes = b"GET /path HTTP/1.1\r\nHost: a.example\r\nAccept: text/html\r\n\r\n";
+        assert_eq!(http1::request(bytes, &limits, &mut head), http1::Parsed::Complete);
+        running.begin(&head, bytes, 1);
+        assert_eq!((running.asked.host(), running.asked.target()), (&b"a.example"[..], &b"/path"[..]));
+        running.asked.fill_key(b"key");
+        running.clear();
+        let Asked { text, name, id, .. } = &running.asked;
+        assert!(text.is_empty() && name.is_empty() && id.is_empty());
+        let asked = &running.asked;
+        for text in [asked.method(), asked.host(), asked.target(), asked.accept()] {
+            assert_eq!(text, b"");
+        }
+        assert_eq!((asked.name(), asked.key()), (None, None));
+    }
 
     #[test]
     fn names() {

@@ -59,7 +59,7 @@ pub(crate) struct Coded {
     /// It.
     pub(crate) compressor: Compressor,
     made: Vec<u8>,
-    /// It was fed since its last flush.
+    /// It was fed since it was last flushed.
     fed: bool,
 }
 
@@ -121,12 +121,8 @@ impl Transfer<'_> {
                 Some(Stop::Broken) => return Moved::SinkBroken,
                 None if self.body.is_done() => return Moved::Done,
                 None if self.lane.ended => return Moved::Cut,
-                None if !self.source.readable => {
-                    if !self.pause(desk) {
-                        return Moved::Dry;
-                    }
-                    continue;
-                }
+                None if !self.source.readable && self.pause(desk) => continue,
+                None if !self.source.readable => return Moved::Dry,
                 None if self.read >= TURN as u64 => return Moved::Unfinished,
                 None => {}
             }
@@ -215,17 +211,17 @@ impl Transfer<'_> {
     }
 
     /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it is sent.
-    /// Whether there was any.
+    /// Whether there was something.
     fn pause(&mut self, desk: &mut Desk) -> bool {
         let Shape::Compressed(coded) = self.shape else { return false };
-        if !std::mem::take(&mut coded.fed) {
-            return false;
+        let fed = std::mem::take(&mut coded.fed);
+        if fed {
+            desk.out.clear();
+            // One that fails here fails again at the end, where it is told.
+            let _ = coded.chunk(&mut desk.out, Compressor::flush);
+            self.lane.buffer.push(&desk.out);
         }
-        desk.out.clear();
-        // One that fails here fails again at the end, where it is told.
-        let _ = coded.chunk(&mut desk.out, Compressor::flush);
-        self.lane.buffer.push(&desk.out);
-        true
+        fed
     }
 
     fn end(&mut self, desk: &mut Desk) {
@@ -267,6 +263,7 @@ impl Shape {
                     fed
                 });
                 fed.map_err(drop)?;
+                coded.fed = true;
                 if done {
                     self.finish(out).map_err(drop)?;
                 }
