@@ -289,6 +289,8 @@ impl Exchanges {
             return self.asked(place);
         }
         let mut shape = Shape::Same;
+        let owner = &client.plan.listeners[client.listener as usize];
+        let limit = owner.http.body_limit.unwrap_or(u64::MAX);
         let mut transfer = Transfer {
             source: &mut client.socket,
             sink: &mut server.socket,
@@ -298,6 +300,7 @@ impl Exchanges {
             excess: &mut client.inbound,
             read: 0,
             passed: 0,
+            limit,
             last: false,
         };
         let moved = transfer.run(desk, &mut self.pipes);
@@ -320,6 +323,7 @@ impl Exchanges {
                 Step::Wait
             }
             Moved::Done => self.asked(place),
+            Moved::TooLarge => self.refuse(desk, place, CloseReason::BodyTooLarge),
             Moved::Malformed => self.refuse(desk, place, CloseReason::BadRequest),
             Moved::Cut => self.cancel(place),
             Moved::SourceBroken => Step::Over(CloseReason::ClientReset),
@@ -414,14 +418,11 @@ pub(super) const NONE: u16 = u16::MAX;
 /// Milliseconds before the rate of a body is judged.
 const GRACE: u64 = 2_000;
 
-/// Why the body that a client sends is not wanted any more.
+/// Why the body that a client sends is not waited for any longer.
 fn unwelcome(client: &Client, now: u64) -> Option<CloseReason> {
     let (http, running) = (client.http(), client.running.as_ref()?);
     if running.exchange.is_tunnel() {
         return None;
-    }
-    if http.body_limit.is_some_and(|limit| running.exchange.request.announced() > limit) {
-        return Some(CloseReason::BodyTooLarge);
     }
     let elapsed = now - running.times.begun;
     let slow = elapsed > GRACE && running.body.saturating_mul(1000) / elapsed < http.min_body_rate;
