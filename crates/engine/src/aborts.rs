@@ -1,13 +1,14 @@
 //! Aborts: sockets that are to be reset once what was written to them has arrived.
 //!
 //! A reset throws away what the kernel has not delivered; an ordinary end would pass a broken transfer off as a
-//! complete one. So the socket is kept until everything is acknowledged, within limits, and then reset.
+//! complete one. So the socket is kept until everything is acknowledged, within limits, and then reset. Past the limits
+//! the truth comes before the bytes.
 
 use headworks_core::time::Millis;
 
 use crate::socket::Socket;
 
-/// Sockets kept at once; one more is closed at once and sees an ordinary end.
+/// Sockets kept at once; one more is reset at once.
 const MOST: usize = 64;
 /// How long the last bytes may take.
 const PATIENCE: Millis = 10_000;
@@ -21,10 +22,9 @@ pub(crate) struct Aborts(Vec<(Socket, Millis)>);
 impl Aborts {
     /// Resets `socket` now, or once its last bytes have arrived.
     pub(crate) fn add(&mut self, socket: Socket, now: Millis) {
-        if socket.unacknowledged() == 0 {
-            socket.abort();
-        } else if self.0.len() < MOST {
-            self.0.push((socket, now + PATIENCE));
+        match socket.unacknowledged() > 0 && self.0.len() < MOST {
+            true => self.0.push((socket, now + PATIENCE)),
+            false => socket.reset(),
         }
     }
 
@@ -36,11 +36,17 @@ impl Aborts {
     /// Resets those whose bytes have arrived, and gives up on those that take too long.
     pub(crate) fn turn(&mut self, now: Millis) {
         self.0.retain(|(socket, until)| {
-            let arrived = socket.unacknowledged() == 0;
-            if arrived {
-                socket.abort();
+            let keep = socket.unacknowledged() > 0 && now < *until;
+            if !keep {
+                socket.reset();
             }
-            !arrived && now < *until
+            keep
         });
+    }
+}
+
+impl Drop for Aborts {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|(socket, _)| socket.reset());
     }
 }

@@ -252,6 +252,12 @@ impl Socket {
         }
     }
 
+    /// Makes closing a reset, whatever is still on its way.
+    pub(crate) fn reset(&self) {
+        // Fails only when the connection is gone already.
+        let _ = self.system.set_linger(Some(std::time::Duration::ZERO));
+    }
+
     /// Whether connecting has succeeded, once the socket is writable.
     pub(crate) fn connect_result(&self) -> Result<(), Fault> {
         match self.system.take_error() {

@@ -13,6 +13,7 @@ use std::net::{Shutdown, TcpStream};
 
 use common::*;
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 /// An http listener `web` before one server, with these keys of its own.
 fn web(server: &Origin, listener: Value, backend: Value) -> Value {
@@ -269,5 +270,34 @@ fn a_refusal_survives_a_client_that_goes_on_sending() {
             sender.write_all(&[b'z'; 1_000_000]).unwrap();
         }
         assert!(head(&mut client).starts_with("HTTP/1.1 413 "));
+    }
+}
+
+#[test]
+fn however_many_bodies_break_off_none_looks_whole() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({}), json!({})));
+    let mut clients = Vec::new();
+    let mut servers = Vec::new();
+    for _ in 0..80 {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // It reads later, and little fits until then.
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&proxy.address("web").into()).unwrap();
+        let mut client = bounded(socket.into());
+        client.write_all(GET).unwrap();
+        let mut server = origin.accept();
+        head(&mut server);
+        server.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
+        server.write_all(&[b'x'; 400_000]).unwrap();
+        clients.push(client);
+        servers.push(server);
+    }
+    let all = |row: &headworks_engine::ConnectionRow| row.bytes_out > 400_000;
+    until("all of it is passed on", || proxy.0.connections(99).iter().all(all));
+    servers.into_iter().for_each(reset);
+    until("all have ended", || proxy.0.connections(99).is_empty());
+    for mut client in clients {
+        expect_reset(&mut client);
     }
 }
