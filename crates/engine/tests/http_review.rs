@@ -301,3 +301,24 @@ fn however_many_bodies_break_off_none_looks_whole() {
         expect_reset(&mut client);
     }
 }
+
+#[test]
+fn a_client_is_not_blamed_for_what_it_waited_for() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({"min_body_rate": 1000}), json!({})));
+    let mut client = proxy.client("web");
+    let asked = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 8\r\nExpect: 100-continue\r\n\r\n";
+    client.write_all(asked.as_bytes()).unwrap();
+    let mut server = origin.accept();
+    head(&mut server);
+    // Longer than a rate is left unjudged.
+    until("the server has taken its time", || proxy.0.connections(1)[0].age_ms > 2_300);
+    server.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+    assert!(head(&mut client).starts_with("HTTP/1.1 100 "));
+    client.write_all(b"half").unwrap();
+    expect(&mut server, b"half");
+    client.write_all(b"rest").unwrap();
+    expect(&mut server, b"rest");
+    server.write_all(EMPTY).unwrap();
+    assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+}

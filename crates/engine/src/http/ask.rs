@@ -309,6 +309,7 @@ impl Exchanges {
         if read > 0 {
             running.gone = true;
             running.body += read;
+            running.body_begun.get_or_insert(self.now);
             running.bytes[0] += read;
             client.since = self.now;
             if let Some(reason) = unwelcome(client, self.now) {
@@ -424,7 +425,8 @@ fn unwelcome(client: &Client, now: u64) -> Option<CloseReason> {
     if running.exchange.is_tunnel() {
         return None;
     }
-    let elapsed = now - running.times.begun;
+    // A client may have waited, for a server or to be told that it may go on: that is no slowness of its own.
+    let elapsed = now - running.body_begun.unwrap_or(now);
     let slow = elapsed > GRACE && running.body.saturating_mul(1000) / elapsed < http.min_body_rate;
     (slow && !running.exchange.is_asked()).then_some(CloseReason::BodyTimeout)
 }

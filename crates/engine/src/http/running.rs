@@ -62,6 +62,8 @@ pub(crate) struct Running {
     pub(crate) bytes: [u64; 2],
     /// Bytes of the request's body.
     pub(crate) body: u64,
+    /// When the first of them came that did not come with the head.
+    pub(crate) body_begun: Option<Millis>,
     /// Why it ended, once that is known.
     pub(crate) reason: Option<CloseReason>,
     /// The server that the client's affinity cookie names.
