@@ -166,9 +166,15 @@ fn a_compressed_stream_arrives_as_it_is_sent() {
     let start = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     server.write_all(start).unwrap();
     assert!(head(&mut client).contains("Content-Encoding: gzip"));
-    let mut decoder = flate2::read::GzDecoder::new(Chunked(std::io::BufReader::new(client), 0));
-    for event in ["first\n", "again\n", "third\n"] {
+    let say = |mut server: &TcpStream, event: &str| {
         server.write_all(format!("6\r\n{event}\r\n").as_bytes()).unwrap();
+    };
+    // The decoder reads as soon as there is one.
+    say(&server, "hello\n");
+    let mut decoder = flate2::read::GzDecoder::new(Chunked(std::io::BufReader::new(client), 0));
+    expect(&mut decoder, b"hello\n");
+    for event in ["first\n", "again\n", "third\n"] {
+        say(&server, event);
         let mut got = [0; 6];
         decoder.read_exact(&mut got).unwrap();
         assert_eq!(got, event.as_bytes());
