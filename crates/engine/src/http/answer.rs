@@ -131,7 +131,7 @@ impl Exchanges {
                 self.refuse(desk, place, CloseReason::QueueTimeout)
             }
             Phase::Connecting => self.connect_failed(desk, place, headworks_core::action::Fault::TimedOut),
-            Phase::Asking if self.waits_for_server(place) => {
+            Phase::Asking if self.clients[place].is_held_up() => {
                 self.refuse(desk, place, CloseReason::ResponseTimeout)
             }
             Phase::Asking => self.refuse(desk, place, CloseReason::BodyTimeout),
@@ -140,14 +140,6 @@ impl Exchanges {
             Phase::Tunnel => Step::Over(CloseReason::TunnelTimeout),
             Phase::Lingering => Step::Over(CloseReason::ClientClosed),
         }
-    }
-
-    /// Whether a request that does not get on is held up by its server.
-    fn waits_for_server(&self, place: usize) -> bool {
-        let running = self.clients[place].running.as_ref();
-        running.is_some_and(|running| {
-            running.sent < running.request.len() || running.lanes[Side::Client as usize].waiting() > 0
-        })
     }
 
     fn leave_line(&mut self, place: usize) {

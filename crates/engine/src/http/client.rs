@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use headworks_core::action::CloseReason;
+use headworks_core::action::{CloseReason, Side};
 use headworks_core::buffer::Buffer;
 use headworks_core::http::listener::HttpListener;
 use headworks_core::listener::{HeaderRule, Listener, Permit};
@@ -117,6 +117,7 @@ impl Client {
         let limit = match self.phase {
             Phase::Header | Phase::Head => timeouts.first_bytes,
             Phase::Kept => http.keep_alive_timeout,
+            Phase::Asking if self.is_held_up() => self.server_limit(),
             Phase::Asking => http.body_timeout,
             Phase::Answering => timeouts.idle,
             Phase::Tunnel => http.tunnel_timeout,
@@ -124,6 +125,13 @@ impl Client {
             Phase::Queued | Phase::Connecting | Phase::Awaiting => self.server_limit(),
         };
         self.since.saturating_add(limit)
+    }
+
+    /// Whether its request does not get on because of the server.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| {
+            running.sent < running.request.len() || running.lanes[Side::Client as usize].waiting() > 0
+        })
     }
 
     /// How long its backend lets it wait.

@@ -400,7 +400,8 @@ impl Exchanges {
         running.map(|running| running.turn = true).is_some()
     }
 
-    /// Reads and forgets what a client still sends after its last answer, so that closing does not destroy that.
+    /// Reads and forgets what a client still sends after its last answer, so that closing does not destroy that. Its
+    /// deadline is the only bound: a client that sends much needs the answer most.
     fn linger(&mut self, desk: &mut Desk, place: usize) -> Step {
         let socket = &mut self.clients[place].socket;
         for _ in 0..DISCARDS {
@@ -412,9 +413,10 @@ impl Exchanges {
                 Read::End | Read::Broken => return Step::Over(CloseReason::ClientClosed),
             }
         }
-        Step::Over(CloseReason::ClientClosed)
+        self.enqueue(place);
+        Step::Wait
     }
 }
 
-/// Reads of a client that got its last answer before its connection is closed for good.
+/// Reads of a client that got its last answer before others have their turn.
 const DISCARDS: usize = 16;
