@@ -142,7 +142,8 @@ impl Exchanges {
         }
     }
 
-    fn leave_line(&mut self, place: usize) {
+    /// A client does not wait for a place any more.
+    pub(super) fn leave_line(&mut self, place: usize) {
         let client = &self.clients[place];
         let backend = client.running.as_ref().and_then(|running| running.backend(&client.plan));
         if let Some(backend) = backend {
@@ -152,10 +153,11 @@ impl Exchanges {
 
     /// Whoever waits longest for a place at `backend` gets a turn.
     pub(super) fn next_in_line(&mut self, backend: &Backend) {
-        while let Some((place, generation)) = self.queue.first(backend) {
-            if self.has_turn(place, generation) {
-                return self.enqueue(place);
-            }
+        // It leaves the line when it has got one: until then nobody who comes later may take it.
+        if let Some((place, generation)) = self.queue.first(backend)
+            && self.has_turn(place, generation)
+        {
+            self.enqueue(place);
         }
     }
 
@@ -165,6 +167,15 @@ impl Exchanges {
         let Some(mut running) = client.running.take() else { return };
         let reason = *running.reason.get_or_insert(reason);
         let plan = Rc::clone(&client.plan);
+        if client.phase == Phase::Queued
+            && let Some(backend) = running.backend(&plan)
+        {
+            // Who leaves the line makes room in it, and hands on a turn that was not used.
+            self.queue.leave(backend, (place, client.generation));
+            if running.turn {
+                self.next_in_line(backend);
+            }
+        }
         if let Some(at) = running.server.take() {
             self.servers.close(at);
         }
@@ -190,6 +201,9 @@ impl Exchanges {
 
     /// The end of a client, and of its exchange if one is under way.
     pub(super) fn remove(&mut self, place: usize, reason: CloseReason) {
+        if self.clients[place].phase == Phase::Queued {
+            self.leave_line(place);
+        }
         let cut_short = self.clients[place].running.as_ref().is_some_and(|running| running.is_cut_short());
         self.end_exchange(place, reason);
         self.timer.disarm(place);

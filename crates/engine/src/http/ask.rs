@@ -95,6 +95,11 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         let Some(backend) = running.backend(&plan) else { return Step::Wait };
+        let waited = client.phase == Phase::Queued;
+        if !waited && running.tried.is_empty() && self.queue.first(backend).is_some() {
+            // Others have waited longer.
+            return self.wait_in_line(desk, place);
+        }
         let seed = Seed {
             client: client.address.map(|address| address.ip()),
             host: running.asked.name(),
@@ -111,11 +116,20 @@ impl Exchanges {
                 running.times.decided.get_or_insert(self.now);
                 running.place = Some(taken);
                 running.set_server(server);
+                if waited {
+                    self.leave_line(place);
+                    // There may be a place for the next one, too.
+                    self.next_in_line(backend);
+                }
                 self.send(desk, place)
             }
             None if running.tried.is_empty() && backend.is_full(self.now) => self.wait_in_line(desk, place),
             None => {
                 let reason = running.failure.unwrap_or(CloseReason::NoServer);
+                if waited {
+                    self.leave_line(place);
+                    self.next_in_line(backend);
+                }
                 self.refuse(desk, place, reason)
             }
         }
@@ -129,7 +143,6 @@ impl Exchanges {
         let Some(running) = client.running.as_ref() else { return Step::Wait };
         let Some(backend) = running.backend(&plan) else { return Step::Wait };
         if client.phase == Phase::Queued {
-            self.queue.put_back(backend, waiting);
             return Step::Wait;
         }
         match self.queue.join(backend, waiting) {
@@ -145,6 +158,7 @@ impl Exchanges {
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
         running.sent = 0;
+        running.unheard = false;
         let Some((backend, server)) = running.chosen(&plan) else { return Step::Wait };
         // A PROXY header speaks for one client only.
         let pooled = backend.proxy_header.is_none() && !running.fresh;
@@ -256,13 +270,16 @@ impl Exchanges {
         let Some((at, server)) = running.server.and_then(|at| Some((at, self.servers.get_mut(at)?))) else {
             return Step::Wait;
         };
+        if running.unheard {
+            return Step::Wait;
+        }
         if running.sent < running.request.len() {
             if !server.socket.writable {
                 return Step::Wait;
             }
             match server.socket.write(&running.request[running.sent..], false) {
                 Written::Bytes(n) => running.sent += n,
-                Written::Broken => return self.server_lost(desk, place),
+                Written::Broken => return self.unheard(place),
             }
             if running.sent < running.request.len() {
                 return self.watch_server(desk, place, at);
@@ -272,6 +289,8 @@ impl Exchanges {
             return self.asked(place);
         }
         let mut shape = Shape::Same;
+        let owner = &client.plan.listeners[client.listener as usize];
+        let limit = owner.http.body_limit.unwrap_or(u64::MAX);
         let mut transfer = Transfer {
             source: &mut client.socket,
             sink: &mut server.socket,
@@ -280,10 +299,13 @@ impl Exchanges {
             shape: &mut shape,
             excess: &mut client.inbound,
             read: 0,
+            passed: 0,
+            limit,
             last: false,
         };
         let moved = transfer.run(desk, &mut self.pipes);
         let read = transfer.read;
+        let tunnel = running.exchange.is_tunnel();
         if read > 0 {
             running.gone = true;
             running.body += read;
@@ -301,11 +323,23 @@ impl Exchanges {
                 Step::Wait
             }
             Moved::Done => self.asked(place),
+            Moved::TooLarge => self.refuse(desk, place, CloseReason::BodyTooLarge),
             Moved::Malformed => self.refuse(desk, place, CloseReason::BadRequest),
             Moved::Cut => self.cancel(place),
             Moved::SourceBroken => Step::Over(CloseReason::ClientReset),
-            Moved::SinkBroken => self.server_lost(desk, place),
+            Moved::SinkBroken if tunnel => Step::Over(CloseReason::ServerReset),
+            Moved::SinkBroken => self.unheard(place),
         }
+    }
+
+    /// The server takes no more of the request. What it has said before may be its answer: it is read to its end first.
+    fn unheard(&mut self, place: usize) -> Step {
+        let Some(running) = self.clients[place].running.as_mut() else { return Step::Wait };
+        running.unheard = true;
+        if let Some(server) = running.server.and_then(|at| self.servers.get_mut(at)) {
+            server.socket.readable = true;
+        }
+        Step::Wait
     }
 
     /// All of the request is on its way.
@@ -384,14 +418,11 @@ pub(super) const NONE: u16 = u16::MAX;
 /// Milliseconds before the rate of a body is judged.
 const GRACE: u64 = 2_000;
 
-/// Why the body that a client sends is not wanted any more.
+/// Why the body that a client sends is not waited for any longer.
 fn unwelcome(client: &Client, now: u64) -> Option<CloseReason> {
     let (http, running) = (client.http(), client.running.as_ref()?);
     if running.exchange.is_tunnel() {
         return None;
-    }
-    if http.body_limit.is_some_and(|limit| running.exchange.request.announced() > limit) {
-        return Some(CloseReason::BodyTooLarge);
     }
     let elapsed = now - running.times.begun;
     let slow = elapsed > GRACE && running.body.saturating_mul(1000) / elapsed < http.min_body_rate;

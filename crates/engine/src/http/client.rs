@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use headworks_core::action::{CloseReason, Side};
+use headworks_core::action::CloseReason;
 use headworks_core::buffer::Buffer;
 use headworks_core::http::listener::HttpListener;
 use headworks_core::listener::{HeaderRule, Listener, Permit};
@@ -129,9 +129,7 @@ impl Client {
 
     /// Whether its request does not get on because of the server.
     pub(crate) fn is_held_up(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| {
-            running.sent < running.request.len() || running.lanes[Side::Client as usize].waiting() > 0
-        })
+        self.running.as_ref().is_some_and(|running| !running.is_sent())
     }
 
     /// How long its backend lets it wait.

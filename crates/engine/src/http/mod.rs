@@ -247,11 +247,14 @@ impl Exchanges {
             Side::Server => match self.servers.get_mut(place) {
                 Some(server) if server.generation == generation => {
                     server.socket.became(readiness);
-                    match server.client {
-                        Some(client) => client,
-                        // Nobody uses it: it has ended, or says what nobody asked for.
-                        None => return self.servers.close(place),
-                    }
+                    let Some(client) = server.client else {
+                        // Nobody uses it: it has ended, or says what nobody asked for, unless it only takes more again.
+                        if server.socket.broken || !server.is_silent() {
+                            self.servers.close(place);
+                        }
+                        return;
+                    };
+                    client
                 }
                 _ => return,
             },
@@ -284,7 +287,7 @@ impl Exchanges {
         }
         self.due = due;
         if self.queue.is_due(self.now) {
-            for (place, generation) in self.queue.take_firsts() {
+            for (place, generation) in self.queue.firsts() {
                 if self.has_turn(place, generation) {
                     self.drive(place);
                 }
@@ -400,8 +403,7 @@ impl Exchanges {
         running.map(|running| running.turn = true).is_some()
     }
 
-    /// Reads and forgets what a client still sends after its last answer, so that closing does not destroy that. Its
-    /// deadline is the only bound: a client that sends much needs the answer most.
+    /// Reads and forgets what a client still sends after its last answer, so that closing does not destroy that.
     fn linger(&mut self, desk: &mut Desk, place: usize) -> Step {
         let socket = &mut self.clients[place].socket;
         for _ in 0..DISCARDS {
@@ -413,10 +415,11 @@ impl Exchanges {
                 Read::End | Read::Broken => return Step::Over(CloseReason::ClientClosed),
             }
         }
+        // To close on what is unread would destroy the answer: it goes on until its time is up.
         self.enqueue(place);
         Step::Wait
     }
 }
 
-/// Reads of a client that got its last answer before others have their turn.
+/// Reads of a client that got its last answer in one go before others get their turn.
 const DISCARDS: usize = 16;

@@ -1,6 +1,7 @@
 //! Queue: clients of one worker that wait for a place at a server, first come first served for each backend.
 //!
-//! Places given back by this worker are passed on at once; those of other workers are looked for every [`GLANCE`].
+//! Places given back by this worker are passed on at once; those of other workers are looked for every [`GLANCE`]. Whoever
+//! waits stays in line until it has a place or leaves, so that nobody who comes later is served before.
 //! Must never decide who gets in: it only says whose turn it is.
 
 use std::collections::VecDeque;
@@ -34,32 +35,20 @@ impl Queue {
         room
     }
 
-    /// Whoever waits longest for `backend` leaves the line.
-    pub(crate) fn first(&mut self, backend: &Backend) -> Option<Waiting> {
+    /// Whoever waits longest for `backend`.
+    pub(crate) fn first(&self, backend: &Backend) -> Option<Waiting> {
         if self.lines.is_empty() {
             return None;
         }
-        let line = self.lines.get_mut(&key(backend))?;
-        let first = line.pop_front();
-        if line.is_empty() {
-            self.lines.remove(&key(backend));
-        }
-        first
+        self.lines.get(&key(backend))?.front().copied()
     }
 
-    /// Puts back who was first and got no place.
-    pub(crate) fn put_back(&mut self, backend: &Backend, waiting: Waiting) {
-        self.lines.entry(key(backend)).or_default().push_front(waiting);
+    /// Whoever is first in each line.
+    pub(crate) fn firsts(&self) -> Vec<Waiting> {
+        self.lines.values().filter_map(|line| line.front().copied()).collect()
     }
 
-    /// Whoever is first in each line leaves it.
-    pub(crate) fn take_firsts(&mut self) -> Vec<Waiting> {
-        let firsts = self.lines.values_mut().filter_map(VecDeque::pop_front).collect();
-        self.lines.retain(|_, line| !line.is_empty());
-        firsts
-    }
-
-    /// Somebody gave up waiting.
+    /// Somebody got a place, or gave up waiting.
     pub(crate) fn leave(&mut self, backend: &Backend, waiting: Waiting) {
         if let Some(line) = self.lines.get_mut(&key(backend)) {
             line.retain(|other| *other != waiting);

@@ -97,7 +97,12 @@ impl Exchanges {
     fn pass_interim(&mut self, desk: &mut Desk, place: usize, bytes: &[u8]) -> Step {
         desk.out.clear();
         match self.write_head(desk, place, bytes) {
-            Ok(()) => self.tell(desk, place, false),
+            Ok(()) => {
+                if let Some(running) = self.clients[place].running.as_mut() {
+                    running.bytes[Side::Server as usize] += desk.out.len() as u64;
+                }
+                self.tell(desk, place, false)
+            }
             Err(reason) => self.refuse(desk, place, reason),
         }
     }
@@ -122,7 +127,7 @@ impl Exchanges {
             // Bytes beyond the response: nothing that follows on this connection can be trusted.
             exchange.close_server();
         }
-        running.bytes[1] += (desk.head.length + taken) as u64;
+        running.bytes[Side::Server as usize] += desk.out.len() as u64;
         let tunnel = exchange.is_tunnel();
         if tunnel {
             // What the client has said already belongs to the other protocol.
@@ -231,15 +236,17 @@ impl Exchanges {
             shape: &mut running.shape,
             excess: &mut server.inbound,
             read: 0,
+            passed: 0,
+            limit: u64::MAX,
             last,
         };
         let waiting = transfer.lane.waiting();
         let moved = transfer.run(desk, &mut self.pipes);
-        let read = transfer.read;
+        let (read, passed) = (transfer.read, transfer.passed);
         if read > 0 || transfer.lane.waiting() != waiting {
             client.since = self.now;
         }
-        running.bytes[1] += read;
+        running.bytes[Side::Server as usize] += passed;
         if running.exchange.response.is_done() && !running.exchange.is_tunnel() {
             self.put_away(place);
         }
@@ -253,7 +260,7 @@ impl Exchanges {
             }
             Moved::Done => self.finish(place),
             Moved::Cut => Step::Over(CloseReason::ServerClosed),
-            Moved::Malformed => Step::Over(CloseReason::BadResponse),
+            Moved::Malformed | Moved::TooLarge => Step::Over(CloseReason::BadResponse),
             Moved::SourceBroken => Step::Over(CloseReason::ServerReset),
             Moved::SinkBroken => Step::Over(CloseReason::ClientReset),
         }
@@ -294,8 +301,10 @@ impl Exchanges {
         let Some((backend, _)) = running.chosen(&plan) else { return self.servers.close(at) };
         let http = &backend.http;
         let sound = running.exchange.keeps_server()
+            && !running.unheard
             && backend.proxy_header.is_none()
             && !self.draining
+            && running.is_sent()
             && self.servers.get_mut(at).is_some_and(Server::is_silent);
         match sound {
             true => self.servers.keep(at, Keep { most: http.pool_size, time: http.pool_timeout }, self.now),

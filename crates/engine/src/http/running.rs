@@ -74,6 +74,8 @@ pub(crate) struct Running {
     pub(crate) turn: bool,
     /// Our sending to the server has ended.
     pub(crate) finished: bool,
+    /// The server takes no more of the request: what it still says is its answer.
+    pub(crate) unheard: bool,
     /// No kept socket is tried any more.
     pub(crate) fresh: bool,
     /// The client ended with its request: it has finished sending and waits for the answer.
@@ -245,6 +247,12 @@ impl Running {
             server: self.chosen(plan).map_or("", |(_, server)| &server.name),
             status: self.exchange.status(),
         }
+    }
+
+    /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server that answered
+    /// early would read from its next request.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent == self.request.len() && self.lanes[Side::Client as usize].waiting() == 0
     }
 
     /// Whether the client got some of a response and not all.

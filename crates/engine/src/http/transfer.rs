@@ -33,6 +33,8 @@ pub(crate) enum Moved {
     Cut,
     /// The sender's framing is malformed.
     Malformed,
+    /// The body is larger than it may be: what went beyond was not passed on.
+    TooLarge,
     /// The sender is broken.
     SourceBroken,
     /// The receiver is broken.
@@ -57,14 +59,14 @@ pub(crate) struct Coded {
     /// It.
     pub(crate) compressor: Compressor,
     made: Vec<u8>,
-    /// It was fed since it was last flushed.
-    fed: bool,
+    /// It was given something that it has not been made to give back.
+    owes: bool,
 }
 
 impl Coded {
     /// With nothing made.
     pub(crate) fn new(compressor: Compressor) -> Self {
-        Self { compressor, made: Vec::new(), fed: false }
+        Self { compressor, made: Vec::new(), owes: false }
     }
 
     /// Appends what `make` makes, as a chunk.
@@ -96,6 +98,10 @@ pub(crate) struct Transfer<'a> {
     pub(crate) excess: &'a mut Buffer,
     /// Bytes of the body that were read.
     pub(crate) read: u64,
+    /// Bytes that the receiver gets for them.
+    pub(crate) passed: u64,
+    /// Content in chunks at most.
+    pub(crate) limit: u64,
     /// The receiver's connection is closed after it.
     pub(crate) last: bool,
 }
@@ -133,6 +139,8 @@ impl Transfer<'_> {
             };
             match read {
                 Read::Bytes(_) | Read::Nothing => {}
+                // The error was told elsewhere: no such end makes a body complete.
+                Read::End if self.source.broken => return Moved::SourceBroken,
                 Read::End => self.end(desk),
                 Read::Broken => return Moved::SourceBroken,
             }
@@ -146,6 +154,7 @@ impl Transfer<'_> {
         if let Read::Bytes(n) = read {
             pipe.held += n;
             self.count(n);
+            self.passed += n as u64;
             self.body.skip(n as u64);
         }
         read
@@ -158,6 +167,7 @@ impl Transfer<'_> {
             Body::Length(left) => usize::try_from(left).unwrap_or(scratch.len()).min(scratch.len()),
             _ => scratch.len(),
         };
+        debug_assert!(most > 0, "a read of no bytes looks like the end");
         let read = self.source.read(&mut scratch[..most]);
         let passed = match read {
             Read::Bytes(n) => self.pass(&scratch[..n], &mut desk.out),
@@ -172,6 +182,9 @@ impl Transfer<'_> {
         if matches!(self.shape, Shape::Same) {
             let (n, _) = self.body.advance(bytes).map_err(|_| Moved::Malformed)?;
             self.count(n);
+            if self.body.announced() > self.limit {
+                return Err(Moved::TooLarge);
+            }
             self.excess.push(&bytes[n..]);
             return self.write(&bytes[..n]);
         }
@@ -191,6 +204,7 @@ impl Transfer<'_> {
         if bytes.is_empty() {
             return Ok(());
         }
+        self.passed += bytes.len() as u64;
         let closing = self.last && self.body.is_done();
         match self.sink.writable.then(|| self.sink.write(bytes, closing)) {
             None => self.lane.buffer.push(bytes),
@@ -201,17 +215,18 @@ impl Transfer<'_> {
     }
 
     /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it is sent.
-    /// Whether there was something.
+    /// Whether there was anything.
     fn pause(&mut self, desk: &mut Desk) -> bool {
         let Shape::Compressed(coded) = self.shape else { return false };
-        let fed = std::mem::take(&mut coded.fed);
-        if fed {
-            desk.out.clear();
-            // One that fails here fails again at the end, where it is told.
-            let _ = coded.chunk(&mut desk.out, Compressor::flush);
-            self.lane.buffer.push(&desk.out);
+        if !std::mem::take(&mut coded.owes) {
+            return false;
         }
-        fed
+        desk.out.clear();
+        // One that fails here fails again at the end, where it is told.
+        let _ = coded.chunk(&mut desk.out, Compressor::flush);
+        self.passed += desk.out.len() as u64;
+        self.lane.buffer.push(&desk.out);
+        !desk.out.is_empty()
     }
 
     fn end(&mut self, desk: &mut Desk) {
@@ -220,6 +235,7 @@ impl Transfer<'_> {
             desk.out.clear();
             if self.shape.finish(&mut desk.out).is_ok() {
                 *self.body = Body::None;
+                self.passed += desk.out.len() as u64;
                 self.lane.buffer.push(&desk.out);
             }
         }
@@ -252,7 +268,7 @@ impl Shape {
                     fed
                 });
                 fed.map_err(drop)?;
-                coded.fed = true;
+                coded.owes |= n > 0;
                 if done {
                     self.finish(out).map_err(drop)?;
                 }

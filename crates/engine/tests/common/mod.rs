@@ -119,6 +119,10 @@ impl Origin {
     pub(crate) fn accept(&self) -> TcpStream {
         bounded(self.0.accept().expect("a connection in time").0)
     }
+
+    pub(crate) fn into_listener(self) -> TcpListener {
+        self.0
+    }
 }
 
 /// An address where nobody listens, and nobody else will: it stays bound.
