@@ -131,8 +131,9 @@ class Connection:
     backend: str | None
     server: str | None
     state: str
-    """``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP client ``header``, ``head``,
-    ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``, ``tunnel`` or ``lingering``."""
+    """``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP client ``header``,
+    ``head``, ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``, ``tunnel`` or
+    ``lingering``."""
     bytes_in: int
     """Bytes from the client."""
     bytes_out: int

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -462,6 +463,18 @@ def test_an_idle_tunnel_is_ended(start: Start, origin: MakeOrigin) -> None:
         client.send(b"x")
         assert client.exactly(2) == b"xx"
         assert client.ended()
+
+
+def test_unix_sockets_on_both_sides(start: Start, http_origin: MakeHttp, tmp_path: Path) -> None:
+    app = http_origin(path=tmp_path / "app.sock")
+    bind = f"unix:{tmp_path / 'web.sock'}"
+    fields = {"X-Client": "<{client.address}>"}
+    start(http(app.address, listener={"bind": bind, "request_headers": {"set": fields}}))
+    with Client((str(tmp_path / "web.sock"), 0)) as client:
+        for _ in range(3):
+            assert client.ask(post(b"x")).body == b"app POST /\nx"
+    assert app.accepted == 1
+    assert "127.0.0.1" not in str(app.requests[0].fields)
 
 
 def test_the_rig_reads_strictly() -> None:

@@ -172,6 +172,37 @@ def test_a_body_that_stops_is_408(start: Start, app: HttpOrigin) -> None:
     until(lambda: app.open == 0, "the server is not left with half a request")
 
 
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_server_that_takes_no_body_is_not_the_client_s_fault(
+    start: Start, http_origin: MakeHttp, *, patient: bool
+) -> None:
+    """The client would send and may not: it is given the time that the server has, and told that it was the server."""
+    release = threading.Event()
+
+    def hold(_: Request, __: socket.socket) -> bool:
+        release.wait(PATIENCE)
+        return True
+
+    app = http_origin(lambda request: Reply(body=b"%d" % len(request.body)), on_head=hold)
+    timeouts = {"body": "200ms"}
+    proxy = start(http(app.address, listener={"timeouts": timeouts}, response_timeout="30s" if patient else "600ms"))
+    size = 64 * MIB
+    with Client(proxy.address("web")) as client:
+        client.send(get("/", f"Content-Length: {size}", method="POST"))
+        client.socket.settimeout(0.5)
+        sent = 0
+        with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+            while sent < size:
+                sent += client.socket.send(b"x" * min(MIB, size - sent))
+        client.socket.settimeout(PATIENCE)
+        if patient:
+            release.set()
+            client.send(b"x" * (size - sent))
+        answer = client.response("POST")
+        release.set()
+    assert (answer.status, answer.body) == (200, b"%d" % size) if patient else answer.status == 504
+
+
 def test_a_body_below_the_rate_is_408(start: Start, app: HttpOrigin) -> None:
     proxy = start(http(app.address, listener={"http": {"min_body_rate": "100KiB"}, "timeouts": {"body": "20s"}}))
     with Client(proxy.address("web")) as client:

@@ -103,6 +103,8 @@ def h11_accepts(raw: bytes) -> bool:
 
 def accepted_with_reason(raw: bytes) -> str | None:
     """Why a request that h11 refuses may be accepted."""
+    if raw.startswith(b"\r\n") and not raw.startswith(b"\r\n\r\n"):
+        return "one empty line before a request is to be ignored (RFC 9112, section 2.2)"
     if any(byte > 0x7F for byte in raw.partition(b"\r\n")[0]):
         return "bytes beyond ASCII in a target are common in the wild, and are passed on as they are"
     return None

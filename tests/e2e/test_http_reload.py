@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from headworks import Proxy
 from rig.clients import Target
 from rig.configs import Config, http, sites
 from rig.http_clients import Client, ask, get, origin_of, post
-from rig.http_origins import HttpOrigin, Reply
+from rig.http_origins import HttpOrigin, Reply, script
 from rig.messages import Malformed, Request
+from rig.origins import Origin
 from rig.process import running, write
 from rig.waiting import PATIENCE, until
 
@@ -179,6 +181,54 @@ def test_drain_has_an_end(http_origin: MakeHttp, tmp_path: Path, stack: contextl
         with contextlib.suppress(ConnectionResetError):
             assert client.rest() == b""
     assert proxy.count("end=drained") == 1
+
+
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+
+
+def test_a_tunnel_outlives_a_reload_and_ends_with_drain(
+    origin: Callable[..., Origin], tmp_path: Path, stack: contextlib.ExitStack
+) -> None:
+    app = origin(script(SWITCHING, echo_to_end))
+    config = http(app.address) | {"logs": {"access": "-"}, "proxy": {"workers": 1, "drain": "300ms"}}
+    file = write(tmp_path / "headworks.toml", config)
+    proxy = stack.enter_context(running(file))
+    with Client(proxy.address("web")) as client:
+        assert client.ask(get("/", "Connection: Upgrade", "Upgrade: echo")).status == 101
+        config["backends"]["app"]["servers"] = ["127.0.0.1:1"]
+        write(file, config)
+        proxy.reload()
+        client.send(b"still here")
+        assert client.exactly(10) == b"still here"
+        proxy.signal(signal.SIGTERM)
+        client.send(b"and here")
+        assert client.exactly(8) == b"and here"
+        assert proxy.wait() == 0
+        client.rest()
+    assert proxy.count("end=drained") == 1
+
+
+def echo_to_end(connection: socket.socket) -> None:
+    """Send back what comes."""
+    with contextlib.suppress(ConnectionResetError):
+        while more := connection.recv(1 << 16):
+            connection.sendall(more)
+
+
+def test_a_listener_that_is_removed_ends_its_kept_connections_after_an_exchange(
+    start: Start, http_origin: MakeHttp
+) -> None:
+    app = http_origin()
+    config = http(app.address)
+    config["listeners"]["other"] = config["listeners"]["web"] | {"bind": "127.0.0.1:0"}
+    proxy = start(config)
+    with Client(proxy.address("other")) as client:
+        assert client.ask(get("/1")).persistent
+        del config["listeners"]["other"]
+        proxy.reload(config)
+        with contextlib.suppress(Malformed, OSError):
+            assert not client.ask(get("/2")).persistent
+        assert client.ended()
 
 
 def test_what_waits_for_the_server_is_not_lost_by_a_reload(start: Start, http_origin: MakeHttp) -> None:

@@ -131,7 +131,7 @@ impl Exchanges {
                 self.refuse(desk, place, CloseReason::QueueTimeout)
             }
             Phase::Connecting => self.connect_failed(desk, place, headworks_core::action::Fault::TimedOut),
-            Phase::Asking if self.waits_for_server(place) => {
+            Phase::Asking if self.clients[place].is_held_up() => {
                 self.refuse(desk, place, CloseReason::ResponseTimeout)
             }
             Phase::Asking => self.refuse(desk, place, CloseReason::BodyTimeout),
@@ -140,12 +140,6 @@ impl Exchanges {
             Phase::Tunnel => Step::Over(CloseReason::TunnelTimeout),
             Phase::Lingering => Step::Over(CloseReason::ClientClosed),
         }
-    }
-
-    /// Whether a request that does not get on is held up by its server.
-    fn waits_for_server(&self, place: usize) -> bool {
-        let running = self.clients[place].running.as_ref();
-        running.is_some_and(|running| !running.is_sent())
     }
 
     /// A client does not wait for a place any more.

@@ -117,6 +117,7 @@ impl Client {
         let limit = match self.phase {
             Phase::Header | Phase::Head => timeouts.first_bytes,
             Phase::Kept => http.keep_alive_timeout,
+            Phase::Asking if self.is_held_up() => self.server_limit(),
             Phase::Asking => http.body_timeout,
             Phase::Answering => timeouts.idle,
             Phase::Tunnel => http.tunnel_timeout,
@@ -124,6 +125,11 @@ impl Client {
             Phase::Queued | Phase::Connecting | Phase::Awaiting => self.server_limit(),
         };
         self.since.saturating_add(limit)
+    }
+
+    /// Whether its request does not get on because of the server.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| !running.is_sent())
     }
 
     /// How long its backend lets it wait.
