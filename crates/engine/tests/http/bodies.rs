@@ -19,7 +19,7 @@ fn chunks_go_up_and_down() {
             (0..count).map(|_| format!("{size:x};an=extension\r\n{piece}\r\n")).collect::<String>()
                 + "0\r\n\r\n";
         let whole = piece.repeat(count);
-        asks.say(format!("POST /up HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        asks.say("POST /up HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n");
         thread::scope(|scope| {
             scope.spawn(|| asks.stream.try_clone().unwrap().write_all(body.as_bytes()).unwrap());
             let mut answers = server(&origin);
