@@ -72,12 +72,18 @@ def tls_origin(origin: Callable[..., Origin], authority: trustme.CA) -> Callable
 
 
 @pytest.fixture
-def start(stack: ExitStack) -> Callable[[Config], Proxy]:
-    """Start a proxy in this process. Two workers and no access log, unless the configuration says otherwise."""
+def start(stack: ExitStack, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[Config], Proxy]]:
+    """Start a proxy in this process. Two workers and no access log, unless the configuration says otherwise.
+
+    A worker that panics fails the test, whatever the clients made of it.
+    """
 
     def make(config: Config) -> Proxy:
         config.setdefault("proxy", {}).setdefault("workers", 2)
         config.setdefault("logs", {}).setdefault("access", "off")
         return stack.enter_context(Proxy(config))
 
-    return make
+    yield make
+    stack.close()
+    said = capfd.readouterr().err
+    assert "panicked at" not in said, said

@@ -108,7 +108,7 @@ def test_check_of_names_that_do_not_exist(tmp_path: Path) -> None:
     assert '"app"' in done.stdout
 
 
-@pytest.mark.parametrize("protocol", ["http", "https"])
+@pytest.mark.parametrize("protocol", ["https"])
 def test_protocols_to_come_are_refused(tmp_path: Path, protocol: str) -> None:
     file = tmp_path / "early.toml"
     file.write_text(FILE.replace("tls", protocol))

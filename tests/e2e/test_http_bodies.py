@@ -192,6 +192,7 @@ def test_a_client_that_leaves_cancels_the_server_side(start: Start, origin: Make
         count = len(told)
         leave(client.socket)
         until(lambda: len(told) > count, "the server hears of it while it thinks")  # noqa: B023
+        client.socket.close()
     until(lambda: proxy.stats().backends["app"].active == 0)
     assert "bytes" not in told
 

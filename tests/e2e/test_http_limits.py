@@ -318,13 +318,13 @@ def test_slow_readers_within_bounded_memory(http_origin: MakeHttp, tmp_path: Pat
 def test_slow_servers_within_bounded_memory(http_origin: MakeHttp, tmp_path: Path, stack: contextlib.ExitStack) -> None:
     """Clients that send long bodies to a server that reads nothing are made to wait."""
     release = threading.Event()
-    stack.callback(release.set)
 
     def hold(_: Request, __: socket.socket) -> bool:
         release.wait(PATIENCE)
         return False
 
     app = http_origin(on_head=hold)
+    stack.callback(release.set)
     config = http(app.address) | {"proxy": {"workers": 2}, "logs": {"access": "off"}}
     proxy = stack.enter_context(running(write(tmp_path / "headworks.toml", config)))
     before = proxy.resident()

@@ -162,13 +162,13 @@ def test_term_finishes_exchanges_and_closes_what_is_kept(
 
 def test_drain_has_an_end(http_origin: MakeHttp, tmp_path: Path, stack: contextlib.ExitStack) -> None:
     release = threading.Event()
-    stack.callback(release.set)
 
     def never(_: Request) -> Reply:
         release.wait(PATIENCE)
         return Reply()
 
     app = http_origin(never)
+    stack.callback(release.set)
     config = http(app.address) | {"logs": {"access": "-"}, "proxy": {"workers": 1, "drain": "300ms"}}
     proxy = stack.enter_context(running(write(tmp_path / "headworks.toml", config)))
     with Client(proxy.address("web")) as client:

@@ -113,6 +113,22 @@ def test_a_server_that_dies_with_each_request_is_502(start: Start, origin: MakeO
     assert app.accepted <= 3
 
 
+def test_another_server_is_asked_when_one_takes_the_request_and_dies(
+    start: Start, origin: MakeOrigin, http_origin: MakeHttp
+) -> None:
+    """On a fresh connection, too: what may be done twice is asked of another server, everything else is not."""
+    dying, app = origin(script(reset)), http_origin()
+    proxy = start(http(dying.address, app.address, ejection=NEVER, pool={"size": 0}) | ONE_WORKER)
+    with Client(proxy.address("web")) as client:
+        assert [client.ask(get(f"/{number}")).status for number in range(6)] == [200] * 6
+        assert dying.accepted >= 2
+        statuses = sorted(client.ask(post(b"x", f"/order/{number}")).status for number in range(4))
+        assert statuses == [200, 200, 502, 502]
+    seen = [head.split()[1].decode() for head in dying.received] + [one.target for one in app.requests]
+    orders = [target for target in seen if "/order" in target]
+    assert len(orders) == len(set(orders)) == 4, "no order was made twice"
+
+
 def test_other_servers_are_tried_when_connecting_fails(
     start: Start, http_origin: MakeHttp, stack: contextlib.ExitStack
 ) -> None:

@@ -351,8 +351,10 @@ def test_no_two_readers_disagree(start: Start, http_origin: MakeHttp, one: Case)
     app = http_origin(_says_what_it_saw)
     timeouts = {"first_bytes": "300ms", "body": "300ms", "keep_alive": "300ms"}
     proxy = start(http(app.address, listener={"timeouts": timeouts}) | {"proxy": {"workers": 1}})
+    # There is a server connection to poison.
+    assert ask(proxy.address("web"), get("/before")).status == 200
     answers = _converse(proxy, one.sent + SECOND)
-    seen = [_named(request) for request in app.requests]
+    seen = [_named(request) for request in app.requests[1:]]
     assert [answer.get("x-saw") for answer in answers if answer.get("x-saw")] == [_escaped(name) for name in seen]
     _two_readers_agree(app)
     if one.passed is not None and seen[: len(one.passed)] == list(one.passed):
@@ -367,7 +369,7 @@ def test_no_two_readers_disagree(start: Start, http_origin: MakeHttp, one: Case)
         assert not any("smuggled" in name.split()[1] for name in seen)
         assert "GET /second " not in seen, "what follows a mistake is never a request"
         if not one.body and first.status != 200:
-            assert app.connections == [], "no byte of it reached the origin"
+            assert [len(recorded) for recorded in app.connections] == [len(app.requests[0].raw)], "no byte reached it"
     victim = ask(proxy.address("web"), get("/victim"))
     assert (victim.status, victim.get("x-saw")) == (200, "GET /victim")
     _two_readers_agree(app)

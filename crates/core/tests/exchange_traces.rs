@@ -327,11 +327,7 @@ fn what_may_be_sent_again() {
     for (name, nothing, repeatable, gone) in REPEATS {
         let exchange = Exchange::new(&method(name, ""));
         for (sent, may) in [(Sent::Nothing, nothing), (Sent::Repeatable, repeatable), (Sent::Gone, gone)] {
-            assert_eq!(exchange.may_repeat(true, sent), may, "{name}, {sent:?}");
-            assert!(
-                !exchange.may_repeat(false, sent),
-                "a fresh connection that fails says something: {name}"
-            );
+            assert_eq!(exchange.may_repeat(sent), may, "{name}, {sent:?}");
         }
     }
 }
@@ -342,12 +338,12 @@ fn nothing_is_sent_again_once_the_server_has_spoken() {
     let head = status(&exchange, 103, "");
     exchange.respond(&head);
     for sent in [Sent::Nothing, Sent::Repeatable, Sent::Gone] {
-        assert!(!exchange.may_repeat(true, sent), "{sent:?}");
+        assert!(!exchange.may_repeat(sent), "{sent:?}");
     }
     let mut exchange = get();
     let head = status(&exchange, 200, "Content-Length: 5");
     exchange.respond(&head);
-    assert!(!exchange.may_repeat(true, Sent::Repeatable));
+    assert!(!exchange.may_repeat(Sent::Repeatable));
 }
 
 #[test]
@@ -357,7 +353,7 @@ fn an_answer_of_our_own() {
     assert_eq!((exchange.status(), exchange.is_answered()), (503, true));
     assert!(exchange.keeps_client() && !exchange.keeps_server());
     assert!(exchange.response.is_done());
-    assert!(!exchange.may_repeat(true, Sent::Nothing));
+    assert!(!exchange.may_repeat(Sent::Nothing));
 
     let mut exchange = Exchange::new(&method("POST", "Content-Length: 3"));
     exchange.answered(413);

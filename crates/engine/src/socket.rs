@@ -133,6 +133,15 @@ impl Socket {
         self.broken |= broken;
     }
 
+    /// Whether the other end has ended its sending, behind what is read already. Before the socket is watched nothing but
+    /// a look at it tells.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ending
+            || (self.watched == Watched::Nothing
+                && !self.readable
+                && self.system.peek(&mut [std::mem::MaybeUninit::uninit()]).is_ok_and(|n| n == 0))
+    }
+
     /// The descriptor.
     #[inline]
     pub(crate) fn fd(&self) -> RawFd {

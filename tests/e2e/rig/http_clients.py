@@ -29,8 +29,8 @@ def chunked(
 
 
 def chunks(*pieces: bytes) -> bytes:
-    """Chunks, without the last one."""
-    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    """Chunks, without the last one; an empty one would be that."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece)
 
 
 class Client:

@@ -112,6 +112,8 @@ def send(connection: socket.socket, reply: Reply, request: Request) -> None:
     if reply.close and "connection" not in given:
         framed.append(("Connection", "close"))
     lines = [f"HTTP/1.1 {reply.status} {reply.reason}", *(f"{name}: {value}" for name, value in reply.fields + framed)]
+    # In two small packets the second would wait for the first to be acknowledged.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.sendall(reply.before + "\r\n".join([*lines, "", ""]).encode("latin-1"))
     if request.method == "HEAD" or reply.status in (204, 304):
         return

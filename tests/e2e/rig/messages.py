@@ -244,6 +244,8 @@ def _read_chunks(stream: Stream, message: Message) -> None:
     body = []
     while True:
         line = stream.until(b"\r\n", 4096)
+        if not line:
+            raise Truncated("ended where a chunk must begin")
         message.raw += line
         found = _CHUNK_LINE.fullmatch(line[:-2].decode("latin-1"))
         if not found:
@@ -259,6 +261,8 @@ def _read_chunks(stream: Stream, message: Message) -> None:
     message.body = b"".join(body)
     end = stream.exactly(2)
     if end != b"\r\n":
-        end += stream.until(b"\r\n\r\n")
+        end += (more := stream.until(b"\r\n\r\n"))
+        if not more:
+            raise Truncated("ended in a trailer")
         message.trailers = _head(b"\r\n" + end)[1]
     message.raw += end

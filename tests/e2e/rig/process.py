@@ -176,5 +176,6 @@ def running(
         if ready:
             started.line(ready)
         yield started
+        assert not started.count("panicked"), started.lines
     finally:
         started.end()

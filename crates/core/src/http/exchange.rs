@@ -163,14 +163,13 @@ impl Exchange {
         self.server_persists && self.is_asked() && self.is_answered() && self.response.is_done()
     }
 
-    /// Whether the request may be sent again, on a fresh connection, after its connection failed before a response.
+    /// Whether the request may be sent again after its connection failed before a response.
     ///
-    /// A kept connection may end at any moment, so that a failure there says nothing about the request. If some of it was
-    /// sent the server may have acted on it: then only what may be done twice is sent twice (RFC 9110 section 9.2.2).
-    pub fn may_repeat(&self, reused: bool, sent: Sent) -> bool {
+    /// If some of it was sent the server may have acted on it: then only what may be done twice is sent twice (RFC 9110
+    /// section 9.2.2).
+    pub fn may_repeat(&self, sent: Sent) -> bool {
         let unanswered = !self.is_answered() && self.interim == 0;
-        reused
-            && unanswered
+        unanswered
             && match sent {
                 Sent::Nothing => true,
                 Sent::Repeatable => self.method.is_idempotent(),

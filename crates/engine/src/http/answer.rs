@@ -145,9 +145,7 @@ impl Exchanges {
     /// Whether a request that does not get on is held up by its server.
     fn waits_for_server(&self, place: usize) -> bool {
         let running = self.clients[place].running.as_ref();
-        running.is_some_and(|running| {
-            running.sent < running.request.len() || running.lanes[Side::Client as usize].waiting() > 0
-        })
+        running.is_some_and(|running| !running.is_sent())
     }
 
     /// A client does not wait for a place any more.
@@ -175,6 +173,15 @@ impl Exchanges {
         let Some(mut running) = client.running.take() else { return };
         let reason = *running.reason.get_or_insert(reason);
         let plan = Rc::clone(&client.plan);
+        if client.phase == Phase::Queued
+            && let Some(backend) = running.backend(&plan)
+        {
+            // Who leaves the line makes room in it, and hands on a turn that was not used.
+            self.queue.leave(backend, (place, client.generation));
+            if running.turn {
+                self.next_in_line(backend);
+            }
+        }
         if let Some(at) = running.server.take() {
             self.servers.close(at);
         }

@@ -125,11 +125,12 @@ impl Exchanges {
             }
             None if running.tried.is_empty() && backend.is_full(self.now) => self.wait_in_line(desk, place),
             None => {
+                let reason = running.failure.unwrap_or(CloseReason::NoServer);
                 if waited {
                     self.leave_line(place);
                     self.next_in_line(backend);
                 }
-                self.refuse(desk, place, CloseReason::NoServer)
+                self.refuse(desk, place, reason)
             }
         }
     }
@@ -230,7 +231,7 @@ impl Exchanges {
         Step::Again
     }
 
-    /// Tries another server, as often as the backend says.
+    /// A server cannot be connected to.
     pub(super) fn connect_failed(&mut self, desk: &mut Desk, place: usize, fault: Fault) -> Step {
         let client = &mut self.clients[place];
         let plan = Rc::clone(&client.plan);
@@ -239,14 +240,24 @@ impl Exchanges {
             self.servers.close(at);
         }
         let Some((backend, chosen)) = running.chosen(&plan) else { return Step::Wait };
-        running.place = None;
         chosen.state.tally.add(self.shard, Count::ConnectFailures, 1);
         if fault.blames_server() {
             chosen.state.connect_failed(self.now, backend.eject_after, backend.eject_for);
         }
+        self.ask_another(desk, place, CloseReason::NoServer)
+    }
+
+    /// Tries another server, as often as the backend says; if there is none it ends for `reason`.
+    fn ask_another(&mut self, desk: &mut Desk, place: usize, reason: CloseReason) -> Step {
+        let client = &mut self.clients[place];
+        let plan = Rc::clone(&client.plan);
+        let Some(running) = client.running.as_mut() else { return Step::Wait };
+        let Some(backend) = running.backend(&plan) else { return Step::Wait };
+        running.place = None;
+        running.failure = Some(reason);
         running.tried.push(running.choice.map_or(NONE, |choice| choice.server));
         if running.tried.len() > backend.retries as usize {
-            return self.refuse(desk, place, CloseReason::NoServer);
+            return self.refuse(desk, place, reason);
         }
         backend.tally.add(self.shard, Count::Retries, 1);
         self.ask_again(desk, place)
@@ -278,6 +289,8 @@ impl Exchanges {
             return self.asked(place);
         }
         let mut shape = Shape::Same;
+        let owner = &client.plan.listeners[client.listener as usize];
+        let limit = owner.http.body_limit.unwrap_or(u64::MAX);
         let mut transfer = Transfer {
             source: &mut client.socket,
             sink: &mut server.socket,
@@ -287,6 +300,7 @@ impl Exchanges {
             excess: &mut client.inbound,
             read: 0,
             passed: 0,
+            limit,
             last: false,
         };
         let moved = transfer.run(desk, &mut self.pipes);
@@ -309,6 +323,7 @@ impl Exchanges {
                 Step::Wait
             }
             Moved::Done => self.asked(place),
+            Moved::TooLarge => self.refuse(desk, place, CloseReason::BodyTooLarge),
             Moved::Malformed => self.refuse(desk, place, CloseReason::BadRequest),
             Moved::Cut => self.cancel(place),
             Moved::SourceBroken => Step::Over(CloseReason::ClientReset),
@@ -365,7 +380,8 @@ impl Exchanges {
         }
     }
 
-    /// The server's connection failed or ended before a response. The request is sent again where that is safe.
+    /// The server's connection failed or ended before a response. The request is sent again where that is safe: a kept
+    /// connection may end at any moment, which says nothing of its server; a fresh one that does speaks against it.
     pub(super) fn server_lost(&mut self, desk: &mut Desk, place: usize) -> Step {
         let client = &mut self.clients[place];
         let Some(running) = client.running.as_mut() else { return Step::Wait };
@@ -379,8 +395,11 @@ impl Exchanges {
         if running.exchange.is_answered() {
             return Step::Over(CloseReason::ServerReset);
         }
-        if !running.exchange.may_repeat(reused, sent) {
+        if !running.exchange.may_repeat(sent) {
             return self.refuse(desk, place, CloseReason::ServerReset);
+        }
+        if !reused {
+            return self.ask_another(desk, place, CloseReason::ServerReset);
         }
         // One kept connection that failed says the same of all others that are as old.
         running.fresh = true;
@@ -399,14 +418,11 @@ pub(super) const NONE: u16 = u16::MAX;
 /// Milliseconds before the rate of a body is judged.
 const GRACE: u64 = 2_000;
 
-/// Why the body that a client sends is not wanted any more.
+/// Why the body that a client sends is not waited for any longer.
 fn unwelcome(client: &Client, now: u64) -> Option<CloseReason> {
     let (http, running) = (client.http(), client.running.as_ref()?);
     if running.exchange.is_tunnel() {
         return None;
-    }
-    if http.body_limit.is_some_and(|limit| running.exchange.request.announced() > limit) {
-        return Some(CloseReason::BodyTooLarge);
     }
     let elapsed = now - running.times.begun;
     let slow = elapsed > GRACE && running.body.saturating_mul(1000) / elapsed < http.min_body_rate;

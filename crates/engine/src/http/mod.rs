@@ -415,9 +415,11 @@ impl Exchanges {
                 Read::End | Read::Broken => return Step::Over(CloseReason::ClientClosed),
             }
         }
-        Step::Over(CloseReason::ClientClosed)
+        // To close on what is unread would destroy the answer: it goes on until its time is up.
+        self.enqueue(place);
+        Step::Wait
     }
 }
 
-/// Reads of a client that got its last answer before its connection is closed for good.
+/// Reads of a client that got its last answer in one go before others get their turn.
 const DISCARDS: usize = 16;

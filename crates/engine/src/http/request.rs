@@ -171,7 +171,7 @@ impl Exchanges {
             running.asked.id.extend_from_slice(id.as_bytes());
         }
         running.offer = http.compression.as_ref().and_then(|rules| rules.offer(&desk.head, bytes));
-        running.ended_asking = client.socket.ending;
+        running.ended_asking = client.socket.has_ended();
         client.requests += 1;
         let last = http.requests_per_connection.is_some_and(|most| client.requests >= most);
         if last || self.draining || !Rc::ptr_eq(&client.plan, &self.plan) {

@@ -237,6 +237,7 @@ impl Exchanges {
             excess: &mut server.inbound,
             read: 0,
             passed: 0,
+            limit: u64::MAX,
             last,
         };
         let waiting = transfer.lane.waiting();
@@ -259,7 +260,7 @@ impl Exchanges {
             }
             Moved::Done => self.finish(place),
             Moved::Cut => Step::Over(CloseReason::ServerClosed),
-            Moved::Malformed => Step::Over(CloseReason::BadResponse),
+            Moved::Malformed | Moved::TooLarge => Step::Over(CloseReason::BadResponse),
             Moved::SourceBroken => Step::Over(CloseReason::ServerReset),
             Moved::SinkBroken => Step::Over(CloseReason::ClientReset),
         }
@@ -303,6 +304,7 @@ impl Exchanges {
             && !running.unheard
             && backend.proxy_header.is_none()
             && !self.draining
+            && running.is_sent()
             && self.servers.get_mut(at).is_some_and(Server::is_silent);
         match sound {
             true => self.servers.keep(at, Keep { most: http.pool_size, time: http.pool_timeout }, self.now),

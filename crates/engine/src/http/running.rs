@@ -40,8 +40,10 @@ pub(crate) struct Running {
     pub(crate) choice: Option<Choice>,
     /// Its place there.
     pub(crate) place: Option<Place>,
-    /// Servers that could not be connected to.
+    /// Servers that could not be connected to, or left the request unanswered.
     pub(crate) tried: Tried,
+    /// What the last of them ends it for, should there be no other.
+    pub(crate) failure: Option<CloseReason>,
     /// Its place among the sockets to servers.
     pub(crate) server: Option<usize>,
     /// What waits in each direction, by the side that sends.
@@ -72,7 +74,7 @@ pub(crate) struct Running {
     pub(crate) turn: bool,
     /// Our sending to the server has ended.
     pub(crate) finished: bool,
-    /// The server takes no more of the request.
+    /// The server takes no more of the request: what it still says is its answer.
     pub(crate) unheard: bool,
     /// No kept socket is tried any more.
     pub(crate) fresh: bool,
@@ -245,6 +247,12 @@ impl Running {
             server: self.chosen(plan).map_or("", |(_, server)| &server.name),
             status: self.exchange.status(),
         }
+    }
+
+    /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server that answered
+    /// early would read from its next request.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent == self.request.len() && self.lanes[Side::Client as usize].waiting() == 0
     }
 
     /// Whether the client got some of a response and not all.

@@ -33,6 +33,8 @@ pub(crate) enum Moved {
     Cut,
     /// The sender's framing is malformed.
     Malformed,
+    /// The body is larger than it may be: what went beyond was not passed on.
+    TooLarge,
     /// The sender is broken.
     SourceBroken,
     /// The receiver is broken.
@@ -98,6 +100,8 @@ pub(crate) struct Transfer<'a> {
     pub(crate) read: u64,
     /// Bytes that the receiver gets for them.
     pub(crate) passed: u64,
+    /// Content in chunks at most.
+    pub(crate) limit: u64,
     /// The receiver's connection is closed after it.
     pub(crate) last: bool,
 }
@@ -134,8 +138,9 @@ impl Transfer<'_> {
                 },
             };
             match read {
-                Read::Bytes(_) => {}
-                Read::Nothing => {}
+                Read::Bytes(_) | Read::Nothing => {}
+                // The error was told elsewhere: no such end makes a body complete.
+                Read::End if self.source.broken => return Moved::SourceBroken,
                 Read::End => self.end(desk),
                 Read::Broken => return Moved::SourceBroken,
             }
@@ -162,6 +167,7 @@ impl Transfer<'_> {
             Body::Length(left) => usize::try_from(left).unwrap_or(scratch.len()).min(scratch.len()),
             _ => scratch.len(),
         };
+        debug_assert!(most > 0, "a read of no bytes looks like the end");
         let read = self.source.read(&mut scratch[..most]);
         let passed = match read {
             Read::Bytes(n) => self.pass(&scratch[..n], &mut desk.out),
@@ -176,6 +182,9 @@ impl Transfer<'_> {
         if matches!(self.shape, Shape::Same) {
             let (n, _) = self.body.advance(bytes).map_err(|_| Moved::Malformed)?;
             self.count(n);
+            if self.body.announced() > self.limit {
+                return Err(Moved::TooLarge);
+            }
             self.excess.push(&bytes[n..]);
             return self.write(&bytes[..n]);
         }
