@@ -420,6 +420,49 @@ fn what_compression_makes_is_what_was_sent() {
 }
 
 #[test]
+fn what_has_no_body_is_not_compressed() {
+    let origin = Origin::new();
+    let compression = json!({"algorithms": ["gzip", "br", "zstd"], "types": ["text/*"], "min_size": 0});
+    let proxy = Proxy::start(web_with(&[origin.address()], json!({"compression": compression})));
+    let mut asks = client(&proxy);
+    let mut answers = None;
+    for (line, response) in [
+        ("HEAD / HTTP/1.1", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"),
+        (
+            "HEAD / HTTP/1.1",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
+        ("HEAD / HTTP/1.1", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"),
+        ("GET / HTTP/1.1", "HTTP/1.1 204 No\r\nContent-Type: text/plain\r\n\r\n"),
+        ("GET / HTTP/1.1", "HTTP/1.1 304 No\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"),
+        ("GET / HTTP/1.1", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n"),
+    ] {
+        for accepts in ["gzip", "br", "zstd"] {
+            asks.say(format!("{line}\r\nHost: a.example\r\nAccept-Encoding: {accepts}\r\n\r\n"));
+            let answers = answers.get_or_insert_with(|| server(&origin));
+            answers.request();
+            answers.say(response);
+            let answer = asks.bare_answer();
+            assert!(!answer.closes());
+            if response.contains("Content-Length: 0") && answer.field("transfer-encoding").is_some() {
+                while !asks.chunk().is_empty() {}
+            }
+            // What follows is the next response and nothing else.
+            asks.ask("/next");
+            answers.serve("/next", "ok");
+            asks.expect_body("ok");
+        }
+    }
+    // Who knows no chunks gets none.
+    asks.say("GET / HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n");
+    let answers = answers.as_mut().unwrap();
+    answers.request();
+    answers.say("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nplain");
+    let answer = asks.answer();
+    assert_eq!((answer.text(), answer.field("transfer-encoding")), ("plain", None));
+}
+
+#[test]
 fn a_compressed_stream_arrives_as_it_is_sent() {
     let origin = Origin::new();
     let compression = json!({"algorithms": ["gzip"], "types": ["text/*"], "min_size": 100});

@@ -226,6 +226,15 @@ fn what_is_no_response() {
         server(&origin).serve("/next", "ok");
         asks.expect_body("ok");
     }
+    // Too large a head.
+    let (origin, proxy) = pair();
+    let mut asks = client(&proxy);
+    asks.ask("/");
+    let mut answers = server(&origin);
+    answers.request();
+    answers.say(format!("HTTP/1.1 200 OK\r\n{}", "X: some value\r\n".repeat(2_000)));
+    asks.expect_status(502);
+    answers.expect_gone();
     // Half a head and the end.
     let (origin, proxy) = pair();
     let mut asks = client(&proxy);

@@ -21,6 +21,7 @@ mod end;
 mod ends;
 mod keeping;
 mod limits;
+mod mixed;
 mod places;
 mod routes;
 mod sides;
