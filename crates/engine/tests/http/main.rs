@@ -17,6 +17,7 @@ mod accounts;
 mod answers;
 mod bodies;
 mod bytes;
+mod compression;
 mod end;
 mod ends;
 mod keeping;
