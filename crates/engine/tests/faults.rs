@@ -69,3 +69,54 @@ fn letters_that_arrive_with_a_panic_are_answered() {
     }
     assert_eq!(proxy.0.connections(10).len(), 0);
 }
+
+#[test]
+fn an_http_client_that_makes_its_worker_panic_costs_no_listener() {
+    let origin = Origin::new();
+    let written = serde_json::json!({
+        "listeners": {"web": {"protocol": "http", "backend": "app"}},
+        "backends": {"app": {"servers": [{"address": origin.address().to_string(), "max_connections": 2}]}},
+    });
+    let proxy = Proxy::start(written);
+    let get = |host: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let mut kept = None;
+    for round in 1..=3 {
+        // One client in the middle of its exchange, and one kept.
+        let mut busy = proxy.client("web");
+        busy.write_all(get("a.example").as_bytes()).unwrap();
+        let mut server = kept.take().unwrap_or_else(|| origin.accept());
+        expect(&mut server, get("a.example").as_bytes());
+        let mut idle = proxy.client("web");
+        idle.write_all(get("a.example").as_bytes()).unwrap();
+        let mut other = origin.accept();
+        expect(&mut other, get("a.example").as_bytes());
+        other.write_all(answer).unwrap();
+        expect(&mut idle, answer);
+
+        proxy.client("web").write_all(get("Panic.Invalid.:80").as_bytes()).unwrap();
+        let (worker, lost) = proxy.notice(|notice| match notice {
+            Notice::WorkerPanicked { worker, lost, .. } => Some((worker, lost)),
+            _ => None,
+        });
+        assert_eq!((worker, lost), (0, 3), "round {round}");
+        for gone in [&mut busy, &mut idle, &mut server, &mut other] {
+            let mut rest = Vec::new();
+            let _ = gone.read_to_end(&mut rest);
+            assert!(rest.is_empty());
+        }
+
+        // The only worker serves the same listener, and the places at the server are free again.
+        let mut client = proxy.client("web");
+        client.write_all(get("a.example").as_bytes()).unwrap();
+        let mut server = origin.accept();
+        expect(&mut server, get("a.example").as_bytes());
+        server.write_all(answer).unwrap();
+        expect(&mut client, answer);
+        drop(client);
+        assert!(proxy.0.wait_idle(LIMIT), "those lost are not waited for");
+        assert_eq!(proxy.0.stats().listeners["web"].counters.active, 0);
+        assert_eq!(proxy.0.stats().backends["app"].counters.active, 0);
+        kept = Some(server);
+    }
+}

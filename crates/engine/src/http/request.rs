@@ -117,6 +117,8 @@ impl Exchanges {
             }
         }
         self.begin(desk, place, bytes);
+        #[cfg(feature = "fault-injection")]
+        self.inject_fault(place);
         let Some(running) = self.clients[place].running.as_mut() else { return (0, Step::Wait) };
         let taken = match running.exchange.request.advance(&bytes[desk.head.length..]) {
             Ok((n, _)) => desk.head.length + n,
@@ -130,6 +132,15 @@ impl Exchanges {
             Err(reason) => self.refuse(desk, place, reason),
         };
         (taken, step)
+    }
+
+    #[cfg(feature = "fault-injection")]
+    #[expect(clippy::panic, reason = "the fault that is injected")]
+    fn inject_fault(&self, place: usize) {
+        let running = self.clients[place].running.as_ref();
+        if running.and_then(|running| running.asked.name()) == Some("panic.invalid") {
+            panic!("injected by a client that asked for panic.invalid");
+        }
     }
 
     /// Each exchange is decided by the Plan in force; a listener that is gone ends its connections after their exchange.

@@ -188,5 +188,32 @@ fn counters_add_up() {
     );
     assert_eq!((listener.active, backend.counters.active, server.active), (0, 0, 0));
     assert_eq!((listener.failed, backend.counters.failed, server.failed), (0, 0, 0));
+    let requests = (CLIENTS * REQUESTS) as u64;
+    for counters in [listener, &backend.counters, server] {
+        assert_eq!((counters.requests, counters.responses_2xx), (requests, requests));
+        assert_eq!((counters.responses_4xx, counters.responses_5xx, counters.denied), (0, 0, 0));
+    }
     assert_eq!((stats.connections, stats.records_dropped), (0, 0));
+
+    // What the server did not say is not counted as the server's.
+    let mut asks = client(&proxy);
+    asks.ask("/");
+    let mut kept = answers.unwrap();
+    kept.request();
+    drop(kept);
+    let mut fresh = self::server(&origin);
+    fresh.request();
+    drop(fresh);
+    asks.expect_status(502);
+    asks.say("oh no\r\n\r\n");
+    asks.expect_status(400);
+    until("all are counted", || proxy.0.stats().listeners["web"].counters.responses_4xx == 1);
+    let stats = proxy.0.stats();
+    let (listener, backend) = (&stats.listeners["web"].counters, &stats.backends["app"]);
+    let server = &backend.servers[&origin.address().to_string()].counters;
+    assert_eq!((listener.responses_5xx, listener.failed), (1, 2));
+    for counters in [&backend.counters, server] {
+        assert_eq!((counters.requests, counters.responses_5xx, counters.failed), (requests + 1, 0, 1));
+        assert_eq!(counters.connections, 2, "one that failed was replaced");
+    }
 }

@@ -3,8 +3,6 @@
 use std::io::{Read, Write};
 use std::thread;
 
-use serde_json::json;
-
 use super::*;
 
 const LARGE: usize = 8 << 20;
@@ -277,6 +275,30 @@ fn an_early_answer_is_delivered_although_the_server_reads_no_more() {
 }
 
 #[test]
+fn a_response_may_begin_while_the_request_goes_on() {
+    let (origin, proxy) = pair();
+    let mut asks = client(&proxy);
+    asks.say("POST /echo HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut answers = server(&origin);
+    answers.head();
+    answers.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert!(asks.head().to_lowercase().contains("connection: close"));
+    for word in ["one", "two", "three"] {
+        let chunk = format!("{:x}\r\n{word}\r\n", word.len());
+        asks.say(&chunk);
+        answers.expect(chunk.as_bytes());
+        answers.say(&chunk);
+        assert_eq!(asks.chunk(), word.as_bytes());
+    }
+    asks.say("0\r\n\r\n");
+    answers.expect(b"0\r\n\r\n");
+    answers.say("3\r\nend\r\n0\r\n\r\n");
+    assert_eq!(asks.chunk(), b"end");
+    assert_eq!(asks.chunk(), b"");
+    asks.expect_end();
+}
+
+#[test]
 fn expect_100_continue() {
     let (origin, proxy) = pair();
     let mut asks = client(&proxy);
@@ -380,67 +402,4 @@ fn responses_without_a_body() {
         );
     }
     nobody_waits_at(origin);
-}
-
-#[test]
-fn what_compression_makes_is_what_was_sent() {
-    let origin = Origin::new();
-    let compression = json!({"algorithms": ["gzip"], "types": ["text/*"], "min_size": 100});
-    let proxy = Proxy::start(web_with(&[origin.address()], json!({"compression": compression})));
-    let mut asks = client(&proxy);
-    let body: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
-    let mut answers = None;
-    let mut exchange = |accepts: &str, kind: &str, body: &str| {
-        asks.say(format!("GET / HTTP/1.1\r\nHost: a.example\r\nAccept-Encoding: {accepts}\r\n\r\n"));
-        let answers = answers.get_or_insert_with(|| server(&origin));
-        answers.request();
-        let length = body.len();
-        answers.say(format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
-        ));
-        asks.expect_status(200)
-    };
-    for _ in 0..2 {
-        let answer = exchange("gzip", "text/plain", &body);
-        assert_eq!(answer.field("content-encoding"), Some("gzip"));
-        assert_eq!(answer.field("vary"), Some("Accept-Encoding"));
-        assert!(answer.body.len() < body.len() / 2);
-        let mut decoded = String::new();
-        flate2::read::GzDecoder::new(&answer.body[..]).read_to_string(&mut decoded).unwrap();
-        assert!(decoded == body);
-    }
-    for (accepts, kind, body) in
-        [("br", "text/plain", &body[..]), ("gzip", "image/png", &body), ("gzip", "text/plain", "short")]
-    {
-        let answer = exchange(accepts, kind, body);
-        assert_eq!(answer.field("content-encoding"), None);
-        assert!(answer.text() == body);
-    }
-    nobody_waits_at(origin);
-}
-
-#[test]
-fn a_compressed_stream_arrives_as_it_is_sent() {
-    let origin = Origin::new();
-    let compression = json!({"algorithms": ["gzip"], "types": ["text/*"], "min_size": 100});
-    let proxy = Proxy::start(web_with(&[origin.address()], json!({"compression": compression})));
-    let mut asks = client(&proxy);
-    asks.say("GET / HTTP/1.1\r\nHost: a.example\r\nAccept-Encoding: gzip\r\n\r\n");
-    let mut answers = server(&origin);
-    answers.request();
-    answers.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert!(asks.head().contains("gzip"));
-    let (mut coded, mut decoder) = (Vec::new(), flate2::write::GzDecoder::new(Vec::new()));
-    for event in ["first", "second"] {
-        answers.say(format!("{:x}\r\n{event}\r\n", event.len()));
-        while !decoder.get_ref().ends_with(event.as_bytes()) {
-            let chunk = asks.chunk();
-            assert!(!chunk.is_empty(), "ended before {event}");
-            coded.extend_from_slice(&chunk);
-            decoder.write_all(&chunk).unwrap();
-            decoder.flush().unwrap();
-        }
-    }
-    answers.say("0\r\n\r\n");
-    while !asks.chunk().is_empty() {}
 }

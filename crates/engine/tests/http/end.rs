@@ -8,8 +8,9 @@ use std::net::TcpStream;
 /// One end of a connection.
 pub(crate) struct End<S = TcpStream> {
     pub(crate) stream: S,
-    /// Read and not yet taken.
+    /// Read; the first `taken` bytes of it are done with.
     held: Vec<u8>,
+    taken: usize,
     /// Bytes read in all.
     pub(crate) received: usize,
 }
@@ -69,12 +70,17 @@ impl Message {
 
 impl<S: Read + Write> End<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, held: Vec::new(), received: 0 }
+        Self { stream, held: Vec::new(), taken: 0, received: 0 }
     }
 
     #[track_caller]
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Says it to whoever may not listen any more.
+    pub(crate) fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
     }
 
     /// Asks for a path of a.example without a body.
@@ -141,7 +147,7 @@ impl<S: Read + Write> End<S> {
     /// Nothing more comes before the end.
     #[track_caller]
     pub(crate) fn expect_end(&mut self) {
-        let mut rest = std::mem::take(&mut self.held);
+        let mut rest = self.take_pending();
         self.stream.read_to_end(&mut rest).unwrap();
         assert_eq!(String::from_utf8_lossy(&rest), "");
     }
@@ -155,8 +161,7 @@ impl<S: Read + Write> End<S> {
     /// Exactly these bytes come next.
     #[track_caller]
     pub(crate) fn expect(&mut self, bytes: &[u8]) {
-        self.fill(bytes.len());
-        let got: Vec<u8> = self.held.drain(..bytes.len()).collect();
+        let got = self.take(bytes.len());
         assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(bytes));
     }
 
@@ -164,12 +169,12 @@ impl<S: Read + Write> End<S> {
     #[track_caller]
     pub(crate) fn head(&mut self) -> String {
         let end = loop {
-            if let Some(at) = self.held.windows(4).position(|four| four == b"\r\n\r\n") {
+            if let Some(at) = self.pending().windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
             self.more();
         };
-        String::from_utf8(self.held.drain(..end).collect()).unwrap()
+        String::from_utf8(self.take(end)).unwrap()
     }
 
     #[track_caller]
@@ -194,14 +199,17 @@ impl<S: Read + Write> End<S> {
 
     #[track_caller]
     pub(crate) fn take(&mut self, length: usize) -> Vec<u8> {
-        self.fill(length);
-        self.held.drain(..length).collect()
+        while self.pending().len() < length {
+            self.more();
+        }
+        self.taken += length;
+        self.held[self.taken - length..self.taken].to_vec()
     }
 
     /// All until the end.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> Vec<u8> {
-        let mut rest = std::mem::take(&mut self.held);
+        let mut rest = self.take_pending();
         self.received += self.stream.read_to_end(&mut rest).unwrap();
         rest
     }
@@ -209,16 +217,16 @@ impl<S: Read + Write> End<S> {
     /// Whether anything comes before the end.
     pub(crate) fn has_more(&mut self) -> bool {
         let mut block = [0; 4096];
-        if self.held.is_empty() {
+        if self.pending().is_empty() {
             let n = self.stream.read(&mut block).unwrap_or(0);
             self.held.extend_from_slice(&block[..n]);
         }
-        !self.held.is_empty()
+        !self.pending().is_empty()
     }
 
     /// All until the connection is gone, however that happens.
     pub(crate) fn rest_or_reset(&mut self) -> Vec<u8> {
-        let mut rest = std::mem::take(&mut self.held);
+        let mut rest = self.take_pending();
         if let Err(error) = self.stream.read_to_end(&mut rest) {
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
         }
@@ -254,23 +262,30 @@ impl<S: Read + Write> End<S> {
     #[track_caller]
     fn line(&mut self) -> String {
         loop {
-            if let Some(at) = self.held.windows(2).position(|two| two == b"\r\n") {
-                let line: Vec<u8> = self.held.drain(..at + 2).collect();
+            if let Some(at) = self.pending().windows(2).position(|two| two == b"\r\n") {
+                let line = self.take(at + 2);
                 return String::from_utf8(line[..at].to_vec()).unwrap();
             }
             self.more();
         }
     }
 
-    #[track_caller]
-    fn fill(&mut self, length: usize) {
-        while self.held.len() < length {
-            self.more();
-        }
+    /// What is read and not yet taken.
+    fn pending(&self) -> &[u8] {
+        &self.held[self.taken..]
+    }
+
+    /// The same, for good.
+    fn take_pending(&mut self) -> Vec<u8> {
+        let pending = self.pending().to_vec();
+        (self.held, self.taken) = (Vec::new(), 0);
+        pending
     }
 
     #[track_caller]
     fn more(&mut self) {
+        self.held.drain(..self.taken);
+        self.taken = 0;
         let mut block = [0; 64 * 1024];
         match self.stream.read(&mut block) {
             Ok(0) => panic!("the end, after {}", self.recent()),
@@ -284,8 +299,9 @@ impl<S: Read + Write> End<S> {
 
     /// What came last, for those who read why a test failed.
     fn recent(&self) -> String {
-        let start = self.held.len().saturating_sub(200);
-        format!("{} bytes: {:?}", self.held.len(), String::from_utf8_lossy(&self.held[start..]))
+        let pending = self.pending();
+        let start = pending.len().saturating_sub(200);
+        format!("{} bytes: {:?}", pending.len(), String::from_utf8_lossy(&pending[start..]))
     }
 }
 

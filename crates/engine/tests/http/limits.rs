@@ -133,6 +133,23 @@ fn a_body_that_stands_still() {
 }
 
 #[test]
+fn a_body_that_comes_too_slowly() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web_with(&[origin.address()], json!({"min_body_rate": 1_000_000_000})));
+    let mut asks = client(&proxy);
+    asks.say("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000000\r\n\r\n");
+    let mut answers = server(&origin);
+    asks.stream.set_nonblocking(true).unwrap();
+    until("it is refused", || {
+        asks.say("x");
+        asks.stream.peek(&mut [0]).is_ok()
+    });
+    asks.stream.set_nonblocking(false).unwrap();
+    assert!(asks.expect_status(408).closes());
+    assert!(answers.rest_or_reset().ends_with(b"xxx"), "until then it was passed on");
+}
+
+#[test]
 fn a_server_that_is_silent() {
     let origin = Origin::new();
     let mut written = web(&[origin.address()]);
@@ -226,6 +243,15 @@ fn what_is_no_response() {
         server(&origin).serve("/next", "ok");
         asks.expect_body("ok");
     }
+    // Too large a head.
+    let (origin, proxy) = pair();
+    let mut asks = client(&proxy);
+    asks.ask("/");
+    let mut answers = server(&origin);
+    answers.request();
+    answers.say(format!("HTTP/1.1 200 OK\r\n{}", "X: some value\r\n".repeat(2_000)));
+    asks.expect_status(502);
+    answers.expect_gone();
     // Half a head and the end.
     let (origin, proxy) = pair();
     let mut asks = client(&proxy);
