@@ -303,8 +303,13 @@ impl Exchanges {
             limit,
             last: false,
         };
+        let waiting = transfer.lane.waiting();
         let moved = transfer.run(desk, &mut self.pipes);
         let read = transfer.read;
+        // A server that reads slowly is one that reads.
+        if transfer.lane.waiting() != waiting {
+            client.since = self.now;
+        }
         let tunnel = running.exchange.is_tunnel();
         if read > 0 {
             running.gone = true;

@@ -173,7 +173,12 @@ impl Exchanges {
     pub(crate) fn drain(&mut self) {
         self.draining = true;
         self.servers.forget();
-        let kept = self.clients.iter().filter(|(_, client)| client.phase == Phase::Kept);
+        let silent = |client: &Client| match client.phase {
+            Phase::Kept => true,
+            Phase::Head => client.inbound.is_empty(),
+            _ => false,
+        };
+        let kept = self.clients.iter().filter(|(_, client)| silent(client));
         for place in kept.map(|(place, _)| place).collect::<Vec<_>>() {
             self.drive(place);
         }

@@ -153,6 +153,12 @@ impl Exchanges {
         if let Some((listener, _)) = kept.filter(|(_, listener)| listener.protocol.exchanges()) {
             client.listener = listener;
             client.plan = Rc::clone(&self.plan);
+            let admitted = client.owner().admits(client.address.map(|address| address.ip()));
+            match client.turned_away {
+                None if !admitted => client.turned_away = Some(CloseReason::Denied),
+                Some(CloseReason::Denied) if admitted => client.turned_away = None,
+                _ => {}
+            }
         }
     }
 

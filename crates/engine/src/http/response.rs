@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use headworks_core::action::{CloseReason, Side};
+use headworks_core::buffer::Buffer;
 use headworks_core::http::exchange::Answer;
 use headworks_core::http::facts::{Facts, Message};
 use headworks_core::http::head::{Framing, Version};
@@ -17,6 +18,7 @@ use super::servers::{Keep, Server};
 use super::transfer::{Coded, Moved, Shape, Transfer};
 use super::{Exchanges, Phase, Running, Step};
 use crate::connection::token;
+use crate::relay::Stop;
 use crate::socket::{Read, Written};
 
 impl Exchanges {
@@ -34,6 +36,10 @@ impl Exchanges {
         if self.has_left(desk, place) {
             return self.cancel(place);
         }
+        match self.deliver_interim(place) {
+            Step::Wait => {}
+            other => return other,
+        }
         self.read_response(desk, place)
     }
 
@@ -48,8 +54,9 @@ impl Exchanges {
             Read::Bytes(n) if server.inbound.is_empty() => self.take_response(desk, place, &scratch[..n]),
             Read::Bytes(n) => {
                 let mut held = std::mem::take(&mut server.inbound);
+                let seen = held.len();
                 held.push(&scratch[..n]);
-                self.take_response(desk, place, held.pending())
+                self.look_again(desk, place, (held, seen))
             }
             Read::Nothing => Step::Again,
             Read::End | Read::Broken if server.inbound.is_empty() => self.server_lost(desk, place),
@@ -57,6 +64,31 @@ impl Exchanges {
         };
         desk.scratch = scratch;
         step
+    }
+
+    /// Looks at bytes that are held, unless it is plain that they do not end a head. `held`: they, and how many of them were
+    /// looked at before.
+    fn look_again(&mut self, desk: &mut Desk, place: usize, held: (Buffer, usize)) -> Step {
+        let (held, seen) = held;
+        let limits = self.clients[place].http().limits;
+        if http1::may_be_complete(held.pending(), seen, &limits) {
+            return self.take_response(desk, place, held.pending());
+        }
+        if let Some(server) = self.server_of(place) {
+            server.inbound = held;
+        }
+        Step::Again
+    }
+
+    /// Delivers what the client has not taken of informational responses.
+    fn deliver_interim(&mut self, place: usize) -> Step {
+        let client = &mut self.clients[place];
+        let Some(running) = client.running.as_mut() else { return Step::Wait };
+        match running.lanes[Side::Server as usize].deliver(&mut client.socket) {
+            None => Step::Wait,
+            Some(Stop::Full) => self.watch_client(place),
+            Some(Stop::Broken) => Step::Over(CloseReason::ClientReset),
+        }
     }
 
     /// Takes heads from the front of `bytes`: interim ones, and the final one with what of its body came along.
@@ -251,7 +283,7 @@ impl Exchanges {
             self.put_away(place);
         }
         match moved {
-            Moved::Dry if self.clients[place].socket.broken => Step::Over(CloseReason::ClientReset),
+            Moved::Dry if self.has_left(desk, place) => self.cancel(place),
             Moved::Dry => Step::Wait,
             Moved::Full => self.watch_client(place),
             Moved::Unfinished => {
@@ -278,8 +310,8 @@ impl Exchanges {
         }
         match stop {
             None => self.finish(place),
-            Some(crate::relay::Stop::Full) => self.watch_client(place),
-            Some(crate::relay::Stop::Broken) => Step::Over(CloseReason::ClientReset),
+            Some(Stop::Full) => self.watch_client(place),
+            Some(Stop::Broken) => Step::Over(CloseReason::ClientReset),
         }
     }
 
