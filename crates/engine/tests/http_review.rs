@@ -328,3 +328,67 @@ fn a_client_is_not_blamed_for_what_it_waited_for() {
     server.write_all(EMPTY).unwrap();
     assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
 }
+
+#[test]
+fn a_client_that_leaves_a_silent_stream_frees_its_server() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({}), json!({})));
+    let mut client = proxy.client("web");
+    client.write_all(GET).unwrap();
+    let mut server = origin.accept();
+    head(&mut server);
+    server.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\n\r\n").unwrap();
+    head(&mut client);
+    expect(&mut client, b"6\r\nhello\n\r\n");
+    drop(client);
+    // The stream says nothing more, and its server is told all the same.
+    assert!(matches!(server.read(&mut [0]), Ok(0) | Err(_)));
+    until("the client is gone", || proxy.0.connections(9).is_empty());
+}
+
+#[test]
+fn a_reload_denies_clients_that_are_kept() {
+    let origin = Origin::new();
+    let written = web(&origin, json!({}), json!({}));
+    let proxy = Proxy::start(written.clone());
+    let mut client = proxy.client("web");
+    client.write_all(GET).unwrap();
+    let mut server = origin.accept();
+    head(&mut server);
+    server.write_all(EMPTY).unwrap();
+    head(&mut client);
+    let mut denied = written;
+    denied["listeners"]["web"]["deny"] = json!(["127.0.0.0/8"]);
+    proxy.apply(denied);
+    client.write_all(GET).unwrap();
+    assert!(head(&mut client).starts_with("HTTP/1.1 403 "));
+}
+
+#[test]
+fn a_client_that_never_asked_does_not_hold_up_a_drain() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({}), json!({})));
+    let mut client = proxy.client("web");
+    until("it is accepted", || proxy.0.connections(9).len() == 1);
+    proxy.0.drain();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn a_response_head_in_single_bytes() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&origin, json!({}), json!({})));
+    let mut client = proxy.client("web");
+    client.write_all(GET).unwrap();
+    let mut server = origin.accept();
+    server.set_nodelay(true).unwrap();
+    head(&mut server);
+    for byte in
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    {
+        server.write_all(&[*byte]).unwrap();
+    }
+    assert!(head(&mut client).starts_with("HTTP/1.1 103 "));
+    assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+    expect(&mut client, b"ok");
+}
