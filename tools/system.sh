@@ -52,7 +52,8 @@ have_packages() {
   [ ${#wanted[@]} -eq 0 ] && return
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     printf 'installing: %s\n' "${wanted[*]}"
-    export DEBIAN_FRONTEND=noninteractive
+    # What is installed is run by tests alone: RUNLEVEL=1 keeps Debian from starting it as a service.
+    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
     install() { apt-get install -qq -y --no-install-recommends "${wanted[@]}" >/dev/null; }
     install || { apt-get update -qq && install; } && return
   fi
@@ -64,7 +65,7 @@ case "${1:-}" in
   rust) have_rust ;;
   tests)
     have_packages 'some tests will be skipped' curl=curl openssl=openssl strace=strace ss=iproute2 \
-      valgrind=valgrind
+      valgrind=valgrind nginx=nginx wrk=wrk h2load=nghttp2-client
     ;;
   bench)
     have_packages 'some competitors will be skipped' haproxy=haproxy nginx=nginx \
