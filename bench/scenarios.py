@@ -131,6 +131,12 @@ BULK_UP = Scenario(
     targets=BULK_TARGETS,
     connections=1,
 )
+HTTP_TARGETS = (
+    Target(against="haproxy", ratio=0.5),
+    Target(against="nginx", ratio=0.65),
+    Target(against="envoy", ratio=0.15),
+)
+BELOW_ALL = tuple(Target(against=other, ratio=1.0) for other in HTTP if other != "headworks")
 HTTP_KEPT = Scenario(
     name="http-kept",
     title="HTTP/1.1, kept connections: minimal request, 200-byte body; 32 at once",
@@ -140,6 +146,7 @@ HTTP_KEPT = Scenario(
     tool="wrk",
     http=True,
     lanes=lanes(*HTTP, "floor"),
+    targets=HTTP_TARGETS,
     connections=32,
     quick=True,
 )
@@ -149,6 +156,7 @@ HTTP_FRESH = replace(
     title="HTTP/1.1, a new client connection for each request, server connections kept",
     tool="load",
     lanes=lanes(*HTTP),
+    targets=(Target(against="nginx", ratio=0.7),),
     fresh=True,
 )
 HTTP_BODY = replace(
@@ -158,6 +166,7 @@ HTTP_BODY = replace(
     method="bulk",
     tool="h2load",
     lanes=lanes(*HTTP, "haproxy-splice"),
+    targets=(Target(against="haproxy", ratio=0.8),),
     connections=8,
     quick=False,
 )
@@ -271,6 +280,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         method="idle",
         tool="load",
         lanes=lanes(*HTTP),
+        targets=BELOW_ALL,
         connections=9000,
         quick=False,
     ),
@@ -280,6 +290,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         title="latency of HTTP/1.1 at half the slowest proxy's rate",
         method="latency",
         tool="load",
+        targets=BELOW_ALL,
         quick=False,
     ),
     replace(
@@ -288,6 +299,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         title="64 clients that ask for 1 GiB and read 10 kB/s: memory of the proxy for each; HTTP goes on beside them",
         method="slow",
         tool="load",
+        targets=(),
         lanes=lanes(*HTTP),
         connections=64,
         quick=False,
@@ -298,6 +310,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         title="reload under load: HTTP/1.1 at 1,000 requests a second, a reload every second",
         method="reload",
         tool="load",
+        targets=(),
         lanes=lanes(*HTTP),
         quick=False,
     ),
