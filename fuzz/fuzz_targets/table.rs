@@ -9,7 +9,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &str| {
     let (patterns, names) = input.split_once("\n\n").unwrap_or((input, input));
-    let entries: Vec<_> = patterns.lines().take(64).map(str::to_owned).zip((0..).map(Target::Backend)).collect();
+    let entries: Vec<_> =
+        patterns.lines().take(64).map(str::to_owned).zip((0..).map(Target::Backend)).collect();
     let table = match Table::compile(&entries) {
         Ok(table) => table,
         Err(errors) => {

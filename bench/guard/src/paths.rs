@@ -10,9 +10,13 @@ use headworks_core::action::{Event, Side};
 use headworks_core::analyze::Facts;
 use headworks_core::backend::{HeaderVersion, Tried};
 use headworks_core::balance::{Balance, Candidate, Memory, REGISTRY, Seed, identity};
-use headworks_core::http::head::{Head, Method};
+use headworks_core::http::facts::{Facts as Known, Message};
+use headworks_core::http::head::{Framing, Head, Method};
+use headworks_core::http::rewrite::{BackendRules, ListenerRules, Reply, Rewrite};
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session};
+use headworks_core::table::{Table, Target};
+use headworks_core::wire::body::Body;
 use headworks_core::wire::client_hello;
 use headworks_core::wire::http1;
 use headworks_core::wire::proxy_protocol;
@@ -48,6 +52,10 @@ pub fn all() -> Vec<Path> {
         path("http_request_minimal", 5_000, || http_request(MINIMAL)),
         path("http_request_browser", 5_000, || http_request(BROWSER)),
         path("http_response", 5_000, http_response),
+        path("http_rewrite_request", 5_000, rewrite_request),
+        path("http_rewrite_response", 5_000, rewrite_response),
+        path("http_body_chunked", 5_000, body_chunked),
+        path("table_path", 20_000, table_path),
         path("backend_choose", 5_000, backend_choose),
         path("session_tls", 5_000, session_tls),
         path("session_tcp", 5_000, session_tcp),
@@ -137,6 +145,77 @@ fn http_request(text: &'static str) -> Operation {
     let mut head = Head::default();
     assert_eq!(http1::request(text.as_bytes(), &LIMITS, &mut head), http1::Parsed::Complete);
     Box::new(move |_| _ = black_box(http1::request(black_box(text.as_bytes()), &LIMITS, &mut head)))
+}
+
+/// A browser's request as a server gets it, with X-Forwarded-For, -Proto and -Host.
+fn rewrite_request() -> Operation {
+    let mut head = Head::default();
+    assert_eq!(http1::request(BROWSER.as_bytes(), &LIMITS, &mut head), http1::Parsed::Complete);
+    let (listener, backend) = (rules(), BackendRules::default());
+    let mut out = Vec::with_capacity(4096);
+    Box::new(move |n| {
+        let facts = Known {
+            client: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | n)), 4000)),
+            scheme: "http",
+            host: b"www.bench.example",
+            ..Known::default()
+        };
+        out.clear();
+        let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts };
+        let written = rewrite.request(&mut out, Message::new(&head, BROWSER.as_bytes()));
+        assert!(written.is_ok());
+        black_box(&out);
+    })
+}
+
+fn rewrite_response() -> Operation {
+    let mut head = Head::default();
+    let get = Method::Get;
+    assert_eq!(http1::response(RESPONSE.as_bytes(), &LIMITS, get, &mut head), http1::Parsed::Complete);
+    let (listener, backend) = (rules(), BackendRules::default());
+    let mut out = Vec::with_capacity(4096);
+    Box::new(move |_| {
+        out.clear();
+        let facts = Known { status: head.status, ..Known::default() };
+        let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts };
+        let reply = Reply { framing: head.framing, ..Reply::default() };
+        let written = rewrite.response(&mut out, Message::new(&head, RESPONSE.as_bytes()), &reply);
+        assert!(written.is_ok());
+        black_box(&out);
+    })
+}
+
+/// A listener that says who the client is and does nothing else.
+fn rules() -> ListenerRules {
+    let spec = serde_json::from_value(json!({
+        "head_limit": 16384, "fields_limit": 100, "line_limit": 8192, "body_limit": null, "min_body_rate": 0,
+        "connect": false, "forwarded": ["x_forwarded"], "trusted": [], "via": null, "request_id": null,
+        "requests_per_connection": 0, "keep_alive_timeout": 1, "body_timeout": 1, "tunnel_timeout": 1,
+        "request_headers": {}, "response_headers": {}, "rate_limit": null, "max_requests_per_client": null,
+        "compression": null, "error_pages": {}, "redirect": null, "respond": null,
+    }));
+    ListenerRules::compile(&spec.expect("a spec")).expect("rules")
+}
+
+/// Four chunks of 256 bytes.
+fn body_chunked() -> Operation {
+    let chunk = format!("100\r\n{}\r\n", "x".repeat(256));
+    let text = chunk.repeat(4) + "0\r\n\r\n";
+    Box::new(move |_| {
+        let advanced = Body::new(Framing::Chunked).advance(black_box(text.as_bytes()));
+        assert_eq!(advanced, Ok((text.len(), true)));
+    })
+}
+
+/// A host with a thousand paths.
+fn table_path() -> Operation {
+    let entries: Vec<_> =
+        (0..1000).map(|n| (format!("www.bench.example/part-{n:04}"), Target::Backend(0))).collect();
+    let table = Table::compile(&entries).expect("a table");
+    Box::new(move |n| {
+        let path = format!("/part-{:04}/more?of=it", n % 1000);
+        assert!(black_box(table.lookup_path(Some("www.bench.example"), path.as_bytes())).is_some());
+    })
 }
 
 fn http_response() -> Operation {
