@@ -232,6 +232,29 @@ fn bytes_beyond_a_response_never_reach_another_exchange() {
 }
 
 #[test]
+fn bytes_beyond_a_response_are_found_when_they_came_with_its_end() {
+    // A client that does not read holds the response up, so that at some length its end and what is beyond it lie
+    // unread in the kernel, and nothing announces them any more.
+    for length in (2_400_000..4_200_000).step_by(50_000) {
+        let (origin, proxy) = pair();
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        socket.connect(&proxy.address("web").into()).unwrap();
+        let mut asks = End::new(bounded(socket.into()));
+        asks.ask("/1");
+        let mut answers = server(&origin);
+        answers.request();
+        answers.say(format!("{}{}", ok(&"x".repeat(length)), ok("evil")));
+        assert_eq!(asks.expect_status(200).body.len(), length);
+        asks.ask("/2");
+        let mut fresh = server(&origin);
+        fresh.serve("/2", "good");
+        asks.expect_body("good");
+        answers.expect_gone();
+    }
+}
+
+#[test]
 fn bytes_that_nobody_asked_for_end_a_kept_connection() {
     let (origin, proxy) = pair();
     let (mut asks, mut kept) = warm(&origin, &proxy);
