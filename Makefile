@@ -107,7 +107,7 @@ lint-rust: $(STAMPS)/dev toolchain
 lint-python: $(STAMPS)/dev
 	@tools/step.sh 'ruff' $(BIN)/ruff check
 
-types: $(STAMPS)/dev package
+types: $(STAMPS)/dev $(STAMPS)/bench package
 	@tools/step.sh 'mypy' $(BIN)/mypy --strict python/headworks $(TYPED) tests/house
 	@for tests in $(filter-out tests/house,$(TESTS)); do \
 	  tools/step.sh "mypy $$tests" $(BIN)/mypy --strict $(UNTYPED) $$tests; done
