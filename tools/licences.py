@@ -28,6 +28,7 @@ ALLOWED = {
     "ISC": "asks for attribution only",
     "MIT": "asks for attribution only",
     "MIT-0": "asks for nothing",
+    "MIT-CMU": "MIT with a word on advertising; Pillow, which draws the charts of the bench and is never shipped",
     "NCSA": "MIT and BSD together; LLVM's libFuzzer, which is never shipped",
     "PSF-2.0": "Python's own; asks for attribution only",
     "Unicode-3.0": "asks for attribution only; tables of Unicode",
