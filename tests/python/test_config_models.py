@@ -158,7 +158,11 @@ affinities = st.builds(Affinity, cookie=fields, max_age=st.none() | st.just(time
 compressions = st.builds(Compression, algorithms=st.permutations(["zstd", "br", "gzip"]).map(tuple))
 limits = st.builds(RateLimit, requests=st.integers(1, 99), per=durations, header=st.none() | fields)
 answers_of_ours = st.builds(
-    Respond, status=st.integers(200, 599), body=values, headers=st.dictionaries(fields, values, max_size=2)
+    # Those left out have no body (RFC 9110 section 6.4.1).
+    Respond,
+    status=st.integers(200, 599).filter(lambda status: status not in (204, 205, 304)),
+    body=values,
+    headers=st.dictionaries(fields, values, max_size=2),
 )
 redirects = st.builds(Redirect, to=st.sampled_from(["https", "/new{path}"]), code=st.sampled_from([301, 308]))
 http_settings = st.builds(
