@@ -201,9 +201,6 @@ impl Exchanges {
 
     /// The end of a client, and of its exchange if one is under way.
     pub(super) fn remove(&mut self, place: usize, reason: CloseReason) {
-        if self.clients[place].phase == Phase::Queued {
-            self.leave_line(place);
-        }
         let cut_short = self.clients[place].running.as_ref().is_some_and(|running| running.is_cut_short());
         self.end_exchange(place, reason);
         self.timer.disarm(place);

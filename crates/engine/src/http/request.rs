@@ -165,13 +165,13 @@ impl Exchanges {
     /// An exchange begins with the head on the desk.
     fn begin(&mut self, desk: &Desk, place: usize, bytes: &[u8]) {
         let mut running = self.spare.pop().unwrap_or_default();
-        let random = [self.random.next(), self.random.next()];
         let client = &mut self.clients[place];
         let owner = &client.plan.listeners[client.listener as usize];
         let http = &owner.http;
         owner.state.tally.add(self.shard, Count::Requests, 1);
         running.begin(&desk.head, bytes, self.now);
         if http.rules.wants_request_id() {
+            let random = [self.random.next(), self.random.next()];
             let message = Message::new(&desk.head, bytes);
             let id = http.rules.choose_request_id(message, client.address, random);
             running.asked.id.extend_from_slice(id.as_bytes());

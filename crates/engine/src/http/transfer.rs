@@ -178,7 +178,7 @@ impl Transfer<'_> {
     }
 
     /// Passes on what was read, in the right shape; keeps what is beyond the body.
-    pub(crate) fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Moved> {
+    fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Moved> {
         if matches!(self.shape, Shape::Same) {
             let (n, _) = self.body.advance(bytes).map_err(|_| Moved::Malformed)?;
             self.count(n);
