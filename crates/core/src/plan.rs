@@ -72,6 +72,14 @@ pub struct PlanError {
     pub hint: Option<String>,
 }
 
+impl PlanError {
+    /// The same problem, of something that stands below `root`.
+    pub(crate) fn below(mut self, root: &[&str]) -> Self {
+        self.path.splice(0..0, root.iter().map(|&key| key.to_owned()));
+        self
+    }
+}
+
 impl Plan {
     /// Compiles `spec` for `shards` workers, taking live state over from `previous`; or says everything that is wrong.
     pub fn compile(spec: &Spec, shards: usize, previous: Option<&Plan>) -> Result<Self, Vec<PlanError>> {

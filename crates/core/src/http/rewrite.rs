@@ -58,13 +58,13 @@ impl ListenerRules {
             forwarding: take(&[], Forwarding::compile(&spec.forwarded, &spec.trusted), &mut errors),
             via,
             request_id,
-            request: headers(
-                "request_headers",
+            request: take(
+                &["request_headers"],
                 Headers::compile(&spec.request_headers, Of::Request),
                 &mut errors,
             ),
-            response: headers(
-                "response_headers",
+            response: take(
+                &["response_headers"],
                 Headers::compile(&spec.response_headers, Of::Response),
                 &mut errors,
             ),
@@ -116,13 +116,13 @@ impl BackendRules {
         let this = Self {
             target: take(&[], Target::compile(spec), &mut errors),
             affinity: affinity.and_then(|affinity| take(&["affinity"], affinity.map(Some), &mut errors)),
-            request: headers(
-                "request_headers",
+            request: take(
+                &["request_headers"],
                 Headers::compile(&spec.request_headers, Of::Request),
                 &mut errors,
             ),
-            response: headers(
-                "response_headers",
+            response: take(
+                &["response_headers"],
                 Headers::compile(&spec.response_headers, Of::Response),
                 &mut errors,
             ),
@@ -267,16 +267,9 @@ fn push_upgrade(out: &mut Vec<u8>, message: Message<'_>) -> bool {
 
 fn take<T: Default>(below: &[&str], compiled: Result<T, Vec<PlanError>>, errors: &mut Vec<PlanError>) -> T {
     compiled.unwrap_or_else(|wrong| {
-        errors.extend(wrong.into_iter().map(|mut error| {
-            error.path.splice(0..0, below.iter().map(|key| (*key).to_owned()));
-            error
-        }));
+        errors.extend(wrong.into_iter().map(|error| error.below(below)));
         T::default()
     })
-}
-
-fn headers(key: &str, compiled: Result<Headers, Vec<PlanError>>, errors: &mut Vec<PlanError>) -> Headers {
-    take(&[key], compiled, errors)
 }
 
 /// Whether a pseudonym is one (RFC 9110 section 7.6.3): a token, or a host and port.

@@ -98,11 +98,7 @@ impl Compiler<'_> {
     /// Reports errors whose paths are below `root`.
     pub(super) fn below<T: Default>(&mut self, root: &[&str], compiled: Result<T, Vec<PlanError>>) -> T {
         compiled.unwrap_or_else(|errors| {
-            for mut error in errors {
-                let root = root.iter().map(|&key| key.to_owned());
-                error.path = root.chain(error.path).collect();
-                self.errors.push(error);
-            }
+            self.errors.extend(errors.into_iter().map(|error| error.below(root)));
             T::default()
         })
     }
