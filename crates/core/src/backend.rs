@@ -18,6 +18,7 @@ use crate::http::listener::HttpBackend;
 use crate::lock::lock;
 use crate::tally::Tally;
 use crate::time::Millis;
+use crate::tls::Encryption;
 
 /// A named pool of servers with one balancing policy.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct Backend {
     pub eject_for: Millis,
     /// Its HTTP side; the default where it serves no HTTP listener.
     pub http: HttpBackend,
+    /// Its TLS side, where servers are reached by TLS.
+    pub tls: Option<Encryption>,
     /// Memory of the balancing policy, shared by all workers and carried over reloads.
     pub memory: Arc<Mutex<Memory>>,
     /// Counters.
@@ -497,6 +500,7 @@ mod tests {
             eject_after: 3,
             eject_for: 5000,
             http: HttpBackend::default(),
+            tls: None,
             memory: Arc::default(),
             tally: Arc::new(Tally::new(1)),
         }

@@ -7,6 +7,7 @@
 //! | [`spec`], [`plan`] | the configuration as given, and compiled |
 //! | [`session`], [`flow`], [`buffer`], [`action`] | one connection as a state machine |
 //! | [`protocol`], [`analyze`], [`wire`] | what a listener speaks, what looks at held bytes, how bytes are read |
+//! | [`http`], [`tls`] | requests and responses; what TLS presents, demands and has found out |
 //! | [`table`], [`backend`], [`balance`] | name -> backend -> server |
 
 #![forbid(unsafe_code)]
@@ -31,4 +32,5 @@ pub mod spec;
 pub mod table;
 pub mod tally;
 pub mod time;
+pub mod tls;
 pub mod wire;

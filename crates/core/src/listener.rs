@@ -17,6 +17,7 @@ use crate::protocol::Protocol;
 use crate::table::{AnswerIndex, BackendIndex};
 use crate::tally::Tally;
 use crate::time::Millis;
+use crate::tls::Termination;
 
 /// A listener of a Plan.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub struct Listener {
     pub state: Arc<ListenerState>,
     /// Its HTTP side; the default where it speaks something else.
     pub http: HttpListener,
+    /// Its TLS side, where TLS ends here.
+    pub tls: Option<Termination>,
 }
 
 /// Where connections go.

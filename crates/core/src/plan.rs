@@ -5,6 +5,7 @@
 //! the system: an address that cannot be bound is the engine's to report.
 
 mod tables;
+mod tls;
 
 mod http;
 
@@ -223,6 +224,7 @@ impl Compiler<'_> {
             eject_after: spec.ejection.failures,
             eject_for: spec.ejection.duration,
             http: self.http_backend(name, spec),
+            tls: self.encryption(name, spec),
             memory,
             tally: old.map_or_else(|| Arc::new(Tally::new(self.shards)), |old| Arc::clone(&old.tally)),
         }
@@ -348,7 +350,10 @@ impl Compiler<'_> {
             self.error(&["listeners", name, "protocol"], reason);
         }
         let bind = self.bind(name, spec);
-        let route = self.route(name, spec, protocol.is_none_or(|protocol| protocol.names()));
+        let tls = self.termination(name, spec);
+        // A client that speaks TLS names what it wants.
+        let named = tls.is_some() || protocol.is_none_or(|protocol| protocol.names());
+        let route = self.route(name, spec, named);
         if let (Some(protocol), Some(Route::Table(table))) = (protocol, route) {
             self.check_table(name, protocol, table);
         }
@@ -380,6 +385,7 @@ impl Compiler<'_> {
             protocol: protocol?,
             route: route?,
             http: self.http_listener(name, spec, protocol?.exchanges()),
+            tls,
         })
     }
 

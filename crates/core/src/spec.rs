@@ -5,6 +5,7 @@
 //! every problem at once. Must never read files, resolve names or know defaults.
 
 mod http;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ pub use http::{
     AffinitySpec, BackendHttpSpec, CompressionSpec, HeadersSpec, HttpCheckSpec, HttpSpec, PageSpec,
     RateLimitSpec, RedirectSpec, RespondSpec,
 };
+pub use tls::{BackendTlsSpec, CertificateSpec, ClientCertificatesSpec, Der, ListenerTlsSpec};
 
 /// A whole configuration. Field names are the TOML keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ pub struct Spec {
 pub struct ListenerSpec {
     /// Addresses as written, see [`Address`](crate::address::Address).
     pub bind: Vec<String>,
-    /// Name in the protocol registry: `tcp`, `tls`, `http`.
+    /// Name in the protocol registry: `tcp`, `tls`, `http`, `https`.
     pub protocol: String,
     /// Table consulted with the name the client asked for.
     pub table: Option<String>,
@@ -68,9 +70,12 @@ pub struct ListenerSpec {
     pub first_bytes_limit: u32,
     /// `[listeners.NAME.timeouts]`.
     pub timeouts: TimeoutsSpec,
-    /// What an `http` listener has beyond that; absent for others.
+    /// What an `http` or `https` listener has beyond that; absent for others.
     #[serde(default)]
     pub http: Option<HttpSpec>,
+    /// `[listeners.NAME.tls]`: of `https` listeners, and of `tcp` listeners that terminate TLS.
+    #[serde(default)]
+    pub tls: Option<ListenerTlsSpec>,
 }
 
 /// `[listeners.NAME.timeouts]`, milliseconds.
@@ -129,6 +134,9 @@ pub struct BackendSpec {
     /// What it does for HTTP listeners; absent: it serves none.
     #[serde(default)]
     pub http: Option<BackendHttpSpec>,
+    /// `[backends.NAME.tls]`.
+    #[serde(default)]
+    pub tls: Option<BackendTlsSpec>,
 }
 
 /// One server of a backend; its address is its identity.

@@ -3,6 +3,7 @@
 //! A protocol is one file and one line in [`REGISTRY`].
 
 mod http;
+mod https;
 mod tcp;
 mod tls;
 
@@ -12,7 +13,7 @@ use crate::action::CloseReason;
 use crate::analyze::Analyzer;
 
 /// Every protocol, by its name in the configuration.
-pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http];
+pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https];
 
 /// What a listener speaks.
 pub trait Protocol: Debug + Sync {

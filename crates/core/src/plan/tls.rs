@@ -1,0 +1,174 @@
+//! Compiling what listeners that end TLS and backends that are reached by TLS are told.
+//!
+//! Checks what can be said without speaking TLS; whether a key signs for its certificate is the engine's to find out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Compiler;
+use crate::spec::{BackendSpec, BackendTlsSpec, CertificateSpec, ListenerSpec, ListenerTlsSpec};
+use crate::tls::{Certificate, ClientCertificates, Der, Encryption, Termination, Version};
+
+/// Early data at most: what one client can make us hold before its handshake is complete.
+const MOST_EARLY_DATA: u32 = 64 * 1024;
+
+impl Compiler<'_> {
+    /// The TLS side of a listener.
+    pub(super) fn termination(&mut self, name: &str, spec: &ListenerSpec) -> Option<Termination> {
+        let root = ["listeners", name, "tls"];
+        let tls = match (&spec.tls, spec.protocol.as_str()) {
+            (Some(tls), "https" | "tcp") => tls,
+            (Some(_), other) => {
+                self.error(&root, format!("TLS does not end at a {other} listener"));
+                return None;
+            }
+            (None, "https") => {
+                self.error(&root, "an https listener must say which certificates it has");
+                return None;
+            }
+            (None, _) => return None,
+        };
+        if tls.certificates.is_empty() {
+            self.error(&["listeners", name, "tls", "certificates"], "at least one certificate is needed");
+        }
+        if tls.early_data > MOST_EARLY_DATA {
+            let reason = format!("{} bytes are more than {MOST_EARLY_DATA}", tls.early_data);
+            self.error(&["listeners", name, "tls", "early_data"], reason);
+        }
+        if tls.early_data > 0 && spec.protocol != "https" {
+            let reason = "only an https listener can tell which requests may be repeated";
+            self.error(&["listeners", name, "tls", "early_data"], reason);
+        }
+        Some(Termination {
+            certificates: self.certificates(&["listeners", name, "tls", "certificates"], &tls.certificates),
+            strict_sni: tls.strict_sni,
+            min_version: self.least_version(&root, &tls.min_version, &tls.profile),
+            post_quantum: tls.post_quantum,
+            alpn: self.alpn(&root, &tls.alpn),
+            tickets: tls.tickets,
+            ticket_rotation: tls.ticket_rotation,
+            early_data: tls.early_data,
+            handshake_timeout: tls.handshake_timeout,
+            check_host: tls.check_host && spec.protocol == "https",
+            clients: self.client_certificates(name, tls),
+            passthrough: tls.passthrough.as_deref().and_then(|table| self.passthrough(name, table)),
+        })
+    }
+
+    /// The TLS side of a backend.
+    pub(super) fn encryption(&mut self, name: &str, spec: &BackendSpec) -> Option<Encryption> {
+        let tls: &BackendTlsSpec = spec.tls.as_ref()?;
+        let root = ["backends", name, "tls"];
+        let roots = self.ders(&["backends", name, "tls", "ca"], &tls.roots);
+        if tls.verify && tls.roots.is_empty() {
+            self.error(&["backends", name, "tls", "ca"], "no authority is known that could be trusted");
+        }
+        let certificate = tls.certificate.as_ref().map(std::slice::from_ref);
+        let certificate = certificate
+            .and_then(|one| self.certificates(&["backends", name, "tls", "certificate"], one).pop());
+        Some(Encryption {
+            roots: tls.verify.then_some(roots),
+            server_name: tls.server_name.as_deref().map(Box::from),
+            min_version: self.least_version(&root, &tls.min_version, "intermediate"),
+            alpn: self.alpn(&root, &tls.alpn),
+            certificate,
+        })
+    }
+
+    fn least_version(&mut self, root: &[&str; 3], version: &str, profile: &str) -> Version {
+        let [list, name, tls] = *root;
+        match (version, profile) {
+            ("1.2", "modern") | ("1.3", "modern" | "intermediate") => Version::Tls13,
+            ("1.2", "intermediate") => Version::Tls12,
+            ("1.2" | "1.3", other) => {
+                let reason = format!("unknown profile \"{other}\"; known are intermediate, modern");
+                self.error(&[list, name, tls, "profile"], reason);
+                Version::Tls12
+            }
+            (other, _) => {
+                let reason = format!("unknown version \"{other}\"; known are 1.2, 1.3");
+                self.error(&[list, name, tls, "min_version"], reason);
+                Version::Tls12
+            }
+        }
+    }
+
+    fn alpn(&mut self, root: &[&str; 3], protocols: &[String]) -> Vec<Box<[u8]>> {
+        let [list, name, tls] = *root;
+        for (index, protocol) in protocols.iter().enumerate() {
+            if protocol.is_empty() || protocol.len() > 255 {
+                let reason = "the name of a protocol has 1 to 255 bytes";
+                self.error(&[list, name, tls, "alpn", &index.to_string()], reason);
+            }
+        }
+        protocols.iter().map(|protocol| protocol.as_bytes().into()).collect()
+    }
+
+    fn client_certificates(&mut self, name: &str, tls: &ListenerTlsSpec) -> Option<ClientCertificates> {
+        let clients = tls.client_certificates.as_ref()?;
+        let path = ["listeners", name, "tls", "client_certificates", "ca"];
+        if clients.ca.is_empty() {
+            self.error(&path, "no authority is known that could have signed for clients");
+        }
+        let [a, b, c, d, ca] = path;
+        Some(ClientCertificates {
+            required: clients.required,
+            ca: self.ders(&[a, b, c, d, ca], &clients.ca),
+            crl: self.ders(&[a, b, c, d, "crl"], &clients.crl),
+        })
+    }
+
+    fn passthrough(&mut self, listener: &str, table: &str) -> Option<u32> {
+        let path = ["listeners", listener, "tls", "passthrough"];
+        let number = self.spec.tables.keys().position(|name| name == table);
+        if number.is_none() {
+            self.error(&path, format!("there is no table \"{table}\""));
+        }
+        let entries = self.spec.tables.get(table).into_iter().flatten();
+        for entry in entries.filter(|entry| entry.backend.is_none() || is_path(&entry.pattern)) {
+            let reason = format!(
+                "the table's entry \"{}\" needs a request, which nobody sees of what is passed through",
+                entry.pattern
+            );
+            self.error(&path, reason);
+        }
+        number.map(|number| number as u32)
+    }
+
+    fn certificates(&mut self, path: &[&str], specs: &[CertificateSpec]) -> Vec<Certificate> {
+        let mut compiled = Vec::with_capacity(specs.len());
+        for (index, spec) in specs.iter().enumerate() {
+            let number = index.to_string();
+            let path: Vec<&str> = path.iter().copied().chain([number.as_str()]).collect();
+            if spec.chain.is_empty() {
+                self.error(&path, format!("{} has no certificate", spec.place));
+            }
+            let (chain, ocsp) = (self.ders(&path, &spec.chain), self.ders(&path, spec.ocsp.as_slice()));
+            compiled.push(Certificate {
+                place: spec.place.as_str().into(),
+                names: spec.names.iter().map(|name| name.to_ascii_lowercase().into()).collect(),
+                chain,
+                key: self.ders(&path, std::slice::from_ref(&spec.key)).pop().unwrap_or_default(),
+                ocsp: ocsp.into_iter().next(),
+                not_after: spec.not_after,
+            });
+        }
+        compiled
+    }
+
+    fn ders(&mut self, path: &[&str], written: &[String]) -> Vec<Der> {
+        let mut ders = Vec::with_capacity(written.len());
+        for text in written {
+            match STANDARD.decode(text) {
+                Ok(der) => ders.push(der.into()),
+                Err(error) => self.error(path, format!("no DER in Base64: {error}")),
+            }
+        }
+        ders
+    }
+}
+
+/// Whether a pattern speaks of a path; a slash in a regular expression is one of a name that never comes.
+fn is_path(pattern: &str) -> bool {
+    !pattern.starts_with('~') && pattern.contains('/')
+}

@@ -1,0 +1,95 @@
+//! TLS as the Plan knows it: what a listener presents and demands, what a backend's servers must present, and what is known
+//! of one TLS connection afterwards.
+//!
+//! Owns plain, checked values and the choice of a certificate by name. Must never speak TLS, hold a key in a form that
+//! signs, or read a clock: records, signatures and validity are the engine's.
+
+mod facts;
+
+pub use facts::{ClientCertificate, TlsFacts};
+
+use crate::time::Millis;
+
+/// Bytes of DER.
+pub type Der = Box<[u8]>;
+
+/// A TLS version that can be demanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// TLS 1.2 (RFC 5246).
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+/// A certificate that we present.
+#[derive(Debug)]
+pub struct Certificate {
+    /// The file it was read from, or what made it.
+    pub place: Box<str>,
+    /// Names it is for, lower-case.
+    pub names: Vec<Box<str>>,
+    /// The certificate and its intermediates, leaf first.
+    pub chain: Vec<Der>,
+    /// The private key: PKCS #8, PKCS #1 or SEC 1.
+    pub key: Der,
+    /// An OCSP response to staple.
+    pub ocsp: Option<Der>,
+    /// When it ends, seconds since 1970.
+    pub not_after: i64,
+}
+
+/// What a listener needs to end TLS.
+#[derive(Debug)]
+pub struct Termination {
+    /// Certificates; the first is the default.
+    pub certificates: Vec<Certificate>,
+    /// Clients whose name no certificate covers are refused.
+    pub strict_sni: bool,
+    /// The least version spoken.
+    pub min_version: Version,
+    /// Whether X25519MLKEM768 is offered.
+    pub post_quantum: bool,
+    /// Protocols offered by ALPN, best first.
+    pub alpn: Vec<Box<[u8]>>,
+    /// Whether sessions can be resumed by tickets.
+    pub tickets: bool,
+    /// After so long a new ticket key is made.
+    pub ticket_rotation: Millis,
+    /// Bytes of early data accepted at most; 0: none.
+    pub early_data: u32,
+    /// A handshake may take so long, from accept.
+    pub handshake_timeout: Millis,
+    /// A request's Host must be covered by the certificate of its connection.
+    pub check_host: bool,
+    /// Certificates of clients; None: they are not asked for.
+    pub clients: Option<ClientCertificates>,
+    /// Index of the table of names that are passed through untouched.
+    pub passthrough: Option<u32>,
+}
+
+/// What clients must present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// A client without one is refused.
+    pub required: bool,
+    /// Who may have signed them.
+    pub ca: Vec<Der>,
+    /// Revocation lists.
+    pub crl: Vec<Der>,
+}
+
+/// How servers are reached by TLS.
+#[derive(Debug)]
+pub struct Encryption {
+    /// Who may have signed the server's certificate; None: nothing is verified.
+    pub roots: Option<Vec<Der>>,
+    /// Name asked for and verified; None: the address, which is verified and not asked for.
+    pub server_name: Option<Box<str>>,
+    /// The least version spoken.
+    pub min_version: Version,
+    /// Protocols offered by ALPN, best first.
+    pub alpn: Vec<Box<[u8]>>,
+    /// What we present if the server asks.
+    pub certificate: Option<Certificate>,
+}
