@@ -1,0 +1,16 @@
+//! TLS: the records of one connection, and the rustls configurations that a Plan asks for.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `deployment.rs` | a Plan with everything the engine made of it |
+//! | `acceptor.rs`, `connector.rs` | the configuration of one listener, of one backend |
+//!
+//! Must never decide which certificate a name gets (core does) or read a file (Python did).
+
+mod acceptor;
+mod connector;
+mod deployment;
+
+pub(crate) use acceptor::Acceptor;
+pub(crate) use connector::Connector;
+pub use deployment::Deployment;
