@@ -5,8 +5,10 @@
 //! signs, or read a clock: records, signatures and validity are the engine's.
 
 mod facts;
+mod names;
 
 pub use facts::{ClientCertificate, TlsFacts};
+pub use names::{Candidates, Names};
 
 use crate::time::Millis;
 
@@ -23,7 +25,7 @@ pub enum Version {
 }
 
 /// A certificate that we present.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// The file it was read from, or what made it.
     pub place: Box<str>,
@@ -44,6 +46,8 @@ pub struct Certificate {
 pub struct Termination {
     /// Certificates; the first is the default.
     pub certificates: Vec<Certificate>,
+    /// Which of them are for a name.
+    pub names: Names,
     /// Clients whose name no certificate covers are refused.
     pub strict_sni: bool,
     /// The least version spoken.
@@ -68,6 +72,25 @@ pub struct Termination {
     pub passthrough: Option<u32>,
 }
 
+impl Termination {
+    /// The certificates for a client that asks for `name` (lower case) or for none; all groups are empty if it is to be refused.
+    pub fn candidates(&self, name: Option<&str>) -> Candidates<'_> {
+        let named = name.map_or([&[][..]; 2], |name| self.names.candidates(name));
+        let found = named.iter().any(|group| !group.is_empty());
+        if found || self.strict_sni { named } else { self.names.otherwise() }
+    }
+
+    /// Whether a client that asks for `name`, or for none, gets a certificate at all.
+    pub fn knows(&self, name: Option<&str>) -> bool {
+        self.candidates(name).iter().any(|group| !group.is_empty())
+    }
+
+    /// When the first of the certificates ends, seconds since 1970.
+    pub fn expires(&self) -> Option<i64> {
+        self.certificates.iter().map(|certificate| certificate.not_after).min()
+    }
+}
+
 /// What clients must present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificates {
@@ -80,7 +103,7 @@ pub struct ClientCertificates {
 }
 
 /// How servers are reached by TLS.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Encryption {
     /// Who may have signed the server's certificate; None: nothing is verified.
     pub roots: Option<Vec<Der>>,
