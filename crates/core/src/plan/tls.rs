@@ -2,6 +2,8 @@
 //!
 //! Checks what can be said without speaking TLS; whether a key signs for its certificate is the engine's to find out.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -41,7 +43,7 @@ impl Compiler<'_> {
         }
         let certificates = self.certificates(&["listeners", name, "tls", "certificates"], &tls.certificates);
         Some(Termination {
-            names: Names::new(&certificates),
+            names: Arc::new(Names::new(&certificates)),
             certificates,
             strict_sni: tls.strict_sni,
             min_version: self.least_version(&root, &tls.min_version, &tls.profile),

@@ -4,11 +4,15 @@
 //! Owns plain, checked values and the choice of a certificate by name. Must never speak TLS, hold a key in a form that
 //! signs, or read a clock: records, signatures and validity are the engine's.
 
+mod distinguished_name;
 mod facts;
 mod names;
+mod x509;
 
 pub use facts::{ClientCertificate, TlsFacts};
 pub use names::{Candidates, Names};
+
+use std::sync::Arc;
 
 use crate::time::Millis;
 
@@ -47,7 +51,7 @@ pub struct Termination {
     /// Certificates; the first is the default.
     pub certificates: Vec<Certificate>,
     /// Which of them are for a name.
-    pub names: Names,
+    pub names: Arc<Names>,
     /// Clients whose name no certificate covers are refused.
     pub strict_sni: bool,
     /// The least version spoken.
@@ -73,18 +77,6 @@ pub struct Termination {
 }
 
 impl Termination {
-    /// The certificates for a client that asks for `name` (lower case) or for none; all groups are empty if it is to be refused.
-    pub fn candidates(&self, name: Option<&str>) -> Candidates<'_> {
-        let named = name.map_or([&[][..]; 2], |name| self.names.candidates(name));
-        let found = named.iter().any(|group| !group.is_empty());
-        if found || self.strict_sni { named } else { self.names.otherwise() }
-    }
-
-    /// Whether a client that asks for `name`, or for none, gets a certificate at all.
-    pub fn knows(&self, name: Option<&str>) -> bool {
-        self.candidates(name).iter().any(|group| !group.is_empty())
-    }
-
     /// When the first of the certificates ends, seconds since 1970.
     pub fn expires(&self) -> Option<i64> {
         self.certificates.iter().map(|certificate| certificate.not_after).min()

@@ -56,6 +56,14 @@ impl Names {
         [self.exact.get(name), wildcard].map(|found| found.map_or(&[][..], SmallVec::as_slice))
     }
 
+    /// The certificates for a client that asks for `name` or for none; all groups are empty if it is to be refused, which
+    /// `strict` asks for where no certificate is for what it wants.
+    pub fn for_client(&self, name: Option<&str>, strict: bool) -> Candidates<'_> {
+        let named = name.map_or([&[][..]; 2], |name| self.candidates(name));
+        let found = named.iter().any(|group| !group.is_empty());
+        if found || strict { named } else { self.otherwise() }
+    }
+
     /// What clients get that ask for no name, or for one that no certificate is for: the first certificate, or another for
     /// the same names that they can verify.
     pub fn otherwise(&self) -> Candidates<'_> {
