@@ -90,3 +90,11 @@ impl Acceptor {
 fn problem(path: &[&str], reason: String) -> PlanError {
     PlanError { path: path.iter().map(|&key| key.to_owned()).collect(), reason, hint: None }
 }
+
+#[cfg(test)]
+impl Acceptor {
+    /// A buffered connection, for handshakes in memory.
+    pub(super) fn begin_buffered(&self) -> rustls::ServerConnection {
+        rustls::ServerConnection::new(Arc::clone(&self.config)).unwrap()
+    }
+}

@@ -7,7 +7,7 @@
 //! | `provider.rs`, `keys.rs` | suites, groups and versions; private keys that sign |
 //! | `resolver.rs` | the certificate for one client |
 //! | `resumption.rs`, `tickets.rs`, `once.rs`, `rotation.rs` | old sessions: sealed for clients or kept by us, and for how long |
-//! | `clients.rs` | how certificates of clients are verified |
+//! | `clients.rs`, `unverified.rs` | how certificates of clients are verified; how those of servers are not |
 //! | `agreed.rs` | what a handshake agreed on |
 //!
 //! Must never decide which certificate a name gets (core does) or read a file (Python did).
@@ -24,6 +24,10 @@ mod resolver;
 mod resumption;
 mod rotation;
 mod tickets;
+mod unverified;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use acceptor::Acceptor;
 pub(crate) use connector::Connector;
