@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `deployment.rs` | a Plan with everything the engine made of it |
+//! | `stream.rs` | the TLS side of one socket |
 //! | `acceptor.rs`, `connector.rs` | the configuration of one listener, of one backend |
 //!
 //! Must never decide which certificate a name gets (core does) or read a file (Python did).
@@ -10,7 +11,9 @@
 mod acceptor;
 mod connector;
 mod deployment;
+mod stream;
 
 pub(crate) use acceptor::Acceptor;
 pub(crate) use connector::Connector;
 pub use deployment::Deployment;
+pub(crate) use stream::{Failure, Stream};
