@@ -357,6 +357,7 @@ impl Compiler<'_> {
         if let (Some(protocol), Some(Route::Table(table))) = (protocol, route) {
             self.check_table(name, protocol, table);
         }
+        self.check_circles(name, spec);
         let fallback = self.backend_number(&["listeners", name, "fallback"], spec.fallback.as_deref());
         let old = self.previous.and_then(|plan| plan.listener(name));
         Some(Listener {

@@ -239,6 +239,8 @@ impl Running {
             client: client.address,
             local: client.local,
             scheme: "http",
+            tls: None,
+            early: false,
             host: self.asked.host(),
             name: self.asked.name().unwrap_or_default(),
             method: self.asked.method(),
