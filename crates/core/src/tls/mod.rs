@@ -5,8 +5,10 @@
 //! signs, or read a clock: records, signatures and validity are the engine's.
 
 mod facts;
+mod tally;
 
 pub use facts::{ClientCertificate, TlsFacts};
+pub use tally::{HandshakeFault, TlsTally};
 
 use crate::time::Millis;
 
