@@ -157,12 +157,13 @@ impl Session {
             (Event::Held(..), State::Refused) => Action::Wait,
             (Event::Accepted | Event::Connected | Event::ConnectFailed(_), _) => Action::Wait,
             (
-                Event::Ended(Side::Server) | Event::Reset(Side::Server),
+                Event::Ended(Side::Server) | Event::Reset(Side::Server) | Event::Truncated(Side::Server),
                 State::Inspecting | State::Connecting | State::Refused,
             ) => Action::Wait,
             (Event::Held(side, held), _) => self.held(side, held, scene),
             (Event::Ended(side), _) => self.ended(side),
             (Event::Reset(side), _) => self.reset(side),
+            (Event::Truncated(side), _) => self.truncated(side),
             (Event::Expired, _) => self.expired(scene),
         }
     }
@@ -353,6 +354,17 @@ impl Session {
             Side::Client => CloseReason::ClientReset,
             Side::Server => CloseReason::ServerReset,
         })
+    }
+
+    /// What ends without saying so is broken off on the other side too: it must not look whole.
+    fn truncated(&mut self, side: Side) -> Action {
+        match (self.state, side) {
+            // Who has said that it ends, or has been told by a server that all was said, may leave without a word.
+            (State::HalfClosed(first), Side::Client) => self.close(closed_by(first)),
+            (State::HalfClosed(Side::Server), Side::Server) => self.close(closed_by(side)),
+            (_, Side::Client) => self.close(CloseReason::ClientTruncated),
+            (_, Side::Server) => self.close(CloseReason::ServerTruncated),
+        }
     }
 
     fn expired(&mut self, scene: Scene<'_>) -> Action {

@@ -5,8 +5,12 @@
 //! signs, or read a clock: records, signatures and validity are the engine's.
 
 mod facts;
+mod host;
+mod refusal;
 
 pub use facts::{ClientCertificate, TlsFacts};
+pub use host::covers;
+pub use refusal::{begins_http, refusal};
 
 use crate::time::Millis;
 

@@ -463,10 +463,11 @@ impl Supervisor {
                 self.tools.pipes.give_back(pipe);
             }
         }
-        // A reset is passed on as one, so that nobody takes a broken transfer for a complete one.
+        // What was broken off is passed on as a reset, so that nobody takes it for complete.
+        use CloseReason::{ClientReset, ClientTruncated, ServerReset, ServerTruncated};
         match (connection.session.reason(), connection.server) {
-            (Some(CloseReason::ClientReset), Some(server)) => self.aborts.add(server, self.now),
-            (Some(CloseReason::ServerReset), Some(_)) => self.aborts.add(connection.client, self.now),
+            (Some(ClientReset | ClientTruncated), Some(server)) => self.aborts.add(server, self.now),
+            (Some(ServerReset | ServerTruncated), Some(_)) => self.aborts.add(connection.client, self.now),
             _ => {}
         }
     }
