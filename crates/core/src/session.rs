@@ -17,10 +17,10 @@ use crate::balance::Seed;
 use crate::flow::Flow;
 use crate::listener::{HeaderRule, Listener, Permit};
 use crate::plan::{Plan, Routed};
-use crate::protocol;
 use crate::table::{BackendIndex, Target};
 use crate::tally::Count;
 use crate::time::Millis;
+use crate::tls;
 
 /// What surrounds one call: the Plan the connection was accepted under, and what only the engine can know.
 #[derive(Debug, Clone, Copy)]
@@ -176,12 +176,13 @@ impl Session {
             (Event::Held(..), State::Refused) => Action::Wait,
             (Event::Accepted | Event::Connected | Event::ConnectFailed(_), _) => Action::Wait,
             (
-                Event::Ended(Side::Server) | Event::Reset(Side::Server),
+                Event::Ended(Side::Server) | Event::Reset(Side::Server) | Event::Truncated(Side::Server),
                 State::Inspecting | State::Connecting | State::Refused,
             ) => Action::Wait,
             (Event::Held(side, held), _) => self.held(side, held, scene),
             (Event::Ended(side), _) => self.ended(side),
             (Event::Reset(side), _) => self.reset(side),
+            (Event::Truncated(side), _) => self.truncated(side),
             (Event::Expired, _) => self.expired(scene),
         }
     }
@@ -387,6 +388,17 @@ impl Session {
         })
     }
 
+    /// What ends without saying so is broken off on the other side too: it must not look whole.
+    fn truncated(&mut self, side: Side) -> Action {
+        match (self.state, side) {
+            // Who has said that it ends, or has been told by a server that all was said, may leave without a word.
+            (State::HalfClosed(first), Side::Client) => self.close(closed_by(first)),
+            (State::HalfClosed(Side::Server), Side::Server) => self.close(closed_by(side)),
+            (_, Side::Client) => self.close(CloseReason::ClientTruncated),
+            (_, Side::Server) => self.close(CloseReason::ServerTruncated),
+        }
+    }
+
     fn expired(&mut self, scene: Scene<'_>) -> Action {
         match self.state {
             State::Inspecting => self.refuse(CloseReason::FirstBytesTimeout, scene.plan),
@@ -401,7 +413,7 @@ impl Session {
     fn refuse(&mut self, reason: CloseReason, plan: &Plan) -> Action {
         let bytes = match self.entrance {
             Entrance::Accepted => self.listener_of(plan).protocol.refusal(reason),
-            Entrance::PassedThrough => protocol::PASSED_THROUGH.refusal(reason),
+            Entrance::PassedThrough => tls::refusal(reason),
             // An alert could not be told from what the server would say.
             Entrance::Secured => b"",
         };

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use headworks_core::action::Fault;
 use headworks_core::address::Address;
 use headworks_core::backend::Backend;
+use headworks_core::tls::TlsFacts;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, Socket as System, Type};
@@ -145,6 +146,12 @@ impl Socket {
     /// Its TLS side.
     pub(crate) fn tls(&self) -> Option<&Stream> {
         self.tls.as_deref()
+    }
+
+    /// What its handshake agreed on.
+    #[inline]
+    pub(crate) fn tls_facts(&self) -> Option<&TlsFacts> {
+        self.tls.as_ref()?.facts.as_deref()
     }
 
     /// Its TLS side.
@@ -297,6 +304,17 @@ impl Socket {
         let written = self.tls.as_mut().map_or(Written::Broken, |tls| tls.write(fd, bytes, more));
         self.follow_tls();
         written
+    }
+
+    /// Reads the wire and forgets it, ciphertext or not.
+    pub(crate) fn discard(&mut self, scratch: &mut [u8]) -> Read {
+        match sys::receive(self.fd(), scratch) {
+            Ok(0) => Read::End,
+            Ok(n) => Read::Bytes(n),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock) => Read::Nothing,
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted) => Read::Bytes(0),
+            Err(_) => Read::Broken,
+        }
     }
 
     /// Whether bytes that it took are not on the wire yet.

@@ -5,9 +5,13 @@
 //! signs, or read a clock: records, signatures and validity are the engine's.
 
 mod facts;
+mod host;
+mod refusal;
 mod tally;
 
 pub use facts::{ClientCertificate, TlsFacts};
+pub use host::covers;
+pub use refusal::{begins_http, refusal};
 pub use tally::{HandshakeFault, TlsTally};
 
 use crate::time::Millis;
