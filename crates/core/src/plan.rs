@@ -110,6 +110,13 @@ impl Plan {
         self.route_by(listener, name, |table| name.map_or(table.any(), |name| table.lookup(name)))
     }
 
+    /// Where a client of `listener` goes whose name is in its table of what is passed through untouched; None: TLS ends here.
+    pub fn pass_through(&self, listener: &Listener, name: Option<&str>) -> Option<Routed> {
+        let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize].table;
+        let entry = name.map_or(table.any(), |name| table.lookup(name))?;
+        Some(Routed { target: entry.target, entry: Some(entry) })
+    }
+
     /// Where a request of `path` goes (as it was sent, with its query).
     pub fn route_request(
         &self,

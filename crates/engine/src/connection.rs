@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use headworks_core::action::Side;
 use headworks_core::buffer::Buffer;
-use headworks_core::plan::Plan;
 use headworks_core::session::{Session, State};
 use headworks_core::time::Millis;
 use mio::Token;
 
 use crate::pipes::Pipe;
 use crate::socket::Socket;
+use crate::tls::Deployment;
 
 /// A Plan as one worker shares it among its connections: counted without locked instructions.
-pub(crate) type LocalPlan = Rc<Arc<Plan>>;
+pub(crate) type LocalPlan = Rc<Arc<Deployment>>;
 
 /// One accepted client and the server found for it.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use headworks_core::lock::lock;
-use headworks_core::plan::Plan;
 use headworks_core::time::Millis;
 use mio::{Events, Poll};
 
@@ -25,6 +24,7 @@ use crate::mailbox::{Listening, Mail, Mailbox};
 use crate::notice::{Notice, Notices};
 use crate::supervisor::Supervisor;
 use crate::sys;
+use crate::tls::Deployment;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Worker {
         poll: Poll,
         mailbox: Arc<Mailbox>,
         shared: Arc<Shared>,
-        plan: Arc<Plan>,
+        plan: Arc<Deployment>,
     ) -> std::io::Result<Self> {
         let plan = Rc::new(plan);
         let (supervisor, exchanges) = rooms(number, &poll, &shared, &plan)?;
@@ -305,7 +305,7 @@ impl Worker {
     }
 
     /// Swaps Plan and sockets. Clients that wait at a socket about to close are accepted first, under the old Plan.
-    fn apply(&mut self, plan: Arc<Plan>, sockets: Vec<Listening>) {
+    fn apply(&mut self, plan: Arc<Deployment>, sockets: Vec<Listening>) {
         for number in 0..self.slots.len() {
             let keep = |slot: &Slot| sockets.iter().any(|socket| socket.key == slot.key);
             if let Some(slot) = self.slots[number].take_if(|slot| !keep(slot)) {

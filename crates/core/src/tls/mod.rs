@@ -7,10 +7,12 @@
 mod facts;
 mod host;
 mod refusal;
+mod tally;
 
 pub use facts::{ClientCertificate, TlsFacts};
 pub use host::covers;
 pub use refusal::{begins_http, refusal};
+pub use tally::{HandshakeFault, TlsTally};
 
 use crate::time::Millis;
 

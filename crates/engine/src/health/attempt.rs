@@ -60,7 +60,7 @@ impl Attempt {
     }
 
     /// Leaves nothing behind at the server: a reset, not a connection in TIME_WAIT.
-    pub(super) fn give_up(self) {
+    pub(super) fn give_up(mut self) {
         self.socket.abort();
     }
 

@@ -15,7 +15,6 @@ use headworks_core::action::Fault;
 use headworks_core::address::Address;
 use headworks_core::backend::Admin;
 use headworks_core::lock::lock;
-use headworks_core::plan::Plan;
 use headworks_core::time::Millis;
 use mio::{Events, Poll, Token, Waker};
 
@@ -23,6 +22,7 @@ use self::attempt::{Attempt, Finding};
 use crate::clock;
 use crate::notice::{Notice, Notices};
 use crate::random::Random;
+use crate::tls::Deployment;
 
 /// The thread's handle.
 #[derive(Debug)]
@@ -33,13 +33,13 @@ pub(crate) struct Checker {
 
 #[derive(Debug)]
 enum Letter {
-    Apply(Arc<Plan>),
+    Apply(Arc<Deployment>),
     Stop,
 }
 
 impl Checker {
     /// Starts checking the servers of `plan`.
-    pub(crate) fn start(plan: Arc<Plan>, notices: Arc<Notices>) -> std::io::Result<Self> {
+    pub(crate) fn start(plan: Arc<Deployment>, notices: Arc<Notices>) -> std::io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let (sender, letters) = channel();
@@ -58,7 +58,7 @@ impl Checker {
     }
 
     /// Checks the servers of another Plan from now on.
-    pub(crate) fn apply(&self, plan: Arc<Plan>) {
+    pub(crate) fn apply(&self, plan: Arc<Deployment>) {
         self.post(Letter::Apply(plan));
     }
 
@@ -97,7 +97,7 @@ struct Checks {
     letters: Receiver<Letter>,
     notices: Arc<Notices>,
     random: Random,
-    plan: Arc<Plan>,
+    plan: Arc<Deployment>,
     checks: Vec<Check>,
     stopped: bool,
 }
@@ -140,7 +140,7 @@ impl Checks {
     }
 
     /// Takes over the Plan's servers, keeping what is known of those that stay.
-    fn apply(&mut self, plan: Arc<Plan>) {
+    fn apply(&mut self, plan: Arc<Deployment>) {
         let mut known: HashMap<_, _> =
             self.checks.drain(..).map(|check| (check.identity.clone(), check)).collect();
         let now = clock::now();
