@@ -5,7 +5,7 @@
 use headworks_core::action::Fault;
 use headworks_core::backend::{Backend, HealthKind, Server};
 use headworks_core::http::check::{ANSWER_LIMIT, HttpCheck, Judgement};
-use headworks_core::wire::proxy_protocol;
+use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::{Registry, Token};
 
 use crate::socket::{Read, Socket, Written};
@@ -36,7 +36,7 @@ impl Attempt {
         if let HealthKind::Http(check) = kind {
             // A server that wants a PROXY header takes nothing without; a check is on nobody's behalf.
             if let Some(version) = backend.proxy_header {
-                proxy_protocol::write(version, None, None, &mut request);
+                proxy_protocol::write(version, Announced::default(), &mut request);
             }
             request.extend_from_slice(&check.request(&server.address));
         }

@@ -13,7 +13,7 @@ use headworks_core::http::request_id::RequestId;
 use headworks_core::http::rewrite::Rewrite;
 use headworks_core::table::BackendIndex;
 use headworks_core::tally::Count;
-use headworks_core::wire::proxy_protocol;
+use headworks_core::wire::proxy_protocol::{self, Announced};
 
 use super::client::Client;
 use super::desk::Desk;
@@ -65,7 +65,8 @@ impl Exchanges {
         let mut request = std::mem::take(&mut running.request);
         request.clear();
         if let Some(version) = backend.proxy_header {
-            proxy_protocol::write(version, client.address, client.local, &mut request);
+            let announced = Announced { client: client.address, local: client.local, tls: None };
+            proxy_protocol::write(version, announced, &mut request);
         }
         let facts = running.facts(client, owner, &plan);
         let rewrite = Rewrite { listener: &owner.http.rules, backend: &backend.http.rules, facts: &facts };

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use headworks_core::action::{Action, Choice, Event, Fault, Side};
 use headworks_core::backend::Backend;
-use headworks_core::wire::proxy_protocol;
+use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::event::Event as Readiness;
 
 use super::Supervisor;
@@ -153,7 +153,8 @@ fn announce<'a>(connection: &mut Connection, backend: &Backend, opening: &'a [u8
     let facts = connection.session.facts();
     let local = facts.local.or_else(|| connection.client.local());
     let mut header = Vec::with_capacity(128 + opening.len());
-    proxy_protocol::write(version, facts.client, local, &mut header);
+    let announced = Announced { client: facts.client, local, tls: None };
+    proxy_protocol::write(version, announced, &mut header);
     let buffer = &mut connection.lanes[Side::Client as usize].buffer;
     header.extend_from_slice(buffer.pending());
     header.extend_from_slice(opening);
