@@ -17,7 +17,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, Socket as System, Type};
 
 use crate::sys;
-use crate::tls::{Failure, Stream};
+use crate::tls::{Connector, Failure, Stream};
 
 /// A stream socket of a connection.
 #[derive(Debug)]
@@ -141,6 +141,19 @@ impl Socket {
             self.prompt = Prompt::Set;
         }
         self.tls = Some(Box::new(stream));
+    }
+
+    /// Puts TLS between a fresh socket to the server at `address` and everybody else. `preface` goes out before it, in the
+    /// clear.
+    pub(crate) fn secure_to(
+        &mut self,
+        connector: &Connector,
+        address: &Address,
+        preface: &[u8],
+    ) -> Result<(), Fault> {
+        let machine = connector.begin(address).map_err(|_| Fault::Handshake)?;
+        self.secure(Stream::to_server(machine, preface));
+        Ok(())
     }
 
     /// Its TLS side.
@@ -399,7 +412,8 @@ impl Socket {
             Ok(None) => match self.tls.as_ref().and_then(|tls| tls.failure()) {
                 None => Ok(()),
                 Some(Failure::Wire) => Err(Fault::Reset),
-                Some(Failure::Tls(_)) => Err(Fault::Refused),
+                Some(Failure::Tls(rustls::Error::InvalidCertificate(_))) => Err(Fault::Untrusted),
+                Some(Failure::Tls(_)) => Err(Fault::Handshake),
             },
             Ok(Some(error)) | Err(error) => Err(fault_of(&error)),
         }
