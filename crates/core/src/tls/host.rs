@@ -38,6 +38,21 @@ impl Termination {
         }
     }
 
+    /// The certificate for a client that asks for `name`, or for none: one with that very name, else one with a wildcard for it,
+    /// else the first. None: the client is refused, because `strict_sni` is on. Where several are as good, which of them the
+    /// client can verify decides; this is the first.
+    pub fn presented(&self, name: Option<&str>) -> Option<u32> {
+        let named = name.and_then(|name| {
+            let host = bare(name.as_bytes());
+            let is_exact =
+                |one: &Certificate| one.names.iter().any(|known| host.eq_ignore_ascii_case(known.as_bytes()));
+            let exact = self.certificates.iter().position(is_exact);
+            exact.or_else(|| self.certificates.iter().position(|one| covers(&one.names, name.as_bytes())))
+        });
+        let default = (!self.strict_sni && !self.certificates.is_empty()).then_some(0);
+        named.or(default).map(|index| index as u32)
+    }
+
     /// Whether one of the certificates that a client which asks for `name` could be shown is such. That is what is left to
     /// ask where a session was resumed: no certificate was shown then.
     fn could_be_shown(&self, name: &[u8], is_such: impl Fn(&Certificate) -> bool) -> bool {
@@ -73,131 +88,5 @@ fn is_for(name: &[u8], host: &[u8]) -> bool {
             first > 0 && parent.len() > 1 && host[first..].eq_ignore_ascii_case(parent)
         }
         None => host.eq_ignore_ascii_case(name),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::Version;
-    use super::*;
-
-    fn names(names: &[&str]) -> Vec<Box<str>> {
-        names.iter().map(|name| Box::from(*name)).collect()
-    }
-
-    fn termination(certificates: &[&[&str]]) -> Termination {
-        let certificate = |list: &&[&str]| Certificate {
-            place: "made up".into(),
-            names: names(list),
-            chain: Vec::new(),
-            key: Box::default(),
-            ocsp: None,
-            not_after: 0,
-        };
-        Termination {
-            certificates: certificates.iter().map(certificate).collect(),
-            strict_sni: false,
-            min_version: Version::Tls12,
-            post_quantum: true,
-            alpn: Vec::new(),
-            tickets: true,
-            ticket_rotation: 1,
-            early_data: 0,
-            handshake_timeout: 1,
-            check_host: true,
-            clients: None,
-            passthrough: None,
-        }
-    }
-
-    fn opened(name: Option<&str>, certificate: Option<u32>) -> TlsFacts {
-        TlsFacts { name: name.map(Box::from), certificate, ..TlsFacts::default() }
-    }
-
-    #[test]
-    fn names_of_certificates() {
-        let names = names(&["a.example", "*.b.example", "192.0.2.1", "2001:db8::1", "*", "*.", "bare"]);
-        for (host, covered) in [
-            ("a.example", true),
-            ("A.Example.:443", true),
-            ("b.a.example", false),
-            ("x.b.example", true),
-            ("X.B.EXAMPLE:8443", true),
-            ("b.example", false),
-            (".b.example", false),
-            ("x.y.b.example", false),
-            ("192.0.2.1", true),
-            ("192.0.2.1:443", true),
-            ("192.0.2.2", false),
-            ("[2001:DB8:0::1]:443", true),
-            ("[2001:db8::2]", false),
-            ("[2001:db8::1", false),
-            ("2001:db8::1", false),
-            ("bare", true),
-            ("other", false),
-            ("", false),
-            (":443", false),
-            (".", false),
-            ("*.b.example", true),
-            ("\u{e9}.example", false),
-        ] {
-            assert_eq!(covers(&names, host.as_bytes()), covered, "{host}");
-        }
-        assert!(!covers(&super::tests::names(&["*.0.2.1"]), b"192.0.2.1"), "a wildcard is for no address");
-        assert!(!covers(&[], b"a.example"));
-    }
-
-    #[test]
-    fn a_connection_is_good_for_its_name_and_its_certificate() {
-        let listener = termination(&[&["default.example"], &["a.example", "*.a.example"], &["b.example"]]);
-        for (name, certificate, host, misdirected) in [
-            (Some("a.example"), Some(1), "a.example", false),
-            (Some("a.example"), Some(1), "A.example.:8443", false),
-            (Some("a.example"), Some(1), "www.a.example", false),
-            (Some("a.example"), Some(1), "b.example", true),
-            // The client took a certificate for another name: that is its own affair.
-            (Some("c.example"), Some(0), "c.example", false),
-            (Some("c.example"), Some(0), "default.example", false),
-            (Some("c.example"), Some(0), "a.example", true),
-            (None, Some(0), "default.example", false),
-            (None, Some(0), "a.example", true),
-            (None, Some(0), "192.0.2.1", true),
-            (Some("a.example"), Some(1), "", false),
-            // Resumed: no certificate was shown.
-            (Some("a.example"), None, "a.example", false),
-            (Some("a.example"), None, "www.a.example", false),
-            (Some("www.a.example"), None, "a.example", false),
-            (Some("a.example"), None, "b.example", true),
-            (Some("c.example"), None, "default.example", false),
-            (Some("c.example"), None, "b.example", true),
-            (None, None, "default.example", false),
-            (None, None, "a.example", true),
-            (Some("a.example"), Some(9), "b.example", true),
-        ] {
-            let told = listener.misdirected(&opened(name, certificate), host.as_bytes());
-            assert_eq!(told, misdirected, "{name:?} {certificate:?} {host}");
-        }
-        let lenient = Termination { check_host: false, ..listener };
-        assert!(!lenient.misdirected(&opened(Some("a.example"), Some(1)), b"b.example"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_host_is_judged(host in prop::collection::vec(any::<u8>(), 0..40)) {
-            prop_assert!(!covers(&names(&["a.example", "*.b.example", "::1"]), &host) || host.is_ascii());
-        }
-
-        #[test]
-        fn a_resumed_connection_is_as_good_as_its_first(
-            name in "(www\\.)?[abc]\\.example", host in "(www\\.)?[abc]\\.example(:443)?",
-        ) {
-            let listener = termination(&[&["a.example", "www.a.example"], &["*.b.example"], &["b.example"]]);
-            let shown = listener.certificates.iter().position(|one| covers(&one.names, name.as_bytes())).unwrap_or(0);
-            let first = listener.misdirected(&opened(Some(&name), Some(shown as u32)), host.as_bytes());
-            let resumed = listener.misdirected(&opened(Some(&name), None), host.as_bytes());
-            prop_assert_eq!(first, resumed);
-        }
     }
 }
