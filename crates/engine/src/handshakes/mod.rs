@@ -32,7 +32,7 @@ use crate::relay::SCRATCH;
 use crate::socket::{Read, Socket};
 use crate::stats::ConnectionRow;
 use crate::timer::Timer;
-use crate::tls::Failure;
+use crate::tls::{Acceptor, Failure, fault_of};
 
 /// One worker's clients in their handshakes.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub(crate) struct Newcomer {
     /// Who it is, as far as that is known, and what it brings.
     client: Arrival,
     rule: HeaderRule,
+    /// Index of the certificate that it was shown.
+    presented: Option<u32>,
     since: Millis,
     /// When its timer fires; 0: it has none.
     armed: Millis,
@@ -194,8 +196,15 @@ impl Handshakes {
             accepted: self.now,
         };
         let phase = if rule == HeaderRule::Unknown { Phase::Hello } else { Phase::Header };
-        let newcomer =
-            Newcomer { generation: self.generation, phase, client, rule, since: self.now, armed: 0 };
+        let newcomer = Newcomer {
+            generation: self.generation,
+            phase,
+            client,
+            rule,
+            presented: None,
+            since: self.now,
+            armed: 0,
+        };
         let place = self.clients.insert(newcomer);
         self.drive(place);
     }
@@ -294,6 +303,8 @@ impl Handshakes {
     fn shake(&mut self, place: usize) -> Step {
         let newcomer = &mut self.clients[place];
         newcomer.client.socket.shake();
+        // Asked at once: the next client may be answered with another one.
+        newcomer.presented = Acceptor::presented().or(newcomer.presented);
         let plan = Rc::clone(&newcomer.client.plan);
         let client = &mut newcomer.client;
         let (Some(acceptor), Some(tls)) = (plan.acceptor(client.listener), client.socket.tls_mut()) else {
@@ -302,7 +313,7 @@ impl Handshakes {
         match tls.failure() {
             Some(Failure::Wire) => return Step::Failed(HandshakeFault::Left),
             Some(Failure::Tls(error)) => {
-                let fault = acceptor.fault(error);
+                let fault = fault_of(error);
                 self.account(place, fault);
                 return self.part(place);
             }
@@ -310,6 +321,7 @@ impl Handshakes {
             None => {}
         }
         let mut facts = acceptor.facts(tls.state(), client.name.as_deref());
+        facts.certificate = newcomer.presented;
         facts.handshake_ms = self.now - client.accepted;
         let owner = &plan.listeners[client.listener as usize];
         owner.state.tls.completed(self.shard, facts.resumed, facts.handshake_ms);

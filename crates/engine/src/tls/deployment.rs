@@ -5,6 +5,8 @@ use std::ops::Deref;
 use headworks_core::plan::{Plan, PlanError};
 use headworks_core::table::BackendIndex;
 
+use super::acceptor::Inherited;
+use super::keys::Keys;
 use super::{Acceptor, Connector};
 
 /// A Plan with the TLS configurations of its listeners and backends.
@@ -13,19 +15,22 @@ pub struct Deployment {
     plan: Plan,
     acceptors: Box<[Option<Acceptor>]>,
     connectors: Box<[Option<Connector>]>,
+    keys: Keys,
 }
 
 impl Deployment {
     /// Makes what `plan` asks for, taking live state (ticket keys) over from `previous`; or says everything that is wrong.
     pub fn new(plan: Plan, previous: Option<&Self>) -> Result<Self, Vec<PlanError>> {
         let mut errors = Vec::new();
+        let mut keys = Keys::default();
+        let old_keys = previous.map(|previous| &previous.keys);
         let acceptors = plan
             .listeners
             .iter()
             .map(|listener| {
                 let tls = listener.tls.as_ref()?;
                 let old = previous.and_then(|previous| previous.acceptor_of(&listener.name));
-                Acceptor::new(tls, old)
+                Acceptor::new(tls, &mut keys, Inherited { acceptor: old, keys: old_keys })
                     .map_err(|found| errors.extend(below(&["listeners", &listener.name, "tls"], found)))
                     .ok()
             })
@@ -41,7 +46,7 @@ impl Deployment {
             })
             .collect();
         match errors.is_empty() {
-            true => Ok(Self { plan, acceptors, connectors }),
+            true => Ok(Self { plan, acceptors, connectors, keys }),
             false => Err(errors),
         }
     }
