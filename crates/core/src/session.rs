@@ -17,10 +17,10 @@ use crate::balance::Seed;
 use crate::flow::Flow;
 use crate::listener::{HeaderRule, Listener, Permit};
 use crate::plan::{Plan, Routed};
-use crate::protocol;
 use crate::table::{BackendIndex, Target};
 use crate::tally::Count;
 use crate::time::Millis;
+use crate::tls;
 
 /// What surrounds one call: the Plan the connection was accepted under, and what only the engine can know.
 #[derive(Debug, Clone, Copy)]
@@ -413,7 +413,7 @@ impl Session {
     fn refuse(&mut self, reason: CloseReason, plan: &Plan) -> Action {
         let bytes = match self.entrance {
             Entrance::Accepted => self.listener_of(plan).protocol.refusal(reason),
-            Entrance::PassedThrough => protocol::PASSED_THROUGH.refusal(reason),
+            Entrance::PassedThrough => tls::refusal(reason),
             // An alert could not be told from what the server would say.
             Entrance::Secured => b"",
         };

@@ -11,12 +11,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use headworks_core::action::Fault;
 use headworks_core::address::Address;
 use headworks_core::backend::Backend;
+use headworks_core::tls::TlsFacts;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, Socket as System, Type};
 
 use crate::sys;
-use crate::tls::{Failure, Stream};
+use crate::tls::{Connector, Failure, Stream};
 
 /// A stream socket of a connection.
 #[derive(Debug)]
@@ -142,9 +143,28 @@ impl Socket {
         self.tls = Some(Box::new(stream));
     }
 
+    /// Puts TLS between a fresh socket to the server at `address` and everybody else. `preface` goes out before it, in the
+    /// clear.
+    pub(crate) fn secure_to(
+        &mut self,
+        connector: &Connector,
+        address: &Address,
+        preface: &[u8],
+    ) -> Result<(), Fault> {
+        let machine = connector.begin(address).map_err(|_| Fault::Handshake)?;
+        self.secure(Stream::to_server(machine, preface));
+        Ok(())
+    }
+
     /// Its TLS side.
     pub(crate) fn tls(&self) -> Option<&Stream> {
         self.tls.as_deref()
+    }
+
+    /// What its handshake agreed on.
+    #[inline]
+    pub(crate) fn tls_facts(&self) -> Option<&TlsFacts> {
+        self.tls.as_ref()?.facts.as_deref()
     }
 
     /// Its TLS side.
@@ -299,6 +319,17 @@ impl Socket {
         written
     }
 
+    /// Reads the wire and forgets it, ciphertext or not.
+    pub(crate) fn discard(&mut self, scratch: &mut [u8]) -> Read {
+        match sys::receive(self.fd(), scratch) {
+            Ok(0) => Read::End,
+            Ok(n) => Read::Bytes(n),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock) => Read::Nothing,
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted) => Read::Bytes(0),
+            Err(_) => Read::Broken,
+        }
+    }
+
     /// Whether bytes that it took are not on the wire yet.
     #[inline]
     pub(crate) fn owes(&self) -> bool {
@@ -381,7 +412,8 @@ impl Socket {
             Ok(None) => match self.tls.as_ref().and_then(|tls| tls.failure()) {
                 None => Ok(()),
                 Some(Failure::Wire) => Err(Fault::Reset),
-                Some(Failure::Tls(_)) => Err(Fault::Refused),
+                Some(Failure::Tls(rustls::Error::InvalidCertificate(_))) => Err(Fault::Untrusted),
+                Some(Failure::Tls(_)) => Err(Fault::Handshake),
             },
             Ok(Some(error)) | Err(error) => Err(fault_of(&error)),
         }

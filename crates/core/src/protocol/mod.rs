@@ -15,9 +15,6 @@ use crate::analyze::Analyzer;
 /// Every protocol, by its name in the configuration.
 pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https];
 
-/// What a listener speaks to clients that it passes through by name although TLS ends there for others.
-pub static PASSED_THROUGH: &dyn Protocol = &tls::Tls;
-
 /// What a listener speaks.
 pub trait Protocol: Debug + Sync {
     /// Its name in the configuration.

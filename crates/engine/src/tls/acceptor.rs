@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headworks_core::plan::PlanError;
-use headworks_core::tls::{Certificate, Termination, TlsFacts};
+use headworks_core::tls::{Certificate, HandshakeFault, Termination, TlsFacts};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::UnbufferedServerConnection;
@@ -32,6 +32,19 @@ impl Acceptor {
     /// The TLS side of one client.
     pub(crate) fn begin(&self) -> Result<UnbufferedServerConnection, rustls::Error> {
         UnbufferedServerConnection::new(Arc::clone(&self.config))
+    }
+
+    /// Whether a client that asks for this name gets a certificate at all.
+    pub(crate) fn knows(&self, _name: Option<&str>) -> bool {
+        true
+    }
+
+    /// What of all that can go wrong in a handshake `error` is.
+    pub(crate) fn fault(&self, error: &rustls::Error) -> HandshakeFault {
+        match error {
+            rustls::Error::AlertReceived(_) => HandshakeFault::Alerted,
+            _ => HandshakeFault::Other,
+        }
     }
 
     /// What a complete handshake agreed on; `name` is what the client asked for.

@@ -41,6 +41,8 @@ pub(crate) struct Stream {
     wire_readable: bool,
     /// What the other end has said of its end.
     heard: Heard,
+    /// Whoever reads was told of that.
+    told: bool,
     /// Our close_notify is on its way; after it nothing is written.
     said_end: bool,
     /// The wire's end follows as soon as nothing is owed.
@@ -131,6 +133,7 @@ impl Stream {
             owed: Buffer::default(),
             wire_readable: true,
             heard: Heard::Nothing,
+            told: false,
             said_end: false,
             finishing: false,
             early: false,
@@ -174,7 +177,7 @@ impl Stream {
 
     /// Whether a read may give something.
     pub(crate) fn is_readable(&self) -> bool {
-        self.wire_readable || !self.plain.is_empty()
+        self.wire_readable || !self.plain.is_empty() || (self.heard != Heard::Nothing && !self.told)
     }
 
     /// Whether a write may take something.
@@ -236,7 +239,7 @@ impl Stream {
             match (&self.failure, self.heard) {
                 (Some(_), _) => return Read::Broken,
                 (None, Heard::End | Heard::Truncation) => {
-                    self.wire_readable = false;
+                    (self.wire_readable, self.told) = (false, true);
                     return Read::End;
                 }
                 (None, Heard::Nothing) if !self.wire_readable => return Read::Nothing,
