@@ -81,6 +81,8 @@ pub struct Tally {
     latency: Histogram,
     /// Operations belong to the window they were due in (open loop), not to the one they end in.
     by_due: bool,
+    /// CPU seconds that preparation took.
+    prepared: f64,
 }
 
 /// The scenarios, by name.
@@ -257,12 +259,13 @@ impl Tally {
             errors: BTreeMap::new(),
             latency: Histogram::new(),
             by_due: order.rate.is_some(),
+            prepared: 0.0,
         }
     }
 
     /// The window begins anew: until now it was preparation.
     fn restart(&mut self, order: &Order) {
-        *self = Self::new(order);
+        *self = Self { prepared: sys::cpu_seconds(), ..Self::new(order) };
     }
 
     /// Counts one finished operation that began (or was due) then. In a closed loop those that end within the window
@@ -323,7 +326,7 @@ impl Tally {
             micros(0.99),
             micros(0.999),
             self.latency.largest() as f64 / 1e3,
-            sys::cpu_seconds(),
+            sys::cpu_seconds() - self.prepared,
             self.started.elapsed().as_secs_f64(),
         )
     }
