@@ -183,7 +183,7 @@ def _lane(scenario: Scenario, proxy: str) -> Lane:
     competitor = COMPETITORS[lanes[0].competitor]
     if competitor.find() is None:
         raise SystemExit(f"profile: {proxy}: not found; install it or set {competitor.program.upper()}=/path")
-    if not competitor.can("http" if scenario.http else "tls" if lanes[0].names else "tcp"):
+    if not competitor.can(scenario.protocol(lanes[0])):
         raise SystemExit(f"profile: {proxy} cannot do {scenario.name}")
     if not tools.found(scenario.tool):
         raise SystemExit(f"profile: {scenario.name} needs {scenario.tool}: make bench-deps")

@@ -16,6 +16,7 @@ mod bind;
 mod clock;
 mod connection;
 mod engine;
+mod handshakes;
 mod health;
 mod http;
 mod mailbox;

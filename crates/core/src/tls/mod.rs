@@ -6,13 +6,19 @@
 
 mod distinguished_name;
 mod facts;
+mod host;
 mod names;
+mod refusal;
+mod tally;
 mod x509;
 
-pub use facts::{ClientCertificate, TlsFacts};
-pub use names::{Candidates, Names};
-
 use std::sync::Arc;
+
+pub use facts::{ClientCertificate, TlsFacts};
+pub use host::covers;
+pub use names::{Candidates, Names};
+pub use refusal::{begins_http, refusal};
+pub use tally::{HandshakeFault, TlsTally};
 
 use crate::time::Millis;
 

@@ -16,6 +16,7 @@ use headworks_core::address::Address;
 use headworks_core::backend::Admin;
 use headworks_core::lock::lock;
 use headworks_core::time::Millis;
+use mio::event::Event as Readiness;
 use mio::{Events, Poll, Token, Waker};
 
 use self::attempt::{Attempt, Finding};
@@ -112,7 +113,7 @@ impl Checks {
             let _ = self.poll.poll(&mut events, timeout.map(Duration::from_millis));
             self.read_letters();
             for event in &events {
-                self.proceed(event.token().0);
+                self.proceed(event.token().0, event);
             }
             let now = clock::now();
             for number in 0..self.checks.len() {
@@ -183,7 +184,7 @@ impl Checks {
         }
         check.due = now + health.timeout;
         let place = (self.poll.registry(), Token(number));
-        match Attempt::begin(backend, server, &health.kind, place) {
+        match Attempt::begin((backend, plan.connector(check.backend)), server, &health.kind, place) {
             Ok(attempt) => check.attempt = Some(attempt),
             // That we lack descriptors says nothing about the server.
             Err(Fault::Exhausted) => check.due = now + health.interval,
@@ -192,11 +193,11 @@ impl Checks {
     }
 
     /// Something happened to a check under way, or to one that is over.
-    fn proceed(&mut self, number: usize) {
+    fn proceed(&mut self, number: usize, readiness: &Readiness) {
         let Some(check) = self.checks.get_mut(number) else { return };
         let health = self.plan.backends[check.backend as usize].health.as_ref();
         let Some((attempt, health)) = check.attempt.as_mut().zip(health) else { return };
-        if let Some(finding) = attempt.proceed(&health.kind) {
+        if let Some(finding) = attempt.proceed(readiness, &health.kind) {
             self.finish(number, finding);
         }
     }
