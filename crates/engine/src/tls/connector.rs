@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use headworks_core::address::Address;
 use headworks_core::plan::PlanError;
-use headworks_core::tls::{Der, Encryption, TlsFacts};
+use headworks_core::tls::{Der, Encryption};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, CommonState, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 
 use super::keys::Keys;
+use super::provider;
 use super::unverified::Unverified;
-use super::{agreed, provider};
 
 /// Makes the TLS side of sockets to the servers of one backend. Its clones share their sessions.
 #[derive(Debug, Clone)]
@@ -66,11 +66,6 @@ impl Connector {
     /// The TLS side of one socket to the server at `address`.
     pub(crate) fn begin(&self, address: &Address) -> Result<UnbufferedClientConnection, rustls::Error> {
         UnbufferedClientConnection::new(Arc::clone(&self.config), self.name_at(address))
-    }
-
-    /// What a complete handshake with a server agreed on.
-    pub(crate) fn facts(&self, state: &CommonState) -> TlsFacts {
-        agreed::agreed(state)
     }
 
     fn name_at(&self, address: &Address) -> ServerName<'static> {

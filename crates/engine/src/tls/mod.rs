@@ -9,7 +9,6 @@
 //! | `resolver.rs` | the certificate for one client |
 //! | `resumption.rs`, `tickets.rs`, `once.rs`, `rotation.rs` | old sessions: sealed for clients or kept by us, and for how long |
 //! | `clients.rs`, `unverified.rs` | how certificates of clients are verified; how those of servers are not |
-//! | `agreed.rs` | what a handshake agreed on |
 //! | `agreed.rs`, `fault.rs` | what a handshake agreed on; why it failed |
 //!
 //! Must never decide which certificate a name gets (core does) or read a file (Python did).

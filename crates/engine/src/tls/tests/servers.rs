@@ -6,7 +6,7 @@ use rcgen::PKCS_ECDSA_P256_SHA256;
 use rustls::CertificateError;
 
 use super::*;
-use crate::tls::Connector;
+use crate::tls::{Connector, agreed};
 
 fn encryption(ca: Option<&Authority>, name: Option<&str>) -> Encryption {
     Encryption {
@@ -31,7 +31,7 @@ fn reach(
     let mut client = connector.begin_buffered(&Address::parse(address).unwrap());
     let mut server = acceptor.begin_buffered();
     talk(&mut client, &mut server)?;
-    let facts = connector.facts(&client);
+    let facts = agreed::agreed(&client);
     assert_eq!(facts.version, "TLSv1.3");
     Ok((acceptor.facts(&server, None), server.server_name().map(str::to_owned)))
 }
