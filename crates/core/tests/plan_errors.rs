@@ -471,6 +471,11 @@ fn what_tls_cannot_be_like_is_named() {
         (json!({"ticket_rotation": 0}), "ticket_rotation", "84 hours"),
         (json!({"ticket_rotation": 302_400_001}), "ticket_rotation", "84 hours"),
         (json!({"early_data": 65_537}), "early_data", "more than 65536"),
+        (
+            json!({"early_data": 1, "client_certificates": {"required": true, "ca": ["AA=="], "crl": [], "headers": []}}),
+            "early_data",
+            "it cannot go with client_certificates",
+        ),
         (json!({"passthrough": "other"}), "passthrough", "no table \"other\""),
         (
             json!({"client_certificates": {"required": true, "ca": [], "crl": [], "headers": []}}),

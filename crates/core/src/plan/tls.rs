@@ -50,6 +50,10 @@ impl Compiler<'_> {
             self.error(&["listeners", name, "tls", "ticket_rotation"], reason);
         }
         let certificates = self.certificates(&["listeners", name, "tls", "certificates"], &tls.certificates);
+        if tls.early_data > 0 && tls.client_certificates.is_some() {
+            let reason = "early data is acted on before a client has shown who it is; it cannot go with client_certificates";
+            self.error(&["listeners", name, "tls", "early_data"], reason);
+        }
         Some(Termination {
             names: Arc::new(Names::new(&certificates)),
             certificates,
