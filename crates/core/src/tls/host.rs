@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Certificate, Termination, TlsFacts};
+use super::{Termination, TlsFacts};
 use crate::http::facts::without_port;
 
 /// Whether a certificate with these names is one for `host`, as a request gives it: any case, a port, a trailing dot, an
@@ -34,22 +34,21 @@ impl Termination {
         }
         match tls.certificate.and_then(|index| self.certificates.get(index as usize)) {
             Some(presented) => !covers(&presented.names, host),
-            None => !self.could_be_shown(name).any(|certificate| covers(&certificate.names, host)),
+            None => !self.could_be_for(name, host),
         }
     }
 
-    /// The certificate for a client that asks for `name` (lower case), or for none: one with that very name, else one with a
-    /// wildcard for it, else the first. None: the client is refused, because `strict_sni` is on. Where several are as good,
-    /// which of them the client can verify decides; this is the first.
+    /// The certificate for a client that asks for `name` (lower case) or for none. None: the client is refused, because
+    /// `strict_sni` is on. Where several are as good, which of them the client can verify decides; this is the first.
     pub fn presented(&self, name: Option<&str>) -> Option<u32> {
         self.names.for_client(name, self.strict_sni).into_iter().flatten().next().copied()
     }
 
-    /// The certificates that a client which asks for `name` could be shown. That is what is left to ask where a session was
-    /// resumed: no certificate was shown then.
-    fn could_be_shown(&self, name: Option<&str>) -> impl Iterator<Item = &Certificate> {
-        let indices = self.names.for_client(name, self.strict_sni).into_iter().flatten();
-        indices.filter_map(|&index| self.certificates.get(index as usize))
+    /// Whether a certificate that a client which asks for `name` could be shown is for `host`. That is what is left to ask
+    /// where a session was resumed: no certificate was shown then.
+    fn could_be_for(&self, name: Option<&str>, host: &[u8]) -> bool {
+        let mut shown = self.names.for_client(name, self.strict_sni).into_iter().flatten();
+        shown.any(|index| covers(&self.certificates[*index as usize].names, host))
     }
 }
 
