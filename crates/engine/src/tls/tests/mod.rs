@@ -135,6 +135,7 @@ fn client(
 /// A complete handshake.
 struct Met {
     client: ClientConnection,
+    server: ServerConnection,
     facts: TlsFacts,
 }
 
@@ -157,7 +158,7 @@ fn meet(acceptor: &Acceptor, config: &Arc<ClientConfig>, name: &str) -> Result<M
     };
     let mut facts = acceptor.facts(&server, name);
     facts.certificate = presented.filter(|_| !facts.resumed);
-    Ok(Met { client, facts })
+    Ok(Met { client, server, facts })
 }
 
 /// Moves records until nobody has anything to say, tickets and a byte each way included.

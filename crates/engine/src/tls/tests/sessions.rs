@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rcgen::PKCS_ECDSA_P256_SHA256;
+use rustls::CertificateError;
 
 use super::*;
 
@@ -67,6 +68,35 @@ fn a_resumed_client_is_still_known() {
         assert_eq!((first.resumed, second.resumed), (false, true));
         assert!(first.client.is_some());
         assert_eq!(first.client, second.client);
+    }
+}
+
+#[test]
+fn a_certificate_that_has_expired_since_resumes_nothing() {
+    let ca = Authority::new("authority");
+    let tls = Termination { clients: demanding(&ca, false), ..listener_of(&ca) };
+    let listener = acceptor(&tls);
+    let key = KeyPair::generate().unwrap();
+    let until = rcgen::date_time_ymd(3000, 1, 1);
+    let certificate = ca.sign_with(&["alice.example"], &key, |params| params.not_after = until);
+    let expiry = u64::try_from(certificate.not_after).unwrap();
+    for versions in [ONLY_12, ONLY_13] {
+        let config = Arc::new(client(&ca, versions, Some(&certificate)));
+        let first = meet(&listener, &config, "a.example").unwrap();
+        // It was verified a moment ago.
+        assert_eq!(listener.would_readmit(&first.server, expiry + 1), Ok(()));
+        let second = meet(&listener, &config, "a.example").unwrap();
+        assert!(second.facts.resumed);
+        assert_eq!(listener.would_readmit(&second.server, expiry - 1), Ok(()));
+        assert!(matches!(
+            listener.would_readmit(&second.server, expiry + 1),
+            Err(Error::InvalidCertificate(CertificateError::ExpiredContext { .. }))
+        ));
+        let anybody = Arc::new(client(&ca, versions, None));
+        meet(&listener, &anybody, "a.example").unwrap();
+        let again = meet(&listener, &anybody, "a.example").unwrap();
+        assert!(again.facts.resumed);
+        assert_eq!(listener.would_readmit(&again.server, expiry + 1), Ok(()));
     }
 }
 
