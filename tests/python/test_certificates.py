@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from headworks.certificates import Authority, Place, Store, chain, look, trust
+from headworks.certificates import Authority, Files, Store, chain, look, trust
 from headworks.certificates.found import Reader
 from headworks.certificates.trust import system_roots
 from rig.certificates import key_pem, new_key, root, rsa_key
@@ -22,7 +22,7 @@ OTHER = ROOT.leaf("other.example.com")
 
 def take(path: Path, **more):
     more = {key: str(value) if isinstance(value, Path) else value for key, value in more.items()}
-    return Store().take(Place(path=str(path), **more))
+    return Store().take(Files(path=str(path), **more))
 
 
 def said(path: Path, **more) -> list[str]:

@@ -59,7 +59,8 @@ def problems(mapping: dict) -> list[str]:
 
 
 def spec(mapping: dict) -> dict:
-    return json.loads(Config.parse(mapping).spec())
+    made: dict = json.loads(Config.parse(mapping).spec())
+    return made
 
 
 def names(tls: dict) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import headworks
-from headworks.certificates import Place, Store, Watch
+from headworks.certificates import Files, Store, Watch
 from headworks.renewal import Renewal
 from headworks.stats import Notice
 from rig.certificates import Issued, root
@@ -28,7 +28,7 @@ def replaced(file: Path, text: str) -> None:
     beside.replace(file)
 
 
-def watch(*places: Place) -> Watch:
+def watch(*places: Files) -> Watch:
     store = Store()
     for place in places:
         assert store.take(place).errors == ()
@@ -40,7 +40,7 @@ def settled(watched: Watch) -> list:
     return [change for _ in range(2) for change in watched.look()]
 
 
-def names(watched: Watch, place: Place) -> list[str]:
+def names(watched: Watch, place: Files) -> list[str]:
     return [name for one in watched.store.take(place).certificates for name in one.names]
 
 
@@ -54,7 +54,7 @@ def until(condition: Callable[[], object]) -> None:
 def test_a_file_that_is_written_anew(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    watched = watch(place := Place(path=str(file)))
+    watched = watch(place := Files(path=str(file)))
     assert settled(watched) == []
     replaced(file, whole(NEW))
     assert watched.look() == []
@@ -67,7 +67,7 @@ def test_a_file_that_is_written_anew(tmp_path):
 def test_what_is_still_being_written_is_left_alone(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    watched = watch(place := Place(path=str(file)))
+    watched = watch(place := Files(path=str(file)))
     text = whole(NEW)
     for end in (100, 500, len(text)):
         file.write_text(text[:end])
@@ -79,7 +79,7 @@ def test_what_is_still_being_written_is_left_alone(tmp_path):
 def test_a_bad_file_leaves_what_was_there_and_is_reported_once(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    watched = watch(place := Place(path=str(file)))
+    watched = watch(place := Files(path=str(file)))
     replaced(file, NEW.pem + OTHER.key_pem)
     (change,) = settled(watched)
     assert "belongs to another certificate" in change.content.errors[0].reason
@@ -97,7 +97,7 @@ def test_a_bad_file_leaves_what_was_there_and_is_reported_once(tmp_path):
 def test_a_file_that_is_only_touched_is_no_change(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    watched = watch(Place(path=str(file)))
+    watched = watch(Files(path=str(file)))
     os.utime(file, ns=(1, 1))
     assert settled(watched) == []
 
@@ -106,7 +106,7 @@ def test_a_certificate_and_its_key_change_together(tmp_path):
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     certificate.write_text(OLD.chain_pem)
     key.write_text(OLD.key_pem)
-    watched = watch(place := Place(path=str(certificate), key=str(key)))
+    watched = watch(place := Files(path=str(certificate), key=str(key)))
     replaced(certificate, NEW.chain_pem)
     assert watched.look() == []
     replaced(key, NEW.key_pem)
@@ -126,7 +126,7 @@ def test_links_that_lead_elsewhere(tmp_path):
     (mount / "..data").symlink_to(tmp_path / "1")
     for name in ("tls.crt", "tls.key"):
         (mount / name).symlink_to(Path("..data") / name)
-    by_directory, by_file = Place(path=str(mount)), Place(path=str(mount / "tls.crt"), key=str(mount / "tls.key"))
+    by_directory, by_file = Files(path=str(mount)), Files(path=str(mount / "tls.crt"), key=str(mount / "tls.key"))
     watched = watch(by_directory, by_file)
     assert names(watched, by_directory) == names(watched, by_file) == ["old.test"]
     (mount / "..next").symlink_to(tmp_path / "2")
@@ -137,7 +137,7 @@ def test_links_that_lead_elsewhere(tmp_path):
 
 def test_files_come_to_a_directory_and_go(tmp_path):
     (tmp_path / "old.pem").write_text(whole(OLD))
-    watched = watch(place := Place(path=str(tmp_path)))
+    watched = watch(place := Files(path=str(tmp_path)))
     (tmp_path / "new.pem").write_text(whole(NEW))
     settled(watched)
     assert names(watched, place) == ["new.test", "old.test"]
@@ -150,7 +150,7 @@ def test_authorities_and_lists_are_watched(tmp_path):
     ca, crl = tmp_path / "ca.pem", tmp_path / "crl.pem"
     ca.write_text(ROOT.pem)
     crl.write_text(ROOT.crl())
-    places = [Place(kind="authorities", path=str(ca)), Place(kind="revocations", path=str(crl))]
+    places = [Files(kind="authorities", path=str(ca)), Files(kind="revocations", path=str(crl))]
     watched = watch(*places)
     replaced(crl, ROOT.crl(OLD))
     replaced(ca, root("Another").pem)
@@ -163,7 +163,7 @@ def renewal(tmp_path) -> tuple[Renewal, Path, list[Notice], list[Exception | Non
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
     store = Store()
-    store.take(Place(path=str(file)))
+    store.take(Files(path=str(file)))
     notices: list[Notice] = []
     failure: list[Exception | None] = [None]
 
