@@ -14,15 +14,15 @@ from headworks.certificates import keys as key_kinds
 from headworks.certificates import ocsp
 from headworks.certificates.certificate import Certificate
 from headworks.certificates.chain import Chain, Pool
+from headworks.certificates.files import Files
 from headworks.certificates.found import Cert, Flaw, Found, Part, Reader
 from headworks.certificates.names import names, shown
-from headworks.certificates.place import Place
 
 SOON = timedelta(days=30)
 """Certificates that end within it are warned of."""
 
 
-def match(reader: Reader, place: Place) -> tuple[list[Certificate], list[Flaw]]:
+def match(reader: Reader, place: Files) -> tuple[list[Certificate], list[Flaw]]:
     """Return the certificates of a place with their keys, and what is wrong with it."""
     found = reader.place(place.path)
     certificates = list({one.der: one for one in found.certificates}.values())
@@ -67,7 +67,8 @@ def look(reader: Reader, place: str) -> tuple[list[Certificate], list[Flaw]]:
 
 def title(certificate: Cert) -> str:
     """What people call a certificate: its first name, or its subject."""
-    return next(iter(names(certificate.x509)), shown(certificate.x509.subject))
+    first = None if certificate.is_authority else next(iter(names(certificate.x509)), None)
+    return first or shown(certificate.x509.subject)
 
 
 def _ends(certificates: list[Cert]) -> list[Cert]:
@@ -76,7 +77,7 @@ def _ends(certificates: list[Cert]) -> list[Cert]:
     return [one for one in certificates if not one.is_authority and one.subject not in issuers]
 
 
-def _unmatched(place: Place, certificates: list[Cert], found: Found) -> Iterator[Flaw]:
+def _unmatched(place: Files, certificates: list[Cert], found: Found) -> Iterator[Flaw]:
     """What lacks its other half, and keys that cannot be used."""
     publics = {one.public for one in certificates}
     keys = {key.public for key in found.keys}
@@ -100,7 +101,7 @@ def _unmatched(place: Place, certificates: list[Cert], found: Found) -> Iterator
             yield Flaw(file=key.file, reason=f'the key in "{key.file}" {key.flaw}', part=part)
 
 
-def _no_key(place: Place, certificate: Cert, found: Found) -> Flaw:
+def _no_key(place: Files, certificate: Cert, found: Found) -> Flaw:
     named = f'"{title(certificate)}" in "{certificate.file}"'
     if weak := key_kinds.flaw(_public(certificate)):
         return Flaw(file=certificate.file, reason=f"the key of {named} {weak}")
@@ -143,8 +144,8 @@ def _chain_flaws(chain: Chain) -> Iterator[Flaw]:
         reason = f'"{title(leaf)}" in "{leaf.file}": {chain.said}'
         yield Flaw(file=leaf.file, reason=reason, is_warning=chain.state != "broken")
     for one in chain.certificates:
-        what = f'"{title(one)}" in "{one.file}"' + ("" if one is leaf else f', an intermediate of "{title(leaf)}",')
         for said in _doubts(one):
+            what = f'"{title(one)}" in "{one.file}"' + ("" if one is leaf else f', an intermediate of "{title(leaf)}",')
             yield Flaw(file=one.file, reason=f"{what} {said}", is_warning=True)
 
 
@@ -165,7 +166,7 @@ def _days(number: int) -> str:
     return "1 day" if number == 1 else f"{number} days"
 
 
-def _strangers(place: Place, certificates: list[Cert], chains: list[Chain]) -> Iterator[Flaw]:
+def _strangers(place: Files, certificates: list[Cert], chains: list[Chain]) -> Iterator[Flaw]:
     """An intermediate that belongs to nobody, in the file of one whose own is missing, is the wrong one."""
     open_chains = [chain for chain in chains if chain.state == "private"]
     if Path(place.path).is_dir() or not open_chains:
@@ -179,7 +180,7 @@ def _strangers(place: Place, certificates: list[Cert], chains: list[Chain]) -> I
             yield Flaw(file=leaf.file, reason=reason, is_warning=True)
 
 
-def _stapled(place: Place, leaves: list[Cert]) -> tuple[bytes | None, Cert | None, list[Flaw]]:
+def _stapled(place: Files, leaves: list[Cert]) -> tuple[bytes | None, Cert | None, list[Flaw]]:
     """The response to staple, the certificate it is about, and what is to be said of it."""
     if place.ocsp is None:
         return None, None, []
