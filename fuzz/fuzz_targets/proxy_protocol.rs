@@ -4,7 +4,7 @@
 #![no_main]
 
 use headworks_core::backend::HeaderVersion;
-use headworks_core::wire::proxy_protocol::{LIMIT, Parsed, begins_header, parse, write};
+use headworks_core::wire::proxy_protocol::{Announced, LIMIT, Parsed, begins_header, parse, write};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -19,7 +19,8 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((source, destination)) = addresses else { return };
     for version in [HeaderVersion::V1, HeaderVersion::V2] {
         let mut header = Vec::new();
-        write(version, Some(source), Some(destination), &mut header);
+        let announced = Announced { client: Some(source), local: Some(destination), tls: None };
+        write(version, announced, &mut header);
         let Parsed::Complete { length, addresses: Some(again) } = parse(&header) else {
             panic!("written but not read: {header:?}")
         };

@@ -55,6 +55,7 @@ fn backend(choices: &mut Choices<'_>) -> BackendSpec {
         health: None,
         ejection: EjectionSpec { failures: 1, responses: 0, duration: 1_000 },
         http: None,
+        tls: None,
     }
 }
 
@@ -79,6 +80,7 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         first_bytes_limit: 16 + 8 * u32::from(choices.next()),
         timeouts: TimeoutsSpec { first_bytes: 1_000, idle: 1_000, half_close: 1_000 },
         http: None,
+        tls: None,
     };
     let entry = |pattern: &str| EntrySpec {
         pattern: pattern.into(),
@@ -113,7 +115,8 @@ fuzz_target!(|input: &[u8]| {
             3 => Event::ConnectFailed(FAULTS[usize::from(choices.next() % 3)]),
             4 => Event::Ended(side),
             5 => Event::Reset(side),
-            6 => Event::Expired,
+            6 if kind & 8 == 0 => Event::Expired,
+            6 => Event::Truncated(side),
             _ => Event::Accepted,
         };
         now += u64::from(kind);

@@ -26,6 +26,9 @@ class ServerChoice:
 _OPTIONAL = (
     "client",
     "name",
+    "sni",
+    "tls",
+    "certificate",
     "method",
     "path",
     "table",
@@ -48,6 +51,12 @@ class Explanation:
     client: str | None
     name: str | None
     """The name as it is looked up: lower case, without a trailing dot (http: or a port)."""
+    sni: str | None = None
+    """The name in the ClientHello, on listeners that end TLS."""
+    tls: str | None = None
+    """What becomes of the client's TLS on such listeners: ``terminated`` or ``passed_through``."""
+    certificate: str | None = None
+    """The certificate presented: the file it was read from, or what made it."""
     method: str | None = None
     """Of the request (http)."""
     path: str | None = None
@@ -93,6 +102,9 @@ class Explanation:
             ("listener", f"{self.listener} ({self.protocol})"),
             ("client", self.client),
             ("name", self.name),
+            ("sni", self.sni if self.sni != self.name else None),
+            ("tls", self.tls and self.tls.replace("_", " ")),
+            ("cert", self.certificate),
             ("request", self.path and f"{self.method} {self.path}"),
             ("table", self.table),
             ("entry", self.entry),
@@ -123,15 +135,17 @@ def explain(  # noqa: PLR0913  (what a client may say)
 ) -> Explanation:
     """Say which entry, backend and server a new connection to ``listener`` (http: a request) would get.
 
-    ``sni`` is the name in the client's ClientHello; ``host``, ``path`` (default ``/``), ``method`` (default GET) and
-    ``headers`` are of a request; ``client`` is its IP address. Raises ConfigError, KeyError when there is no such
-    listener, ValueError when ``client`` is no address or when both ``sni`` and ``host`` are given.
+    ``sni`` is the name in the client's ClientHello (https: by default the host); ``host``, ``path`` (default ``/``),
+    ``method`` (default GET) and ``headers`` are of a request; ``client`` is its IP address. Raises ConfigError, KeyError when there is no such
+    listener, ValueError when ``client`` is no address or when both ``sni`` and ``host`` are given (but for https).
     """
-    if sni is not None and host is not None:
-        raise ValueError("a client gives a name in its ClientHello or in its request: give sni or host, not both")
     from headworks.proxy import load
 
-    plan = _engine.Plan.compile(load(config).spec())
+    loaded = load(config)
+    secure = listener in loaded.listeners and loaded.listeners[listener].protocol == "https"
+    if sni is not None and host is not None and not secure:
+        raise ValueError("a client gives a name in its ClientHello or in its request: give sni or host, not both")
+    plan = _engine.Plan.compile(loaded.spec())
     fields = list(headers.items() if isinstance(headers, Mapping) else headers)
-    asked = {"name": host if sni is None else sni, "path": path, "method": method, "headers": fields}
+    asked = {"name": host, "sni": sni, "path": path, "method": method, "headers": fields}
     return Explanation.decode(plan.explain(listener, json.dumps(asked), client))

@@ -43,6 +43,8 @@ pub enum Event<'a> {
     Ended(Side),
     /// This side has reset the connection.
     Reset(Side),
+    /// This side has closed without the close_notify that ends TLS (RFC 8446 section 6.1): something may be missing.
+    Truncated(Side),
     /// The current deadline (see [`Wait`]) has passed.
     Expired,
 }
@@ -100,6 +102,10 @@ pub enum Fault {
     Unreachable,
     /// It reset the connection while it was opened.
     Reset,
+    /// Its certificate is not one that is trusted for its name.
+    Untrusted,
+    /// TLS could not be agreed on.
+    Handshake,
     /// We lack descriptors, ports or memory: not the server's fault.
     Exhausted,
 }
@@ -117,6 +123,8 @@ impl Fault {
             Self::TimedOut => "no answer in time",
             Self::Unreachable => "unreachable",
             Self::Reset => "connection reset",
+            Self::Untrusted => "certificate not accepted",
+            Self::Handshake => "TLS handshake failed",
             Self::Exhausted => "out of descriptors, ports or memory",
         }
     }
@@ -136,6 +144,10 @@ pub enum CloseReason {
     ClientReset,
     /// The server reset the connection.
     ServerReset,
+    /// The client closed without close_notify: what it sent may not be all.
+    ClientTruncated,
+    /// The server closed without close_notify: what it sent may not be all.
+    ServerTruncated,
     /// No byte in either direction for `idle`.
     IdleTimeout,
     /// Nothing moved for `tunnel_timeout` after an upgrade or CONNECT.
@@ -144,6 +156,12 @@ pub enum CloseReason {
     HalfCloseTimeout,
     /// The first bytes, or the head of a request, were not complete within `first_bytes`.
     FirstBytesTimeout,
+    /// The TLS handshake was not complete within `handshake_timeout`.
+    HandshakeTimeout,
+    /// TLS could not be agreed on, or the client's certificate was not accepted.
+    HandshakeFailed,
+    /// The client spoke HTTP where TLS is spoken.
+    PlainHttp,
     /// The request body stood still for `body_timeout` or came more slowly than `min_body_rate`.
     BodyTimeout,
     /// The first bytes exceeded `first_bytes_limit`, or a request head one of its limits.
@@ -154,6 +172,10 @@ pub enum CloseReason {
     BodyTooLarge,
     /// The client gave a name that no entry matches.
     NoMatch,
+    /// The request's host is neither the name that its connection was opened for nor in the certificate presented.
+    Misdirected,
+    /// The request came as early data, and could do harm if it were repeated.
+    TooEarly,
     /// Entries match the client's name, none of them its path.
     NoPath,
     /// The client gave no name and there is no fallback.
@@ -199,15 +221,22 @@ impl CloseReason {
             Self::ServerClosed => "server_closed",
             Self::ClientReset => "client_reset",
             Self::ServerReset => "server_reset",
+            Self::ClientTruncated => "client_truncated",
+            Self::ServerTruncated => "server_truncated",
             Self::IdleTimeout => "idle_timeout",
             Self::TunnelTimeout => "tunnel_timeout",
             Self::HalfCloseTimeout => "half_close_timeout",
             Self::FirstBytesTimeout => "first_bytes_timeout",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::HandshakeFailed => "handshake_failed",
+            Self::PlainHttp => "plain_http",
             Self::BodyTimeout => "body_timeout",
             Self::TooLarge => "too_large",
             Self::TargetTooLong => "target_too_long",
             Self::BodyTooLarge => "body_too_large",
             Self::NoMatch => "no_match",
+            Self::Misdirected => "misdirected",
+            Self::TooEarly => "too_early",
             Self::NoPath => "no_path",
             Self::NoName => "no_name",
             Self::NoServer => "no_server",
@@ -228,28 +257,31 @@ impl CloseReason {
         }
     }
 
-    /// The status that an HTTP client gets, unless a response has begun; None: it gets none.
+    /// The status that an HTTP client gets, unless a response has begun; None: it gets none. [`Self::PlainHttp`] is told
+    /// by [`refusal`](crate::tls::refusal), because there is no TLS to say it in.
     pub fn status(self) -> Option<u16> {
         match self {
-            Self::BadRequest | Self::NoName => Some(400),
+            Self::BadRequest | Self::NoName | Self::PlainHttp => Some(400),
             Self::Denied => Some(403),
             Self::NoPath => Some(404),
             Self::MethodNotAllowed => Some(405),
             Self::FirstBytesTimeout | Self::BodyTimeout => Some(408),
             Self::BodyTooLarge => Some(413),
             Self::TargetTooLong => Some(414),
-            Self::NoMatch => Some(421),
+            Self::NoMatch | Self::Misdirected => Some(421),
+            Self::TooEarly => Some(425),
             Self::RateLimited => Some(429),
             Self::TooLarge => Some(431),
             Self::Overflow => Some(500),
             Self::NotImplemented => Some(501),
-            Self::BadResponse | Self::ServerClosed | Self::ServerReset => Some(502),
+            Self::BadResponse | Self::ServerClosed | Self::ServerReset | Self::ServerTruncated => Some(502),
             Self::NoServer | Self::QueueTimeout | Self::QueueFull => Some(503),
             Self::Maintenance | Self::LimitReached => Some(503),
             Self::ResponseTimeout => Some(504),
             Self::VersionNotSupported => Some(505),
             Self::Completed | Self::ClientClosed | Self::ClientReset | Self::Drained => None,
-            Self::IdleTimeout | Self::TunnelTimeout | Self::HalfCloseTimeout => None,
+            Self::IdleTimeout | Self::TunnelTimeout | Self::HalfCloseTimeout | Self::ClientTruncated => None,
+            Self::HandshakeTimeout | Self::HandshakeFailed => None,
         }
     }
 
@@ -264,20 +296,22 @@ impl CloseReason {
 #[cfg(test)]
 mod tests {
     use super::CloseReason::{self, *};
+    use super::Fault;
 
     #[test]
     fn what_http_clients_get() {
-        let promised: [(u16, &[CloseReason]); 12] = [
-            (400, &[BadRequest, NoName]),
+        let promised: [(u16, &[CloseReason]); 13] = [
+            (400, &[BadRequest, NoName, PlainHttp]),
             (403, &[Denied]),
             (404, &[NoPath]),
             (408, &[FirstBytesTimeout, BodyTimeout]),
             (413, &[BodyTooLarge]),
             (414, &[TargetTooLong]),
-            (421, &[NoMatch]),
+            (421, &[NoMatch, Misdirected]),
+            (425, &[TooEarly]),
             (429, &[RateLimited]),
             (431, &[TooLarge]),
-            (502, &[BadResponse, ServerClosed, ServerReset]),
+            (502, &[BadResponse, ServerClosed, ServerReset, ServerTruncated]),
             (503, &[NoServer, QueueTimeout, QueueFull, Maintenance, LimitReached]),
             (504, &[ResponseTimeout]),
         ];
@@ -286,14 +320,34 @@ mod tests {
                 assert_eq!(reason.status(), Some(status), "{}", reason.as_str());
             }
         }
-        assert!([Completed, ClientClosed, Drained].iter().all(|reason| reason.status().is_none()));
+        let silent = [Completed, ClientClosed, Drained, HandshakeFailed, HandshakeTimeout, ClientTruncated];
+        assert!(silent.iter().all(|reason| reason.status().is_none()));
     }
 
     #[test]
     fn one_word_for_each() {
-        for reason in [Completed, TunnelTimeout, NoPath, TargetTooLong, VersionNotSupported, Overflow] {
+        let of_tls = [
+            HandshakeFailed,
+            HandshakeTimeout,
+            PlainHttp,
+            ClientTruncated,
+            ServerTruncated,
+            Misdirected,
+            TooEarly,
+        ];
+        let of_http = [Completed, TunnelTimeout, NoPath, TargetTooLong, VersionNotSupported, Overflow];
+        for reason in of_http.into_iter().chain(of_tls) {
             let written = serde_json::to_value(reason).unwrap();
             assert_eq!(written, reason.as_str());
         }
+    }
+    #[test]
+    fn a_server_that_cannot_be_trusted_is_to_blame() {
+        assert!(Fault::Untrusted.blames_server() && Fault::Handshake.blames_server());
+        assert!(
+            [ServerTruncated, HandshakeFailed, PlainHttp, Misdirected]
+                .iter()
+                .all(|reason| reason.is_failure())
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! Explanations: which entry, backend and server a new connection would get, and why not the others.
 //!
 //! Follows the same path as a [`Session`](crate::session::Session) or an exchange, with every server taken as it stands in
-//! the Plan, and says each step in words. Must never change anything a real choice depends on.
+//! the Plan, and says each step in words. What comes before TLS is in `secure`. Must never change anything a real choice depends on.
+
+mod secure;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,8 +24,10 @@ use crate::wire::client_hello::ServerName;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Asked {
-    /// The name: of a ClientHello, or the Host of a request.
+    /// The name: of a ClientHello, or the Host of a request, which is the other name when absent.
     pub name: Option<String>,
+    /// The name in the ClientHello, where TLS ends here; the other name when absent.
+    pub sni: Option<String>,
     /// Path and query of a request; `/` when absent.
     pub path: Option<String>,
     /// Method of a request; GET when absent.
@@ -46,6 +50,12 @@ pub struct Explanation {
     pub client: Option<String>,
     /// The name that is looked up.
     pub name: Option<String>,
+    /// The name in the ClientHello, where TLS may end here.
+    pub sni: Option<String>,
+    /// What becomes of the client's TLS, where it may end here: `terminated` or `passed_through`.
+    pub tls: Option<&'static str>,
+    /// The certificate that is presented: the file it was read from, or what made it.
+    pub certificate: Option<String>,
     /// The method, where there are requests.
     pub method: Option<String>,
     /// The path and query, where there are requests.
@@ -100,8 +110,12 @@ impl Plan {
             told.steps.push(format!("a {} listener sees no request: only the name matters", told.protocol));
         }
         let route = admit(listener, asked.client, &mut told).and_then(|()| {
+            if let Some(target) = self.explain_handshake(listener, asked, &mut told)? {
+                return Ok(target);
+            }
             check_request(listener, &mut told)?;
-            told.name = explain_name(listener, asked.name.as_deref(), &mut told)?;
+            told.name = explain_name(listener, asked, &mut told)?;
+            secure::check_host(listener, &mut told)?;
             self.explain_route(listener, &mut told)
         });
         match route {
@@ -229,8 +243,8 @@ fn explain_answer(answer: &Answer, asked: &Asked, told: &mut Explanation) {
     }
     let facts = Facts {
         client: asked.client.map(|client| SocketAddr::new(client, 0)),
-        scheme: "http",
-        host: asked.name.as_deref().unwrap_or_default().as_bytes(),
+        scheme: if told.tls.is_some() { "https" } else { "http" },
+        host: asked.name.as_deref().or(asked.sni.as_deref()).unwrap_or_default().as_bytes(),
         name: told.name.as_deref().unwrap_or_default(),
         method: told.method.as_deref().unwrap_or_default().as_bytes(),
         target: told.path.as_deref().unwrap_or_default().as_bytes(),
@@ -262,10 +276,13 @@ fn admit(listener: &Listener, client: Option<IpAddr>, told: &mut Explanation) ->
 /// The name as it is looked up, read by the same rules as a client's.
 fn explain_name(
     listener: &Listener,
-    written: Option<&str>,
+    asked: &Asked,
     told: &mut Explanation,
 ) -> Result<Option<String>, CloseReason> {
-    let Some(name) = written else { return Ok(None) };
+    if listener.tls.is_some() && !listener.protocol.exchanges() {
+        return Ok(told.sni.clone());
+    }
+    let Some(name) = asked.name.as_deref().or(asked.sni.as_deref()) else { return Ok(None) };
     if !listener.protocol.names() {
         told.steps.push(format!("{} clients give no name", listener.protocol.name()));
         return Ok(None);
@@ -273,6 +290,11 @@ fn explain_name(
     if listener.protocol.exchanges() {
         return read_host(name, told).map(Some);
     }
+    read_server_name(name, told)
+}
+
+/// The name of a ClientHello as it is looked up.
+fn read_server_name(name: &str, told: &mut Explanation) -> Result<Option<String>, CloseReason> {
     match ServerName::read(name) {
         Ok(ServerName::Host(name)) => Ok(Some(name.into())),
         Ok(ServerName::Literal | ServerName::Absent) => {

@@ -17,7 +17,7 @@ use crate::protocol::Protocol;
 use crate::table::{AnswerIndex, BackendIndex};
 use crate::tally::Tally;
 use crate::time::Millis;
-use crate::tls::Termination;
+use crate::tls::{Termination, TlsTally};
 
 /// A listener of a Plan.
 #[derive(Debug)]
@@ -109,6 +109,8 @@ pub struct ListenerState {
     clients: Mutex<HashMap<IpAddr, u32>>,
     /// Counters.
     pub tally: Tally,
+    /// Counters of handshakes, where TLS ends here.
+    pub tls: TlsTally,
 }
 
 /// A place among a listener's `max_connections`, given back when dropped.
@@ -168,7 +170,12 @@ impl Listener {
 impl ListenerState {
     /// State with counters for `shards` workers.
     pub fn new(shards: usize) -> Self {
-        Self { active: AtomicU32::new(0), clients: Mutex::default(), tally: Tally::new(shards) }
+        Self {
+            active: AtomicU32::new(0),
+            clients: Mutex::default(),
+            tally: Tally::new(shards),
+            tls: TlsTally::new(shards),
+        }
     }
 
     /// Open connections.

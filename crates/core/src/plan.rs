@@ -110,6 +110,20 @@ impl Plan {
         self.route_by(listener, name, |table| name.map_or(table.any(), |name| table.lookup(name)))
     }
 
+    /// Where a client of `listener` goes whose name is in its table of what is passed through untouched; None: TLS ends here.
+    pub fn pass_through(&self, listener: &Listener, name: Option<&str>) -> Option<Routed> {
+        let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize].table;
+        let entry = name.map_or(table.any(), |name| table.lookup(name))?;
+        Some(Routed { target: entry.target, entry: Some(entry) })
+    }
+
+    /// Where a client goes untouched that asked for this name (or none) of a listener that ends TLS for others.
+    pub fn passed_through(&self, listener: &Listener, name: Option<&str>) -> Option<Routed> {
+        let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize].table;
+        let entry = name.map_or(table.any(), |name| table.lookup(name))?;
+        Some(Routed { target: entry.target, entry: Some(entry) })
+    }
+
     /// Where a request of `path` goes (as it was sent, with its query).
     pub fn route_request(
         &self,
@@ -357,6 +371,7 @@ impl Compiler<'_> {
         if let (Some(protocol), Some(Route::Table(table))) = (protocol, route) {
             self.check_table(name, protocol, table);
         }
+        self.check_circles(name, spec);
         let fallback = self.backend_number(&["listeners", name, "fallback"], spec.fallback.as_deref());
         let old = self.previous.and_then(|plan| plan.listener(name));
         Some(Listener {

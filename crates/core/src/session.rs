@@ -20,6 +20,7 @@ use crate::plan::{Plan, Routed};
 use crate::table::{BackendIndex, Target};
 use crate::tally::Count;
 use crate::time::Millis;
+use crate::tls;
 
 /// What surrounds one call: the Plan the connection was accepted under, and what only the engine can know.
 #[derive(Debug, Clone, Copy)]
@@ -51,11 +52,23 @@ pub enum State {
     Closed,
 }
 
+/// How a connection comes to its Session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// As accepted: the listener's analyzers look at what the client says.
+    Accepted,
+    /// Its ClientHello was read and is passed on untouched, by the table of what is passed through.
+    PassedThrough,
+    /// TLS ends here, and its handshake is complete.
+    Secured,
+}
+
 /// The supervisor of one connection.
 #[derive(Debug)]
 pub struct Session {
     state: State,
     listener: u32,
+    entrance: Entrance,
     rule: HeaderRule,
     choice: Option<Choice>,
     reason: Option<CloseReason>,
@@ -70,11 +83,17 @@ impl Session {
     /// A session for a client of listener number `listener` that was given `permit`.
     pub fn new(plan: &Plan, listener: u32, facts: Facts, permit: Permit) -> Self {
         let rule = plan.listeners[listener as usize].header_rule(facts.client);
+        Self { rule, ..Self::entered(Entrance::Accepted, listener, facts, permit) }
+    }
+
+    /// A session for a client whose first bytes were dealt with: its name is known, and no PROXY header is to come.
+    pub fn entered(entrance: Entrance, listener: u32, facts: Facts, permit: Permit) -> Self {
         let client = Flow { hold: true, ..Flow::default() };
         Self {
             state: State::Inspecting,
             listener,
-            rule,
+            entrance,
+            rule: HeaderRule::Unknown,
             choice: None,
             reason: None,
             tried: Tried::new(),
@@ -157,12 +176,13 @@ impl Session {
             (Event::Held(..), State::Refused) => Action::Wait,
             (Event::Accepted | Event::Connected | Event::ConnectFailed(_), _) => Action::Wait,
             (
-                Event::Ended(Side::Server) | Event::Reset(Side::Server),
+                Event::Ended(Side::Server) | Event::Reset(Side::Server) | Event::Truncated(Side::Server),
                 State::Inspecting | State::Connecting | State::Refused,
             ) => Action::Wait,
             (Event::Held(side, held), _) => self.held(side, held, scene),
             (Event::Ended(side), _) => self.ended(side),
             (Event::Reset(side), _) => self.reset(side),
+            (Event::Truncated(side), _) => self.truncated(side),
             (Event::Expired, _) => self.expired(scene),
         }
     }
@@ -178,7 +198,7 @@ impl Session {
             if let Err(reason) = self.admit(scene) {
                 return self.close(reason);
             }
-            if self.listener_of(scene.plan).protocol.analyzers().is_empty() {
+            if self.analyzers(scene.plan).is_empty() {
                 self.flows[Side::Client as usize].hold = self.rule == HeaderRule::Forbidden;
                 return self.route(scene);
             }
@@ -227,12 +247,20 @@ impl Session {
             return None;
         }
         let passed = usize::from(self.flows[Side::Client as usize].passed);
-        let of_protocol = self.listener_of(plan).protocol.analyzers();
+        let of_protocol = self.analyzers(plan);
         match (self.rule, passed) {
             (HeaderRule::Unknown, n) => of_protocol.get(n).copied(),
             (HeaderRule::Required, 0) => Some(&ProxyHeader),
             (HeaderRule::Forbidden, 0) => Some(&NoProxyHeader),
             (_, n) => of_protocol.get(n - 1).copied(),
+        }
+    }
+
+    /// What looks at the client's bytes, after the listener's header rule.
+    fn analyzers(&self, plan: &Plan) -> &'static [&'static dyn Analyzer] {
+        match self.entrance {
+            Entrance::Accepted => self.listener_of(plan).protocol.analyzers(),
+            Entrance::PassedThrough | Entrance::Secured => &[],
         }
     }
 
@@ -264,7 +292,12 @@ impl Session {
     }
 
     fn route(&mut self, scene: Scene<'_>) -> Action {
-        match scene.plan.route(self.listener_of(scene.plan), self.facts.name.as_deref()) {
+        let (listener, name) = (self.listener_of(scene.plan), self.facts.name.as_deref());
+        let routed = match self.entrance {
+            Entrance::PassedThrough => scene.plan.pass_through(listener, name).ok_or(CloseReason::NoMatch),
+            Entrance::Accepted | Entrance::Secured => scene.plan.route(listener, name),
+        };
+        match routed {
             Ok(Routed { target: Target::Backend(backend), .. }) => self.choose(backend, scene),
             // No table of a listener without requests leads to an answer: compiling a Plan sees to that.
             Ok(Routed { target: Target::Answer(_), .. }) => self.refuse(CloseReason::NoMatch, scene.plan),
@@ -355,6 +388,17 @@ impl Session {
         })
     }
 
+    /// What ends without saying so is broken off on the other side too: it must not look whole.
+    fn truncated(&mut self, side: Side) -> Action {
+        match (self.state, side) {
+            // Who has said that it ends, or has been told by a server that all was said, may leave without a word.
+            (State::HalfClosed(first), Side::Client) => self.close(closed_by(first)),
+            (State::HalfClosed(Side::Server), Side::Server) => self.close(closed_by(side)),
+            (_, Side::Client) => self.close(CloseReason::ClientTruncated),
+            (_, Side::Server) => self.close(CloseReason::ServerTruncated),
+        }
+    }
+
     fn expired(&mut self, scene: Scene<'_>) -> Action {
         match self.state {
             State::Inspecting => self.refuse(CloseReason::FirstBytesTimeout, scene.plan),
@@ -367,7 +411,12 @@ impl Session {
 
     /// Refuses with the protocol's bytes; a client that may not know we exist gets none.
     fn refuse(&mut self, reason: CloseReason, plan: &Plan) -> Action {
-        let bytes = self.listener_of(plan).protocol.refusal(reason);
+        let bytes = match self.entrance {
+            Entrance::Accepted => self.listener_of(plan).protocol.refusal(reason),
+            Entrance::PassedThrough => tls::refusal(reason),
+            // An alert could not be told from what the server would say.
+            Entrance::Secured => b"",
+        };
         self.reason.get_or_insert(reason);
         self.place = None;
         self.state = State::Refused;

@@ -282,3 +282,132 @@ mod requests {
         assert!(servers.len() > 1, "{servers:?}");
     }
 }
+
+mod secure {
+    use common::certificate;
+
+    use super::*;
+
+    fn site() -> Plan {
+        let certificates = json!([
+            certificate("default.pem", &["default.example"]),
+            certificate("a.pem", &["a.example"]),
+            certificate("wild.pem", &["*.a.example"]),
+            certificate("a-rsa.pem", &["a.example"]),
+        ]);
+        let tls = |keys: Value| {
+            let mut tls = keys;
+            tls["certificates"] = certificates.clone();
+            tls
+        };
+        plan(json!({
+            "listeners": {
+                "mail": {"protocol": "tcp", "table": "names", "tls": tls(json!({}))},
+                "one": {"protocol": "tcp", "backend": "app", "tls": tls(json!({}))},
+                "strict": {"protocol": "https", "backend": "app", "tls": tls(json!({"strict_sni": true}))},
+                "web": {"protocol": "https", "table": "sites", "tls": tls(json!({"passthrough": "through"}))},
+            },
+            "tables": {
+                "names": [["a.example", "app"], ["*.example", "other"]],
+                "sites": [["a.example", "app"], ["a.example/api", "other"],
+                    {"pattern": "www.a.example", "redirect": {"to": "{scheme}://a.example{uri}", "code": 301}}],
+                "through": [["bank.example", "other"], ["*.bank.example", "other"]],
+            },
+            "backends": {
+                "app": {"servers": ["192.0.2.1:443"]},
+                "other": {"servers": ["192.0.2.2:443", "192.0.2.3:443"], "balance": "host_hash"},
+            },
+        }))
+    }
+
+    fn told(listener: &str, asked: Value) -> Value {
+        let asked: Asked = serde_json::from_value(asked).unwrap();
+        serde_json::to_value(site().explain(listener, &asked).unwrap()).unwrap()
+    }
+
+    /// Some of what is told, in one line.
+    fn said(told: &Value, keys: [&str; 4]) -> String {
+        keys.map(|key| told[key].as_str().unwrap_or("-").to_owned()).join(" ")
+    }
+
+    #[test]
+    fn a_name_is_passed_through_or_tls_ends_here() {
+        let keys = ["tls", "certificate", "table", "backend"];
+        for (asked, expected) in [
+            (json!({"sni": "Bank.Example."}), "passed_through - through other"),
+            (json!({"sni": "x.bank.example", "name": "a.example"}), "passed_through - through other"),
+            (json!({"name": "bank.example:443"}), "passed_through - through other"),
+            (json!({"sni": "a.example"}), "terminated a.pem sites app"),
+            (json!({"name": "A.example:8443", "path": "/api/x"}), "terminated a.pem sites other"),
+            (json!({"name": "www.a.example"}), "terminated wild.pem sites -"),
+        ] {
+            let told = told("web", asked);
+            assert_eq!(said(&told, keys), expected, "{told:#}");
+            assert!(told["refusal"].is_null(), "{told:#}");
+        }
+        let through = told("web", json!({"sni": "x.bank.example", "path": "/x"}));
+        assert_eq!(said(&through, ["entry", "name", "method", "path"]), "*.bank.example x.bank.example - -");
+        let server = &through["server"];
+        assert!(server.is_string() && through["servers"].as_array().unwrap().len() == 2, "{through:#}");
+        let redirect = told("web", json!({"name": "www.a.example", "path": "/p"}));
+        assert_eq!(redirect["location"], "https://a.example/p");
+    }
+
+    #[test]
+    fn the_reason_for_a_certificate_is_told() {
+        for (asked, part) in [
+            (
+                json!({"name": "a.example"}),
+                "a.pem is presented: it is for a.example, unless another of the 2",
+            ),
+            (json!({"name": "www.a.example"}), "wild.pem is presented: it is for www.a.example"),
+            (json!({"name": "other.example"}), "default.pem is presented: it is the first, and none is for"),
+            (
+                json!({"name": "192.0.2.1"}),
+                "default.pem is presented: it is the first, and the client asks for no name",
+            ),
+            (json!({}), "default.pem is presented: it is the first, and the client asks for no name"),
+        ] {
+            let told = told("web", asked);
+            let steps = told["steps"].as_array().unwrap();
+            assert!(steps.iter().any(|step| step.as_str().unwrap().starts_with(part)), "{part}: {told:#}");
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        for (listener, asked, refusal, status) in [
+            ("strict", json!({"name": "b.example"}), "handshake_failed", None),
+            ("strict", json!({}), "handshake_failed", None),
+            ("web", json!({"sni": "a b"}), "bad_request", None),
+            ("web", json!({"sni": "a.example", "name": "www.a.example"}), "misdirected", Some(421)),
+            ("web", json!({"sni": "default.example", "name": "a.example"}), "misdirected", Some(421)),
+            ("web", json!({"name": "c.example"}), "no_match", Some(421)),
+            ("mail", json!({"sni": "a.test"}), "no_match", None),
+            ("mail", json!({}), "no_name", None),
+        ] {
+            let told = told(listener, asked);
+            assert_eq!(
+                (told["refusal"].as_str(), told["status"].as_u64()),
+                (Some(refusal), status),
+                "{told:#}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tcp_listener_that_ends_tls_goes_by_the_name() {
+        let keys = ["entry", "backend", "certificate", "sni"];
+        for (listener, name, expected) in [
+            ("mail", "a.example", "a.example app a.pem a.example"),
+            ("mail", "b.example", "*.example other default.pem b.example"),
+            ("one", "b.example", "- app default.pem b.example"),
+        ] {
+            for key in ["sni", "name"] {
+                let told = told(listener, json!({key: name}));
+                assert_eq!(said(&told, keys), expected, "{told:#}");
+                assert_eq!(told["tls"], "terminated");
+            }
+        }
+    }
+}

@@ -389,3 +389,63 @@ fn hashing_a_field_needs_its_name() {
     assert_eq!(path, "backends.more.hash_header");
     assert!(reason.contains("needs the name of the field"), "{reason}");
 }
+
+/// An https listener whose key `tls` is `tls` beyond what is plain.
+fn secure(tls: Value) -> Value {
+    let mut written = right_but("/listeners/secure/protocol", json!("https"));
+    written["listeners"]["secure"]["tls"] = tls;
+    written
+}
+
+/// The problems of an https listener, but that its made-up certificate is none.
+#[track_caller]
+fn only_secure(written: Value, path: &str, part: &str) {
+    let (at, reason) = only(written);
+    assert!(at == path && reason.contains(part), "{at}: {reason}");
+}
+
+#[test]
+fn what_listeners_that_end_tls_do_to_heads_is_checked_where_it_is_written() {
+    let headers = |value: &str| {
+        let headers = json!([["X-Client-Subject", "{tls.client.subject}"], ["X-Client", value]]);
+        json!({"client_certificates": {"required": true, "ca": ["AA=="], "crl": [], "headers": headers}})
+    };
+    plan(secure(headers("{tls.client.serial}")));
+    let path = "listeners.secure.tls.client_certificates.headers.X-Client";
+    only_secure(secure(headers("{tls.client.serail}")), path, "no variable {tls.client.serail}");
+    let mut framing = headers("x");
+    framing["client_certificates"]["headers"][1][0] = json!("Content_Length");
+    let path = "listeners.secure.tls.client_certificates.headers.Content_Length";
+    only_secure(secure(framing), path, "by the proxy alone");
+    for value in ["max-age=1\r\nX: y", "no", ""] {
+        only_secure(secure(json!({"hsts": value})), "listeners.secure.tls.hsts", "Strict-Transport-Security");
+    }
+}
+
+#[test]
+fn a_listener_without_requests_has_nothing_to_say_in_them() {
+    let headers = json!([["X-Client", "{tls.client.subject}"]]);
+    let clients = json!({"required": true, "ca": ["AA=="], "crl": [], "headers": headers});
+    let mut written = secure(json!({"hsts": "max-age=1", "client_certificates": clients}));
+    written["listeners"]["secure"]["protocol"] = json!("tcp");
+    let told = told(written);
+    let paths: Vec<_> = told.iter().map(|(path, _)| path.as_str()).collect();
+    let below = "listeners.secure.tls";
+    assert_eq!(paths, [format!("{below}.client_certificates.headers"), format!("{below}.hsts")]);
+    assert!(told.iter().all(|(_, reason)| reason == "a tcp listener knows no requests"));
+}
+
+#[test]
+fn nobody_is_sent_in_circles() {
+    let redirect = json!({"to": "https", "code": 308});
+    let mut own = secure(json!({}));
+    own["listeners"]["secure"] = json!({"protocol": "https", "tls": {}, "http": {"redirect": redirect}});
+    only_secure(own.clone(), "listeners.secure.redirect.to", "are there already");
+    own["listeners"]["secure"]["http"]["redirect"]["to"] = json!("https://b.example{uri}");
+    plan(own);
+    let mut shared = secure(json!({}));
+    shared["tables"]["sites"] = json!([["a.example", "app"], {"pattern": "b.example", "redirect": redirect}]);
+    only_secure(shared.clone(), "listeners.secure.table", "\"b.example\" redirects to https");
+    shared["listeners"]["secure"] = json!({"protocol": "http", "table": "sites"});
+    plan(shared);
+}

@@ -35,6 +35,8 @@ const RULES: &str = "
     server ended   | .                        | .                  | Finish             | Close client_closed      | Wait                     | .            | .
     client reset   | Close client_reset       | Close client_reset | Close client_reset | Close client_closed      | Close client_reset       | Close no_match | .
     server reset   | .                        | .                  | Close server_reset | Close server_reset       | Close server_closed      | .            | .
+    client cut off | Close client_truncated   | Close client_truncated | Close client_truncated | Close client_closed  | Close server_closed      | Close no_match | .
+    server cut off | .                        | .                  | Close server_truncated | Close server_truncated | Close server_closed    | .            | .
     expired        | Refuse first_bytes_timeout | Connect          | Close idle_timeout | Close half_close_timeout | Close half_close_timeout | Close no_match | .
     cut            | Close drained            | Close drained      | Close drained      | Close drained            | Close drained            | Close no_match | .
 ";
@@ -180,6 +182,8 @@ fn perform(client: &mut Client<'_>, row: &str) -> Action {
         "server ended" => client.event(Event::Ended(Side::Server)),
         "client reset" => client.event(Event::Reset(Side::Client)),
         "server reset" => client.event(Event::Reset(Side::Server)),
+        "client cut off" => client.event(Event::Truncated(Side::Client)),
+        "server cut off" => client.event(Event::Truncated(Side::Server)),
         "expired" => client.event(Event::Expired),
         "cut" => client.session.cut(),
         other => panic!("no such event: {other}"),
@@ -540,7 +544,14 @@ mod servers {
         assert_eq!(fails(&mut client, Fault::Exhausted), house.connect("app", 1));
         assert_eq!(house.server(0).failures(), 0);
         assert!(!house.server(0).is_ejected(client.now));
-        for fault in [Fault::Refused, Fault::TimedOut, Fault::Unreachable, Fault::Reset] {
+        for fault in [
+            Fault::Refused,
+            Fault::TimedOut,
+            Fault::Unreachable,
+            Fault::Reset,
+            Fault::Untrusted,
+            Fault::Handshake,
+        ] {
             assert!(fault.blames_server());
         }
     }

@@ -5,7 +5,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use headworks_core::backend::HeaderVersion;
-use headworks_core::wire::proxy_protocol::{LIMIT, Parsed, begins_header, parse, write};
+use headworks_core::tls::{ClientCertificate, TlsFacts};
+use headworks_core::wire::proxy_protocol::{Announced, LIMIT, Parsed, begins_header, parse, write};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -278,9 +279,64 @@ fn beginnings() {
 }
 
 fn written(version: HeaderVersion, addresses: Option<Pair>) -> Vec<u8> {
+    written_of_tls(version, addresses, None)
+}
+
+fn written_of_tls(version: HeaderVersion, addresses: Option<Pair>, tls: Option<&TlsFacts>) -> Vec<u8> {
     let mut out = b"before".to_vec();
-    write(version, addresses.map(|pair| pair.0), addresses.map(|pair| pair.1), &mut out);
+    let announced =
+        Announced { client: addresses.map(|pair| pair.0), local: addresses.map(|pair| pair.1), tls };
+    write(version, announced, &mut out);
     out.split_off(6)
+}
+
+/// A handshake with a client that showed a certificate for this name, or none.
+fn shaken(common_name: Option<&str>, resumed: bool) -> TlsFacts {
+    TlsFacts {
+        version: "TLSv1.2",
+        cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        resumed,
+        alpn: Some("http/1.1".into()),
+        name: Some("a.example".into()),
+        client: common_name
+            .map(|name| ClientCertificate { common_name: name.into(), ..ClientCertificate::default() }),
+        ..TlsFacts::default()
+    }
+}
+
+#[test]
+fn tls_is_told_in_extensions() {
+    let below = |bits: u8, verify: u32, name: Option<&str>| {
+        let name = name.map_or_else(Vec::new, |name| extension(0x22, name.as_bytes()));
+        let inner =
+            [extension(0x21, b"TLSv1.2"), extension(0x23, b"ECDHE-RSA-AES128-GCM-SHA256"), name].concat();
+        let ssl = extension(0x20, &[&[bits][..], &verify.to_be_bytes(), &inner].concat());
+        [extension(1, b"http/1.1"), extension(2, b"a.example"), ssl].concat()
+    };
+    let addresses = pair("192.0.2.1:1000", "198.51.100.7:443");
+    let long = "x".repeat(256);
+    for (tls, extensions) in [
+        (shaken(None, false), below(1, 1, None)),
+        (shaken(None, true), below(1, 1, None)),
+        (shaken(Some("Ann"), false), below(1 | 2 | 4, 0, Some("Ann"))),
+        (shaken(Some("Ann"), true), below(1 | 4, 0, Some("Ann"))),
+        (shaken(Some(""), false), below(1 | 2 | 4, 0, None)),
+        (shaken(Some(&long), false), below(1 | 2 | 4, 0, None)),
+    ] {
+        let header = written_of_tls(HeaderVersion::V2, addresses, Some(&tls));
+        assert_eq!(header, v2(PROXY, TCP4, &[&ADDRESSES[..], &extensions].concat()));
+        check_complete(&header, addresses);
+        // Without addresses there still is TLS to tell of.
+        let header = written_of_tls(HeaderVersion::V2, None, Some(&tls));
+        assert_eq!(header, v2(PROXY, 0, &extensions));
+        check_complete(&header, None);
+        assert_eq!(written_of_tls(HeaderVersion::V1, None, Some(&tls)), b"PROXY UNKNOWN\r\n");
+    }
+    let modern = TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", ..TlsFacts::default() };
+    let header = written_of_tls(HeaderVersion::V2, addresses, Some(&modern));
+    let inner = [extension(0x21, b"TLSv1.3"), extension(0x23, b"TLS_AES_256_GCM_SHA384")].concat();
+    let ssl = extension(0x20, &[&[1, 0, 0, 0, 1][..], &inner].concat());
+    assert_eq!(header, v2(PROXY, TCP4, &[&ADDRESSES[..], &ssl].concat()));
 }
 
 #[test]
@@ -321,10 +377,11 @@ fn what_cannot_be_announced() {
         (Some(other), Some(address)),
     ] {
         let mut out = Vec::new();
-        write(HeaderVersion::V1, client, local, &mut out);
+        let announced = Announced { client, local, tls: None };
+        write(HeaderVersion::V1, announced, &mut out);
         assert_eq!(out, b"PROXY UNKNOWN\r\n");
         out.clear();
-        write(HeaderVersion::V2, client, local, &mut out);
+        write(HeaderVersion::V2, announced, &mut out);
         assert_eq!(out, v2(LOCAL, 0, &[]));
     }
 }
@@ -335,6 +392,21 @@ fn any_pair() -> impl Strategy<Value = Pair> {
     let v6 =
         (any::<[u8; 16]>(), any::<u16>()).prop_map(|(ip, port)| SocketAddr::from((Ipv6Addr::from(ip), port)));
     prop_oneof![(v4.clone(), v4), (v6.clone(), v6)]
+}
+
+prop_compose! {
+    fn any_tls()(
+        modern in any::<bool>(), resumed in any::<bool>(), alpn in prop::option::of("[a-z0-9/.]{1,255}"),
+        name in prop::option::of("[a-z0-9.-]{1,253}"), client in prop::option::of("\\PC{0,300}"),
+    ) -> TlsFacts {
+        TlsFacts {
+            version: if modern { "TLSv1.3" } else { "TLSv1.2" },
+            cipher: "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            alpn: alpn.map(Into::into),
+            name: name.map(Into::into),
+            ..shaken(client.as_deref(), resumed)
+        }
+    }
 }
 
 fn any_version() -> impl Strategy<Value = HeaderVersion> {
@@ -410,13 +482,41 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_of_tls_is_read(
+        pair in prop::option::of(any_pair()), tls in any_tls(), cut in any::<Index>(),
+    ) {
+        let header = written_of_tls(HeaderVersion::V2, pair, Some(&tls));
+        let Parsed::Complete { length, addresses } = parse(&header) else {
+            return Err(TestCaseError::fail("not complete"));
+        };
+        prop_assert!(length == header.len() && length <= LIMIT);
+        prop_assert_eq!(parse(&header[..cut.index(header.len())]), Parsed::Partial);
+        prop_assert_eq!(oracle(&header), Some((length, addresses)));
+        // Where there are no addresses it takes extensions for such.
+        let block = ppp::v2::TypeLengthValues::from(&header[16..]);
+        let read = ppp::v2::Header::try_from(&header[..]).unwrap();
+        let extensions = if pair.is_some() { read.tlvs() } else { block };
+        let extensions: Vec<_> = extensions.collect::<Result<_, _>>().unwrap();
+        let value = |kind: u8| extensions.iter().find(|one| one.kind == kind).map(|one| one.value.to_vec());
+        prop_assert_eq!(value(1), tls.alpn.as_ref().map(|alpn| alpn.as_bytes().to_vec()));
+        prop_assert_eq!(value(2), tls.name.as_ref().map(|name| name.as_bytes().to_vec()));
+        let ssl = value(0x20).unwrap();
+        prop_assert_eq!(ssl[0] & 6 != 0, tls.client.is_some());
+        let (at, short) = (5 + 3, |client: &ClientCertificate| (1..256).contains(&client.common_name.len()));
+        prop_assert_eq!(&ssl[at..at + tls.version.len()], tls.version.as_bytes());
+        let name = tls.client.as_ref().filter(|client| short(client)).map(|client| client.common_name.as_bytes());
+        prop_assert!(name.is_none_or(|name| ssl.ends_with(name)));
+    }
+
+    #[test]
     fn changed_headers_obey_the_laws(
         version in any_version(),
         pair in any_pair(),
+        tls in prop::option::of(any_tls()),
         changes in vec((any::<Index>(), any::<u8>()), 0..3),
         tail in vec(any::<u8>(), 0..5),
     ) {
-        let mut header = written(version, Some(pair));
+        let mut header = written_of_tls(version, Some(pair), tls.as_ref());
         for (at, byte) in changes {
             let at = at.index(header.len());
             header[at] = byte;

@@ -21,7 +21,7 @@ pub(crate) struct Aborts(Vec<(Socket, Millis)>);
 
 impl Aborts {
     /// Resets `socket` now, or once its last bytes have arrived.
-    pub(crate) fn add(&mut self, socket: Socket, now: Millis) {
+    pub(crate) fn add(&mut self, mut socket: Socket, now: Millis) {
         match socket.unacknowledged() > 0 && self.0.len() < MOST {
             true => self.0.push((socket, now + PATIENCE)),
             false => socket.reset(),
@@ -35,7 +35,10 @@ impl Aborts {
 
     /// Resets those whose bytes have arrived, and gives up on those that take too long.
     pub(crate) fn turn(&mut self, now: Millis) {
-        self.0.retain(|(socket, until)| {
+        self.0.retain_mut(|(socket, until)| {
+            if socket.owes() {
+                let _ = socket.write(&[], false);
+            }
             let keep = socket.unacknowledged() > 0 && now < *until;
             if !keep {
                 socket.reset();
@@ -47,6 +50,6 @@ impl Aborts {
 
 impl Drop for Aborts {
     fn drop(&mut self) {
-        self.0.iter().for_each(|(socket, _)| socket.reset());
+        self.0.iter_mut().for_each(|(socket, _)| socket.reset());
     }
 }

@@ -17,9 +17,11 @@ use headworks_core::action::CloseReason;
 use headworks_core::listener::Listener;
 use headworks_core::lock::lock;
 use headworks_core::time::Millis;
+use headworks_core::tls::HandshakeFault;
 
 use crate::clock;
 use crate::connection::Connection;
+use crate::handshakes::Arrival;
 use crate::notice::{Notice, Notices};
 use crate::record::{ExchangeRecord, Format, Record};
 use crate::sys;
@@ -266,6 +268,14 @@ impl Recorder {
         if let Some(log) = &self.log {
             let stamp = self.stamp.at(clock::now());
             Record::denied(listener, client, reason).write(log.format, stamp, &mut self.lines);
+            self.count += 1;
+        }
+    }
+
+    /// Records a client whose handshake failed.
+    pub(crate) fn failed(&mut self, client: &Arrival, fault: HandshakeFault, now: Millis) {
+        if let Some(log) = &self.log {
+            Record::failed(client, fault, now).write(log.format, self.stamp.at(now), &mut self.lines);
             self.count += 1;
         }
     }

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use headworks_core::action::Side;
 use headworks_core::buffer::Buffer;
-use headworks_core::plan::Plan;
 use headworks_core::session::{Session, State};
 use headworks_core::time::Millis;
 use mio::Token;
 
 use crate::pipes::Pipe;
 use crate::socket::Socket;
+use crate::tls::Deployment;
 
 /// A Plan as one worker shares it among its connections: counted without locked instructions.
-pub(crate) type LocalPlan = Rc<Arc<Plan>>;
+pub(crate) type LocalPlan = Rc<Arc<Deployment>>;
 
 /// One accepted client and the server found for it.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Connection {
     }
 }
 
-/// Poll tokens: `kind | generation | place << 1 | side`; the highest values are listeners and the mailbox.
+/// Poll tokens: `kind | generation | place << 1 | side`, the kind in the two highest bits; the highest values are listeners and the mailbox.
 pub(crate) mod token {
     use super::{Side, Token};
 
@@ -125,6 +125,8 @@ pub(crate) mod token {
     const LISTENERS: usize = usize::MAX - (1 << 20);
     /// Marks sockets of exchanges.
     const HTTP: usize = 1 << 62;
+    /// Marks sockets of clients in their handshakes. Never both: such tokens would reach the listeners' range.
+    const HANDSHAKE: usize = 1 << 63;
     /// Bits of a generation: so few that no token reaches the listeners' range.
     pub(crate) const GENERATIONS: u32 = 0x3fff_ffff;
 
@@ -136,6 +138,11 @@ pub(crate) mod token {
     /// The socket of an HTTP client, or of a server that answers several of them; places are counted by side.
     pub(crate) fn http(generation: u32, place: usize, side: Side) -> Token {
         Token(connection(generation, place, side).0 | HTTP)
+    }
+
+    /// The socket of a client in its handshake.
+    pub(crate) fn handshake(generation: u32, place: usize) -> Token {
+        Token(connection(generation, place, Side::Client).0 | HANDSHAKE)
     }
 
     /// A listening socket, by its slot.
@@ -153,6 +160,8 @@ pub(crate) mod token {
         Connection(u32, usize, Side),
         /// A socket of exchanges: generation, place, side.
         Http(u32, usize, Side),
+        /// A client in its handshake: generation, place.
+        Handshake(u32, usize),
     }
 
     /// Reads a token.
@@ -163,9 +172,10 @@ pub(crate) mod token {
             n => {
                 let side = if n & 1 == 0 { Side::Client } else { Side::Server };
                 let (generation, place) = ((n >> 32) as u32 & GENERATIONS, (n & 0xffff_ffff) >> 1);
-                match n & HTTP {
+                match n & (HTTP | HANDSHAKE) {
                     0 => Meaning::Connection(generation, place, side),
-                    _ => Meaning::Http(generation, place, side),
+                    HTTP => Meaning::Http(generation, place, side),
+                    _ => Meaning::Handshake(generation, place),
                 }
             }
         }

@@ -29,6 +29,7 @@ use crate::notice::{Notice, Notices};
 use crate::record::Format;
 use crate::stats::{ConnectionRow, Stats};
 use crate::sys;
+use crate::tls::Deployment;
 use crate::worker::{Shared, Worker};
 
 /// What an Engine needs besides its Spec.
@@ -80,7 +81,7 @@ pub struct Engine {
 /// What changes with the configuration.
 #[derive(Debug)]
 struct Control {
-    plan: Arc<Plan>,
+    plan: Arc<Deployment>,
     binder: Binder,
     bound: BTreeMap<Key, Bound>,
     draining: bool,
@@ -94,7 +95,8 @@ impl Engine {
     pub fn start(spec: &Spec, options: Options) -> Result<Self, ApplyError> {
         let Options { workers, access_log, log_format, binder } = options;
         let workers = workers.max(1);
-        let plan = Arc::new(Plan::compile(spec, workers, None).map_err(ApplyError::Plan)?);
+        let plan = Plan::compile(spec, workers, None).map_err(ApplyError::Plan)?;
+        let plan = Arc::new(Deployment::new(plan, None).map_err(ApplyError::Plan)?);
         let binder = Binder::new(binder.map(sys::duplicate).transpose()?, workers);
         let bound = bind_all(&plan, &binder, &BTreeMap::new()).map_err(ApplyError::Bind)?;
         let notices = Arc::new(Notices::default());
@@ -114,6 +116,7 @@ impl Engine {
         let mut control = self.control();
         let plan =
             Plan::compile(spec, self.mailboxes.len(), Some(&control.plan)).map_err(ApplyError::Plan)?;
+        let plan = Deployment::new(plan, Some(&control.plan)).map_err(ApplyError::Plan)?;
         // Nobody would accept from sockets bound while draining.
         let fresh = match control.draining {
             true => BTreeMap::new(),
@@ -316,7 +319,7 @@ fn bind_all(
 #[expect(clippy::type_complexity, reason = "two parallel lists of workers")]
 fn spawn(
     workers: usize,
-    plan: &Arc<Plan>,
+    plan: &Arc<Deployment>,
     shared: &Arc<Shared>,
 ) -> io::Result<(Vec<Arc<Mailbox>>, Vec<JoinHandle<()>>)> {
     let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());

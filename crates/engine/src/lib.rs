@@ -7,6 +7,7 @@
 //! | `socket`, `relay`, `pipes` | reading, writing, moving bytes |
 //! | `timer`, `clock`, `random` | deadlines, time, chance |
 //! | `bind`, `mailbox`, `health`, `access_log`, `notice`, `stats` | around the connections |
+//! | `tls` | TLS records and configurations; [`Deployment`] |
 //! | `sys` | the only `unsafe` |
 
 mod aborts;
@@ -15,6 +16,7 @@ mod bind;
 mod clock;
 mod connection;
 mod engine;
+mod handshakes;
 mod health;
 mod http;
 mod mailbox;
@@ -28,6 +30,7 @@ mod stats;
 mod supervisor;
 mod sys;
 mod timer;
+mod tls;
 mod worker;
 
 pub use bind::BindError;
@@ -35,3 +38,4 @@ pub use engine::{ApplyError, Engine, Options, UnknownServer};
 pub use notice::Notice;
 pub use record::Format;
 pub use stats::{BackendStats, ConnectionRow, Counters, ListenerStats, ServerStats, Stats};
+pub use tls::Deployment;

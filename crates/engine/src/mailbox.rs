@@ -6,11 +6,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use headworks_core::lock::lock;
-use headworks_core::plan::Plan;
 use mio::Waker;
 
 use crate::bind::Key;
 use crate::stats::ConnectionRow;
+use crate::tls::Deployment;
 
 /// A letter to a worker.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum Mail {
     /// Serve this Plan on these sockets; answered when that is so.
     Apply {
         /// The new Plan.
-        plan: Arc<Plan>,
+        plan: Arc<Deployment>,
         /// Every socket this worker listens on.
         sockets: Vec<Listening>,
         /// Told when it is done.

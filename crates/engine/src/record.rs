@@ -4,17 +4,21 @@
 
 mod exchange;
 mod line;
+mod tls;
 
 use std::net::SocketAddr;
 
 use headworks_core::action::{CloseReason, Side};
 use headworks_core::listener::Listener;
 use headworks_core::time::Millis;
+use headworks_core::tls::HandshakeFault;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::exchange::ExchangeRecord;
 use self::line::{Line, key};
+pub(crate) use self::tls::TlsKeys;
 use crate::connection::Connection;
+use crate::handshakes::{self, Arrival};
 
 /// The form of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +45,7 @@ pub(crate) struct Record<'a> {
     total: Millis,
     end: CloseReason,
     retries: usize,
+    tls: TlsKeys<'a>,
 }
 
 impl<'a> Record<'a> {
@@ -64,6 +69,7 @@ impl<'a> Record<'a> {
             total: now - times.accepted,
             end: session.reason().unwrap_or(CloseReason::Drained),
             retries: session.retries(),
+            tls: TlsKeys::of(&connection.client),
         }
     }
 
@@ -82,6 +88,17 @@ impl<'a> Record<'a> {
             total: 0,
             end,
             retries: 0,
+            tls: TlsKeys::default(),
+        }
+    }
+
+    /// Of a client whose handshake failed.
+    pub(crate) fn failed(client: &'a Arrival, fault: HandshakeFault, now: Millis) -> Self {
+        Self {
+            sni: client.name.as_deref(),
+            total: now - client.accepted,
+            tls: TlsKeys { facts: None, error: Some(fault) },
+            ..Self::denied(client.owner(), client.address, handshakes::reason_of(fault))
         }
     }
 
@@ -100,6 +117,7 @@ impl<'a> Record<'a> {
         line.number(key!("total_ms"), self.total);
         line.text(key!("end"), self.end.as_str().as_bytes());
         line.number(key!("retries"), self.retries as u64);
+        self.tls.write(&mut line);
         line.end();
     }
 }
@@ -122,6 +140,7 @@ mod tests {
             total: 12,
             end: CloseReason::NoServer,
             retries: 2,
+            tls: TlsKeys::default(),
         };
         let mut out = Vec::new();
         record.write(format, b"T", &mut out);

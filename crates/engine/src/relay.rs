@@ -89,12 +89,15 @@ impl Pump<'_> {
             if self.read >= TURN as u64 {
                 return Pumped::Unfinished;
             }
-            let read = match self.lane.spliced(&mut tools.pipes) {
+            let plain = self.source.is_plain() && self.sink.is_plain();
+            let read = match plain && self.lane.spliced(&mut tools.pipes) {
                 true => self.fill_pipe(),
                 false => self.copy(&mut tools.scratch),
             };
             match read {
                 Read::Bytes(_) | Read::Nothing => {}
+                // What a TLS side cut off without a word may not be all: it is passed on as a reset, not as an end.
+                Read::End if self.source.was_truncated() => return Pumped::Broken(self.from),
                 Read::End => self.lane.ended = true,
                 Read::Broken => return Pumped::Broken(self.from),
             }
@@ -159,11 +162,17 @@ impl Lane {
         if !sink.writable && self.waiting() > 0 {
             return Some(Stop::Full);
         }
+        if sink.owes() && sink.write(&[], false) == Written::Broken {
+            return Some(Stop::Broken);
+        }
+        if sink.owes() {
+            return Some(Stop::Full);
+        }
         while !self.buffer.is_empty() {
             let written = sink.write(self.buffer.pending(), false);
             let Written::Bytes(n) = written else { return Some(Stop::Broken) };
             self.buffer.take(n);
-            if !sink.writable {
+            if !sink.writable || sink.owes() {
                 return Some(Stop::Full);
             }
         }

@@ -11,11 +11,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use headworks_core::action::Fault;
 use headworks_core::address::Address;
 use headworks_core::backend::Backend;
+use headworks_core::tls::TlsFacts;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, Socket as System, Type};
 
 use crate::sys;
+use crate::tls::{Connector, Failure, Stream};
 
 /// A stream socket of a connection.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct Socket {
     pub(crate) broken: bool,
     watched: Watched,
     prompt: Prompt,
+    /// Its TLS side: what is read and written is plaintext then.
+    tls: Option<Box<Stream>>,
 }
 
 /// Small writes go out at once (TCP_NODELAY). That matters from the second write on: a first one never waits, and many
@@ -48,6 +52,8 @@ enum Prompt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watched {
     Nothing,
+    /// For somebody else, by another token.
+    Elsewhere,
     Reads,
     Both,
 }
@@ -85,6 +91,7 @@ impl Socket {
             broken: false,
             watched: Watched::Nothing,
             prompt: Prompt::Set,
+            tls: None,
         }
     }
 
@@ -121,22 +128,97 @@ impl Socket {
             broken: false,
             watched: Watched::Nothing,
             prompt,
+            tls: None,
         })
+    }
+
+    /// Puts TLS between the wire and everybody else. What is read and written from now on is plaintext; until its handshake
+    /// is complete nothing is written.
+    pub(crate) fn secure(&mut self, stream: Stream) {
+        // A handshake is many small messages.
+        if self.prompt != Prompt::Set {
+            let _ = self.system.set_tcp_nodelay(true);
+            self.prompt = Prompt::Set;
+        }
+        self.tls = Some(Box::new(stream));
+    }
+
+    /// Puts TLS between a fresh socket to the server at `address` and everybody else. `preface` goes out before it, in the
+    /// clear.
+    pub(crate) fn secure_to(
+        &mut self,
+        connector: &Connector,
+        address: &Address,
+        preface: &[u8],
+    ) -> Result<(), Fault> {
+        let machine = connector.begin(address).map_err(|_| Fault::Handshake)?;
+        self.secure(Stream::to_server(machine, preface));
+        Ok(())
+    }
+
+    /// Its TLS side.
+    pub(crate) fn tls(&self) -> Option<&Stream> {
+        self.tls.as_deref()
+    }
+
+    /// What its handshake agreed on.
+    #[inline]
+    pub(crate) fn tls_facts(&self) -> Option<&TlsFacts> {
+        self.tls.as_ref()?.facts.as_deref()
+    }
+
+    /// Its TLS side.
+    pub(crate) fn tls_mut(&mut self) -> Option<&mut Stream> {
+        self.tls.as_deref_mut()
+    }
+
+    /// Takes its handshake as far as it goes without waiting.
+    pub(crate) fn shake(&mut self) {
+        let (fd, ending) = (self.fd(), self.ending);
+        if let Some(tls) = &mut self.tls {
+            tls.shake(fd, ending);
+        }
+        self.follow_tls();
+    }
+
+    /// Whether bytes can move through it unseen.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.tls.is_none()
+    }
+
+    /// What its TLS side is ready for, it is.
+    fn follow_tls(&mut self) {
+        if let Some(tls) = &self.tls {
+            self.readable = tls.is_readable();
+            self.writable = tls.is_writable();
+            self.broken |= tls.failure().is_some();
+        }
     }
 
     /// Takes note of what the poll says.
     pub(crate) fn became(&mut self, readiness: &mio::event::Event) {
         let broken = readiness.is_error();
-        self.readable |= readiness.is_readable() || broken;
         self.ending |= readiness.is_read_closed() || broken;
-        self.writable |= readiness.is_writable() || broken;
         self.broken |= broken;
+        let (readable, writable) = (readiness.is_readable() || broken, readiness.is_writable() || broken);
+        let (fd, ending) = (self.fd(), self.ending);
+        match &mut self.tls {
+            None => {
+                self.readable |= readable;
+                self.writable |= writable;
+            }
+            Some(tls) => {
+                tls.became(fd, (readable, writable), ending);
+                self.follow_tls();
+            }
+        }
     }
 
     /// Whether the other end has ended its sending, behind what is read already. Before the socket is watched nothing but
     /// a look at it tells.
     pub(crate) fn has_ended(&self) -> bool {
         self.ending
+            || self.tls.as_ref().is_some_and(|tls| tls.has_ended())
             || (self.watched == Watched::Nothing
                 && !self.readable
                 && self.system.peek(&mut [std::mem::MaybeUninit::uninit()]).is_ok_and(|n| n == 0))
@@ -150,11 +232,28 @@ impl Socket {
 
     /// Watches for readability; once is enough.
     pub(crate) fn watch_reads(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        if self.watched == Watched::Nothing {
-            registry.register(&mut SourceFd(&self.fd()), token, Interest::READABLE)?;
-            self.watched = Watched::Reads;
+        match self.watched {
+            // What is owed to the wire goes out whoever writes next, or nobody: TLS must be woken for writes, too.
+            Watched::Nothing | Watched::Elsewhere if self.tls.is_some() => self.watch_both(registry, token),
+            Watched::Nothing => {
+                registry.register(&mut SourceFd(&self.fd()), token, Interest::READABLE)?;
+                self.watched = Watched::Reads;
+                Ok(())
+            }
+            Watched::Elsewhere => {
+                registry.reregister(&mut SourceFd(&self.fd()), token, Interest::READABLE)?;
+                self.watched = Watched::Reads;
+                Ok(())
+            }
+            Watched::Reads | Watched::Both => Ok(()),
         }
-        Ok(())
+    }
+
+    /// It goes to somebody else, who watches it by another token.
+    pub(crate) fn hand_on(&mut self) {
+        if self.watched != Watched::Nothing {
+            self.watched = Watched::Elsewhere;
+        }
     }
 
     /// Watches for writability too; once is enough.
@@ -162,7 +261,9 @@ impl Socket {
         let both = Interest::READABLE | Interest::WRITABLE;
         match self.watched {
             Watched::Nothing => registry.register(&mut SourceFd(&self.fd()), token, both)?,
-            Watched::Reads => registry.reregister(&mut SourceFd(&self.fd()), token, both)?,
+            Watched::Reads | Watched::Elsewhere => {
+                registry.reregister(&mut SourceFd(&self.fd()), token, both)?;
+            }
             Watched::Both => return Ok(()),
         }
         self.watched = Watched::Both;
@@ -172,6 +273,9 @@ impl Socket {
     /// Reads what is there. After a short read nothing is left, unless the end is.
     #[inline]
     pub(crate) fn read(&mut self, into: &mut [u8]) -> Read {
+        if self.tls.is_some() {
+            return self.read_secured(into);
+        }
         match sys::receive(self.fd(), into) {
             Ok(0) => {
                 self.readable = false;
@@ -188,6 +292,9 @@ impl Socket {
     /// Writes what fits. `more`: further bytes or the end follow at once, so that a short packet may wait for them.
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8], more: bool) -> Written {
+        if self.tls.is_some() {
+            return self.write_secured(bytes, more);
+        }
         self.be_prompt();
         match sys::send(self.fd(), bytes, more) {
             Ok(n) => {
@@ -198,7 +305,43 @@ impl Socket {
         }
     }
 
-    /// Moves what is there into a pipe.
+    fn read_secured(&mut self, into: &mut [u8]) -> Read {
+        let (fd, ending) = (self.fd(), self.ending);
+        let read = self.tls.as_mut().map_or(Read::Broken, |tls| tls.read(fd, ending, into));
+        self.follow_tls();
+        read
+    }
+
+    fn write_secured(&mut self, bytes: &[u8], more: bool) -> Written {
+        let fd = self.fd();
+        let written = self.tls.as_mut().map_or(Written::Broken, |tls| tls.write(fd, bytes, more));
+        self.follow_tls();
+        written
+    }
+
+    /// Reads the wire and forgets it, ciphertext or not.
+    pub(crate) fn discard(&mut self, scratch: &mut [u8]) -> Read {
+        match sys::receive(self.fd(), scratch) {
+            Ok(0) => Read::End,
+            Ok(n) => Read::Bytes(n),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock) => Read::Nothing,
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted) => Read::Bytes(0),
+            Err(_) => Read::Broken,
+        }
+    }
+
+    /// Whether bytes that it took are not on the wire yet.
+    #[inline]
+    pub(crate) fn owes(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.owes())
+    }
+
+    /// Whether it ended without saying so: what came may not be all there was.
+    pub(crate) fn was_truncated(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.was_truncated())
+    }
+
+    /// Moves what is there into a pipe; of plain sockets only.
     pub(crate) fn read_into_pipe(&mut self, pipe: RawFd, length: usize) -> Read {
         match sys::splice(self.fd(), pipe, length) {
             Ok(0) => {
@@ -235,25 +378,30 @@ impl Socket {
     }
 
     /// Ends our sending; what was sent is still delivered.
-    pub(crate) fn finish(&self) {
-        // Fails only when the connection is gone already.
-        let _ = self.system.shutdown(std::net::Shutdown::Write);
+    pub(crate) fn finish(&mut self) {
+        let fd = self.fd();
+        match &mut self.tls {
+            Some(tls) => tls.finish(fd),
+            None => sys::end_sending(fd),
+        }
     }
 
     /// Bytes written that the other end has not acknowledged.
     pub(crate) fn unacknowledged(&self) -> usize {
-        sys::unacknowledged(self.fd())
+        sys::unacknowledged(self.fd()) + self.tls.as_ref().map_or(0, |tls| tls.owed())
     }
 
     /// Makes closing a reset, unless bytes are still on their way: those are delivered and then ended.
-    pub(crate) fn abort(&self) {
+    pub(crate) fn abort(&mut self) {
         if self.unacknowledged() == 0 {
-            let _ = self.system.set_linger(Some(std::time::Duration::ZERO));
+            self.reset();
         }
     }
 
     /// Makes closing a reset, whatever is still on its way.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&mut self) {
+        // No word that would make it look like an end.
+        self.tls = None;
         // Fails only when the connection is gone already.
         let _ = self.system.set_linger(Some(std::time::Duration::ZERO));
     }
@@ -261,7 +409,12 @@ impl Socket {
     /// Whether connecting has succeeded, once the socket is writable.
     pub(crate) fn connect_result(&self) -> Result<(), Fault> {
         match self.system.take_error() {
-            Ok(None) => Ok(()),
+            Ok(None) => match self.tls.as_ref().and_then(|tls| tls.failure()) {
+                None => Ok(()),
+                Some(Failure::Wire) => Err(Fault::Reset),
+                Some(Failure::Tls(rustls::Error::InvalidCertificate(_))) => Err(Fault::Untrusted),
+                Some(Failure::Tls(_)) => Err(Fault::Handshake),
+            },
             Ok(Some(error)) | Err(error) => Err(fault_of(&error)),
         }
     }
@@ -291,6 +444,16 @@ impl Socket {
             }
             io::ErrorKind::Interrupted => Written::Bytes(0),
             _ => Written::Broken,
+        }
+    }
+}
+
+impl Drop for Socket {
+    /// A TLS side that stands says its end, so that nobody takes a close for a truncation.
+    fn drop(&mut self) {
+        let fd = self.fd();
+        if let Some(tls) = &mut self.tls {
+            tls.part(fd);
         }
     }
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use headworks_core::action::Side;
 use headworks_core::backend::{Admin, Server};
+use headworks_core::listener::Listener;
 use headworks_core::plan::Plan;
 use headworks_core::session::State;
 use headworks_core::tally::{Count, Tally};
 use headworks_core::time::Millis;
+use headworks_core::tls::HandshakeFault;
 use serde::Serialize;
 
 use crate::connection::Connection;
+use crate::handshakes::Arrival;
 use crate::http::{Asked, Client};
 
 /// Everything counted, at one moment.
@@ -71,6 +74,18 @@ pub struct ListenerStats {
     pub counters: Counters,
     /// Where it is bound.
     pub addresses: Vec<String>,
+    /// TLS handshakes completed; 0 where TLS does not end here, as are those below.
+    pub handshakes: u64,
+    /// Those of them that resumed an old session.
+    pub handshakes_resumed: u64,
+    /// Handshakes that failed, by reason; reasons that did not occur are left out.
+    pub handshakes_failed: BTreeMap<&'static str, u64>,
+    /// Milliseconds from accept to the end of the handshake that half of all handshakes took at most.
+    pub handshake_p50_ms: f64,
+    /// The same for 99 in a hundred.
+    pub handshake_p99_ms: f64,
+    /// When the first of the certificates ends, seconds since 1970; None where there are none.
+    pub certificate_expires: Option<i64>,
 }
 
 /// One backend.
@@ -119,7 +134,7 @@ impl Stats {
             .map(|listener| {
                 let counters = Counters::new(&listener.state.tally, u64::from(listener.state.active()));
                 let addresses = addresses.get(&*listener.name).cloned().unwrap_or_default();
-                (listener.name.to_string(), ListenerStats { counters, addresses })
+                (listener.name.to_string(), ListenerStats::new(listener, counters, addresses))
             })
             .collect();
         let backends = plan.backends.iter().map(|backend| {
@@ -137,11 +152,34 @@ impl Stats {
     }
 }
 
+impl ListenerStats {
+    fn new(listener: &Listener, counters: Counters, addresses: Vec<String>) -> Self {
+        let tally = &listener.state.tls;
+        let failed = HandshakeFault::ALL.into_iter().map(|fault| (fault.as_str(), tally.failures(fault)));
+        let duration = tally.duration.sum();
+        let certificates = listener.tls.iter().flat_map(|tls| &tls.certificates);
+        Self {
+            counters,
+            addresses,
+            handshakes: tally.complete(),
+            handshakes_resumed: tally.resumed(),
+            handshakes_failed: failed.filter(|(_, count)| *count > 0).collect(),
+            handshake_p50_ms: rounded(duration.quantile(0.5)),
+            handshake_p99_ms: rounded(duration.quantile(0.99)),
+            certificate_expires: certificates.map(|certificate| certificate.not_after).min(),
+        }
+    }
+}
+
+/// To a tenth of a millisecond: the buckets are wider than that.
+fn rounded(ms: f64) -> f64 {
+    (ms * 10.0).round() / 10.0
+}
+
 impl Counters {
     fn new(tally: &Tally, active: u64) -> Self {
         let latency = tally.latency.sum();
-        // The buckets are wider than that.
-        let quantile = |q| (latency.quantile(q) * 10.0).round() / 10.0;
+        let quantile = |q| rounded(latency.quantile(q));
         Self {
             connections: tally.sum(Count::Connections),
             active,
@@ -212,6 +250,25 @@ pub struct ConnectionRow {
 }
 
 impl ConnectionRow {
+    pub(crate) fn of_newcomer(client: &Arrival, worker: usize, now: Millis) -> Self {
+        Self {
+            listener: client.owner().name.to_string(),
+            client: client.address.map_or_else(|| "unix".into(), |client| client.to_string()),
+            sni: client.name.as_deref().map(str::to_owned),
+            host: None,
+            method: None,
+            path: None,
+            backend: None,
+            server: None,
+            state: "handshake",
+            bytes_in: 0,
+            bytes_out: 0,
+            age_ms: now.saturating_sub(client.accepted),
+            idle_ms: now.saturating_sub(client.accepted),
+            worker,
+        }
+    }
+
     pub(crate) fn of_client(client: &Client, worker: usize, now: Millis) -> Self {
         let running = client.running.as_deref();
         let backend = running.and_then(|running| running.backend(&client.plan));
@@ -224,7 +281,7 @@ impl ConnectionRow {
         Self {
             listener: client.owner().name.to_string(),
             client: client.address.map_or_else(|| "unix".into(), |client| client.to_string()),
-            sni: None,
+            sni: client.socket.tls_facts().and_then(|facts| facts.name.as_deref()).map(str::to_owned),
             host: asked(Asked::host),
             method: asked(Asked::method),
             path: asked(Asked::target),

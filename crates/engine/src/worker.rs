@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use headworks_core::lock::lock;
-use headworks_core::plan::Plan;
+use headworks_core::session::Entrance;
 use headworks_core::time::Millis;
 use mio::{Events, Poll};
 
@@ -20,11 +20,13 @@ use crate::bind::Key;
 use crate::clock;
 use crate::connection::LocalPlan;
 use crate::connection::token::{self, Meaning};
+use crate::handshakes::Handshakes;
 use crate::http::Exchanges;
 use crate::mailbox::{Listening, Mail, Mailbox};
 use crate::notice::{Notice, Notices};
 use crate::supervisor::Supervisor;
 use crate::sys;
+use crate::tls::Deployment;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -102,6 +104,7 @@ pub(crate) struct Worker {
     slots: Vec<Option<Slot>>,
     supervisor: Supervisor,
     exchanges: Exchanges,
+    handshakes: Handshakes,
     /// When accepting is tried again; None: it is not paused.
     paused: Option<Millis>,
     /// Pausing was told; going on is told with the next client accepted, however often it is tried before.
@@ -118,10 +121,10 @@ impl Worker {
         poll: Poll,
         mailbox: Arc<Mailbox>,
         shared: Arc<Shared>,
-        plan: Arc<Plan>,
+        plan: Arc<Deployment>,
     ) -> std::io::Result<Self> {
         let plan = Rc::new(plan);
-        let (supervisor, exchanges) = rooms(number, &poll, &shared, &plan)?;
+        let (supervisor, exchanges, handshakes) = rooms(number, &poll, &shared, &plan)?;
         Ok(Self {
             number,
             poll,
@@ -131,6 +134,7 @@ impl Worker {
             slots: Vec::new(),
             supervisor,
             exchanges,
+            handshakes,
             paused: None,
             told: false,
             counted: 0,
@@ -155,6 +159,7 @@ impl Worker {
         let now = clock::now();
         self.supervisor.tick(now);
         self.exchanges.tick(now);
+        self.handshakes.tick(now);
         self.supervisor.resume();
         self.exchanges.resume();
         for event in &*events {
@@ -165,25 +170,51 @@ impl Worker {
                 Meaning::Http(generation, place, side) => {
                     self.exchanges.ready(generation, place, side, event);
                 }
+                Meaning::Handshake(generation, place) => {
+                    self.handshakes.ready(generation, place, event);
+                    self.welcome();
+                }
                 Meaning::Listener(slot) => self.accept(slot),
                 Meaning::Mail => self.read_mail(),
             }
         }
         self.supervisor.expire();
         self.exchanges.expire();
+        self.handshakes.expire();
         self.supervisor.flush_records();
         self.exchanges.flush_records();
+        self.handshakes.flush_records();
         self.count();
         self.resume_accepting();
     }
 
     fn count(&mut self) {
-        let before = std::mem::replace(&mut self.counted, self.supervisor.len() + self.exchanges.len());
+        let open = self.connections();
+        let before = std::mem::replace(&mut self.counted, open);
         self.shared.count(before, self.counted);
     }
 
+    fn connections(&self) -> usize {
+        self.supervisor.len() + self.exchanges.len() + self.handshakes.len()
+    }
+
+    /// Those whose handshakes are complete go where they belong.
+    fn welcome(&mut self) {
+        while let Some(arrival) = self.handshakes.next_arrival() {
+            match arrival.entrance == Entrance::Secured && arrival.owner().protocol.exchanges() {
+                true => self.exchanges.enter_secured(arrival),
+                false => self.supervisor.enter(arrival),
+            }
+        }
+    }
+
     fn timeout(&self) -> Option<Duration> {
-        let waits = [self.supervisor.next_deadline(), self.exchanges.next_deadline(), self.paused];
+        let waits = [
+            self.supervisor.next_deadline(),
+            self.exchanges.next_deadline(),
+            self.handshakes.next_deadline(),
+            self.paused,
+        ];
         let next = waits.into_iter().flatten().min()?;
         Some(Duration::from_millis(next.saturating_sub(clock::now())))
     }
@@ -222,9 +253,14 @@ impl Worker {
                 if std::mem::take(&mut self.told) {
                     self.shared.notices.push(Notice::AcceptResumed { worker: self.number });
                 }
-                match self.plan.listeners[listener as usize].protocol.exchanges() {
-                    true => self.exchanges.accept(&self.plan, listener, fd, client),
-                    false => self.supervisor.accept(&self.plan, listener, fd, client),
+                let owner = &self.plan.listeners[listener as usize];
+                match (owner.tls.is_some(), owner.protocol.exchanges()) {
+                    (true, _) => {
+                        self.handshakes.accept(&self.plan, listener, fd, client);
+                        self.welcome();
+                    }
+                    (false, true) => self.exchanges.accept(&self.plan, listener, fd, client),
+                    (false, false) => self.supervisor.accept(&self.plan, listener, fd, client),
                 }
                 true
             }
@@ -292,12 +328,14 @@ impl Worker {
                     self.count();
                     let mut rows = self.supervisor.rows(limit);
                     rows.extend(self.exchanges.rows(limit - rows.len()));
+                    rows.extend(self.handshakes.rows(limit - rows.len()));
                     let _ = answer.send(rows);
                 }
                 Mail::Stop => {
                     self.slots.clear();
                     self.supervisor.cut();
                     self.exchanges.cut();
+                    self.handshakes.cut();
                     self.stopped = true;
                 }
             }
@@ -305,7 +343,7 @@ impl Worker {
     }
 
     /// Swaps Plan and sockets. Clients that wait at a socket about to close are accepted first, under the old Plan.
-    fn apply(&mut self, plan: Arc<Plan>, sockets: Vec<Listening>) {
+    fn apply(&mut self, plan: Arc<Deployment>, sockets: Vec<Listening>) {
         for number in 0..self.slots.len() {
             let keep = |slot: &Slot| sockets.iter().any(|socket| socket.key == slot.key);
             if let Some(slot) = self.slots[number].take_if(|slot| !keep(slot)) {
@@ -341,9 +379,9 @@ impl Worker {
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        let lost = self.supervisor.len() + self.exchanges.len();
+        let lost = self.connections();
         match rooms(self.number, &self.poll, &self.shared, &self.plan) {
-            Ok(fresh) => (self.supervisor, self.exchanges) = fresh,
+            Ok(fresh) => (self.supervisor, self.exchanges, self.handshakes) = fresh,
             Err(_) => self.stopped = true,
         }
         self.count();
@@ -358,18 +396,19 @@ fn watch(poll: &Poll, slot: usize, socket: &OwnedFd) {
     let _ = sys::watch_listener(poll.as_raw_fd(), socket.as_fd(), token::listener(slot).0 as u64);
 }
 
-/// The two that hold connections: those passed through, and those of exchanges.
+/// The three that hold connections: those passed through, those of exchanges, and those in their handshakes.
 fn rooms(
     number: usize,
     poll: &Poll,
     shared: &Shared,
     plan: &LocalPlan,
-) -> std::io::Result<(Supervisor, Exchanges)> {
+) -> std::io::Result<(Supervisor, Exchanges, Handshakes)> {
     let recorder = || Recorder::new(shared.log.clone(), number);
     let registry = || poll.registry().try_clone();
     let now = clock::now();
     Ok((
         Supervisor::new(registry()?, recorder(), number, now),
         Exchanges::new(registry()?, recorder(), number, Rc::clone(plan), now),
+        Handshakes::new(registry()?, recorder(), number, now),
     ))
 }

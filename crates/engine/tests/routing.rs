@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use common::*;
 use headworks_core::backend::HeaderVersion;
-use headworks_core::wire::proxy_protocol;
+use headworks_core::wire::proxy_protocol::{self, Announced};
 use serde_json::json;
 
 /// Passes a hello and checks that it arrives unchanged.
@@ -231,7 +231,8 @@ mod proxy_headers {
     /// What the server is told of a connection.
     fn header(version: HeaderVersion, client: SocketAddr, local: SocketAddr) -> Vec<u8> {
         let mut header = Vec::new();
-        proxy_protocol::write(version, Some(client), Some(local), &mut header);
+        let announced = Announced { client: Some(client), local: Some(local), tls: None };
+        proxy_protocol::write(version, announced, &mut header);
         header
     }
 

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use headworks_core::explain::Asked;
 use headworks_core::plan::Plan as CorePlan;
 use headworks_core::spec::Spec;
+use headworks_engine::Deployment;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -31,7 +32,7 @@ create_exception!(
 #[pyclass(frozen, module = "headworks._engine")]
 pub(crate) struct Plan {
     pub(crate) spec: Spec,
-    pub(crate) compiled: CorePlan,
+    pub(crate) compiled: Deployment,
 }
 
 #[pymethods]
@@ -42,7 +43,7 @@ impl Plan {
         let spec: Spec =
             serde_json::from_str(spec).map_err(|error| PyValueError::new_err(error.to_string()))?;
         // The engine compiles again for its workers: one shard is enough to check and to explain.
-        match py.detach(|| CorePlan::compile(&spec, 1, None)) {
+        match py.detach(|| Deployment::new(CorePlan::compile(&spec, 1, None)?, None)) {
             Ok(compiled) => Ok(Self { spec, compiled }),
             Err(errors) => Err(PlanError::new_err(to_json(&errors)?)),
         }

@@ -9,7 +9,7 @@ use crate::spec::{RedirectSpec, RespondSpec};
 use super::facts::{Facts, Message};
 use super::headers::allowed;
 use super::redirect::Redirect;
-use super::status::{is_bodiless, push_length, push_start};
+use super::status::{Always, HSTS, is_bodiless, push_length, push_start};
 use super::template::{Of, Template, Wrong};
 use super::text::{push_line, push_name};
 
@@ -41,10 +41,8 @@ pub struct Occasion<'a> {
     pub facts: &'a Facts<'a>,
     /// The request, for `{header.NAME}`.
     pub message: Option<Message<'a>>,
-    /// The connection ends with this answer.
-    pub close: bool,
-    /// The value of Date.
-    pub date: &'a [u8],
+    /// What every response of ours has.
+    pub always: Always<'a>,
 }
 
 impl Answer {
@@ -74,9 +72,18 @@ impl Answer {
         }
     }
 
+    fn says_hsts(&self) -> bool {
+        match self {
+            Self::Redirect(_) => false,
+            Self::Respond(respond) => respond.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(HSTS)),
+        }
+    }
+
     /// Appends the whole response.
     pub fn write(&self, out: &mut Vec<u8>, occasion: Occasion<'_>) {
-        push_start(out, self.status(), occasion.date, occasion.close);
+        // What the answer itself says goes before.
+        let hsts = if self.says_hsts() { "" } else { occasion.always.hsts };
+        push_start(out, self.status(), Always { hsts, ..occasion.always });
         let facts = Facts { status: self.status(), ..*occasion.facts };
         match self {
             Self::Redirect(redirect) => {
@@ -181,7 +188,8 @@ mod tests {
         };
         let mut out = b"before".to_vec();
         let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
-        answer.write(&mut out, Occasion { facts: &facts, message: None, close, date });
+        let always = Always { date, close, hsts: "" };
+        answer.write(&mut out, Occasion { facts: &facts, message: None, always });
         String::from_utf8(out).unwrap().strip_prefix("before").unwrap().to_owned()
     }
 
@@ -194,6 +202,25 @@ mod tests {
             "HTTP/1.1 308 Permanent Redirect\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
              Location: https://a.example/x?<y>\r\nContent-Length: 0\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn answers_of_our_own_say_hsts_unless_they_say_something_else() {
+        let always = Always { hsts: "max-age=5", ..Always::default() };
+        let own = respond(200, "", &[("strict-transport-security", "max-age=0")]);
+        let plain = respond(200, "", &[]);
+        let redirect = Answer::redirect(&RedirectSpec { to: "/a".into(), code: 308 }).unwrap();
+        for (answer, said) in [
+            (redirect, "Strict-Transport-Security: max-age=5\r\n"),
+            (Answer::respond(&plain).unwrap(), "Strict-Transport-Security: max-age=5\r\n"),
+            (Answer::respond(&own).unwrap(), "strict-transport-security: max-age=0\r\n"),
+        ] {
+            let mut out = Vec::new();
+            answer.write(&mut out, Occasion { facts: &Facts::default(), message: None, always });
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.contains(said), "{text}");
+            assert_eq!(text.to_lowercase().matches("strict-transport").count(), 1, "{text}");
+        }
     }
 
     #[test]

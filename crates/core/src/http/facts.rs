@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use crate::tls::TlsFacts;
+
 use super::head::{Field, Head, Known, Method, Span};
 
 /// A head beside the bytes it was read from.
@@ -82,6 +84,10 @@ pub struct Facts<'a> {
     pub local: Option<SocketAddr>,
     /// `http` or `https`: what the client speaks with us.
     pub scheme: &'a str,
+    /// What the client's handshake agreed on; None without TLS.
+    pub tls: Option<&'a TlsFacts>,
+    /// The request came as early data (RFC 8470), before the handshake was complete: it could be a repetition.
+    pub early: bool,
     /// The host as the client sent it, with its port: [`Message::host`].
     pub host: &'a [u8],
     /// The same as tables see it: lower case, without port and trailing dot.

@@ -75,6 +75,11 @@ pub enum Method {
 }
 
 impl Method {
+    /// Whether it asks for nothing to be changed (RFC 9110 section 9.2.1).
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+    }
+
     /// Whether sending it twice means the same as once (RFC 9110 section 9.2.2).
     pub fn is_idempotent(self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Put | Self::Delete | Self::Options | Self::Trace)
@@ -122,6 +127,8 @@ pub enum Known {
     Cookie,
     /// Date.
     Date,
+    /// Early-Data (RFC 8470).
+    EarlyData,
     /// ETag.
     Etag,
     /// Expect.
@@ -215,10 +222,45 @@ impl Head {
         self.fields.iter().find(|field| field.known == known)
     }
 
+    /// Whether a request that came as early data may be acted on (RFC 8470 section 4): whoever recorded it can send it
+    /// again, so that it may change nothing, on any way there is. Others get 425.
+    pub fn may_be_early(&self) -> bool {
+        let bodiless = matches!(self.framing, Framing::None | Framing::Length(0));
+        self.method.is_safe() && bodiless && !self.upgrade
+    }
+
     /// Forgets everything but its memory.
     pub fn clear(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
         *self = Self { fields, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changes_nothing_may_be_early() {
+        use Framing::{Chunked, Length, None};
+        for (method, framing, upgrade, may) in [
+            (Method::Get, None, false, true),
+            (Method::Head, Length(0), false, true),
+            (Method::Options, None, false, true),
+            (Method::Trace, None, false, true),
+            (Method::Get, Length(1), false, false),
+            (Method::Get, Chunked, false, false),
+            (Method::Get, None, true, false),
+            (Method::Post, None, false, false),
+            (Method::Put, None, false, false),
+            (Method::Delete, None, false, false),
+            (Method::Patch, None, false, false),
+            (Method::Connect, None, false, false),
+            (Method::Other, None, false, false),
+        ] {
+            let head = Head { method, framing, upgrade, ..Head::default() };
+            assert_eq!(head.may_be_early(), may, "{method:?} {framing:?} {upgrade}");
+        }
     }
 }

@@ -62,6 +62,26 @@ impl Headers {
         self.written.iter().any(|(_, template)| template.asks_id())
     }
 
+    /// Appends the fields that are set, but those that `dropped` names and those whose value comes out empty.
+    pub(super) fn write_known(
+        &self,
+        out: &mut Vec<u8>,
+        facts: &Facts<'_>,
+        message: Message<'_>,
+        dropped: &dyn Fn(&[u8]) -> bool,
+    ) {
+        for (name, template) in self.written.iter().filter(|(name, _)| !dropped(name.as_bytes())) {
+            let start = out.len();
+            push_name(out, name);
+            let value = out.len();
+            template.write(out, facts, Some(message));
+            match out[value..].trim_ascii().is_empty() {
+                true => out.truncate(start),
+                false => out.extend_from_slice(b"\r\n"),
+            }
+        }
+    }
+
     /// Appends the fields that are set and added, but those that `later` drops.
     pub fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Message<'_>, later: Option<&Self>) {
         for (name, template) in &self.written {
@@ -145,6 +165,9 @@ pub(super) fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
         "expect" if of == Of::Request => {
             Err(Wrong::new("\"Expect\" decides when the body is sent: it is passed on as it is"))
         }
+        "early-data" if of == Of::Request => Err(Wrong::new(
+            "\"Early-Data\" says that a request could be a repetition (RFC 8470): it is passed on as it is",
+        )),
         _ => Ok(()),
     }
 }
@@ -181,7 +204,7 @@ mod tests {
     fn what_is_wrong_is_said_with_its_path() {
         let spec = spec(
             &["Content-Length", "host", "X-A={nothing}", "X B", "x-c", "X_C", "X-Ok"],
-            &["Transfer_Encoding", "expect", "X-D=a\r\nb"],
+            &["Transfer_Encoding", "expect", "X-D=a\r\nb", "early_data"],
             &["Connection", "*", "x-*-*", "fine-*", "X-Ok", "a:b"],
         );
         let errors = Headers::compile(&spec, Of::Request).unwrap_err();
@@ -195,6 +218,7 @@ mod tests {
             ("add.Transfer_Encoding", "by the proxy alone"),
             ("add.expect", "passed on as it is"),
             ("add.X-D", "control character"),
+            ("add.early_data", "a repetition"),
             ("remove.0", "by the proxy alone"),
             ("remove.1", "every field"),
             ("remove.2", "not the name of a field"),
@@ -207,7 +231,7 @@ mod tests {
             assert_eq!(said[index].0, path, "{said:?}");
             assert!(said[index].1.contains(part), "{said:?}");
         }
-        assert_eq!(said.len(), 13);
+        assert_eq!(said.len(), 14);
         assert!(errors[1].hint.as_ref().unwrap().contains("host = "));
     }
 

@@ -9,7 +9,7 @@ use crate::plan::PlanError;
 use crate::spec::PageSpec;
 
 use super::accepts;
-use super::status::{phrase, push_length, push_start};
+use super::status::{Always, phrase, push_length, push_start};
 use super::template::{Wrong, escape};
 use super::text::{push_line, push_name, push_number};
 
@@ -34,12 +34,10 @@ pub struct Page<'a> {
     pub request_id: &'a [u8],
     /// The request was HEAD: the page itself is left out.
     pub head_only: bool,
-    /// The connection ends with this response.
-    pub close: bool,
     /// Seconds after which the client may try again.
     pub retry_after: Option<u64>,
-    /// The value of Date.
-    pub date: &'a [u8],
+    /// What every response of ours has.
+    pub always: Always<'a>,
 }
 
 impl Pages {
@@ -64,7 +62,7 @@ impl Pages {
 
     /// Appends the whole response: the backend's page if it has one for the status, else ours, else the built-in one.
     pub fn write(&self, out: &mut Vec<u8>, backend: Option<&Self>, page: &Page<'_>) {
-        push_start(out, page.status, page.date, page.close);
+        push_start(out, page.status, page.always);
         if page.status == 405 {
             // Refused is CONNECT alone, and 405 must say what is not (RFC 9110 section 15.5.6).
             push_line(out, "Allow", b"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
@@ -184,6 +182,7 @@ fn sentence(status: u16) -> &'static str {
         413 => "The request is larger than what is accepted here.",
         414 => "The address is longer than what is accepted here.",
         421 => "No site of this name is served here.",
+        425 => "The request came too early to be safe. Please send it again.",
         429 => "You have sent too many requests. Please wait a moment before you try again.",
         431 => "The header fields of the request are larger than what is accepted here.",
         500 => "The request could not be passed on.",
@@ -232,9 +231,8 @@ mod tests {
             accept: accept.as_bytes(),
             request_id: b"a\"<b>",
             head_only: false,
-            close: false,
             retry_after: None,
-            date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+            always: Always { date: b"Sun, 06 Nov 1994 08:49:37 GMT", ..Always::default() },
         }
     }
 
@@ -303,10 +301,13 @@ mod tests {
         let none = Pages::default();
         let (head, _) = written(&none, None, &page(405, ""));
         assert!(head.contains("\r\nAllow: GET, "), "{head}");
-        let page = Page { close: true, retry_after: Some(7), head_only: true, ..page(429, "") };
+        let always = Always { close: true, hsts: "max-age=5", ..Always::default() };
+        let page = Page { always, retry_after: Some(7), head_only: true, ..page(429, "") };
         let (head, body) = written(&none, None, &page);
         assert!(
-            head.contains("\r\nConnection: close\r\n") && head.contains("\r\nRetry-After: 7\r\n"),
+            head.contains(
+                "\r\nStrict-Transport-Security: max-age=5\r\nConnection: close\r\nRetry-After: 7\r\n"
+            ),
             "{head}"
         );
         assert!(body.is_empty() && !head.contains("Allow"));

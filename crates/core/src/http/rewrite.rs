@@ -10,7 +10,7 @@ mod response;
 use std::net::SocketAddr;
 
 use crate::plan::PlanError;
-use crate::spec::{BackendHttpSpec, HttpSpec};
+use crate::spec::{BackendHttpSpec, HeadersSpec, HttpSpec, ListenerTlsSpec};
 
 use super::affinity::Affinity;
 use super::facts::{Facts, Message};
@@ -42,14 +42,18 @@ pub struct ListenerRules {
     pub forwarding: Forwarding,
     via: Option<Box<str>>,
     request_id: Option<Box<str>>,
+    /// Fields that say who the client is by its certificate; nobody else may send them.
+    certified: Headers,
+    /// The value of Strict-Transport-Security.
+    hsts: Option<Box<str>>,
     request: Headers,
     response: Headers,
     limit: usize,
 }
 
 impl ListenerRules {
-    /// Compiles the rules; the paths of the errors are those below the listener's table.
-    pub fn compile(spec: &HttpSpec) -> Result<Self, Vec<PlanError>> {
+    /// Compiles the rules of a listener, which may end TLS; the paths of the errors are those below the listener's table.
+    pub fn compile(spec: &HttpSpec, tls: Option<&ListenerTlsSpec>) -> Result<Self, Vec<PlanError>> {
         let mut errors = Vec::new();
         let via = spec.via.as_deref().filter(|via| said_of_us(via, &mut errors)).map(Box::from);
         let request_id =
@@ -58,6 +62,8 @@ impl ListenerRules {
             forwarding: take(&[], Forwarding::compile(&spec.forwarded, &spec.trusted), &mut errors),
             via,
             request_id,
+            certified: tls.map(|tls| certified(tls, &mut errors)).unwrap_or_default(),
+            hsts: tls.and_then(|tls| hsts(tls, &mut errors)),
             request: take(
                 &["request_headers"],
                 Headers::compile(&spec.request_headers, Of::Request),
@@ -87,12 +93,19 @@ impl ListenerRules {
 
     /// Whether requests are given ids, for a field or for a variable.
     pub fn wants_request_id(&self) -> bool {
-        self.request_id.is_some() || self.request.asks_id() || self.response.asks_id()
+        let rules = [&self.certified, &self.request, &self.response];
+        self.request_id.is_some() || rules.iter().any(|rules| rules.asks_id())
     }
 
     /// Whether its rules take our end of the client's connection.
     pub fn asks_local(&self) -> bool {
-        self.request.asks_local() || self.response.asks_local()
+        [&self.certified, &self.request, &self.response].iter().any(|rules| rules.asks_local())
+    }
+
+    /// The value of Strict-Transport-Security in every response (RFC 6797), answers of our own included; empty where it
+    /// is left alone.
+    pub fn hsts(&self) -> &str {
+        self.hsts.as_deref().unwrap_or_default()
     }
 }
 
@@ -270,6 +283,29 @@ fn take<T: Default>(below: &[&str], compiled: Result<T, Vec<PlanError>>, errors:
         errors.extend(wrong.into_iter().map(|error| error.below(below)));
         T::default()
     })
+}
+
+/// The rules for fields that are made of the client's certificate.
+fn certified(tls: &ListenerTlsSpec, errors: &mut Vec<PlanError>) -> Headers {
+    let Some(clients) = &tls.client_certificates else { return Headers::default() };
+    let rules = HeadersSpec { set: clients.headers.clone(), ..HeadersSpec::default() };
+    let compiled = Headers::compile(&rules, Of::Request).map_err(|mut wrong| {
+        // They are written without the `set` that rules have.
+        wrong.iter_mut().for_each(|error| drop(error.path.remove(0)));
+        wrong
+    });
+    take(&["tls", "client_certificates", "headers"], compiled, errors)
+}
+
+/// The value of Strict-Transport-Security, if it is one (RFC 6797 section 6.1).
+fn hsts(tls: &ListenerTlsSpec, errors: &mut Vec<PlanError>) -> Option<Box<str>> {
+    let value = tls.hsts.as_deref()?;
+    let good = value.starts_with("max-age=") && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !good {
+        let reason = format!("\"{}\" is no value of Strict-Transport-Security", value.escape_debug());
+        errors.push(PlanError { path: vec!["tls".into(), "hsts".into()], reason, hint: None });
+    }
+    good.then(|| value.into())
 }
 
 /// Whether a pseudonym is one (RFC 9110 section 7.6.3): a token, or a host and port.

@@ -70,18 +70,34 @@ pub fn is_bodiless(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 205 | 304)
 }
 
-/// Appends the status line and what every response of ours has: Date (RFC 9110 section 6.6.1; left out when it is empty) and,
-/// where the connection ends, `Connection: close`.
-pub(super) fn push_start(out: &mut Vec<u8>, status: u16, date: &[u8], close: bool) {
+/// The field that has browsers come by https from now on (RFC 6797).
+pub(super) const HSTS: &str = "Strict-Transport-Security";
+
+/// What every response of ours has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Always<'a> {
+    /// The value of Date (RFC 9110 section 6.6.1); left out when it is empty.
+    pub date: &'a [u8],
+    /// The value of Strict-Transport-Security; left out when it is empty.
+    pub hsts: &'a str,
+    /// The connection ends with this response, which says so.
+    pub close: bool,
+}
+
+/// Appends the status line and what every response of ours has.
+pub(super) fn push_start(out: &mut Vec<u8>, status: u16, always: Always<'_>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     push_number(out, u64::from(status));
     out.push(b' ');
     out.extend_from_slice(phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
-    if !date.is_empty() {
-        push_line(out, "Date", date);
+    if !always.date.is_empty() {
+        push_line(out, "Date", always.date);
     }
-    if close {
+    if !always.hsts.is_empty() {
+        push_line(out, HSTS, always.hsts.as_bytes());
+    }
+    if always.close {
         push_line(out, "Connection", b"close");
     }
 }

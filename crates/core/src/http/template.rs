@@ -4,6 +4,7 @@
 //! can end a line, and [`Template::write_html`] escapes it. Must never fail once compiled: what is not known is empty.
 
 use crate::plan::PlanError;
+use crate::tls::{ClientCertificate, TlsFacts};
 
 use super::facts::{Facts, Message};
 use super::text::{push_clean, push_ip, push_number};
@@ -74,10 +75,29 @@ enum Variable {
     Backend,
     Server,
     Status,
+    Tls(OfTls),
+}
+
+/// What is known of the client's handshake; nothing without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OfTls {
+    Version,
+    Cipher,
+    Group,
+    Name,
+    Alpn,
+    Resumed,
+    /// Of the client's certificate; nothing without one.
+    Subject,
+    CommonName,
+    Issuer,
+    Serial,
+    Fingerprint,
+    Certificate,
 }
 
 /// All variables but `{header.NAME}`, as they are written.
-const VARIABLES: [(&str, Variable); 16] = [
+const VARIABLES: [(&str, Variable); 28] = [
     ("client.address", Variable::ClientAddress),
     ("client.port", Variable::ClientPort),
     ("local.address", Variable::LocalAddress),
@@ -94,6 +114,18 @@ const VARIABLES: [(&str, Variable); 16] = [
     ("backend", Variable::Backend),
     ("server", Variable::Server),
     ("status", Variable::Status),
+    ("tls.version", Variable::Tls(OfTls::Version)),
+    ("tls.cipher", Variable::Tls(OfTls::Cipher)),
+    ("tls.group", Variable::Tls(OfTls::Group)),
+    ("tls.name", Variable::Tls(OfTls::Name)),
+    ("tls.alpn", Variable::Tls(OfTls::Alpn)),
+    ("tls.resumed", Variable::Tls(OfTls::Resumed)),
+    ("tls.client.subject", Variable::Tls(OfTls::Subject)),
+    ("tls.client.common_name", Variable::Tls(OfTls::CommonName)),
+    ("tls.client.issuer", Variable::Tls(OfTls::Issuer)),
+    ("tls.client.serial", Variable::Tls(OfTls::Serial)),
+    ("tls.client.fingerprint", Variable::Tls(OfTls::Fingerprint)),
+    ("tls.client.certificate", Variable::Tls(OfTls::Certificate)),
 ];
 
 impl Template {
@@ -211,7 +243,28 @@ impl Variable {
             Self::Listener => facts.listener.as_bytes(),
             Self::Backend => facts.backend.as_bytes(),
             Self::Server => facts.server.as_bytes(),
+            Self::Tls(of) => facts.tls.map_or("", |tls| of.text(tls)).as_bytes(),
             _ => b"",
+        }
+    }
+}
+
+impl OfTls {
+    fn text(self, tls: &TlsFacts) -> &str {
+        let of_client = |part: fn(&ClientCertificate) -> &str| tls.client.as_ref().map_or("", part);
+        match self {
+            Self::Version => tls.version,
+            Self::Cipher => tls.cipher,
+            Self::Group => tls.group,
+            Self::Name => tls.name.as_deref().unwrap_or_default(),
+            Self::Alpn => tls.alpn.as_deref().unwrap_or_default(),
+            Self::Resumed => ["false", "true"][usize::from(tls.resumed)],
+            Self::Subject => of_client(|client| &client.subject),
+            Self::CommonName => of_client(|client| &client.common_name),
+            Self::Issuer => of_client(|client| &client.issuer),
+            Self::Serial => of_client(|client| &client.serial),
+            Self::Fingerprint => of_client(|client| &client.fingerprint),
+            Self::Certificate => of_client(|client| &client.der),
         }
     }
 }
@@ -330,6 +383,8 @@ mod tests {
             client: Some("[2001:db8::1]:5000".parse().unwrap()),
             local: Some("192.0.2.7:80".parse().unwrap()),
             scheme: "https",
+            tls: None,
+            early: false,
             host: b"Example.com:8080",
             name: "example.com",
             method: b"GET",
@@ -369,6 +424,58 @@ mod tests {
         }
     }
 
+    fn of_tls(client: Option<ClientCertificate>) -> TlsFacts {
+        TlsFacts {
+            version: "TLSv1.3",
+            cipher: "TLS_AES_128_GCM_SHA256",
+            group: "X25519MLKEM768",
+            alpn: Some("http/1.1".into()),
+            name: Some("a.example".into()),
+            client,
+            ..TlsFacts::default()
+        }
+    }
+
+    #[test]
+    fn every_variable_of_tls() {
+        let certificate = ClientCertificate {
+            subject: "CN=Ann\\, \u{e9}\r\n,O=B".into(),
+            common_name: "Ann".into(),
+            issuer: "CN=CA".into(),
+            serial: "0a".into(),
+            fingerprint: "ff".into(),
+            der: "MII=".into(),
+        };
+        let tls = of_tls(Some(certificate));
+        let facts = Facts { tls: Some(&tls), ..facts() };
+        for (text, filled) in [
+            ("{tls.version} {tls.cipher} {tls.group}", "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768"),
+            ("{tls.name} {tls.alpn} {tls.resumed}", "a.example http/1.1 false"),
+            ("{tls.client.subject}|{tls.client.common_name}", "CN=Ann\\, \u{e9},O=B|Ann"),
+            ("{tls.client.issuer} {tls.client.serial}", "CN=CA 0a"),
+            ("{tls.client.fingerprint} {tls.client.certificate}", "ff MII="),
+        ] {
+            assert_eq!(fill(text, &facts), filled, "{text}");
+        }
+        let resumed = TlsFacts { resumed: true, ..tls.clone() };
+        assert_eq!(fill("{tls.resumed}", &Facts { tls: Some(&resumed), ..facts }), "true");
+    }
+
+    #[test]
+    fn without_tls_or_a_certificate_its_variables_are_empty() {
+        let all: String = VARIABLES
+            .iter()
+            .filter(|(name, _)| name.starts_with("tls."))
+            .map(|(name, _)| format!("{{{name}}}"))
+            .collect();
+        assert_eq!(fill(&all, &facts()), "");
+        let tls = of_tls(None);
+        let of_client = all.replace("{tls.client", "\0{tls.client");
+        let of_client: String = of_client.split('\0').skip(1).collect();
+        assert_eq!(of_client.matches("tls.client.").count(), 6);
+        assert_eq!(fill(&of_client, &Facts { tls: Some(&tls), ..facts() }), "");
+    }
+
     #[test]
     fn what_is_not_known_is_empty_or_unknown() {
         let text = "{client.address}|{client.port}|{local.address}|{local.port}|{host}|{status}";
@@ -385,6 +492,8 @@ mod tests {
             ),
             ("{client_port}", "no variable", "did you mean {client.port}?"),
             ("{request_id}", "no variable", "did you mean {request.id}?"),
+            ("{tls.client.common-name}", "no variable", "did you mean {tls.client.common_name}?"),
+            ("{tls_version}", "no variable", "did you mean {tls.version}?"),
             ("{nothing at all}", "no variable", "write {{ and }}"),
             ("{status}", "responses only", ""),
             ("{server}", "responses only", ""),

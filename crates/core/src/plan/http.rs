@@ -22,11 +22,15 @@ impl Compiler<'_> {
                 return HttpListener::default();
             }
             (Some(_), false) => {
+                self.refuse_request_keys(name, spec);
                 let reason = format!("a {} listener knows no requests", spec.protocol);
                 self.error(&["listeners", name, "http"], reason);
                 return HttpListener::default();
             }
-            (None, false) => return HttpListener::default(),
+            (None, false) => {
+                self.refuse_request_keys(name, spec);
+                return HttpListener::default();
+            }
         };
         HttpListener {
             limits: Limits {
@@ -45,8 +49,20 @@ impl Compiler<'_> {
             rate_limit: self.rate_limit(name, http),
             concurrency: self.concurrency(name, http),
             pages: self.below(&["listeners", name, "error_pages"], Pages::compile(&http.error_pages)),
-            rules: self.below(&["listeners", name], ListenerRules::compile(http)),
+            rules: self.below(&["listeners", name], ListenerRules::compile(http, spec.tls.as_ref())),
             compression: self.compression(name, http),
+        }
+    }
+
+    /// Of the keys of `tls`, those that change requests and responses are of no use where there are none.
+    fn refuse_request_keys(&mut self, name: &str, spec: &ListenerSpec) {
+        let Some(tls) = &spec.tls else { return };
+        let reason = format!("a {} listener knows no requests", spec.protocol);
+        if tls.client_certificates.as_ref().is_some_and(|clients| !clients.headers.is_empty()) {
+            self.error(&["listeners", name, "tls", "client_certificates", "headers"], reason.clone());
+        }
+        if tls.hsts.is_some() {
+            self.error(&["listeners", name, "tls", "hsts"], reason);
         }
     }
 

@@ -118,6 +118,26 @@ impl Compiler<'_> {
         }
     }
 
+    /// A client that came by https and is sent to the same place by https goes in circles.
+    pub(super) fn check_circles(&mut self, name: &str, spec: &ListenerSpec) {
+        if spec.protocol != "https" {
+            return;
+        }
+        let circles =
+            |redirect: Option<&RedirectSpec>| redirect.is_some_and(|redirect| redirect.to == "https");
+        let hint = || Some("give the http listener a table or a redirect of its own".to_owned());
+        if circles(spec.http.as_ref().and_then(|http| http.redirect.as_ref())) {
+            let reason = "clients of an https listener are there already".to_owned();
+            self.report(&["listeners", name, "redirect", "to"], reason, hint());
+        }
+        let entries = spec.table.as_ref().and_then(|table| self.spec.tables.get(table));
+        let wrong = entries.into_iter().flatten().find(|entry| circles(entry.redirect.as_ref()));
+        if let Some(entry) = wrong {
+            let reason = format!("entry \"{}\" redirects to https, where clients are already", entry.pattern);
+            self.report(&["listeners", name, "table"], reason, hint());
+        }
+    }
+
     /// A backend that hashes something of requests is of no use to clients that make none.
     pub(super) fn check_balances(&mut self) {
         let spec = self.spec;

@@ -2,12 +2,14 @@
 //!
 //! Checks what can be said without speaking TLS; whether a key signs for its certificate is the engine's to find out.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Compiler;
 use crate::spec::{BackendSpec, BackendTlsSpec, CertificateSpec, ListenerSpec, ListenerTlsSpec};
-use crate::tls::{Certificate, ClientCertificates, Der, Encryption, Termination, Version};
+use crate::tls::{Certificate, ClientCertificates, Der, Encryption, Names, Termination, Version};
 
 /// Early data at most: what one client can make us hold before its handshake is complete.
 const MOST_EARLY_DATA: u32 = 64 * 1024;
@@ -39,8 +41,10 @@ impl Compiler<'_> {
             let reason = "only an https listener can tell which requests may be repeated";
             self.error(&["listeners", name, "tls", "early_data"], reason);
         }
+        let certificates = self.certificates(&["listeners", name, "tls", "certificates"], &tls.certificates);
         Some(Termination {
-            certificates: self.certificates(&["listeners", name, "tls", "certificates"], &tls.certificates),
+            names: Arc::new(Names::new(&certificates)),
+            certificates,
             strict_sni: tls.strict_sni,
             min_version: self.least_version(&root, &tls.min_version, &tls.profile),
             post_quantum: tls.post_quantum,

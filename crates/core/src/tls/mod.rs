@@ -4,9 +4,21 @@
 //! Owns plain, checked values and the choice of a certificate by name. Must never speak TLS, hold a key in a form that
 //! signs, or read a clock: records, signatures and validity are the engine's.
 
+mod distinguished_name;
 mod facts;
+mod host;
+mod names;
+mod refusal;
+mod tally;
+mod x509;
+
+use std::sync::Arc;
 
 pub use facts::{ClientCertificate, TlsFacts};
+pub use host::covers;
+pub use names::{Candidates, Names};
+pub use refusal::{begins_http, refusal};
+pub use tally::{HandshakeFault, TlsTally};
 
 use crate::time::Millis;
 
@@ -23,7 +35,7 @@ pub enum Version {
 }
 
 /// A certificate that we present.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// The file it was read from, or what made it.
     pub place: Box<str>,
@@ -44,6 +56,8 @@ pub struct Certificate {
 pub struct Termination {
     /// Certificates; the first is the default.
     pub certificates: Vec<Certificate>,
+    /// Which of them are for a name.
+    pub names: Arc<Names>,
     /// Clients whose name no certificate covers are refused.
     pub strict_sni: bool,
     /// The least version spoken.
@@ -68,6 +82,13 @@ pub struct Termination {
     pub passthrough: Option<u32>,
 }
 
+impl Termination {
+    /// When the first of the certificates ends, seconds since 1970.
+    pub fn expires(&self) -> Option<i64> {
+        self.certificates.iter().map(|certificate| certificate.not_after).min()
+    }
+}
+
 /// What clients must present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificates {
@@ -80,7 +101,7 @@ pub struct ClientCertificates {
 }
 
 /// How servers are reached by TLS.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Encryption {
     /// Who may have signed the server's certificate; None: nothing is verified.
     pub roots: Option<Vec<Der>>,

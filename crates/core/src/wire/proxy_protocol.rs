@@ -1,15 +1,17 @@
 //! The PROXY protocol, versions 1 and 2: read from a balancer in front of us, written to servers behind us.
 //!
 //! Owns what the two versions share: telling them apart, the addresses, and which of them may be announced. The text
-//! form is in `v1`, the binary form in `v2`. Section numbers are those of the specification (haproxy
+//! form is in `v1`, the binary form in `v2`, what that says of TLS in `extensions`. Section numbers are those of the specification (haproxy
 //! `doc/proxy-protocol.txt`). Must never guess: an address decides who is let in, so a header that is not exactly as
 //! specified is none.
 
 use std::net::SocketAddr;
 
 use crate::backend::HeaderVersion;
+use crate::tls::TlsFacts;
 
 mod crc32c;
+mod extensions;
 mod v1;
 mod v2;
 
@@ -64,19 +66,27 @@ pub fn begins_header(held: &[u8]) -> Option<bool> {
     Some(held.starts_with(v1::SIGNATURE) || held.starts_with(v2::SIGNATURE))
 }
 
-/// Appends a header that announces `client` connected to `local`. Addresses of two families, or none (unix sockets),
-/// give `UNKNOWN` (version 1) or `LOCAL` (version 2). IPv4-mapped IPv6 addresses count as IPv4 unless the other
-/// address is IPv6.
-pub fn write(
-    version: HeaderVersion,
-    client: Option<SocketAddr>,
-    local: Option<SocketAddr>,
-    out: &mut Vec<u8>,
-) {
-    let announced = client.zip(local).and_then(|(client, local)| one_family(client, local));
+/// On whose behalf we connect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Announced<'a> {
+    /// The client; None for a unix socket, and where we connect on nobody's behalf.
+    pub client: Option<SocketAddr>,
+    /// Where it connected to.
+    pub local: Option<SocketAddr>,
+    /// What it agreed on with us, where TLS ended here. Version 1 has no words for it.
+    pub tls: Option<&'a TlsFacts>,
+}
+
+/// Appends a header.
+///
+/// Addresses of two families, or none (unix sockets), give `UNKNOWN` (version 1), `LOCAL`, or a header without addresses
+/// where there is TLS to tell of (version 2). IPv4-mapped IPv6 addresses count as IPv4 unless the other address is IPv6.
+pub fn write(version: HeaderVersion, announced: Announced<'_>, out: &mut Vec<u8>) {
+    let Announced { client, local, tls } = announced;
+    let addresses = client.zip(local).and_then(|(client, local)| one_family(client, local));
     match version {
-        HeaderVersion::V1 => v1::write(announced, out),
-        HeaderVersion::V2 => v2::write(announced, out),
+        HeaderVersion::V1 => v1::write(addresses, out),
+        HeaderVersion::V2 => v2::write(addresses, tls, out),
     }
 }
 

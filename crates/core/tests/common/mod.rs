@@ -18,9 +18,12 @@ use serde_json::{Map, Value, json};
 pub(crate) fn spec(mut written: Value) -> Spec {
     let mut http = false;
     for listener in values(&mut written, "listeners") {
-        if listener["protocol"] == "http" {
+        if listener["protocol"] == "http" || listener["protocol"] == "https" {
             http = true;
             fill(listener, json!({"http": plain_http()}));
+        }
+        if listener["tls"].is_object() {
+            fill(listener, json!({"tls": plain_tls()}));
         }
         fill(
             listener,
@@ -64,6 +67,21 @@ pub(crate) fn spec(mut written: Value) -> Spec {
     }
     fill(&mut written, json!({"listeners": {}}));
     serde_json::from_value(written).unwrap()
+}
+
+/// What a listener that ends TLS is told that is told nothing special. Its certificate is none that anybody would accept.
+fn plain_tls() -> Value {
+    json!({
+        "certificates": [certificate("default.pem", &[])], "strict_sni": false, "min_version": "1.2",
+        "profile": "intermediate", "post_quantum": true, "alpn": [], "tickets": true, "ticket_rotation": 43_200_000,
+        "early_data": 0, "handshake_timeout": 10_000, "check_host": true, "hsts": null, "client_certificates": null,
+        "passthrough": null,
+    })
+}
+
+/// A certificate for these names as a Spec has it, of no use for handshakes.
+pub(crate) fn certificate(place: &str, names: &[&str]) -> Value {
+    json!({"place": place, "names": names, "chain": ["AA=="], "key": "AA==", "not_after": 4_000_000_000_i64})
 }
 
 /// What an http listener demands that demands nothing special.

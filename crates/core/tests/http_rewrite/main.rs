@@ -7,17 +7,21 @@
 mod properties;
 mod requests;
 mod responses;
+mod secure;
 
 use headworks_core::http::facts::{Facts, Message};
 use headworks_core::http::head::{Head, Method};
 use headworks_core::http::rewrite::{BackendRules, ListenerRules, Reply, Rewrite, TooLarge};
+use headworks_core::spec::ListenerTlsSpec;
 use headworks_core::wire::http1::{self, Limits, Parsed};
 use serde_json::{Value, json};
 
 const LIMITS: Limits = Limits { head: 65_536, fields: 500, line: 65_536 };
 
-/// The rules of a listener with these keys beyond the defaults.
+/// The rules of a listener with these keys beyond the defaults; `tls` is what an https listener has.
 fn listener(keys: &Value) -> ListenerRules {
+    let mut keys = keys.clone();
+    let tls = keys.as_object_mut().unwrap().remove("tls").map(tls);
     let spec = json!({
         "head_limit": 16384, "fields_limit": 100, "line_limit": 8192, "body_limit": null, "min_body_rate": 0,
         "connect": false, "forwarded": [], "trusted": [], "via": null, "request_id": null,
@@ -25,7 +29,22 @@ fn listener(keys: &Value) -> ListenerRules {
         "request_headers": {}, "response_headers": {}, "rate_limit": null, "max_requests_per_client": null,
         "compression": null, "error_pages": {}, "redirect": null, "respond": null,
     });
-    ListenerRules::compile(&serde_json::from_value(with(spec, keys)).unwrap()).unwrap()
+    ListenerRules::compile(&serde_json::from_value(with(spec, &keys)).unwrap(), tls.as_ref()).unwrap()
+}
+
+/// What a listener that ends TLS is told, where it changes heads.
+fn tls(keys: Value) -> ListenerTlsSpec {
+    let spec = json!({
+        "certificates": [], "strict_sni": false, "min_version": "1.2", "profile": "intermediate",
+        "post_quantum": true, "alpn": [], "tickets": true, "ticket_rotation": 1, "early_data": 0,
+        "handshake_timeout": 1, "check_host": true, "hsts": null, "client_certificates": null, "passthrough": null,
+    });
+    serde_json::from_value(with(spec, &keys)).unwrap()
+}
+
+/// A listener's key `tls` with these fields made of client certificates.
+fn certified(headers: &[(&str, &str)]) -> Value {
+    json!({"tls": {"client_certificates": {"required": false, "ca": [], "crl": [], "headers": headers}}})
 }
 
 /// The rules of a backend with these keys beyond the defaults.

@@ -5,10 +5,12 @@
 use headworks_core::action::Fault;
 use headworks_core::backend::{Backend, HealthKind, Server};
 use headworks_core::http::check::{ANSWER_LIMIT, HttpCheck, Judgement};
-use headworks_core::wire::proxy_protocol;
+use headworks_core::wire::proxy_protocol::{self, Announced};
+use mio::event::Event as Readiness;
 use mio::{Registry, Token};
 
 use crate::socket::{Read, Socket, Written};
+use crate::tls::{Connector, Stream};
 
 /// What a check found: why the server is not well, in words.
 pub(super) type Finding = Result<(), String>;
@@ -27,29 +29,38 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Begins to connect.
     pub(super) fn begin(
-        backend: &Backend,
+        (backend, connector): (&Backend, Option<&Connector>),
         server: &Server,
         kind: &HealthKind,
         (registry, token): (&Registry, Token),
     ) -> Result<Self, Fault> {
         let mut request = Vec::new();
+        // A server that wants a PROXY header takes nothing without; a check is on nobody's behalf.
+        let speaks = connector.is_some() || matches!(kind, HealthKind::Http(_));
+        if let Some(version) = backend.proxy_header.filter(|_| speaks) {
+            proxy_protocol::write(version, Announced::default(), &mut request);
+        }
+        let preface = if connector.is_some() { std::mem::take(&mut request) } else { Vec::new() };
         if let HealthKind::Http(check) = kind {
-            // A server that wants a PROXY header takes nothing without; a check is on nobody's behalf.
-            if let Some(version) = backend.proxy_header {
-                proxy_protocol::write(version, None, None, &mut request);
-            }
             request.extend_from_slice(&check.request(&server.address));
         }
-        let mut socket = Socket::connect(&server.address, backend, !request.is_empty())?;
+        let mut socket = Socket::connect(&server.address, backend, speaks)?;
+        if let Some(connector) = connector {
+            socket.secure_to(connector, &server.address, &preface)?;
+        }
         socket.watch_both(registry, token).map_err(|_| Fault::Exhausted)?;
         Ok(Self { socket, connected: false, request, answer: Vec::new() })
     }
 
     /// Something happened: goes on as far as it can. None: more is to come.
-    pub(super) fn proceed(&mut self, kind: &HealthKind) -> Option<Finding> {
+    pub(super) fn proceed(&mut self, readiness: &Readiness, kind: &HealthKind) -> Option<Finding> {
+        self.socket.became(readiness);
         if !self.connected {
             if let Err(fault) = self.socket.connect_result() {
                 return Some(Err(fault.as_str().into()));
+            }
+            if self.socket.tls().is_some_and(Stream::is_shaking) {
+                return None;
             }
             self.connected = true;
         }
@@ -60,7 +71,7 @@ impl Attempt {
     }
 
     /// Leaves nothing behind at the server: a reset, not a connection in TIME_WAIT.
-    pub(super) fn give_up(self) {
+    pub(super) fn give_up(mut self) {
         self.socket.abort();
     }
 
@@ -77,7 +88,7 @@ impl Attempt {
 
     fn listen(&mut self, check: &HttpCheck) -> Option<Finding> {
         let mut scratch = [0; 8 * 1024];
-        self.socket.readable = true;
+        self.socket.readable |= self.socket.is_plain();
         loop {
             let room = scratch.len().min(ANSWER_LIMIT - self.answer.len());
             let ended = match self.socket.read(&mut scratch[..room]) {

@@ -15,14 +15,15 @@ use headworks_core::action::Fault;
 use headworks_core::address::Address;
 use headworks_core::backend::Admin;
 use headworks_core::lock::lock;
-use headworks_core::plan::Plan;
 use headworks_core::time::Millis;
+use mio::event::Event as Readiness;
 use mio::{Events, Poll, Token, Waker};
 
 use self::attempt::{Attempt, Finding};
 use crate::clock;
 use crate::notice::{Notice, Notices};
 use crate::random::Random;
+use crate::tls::Deployment;
 
 /// The thread's handle.
 #[derive(Debug)]
@@ -33,13 +34,13 @@ pub(crate) struct Checker {
 
 #[derive(Debug)]
 enum Letter {
-    Apply(Arc<Plan>),
+    Apply(Arc<Deployment>),
     Stop,
 }
 
 impl Checker {
     /// Starts checking the servers of `plan`.
-    pub(crate) fn start(plan: Arc<Plan>, notices: Arc<Notices>) -> std::io::Result<Self> {
+    pub(crate) fn start(plan: Arc<Deployment>, notices: Arc<Notices>) -> std::io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let (sender, letters) = channel();
@@ -58,7 +59,7 @@ impl Checker {
     }
 
     /// Checks the servers of another Plan from now on.
-    pub(crate) fn apply(&self, plan: Arc<Plan>) {
+    pub(crate) fn apply(&self, plan: Arc<Deployment>) {
         self.post(Letter::Apply(plan));
     }
 
@@ -97,7 +98,7 @@ struct Checks {
     letters: Receiver<Letter>,
     notices: Arc<Notices>,
     random: Random,
-    plan: Arc<Plan>,
+    plan: Arc<Deployment>,
     checks: Vec<Check>,
     stopped: bool,
 }
@@ -112,7 +113,7 @@ impl Checks {
             let _ = self.poll.poll(&mut events, timeout.map(Duration::from_millis));
             self.read_letters();
             for event in &events {
-                self.proceed(event.token().0);
+                self.proceed(event.token().0, event);
             }
             let now = clock::now();
             for number in 0..self.checks.len() {
@@ -140,7 +141,7 @@ impl Checks {
     }
 
     /// Takes over the Plan's servers, keeping what is known of those that stay.
-    fn apply(&mut self, plan: Arc<Plan>) {
+    fn apply(&mut self, plan: Arc<Deployment>) {
         let mut known: HashMap<_, _> =
             self.checks.drain(..).map(|check| (check.identity.clone(), check)).collect();
         let now = clock::now();
@@ -183,7 +184,7 @@ impl Checks {
         }
         check.due = now + health.timeout;
         let place = (self.poll.registry(), Token(number));
-        match Attempt::begin(backend, server, &health.kind, place) {
+        match Attempt::begin((backend, plan.connector(check.backend)), server, &health.kind, place) {
             Ok(attempt) => check.attempt = Some(attempt),
             // That we lack descriptors says nothing about the server.
             Err(Fault::Exhausted) => check.due = now + health.interval,
@@ -192,11 +193,11 @@ impl Checks {
     }
 
     /// Something happened to a check under way, or to one that is over.
-    fn proceed(&mut self, number: usize) {
+    fn proceed(&mut self, number: usize, readiness: &Readiness) {
         let Some(check) = self.checks.get_mut(number) else { return };
         let health = self.plan.backends[check.backend as usize].health.as_ref();
         let Some((attempt, health)) = check.attempt.as_mut().zip(health) else { return };
-        if let Some(finding) = attempt.proceed(&health.kind) {
+        if let Some(finding) = attempt.proceed(readiness, &health.kind) {
             self.finish(number, finding);
         }
     }

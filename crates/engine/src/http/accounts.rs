@@ -6,7 +6,7 @@ use headworks_core::action::CloseReason;
 use headworks_core::tally::{Count, Tally};
 
 use super::{Exchanges, Running};
-use crate::record::ExchangeRecord;
+use crate::record::{ExchangeRecord, TlsKeys};
 
 impl Exchanges {
     /// Counts and records an exchange.
@@ -64,6 +64,8 @@ impl Exchanges {
             end: reason,
             retries: running.retries(),
             request_id: Some(&*running.asked.id).filter(|id| !id.is_empty()),
+            sni: client.socket.tls_facts().and_then(|facts| facts.name.as_deref()),
+            tls: TlsKeys::of(&client.socket),
         };
         self.recorder.exchange(&record, self.now);
     }

@@ -11,6 +11,7 @@ use headworks_core::http::answers::Occasion;
 use headworks_core::http::facts::Message;
 use headworks_core::http::head::Method;
 use headworks_core::http::pages::Page;
+use headworks_core::http::status::Always;
 use headworks_core::table::AnswerIndex;
 use headworks_core::tally::Count;
 
@@ -34,8 +35,11 @@ impl Exchanges {
         let occasion = Occasion {
             facts: &running.facts(client, client.owner(), &plan),
             message: Some(Message::new(&desk.head, bytes)),
-            close: !running.exchange.keeps_client(),
-            date: self.date.at(clock::wall()),
+            always: Always {
+                date: self.date.at(clock::wall()),
+                hsts: client.http().rules.hsts(),
+                close: !running.exchange.keeps_client(),
+            },
         };
         answer.write(&mut desk.out, occasion);
         self.say(desk, place)
@@ -76,9 +80,12 @@ impl Exchanges {
             accept: running.asked.accept(),
             request_id: &running.asked.id,
             head_only: running.exchange.method() == Method::Head,
-            close: !running.exchange.keeps_client(),
             retry_after: running.retry_after,
-            date: self.date.at(clock::wall()),
+            always: Always {
+                date: self.date.at(clock::wall()),
+                hsts: client.http().rules.hsts(),
+                close: !running.exchange.keeps_client(),
+            },
         };
         let backend = running.backend(&client.plan).map(|backend| &backend.http.pages);
         desk.out.clear();

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use headworks_core::action::{Choice, CloseReason, Fault, Side};
+use headworks_core::backend::Backend;
 use headworks_core::balance::Seed;
 use headworks_core::http::exchange::Sent;
 use headworks_core::http::facts::Message;
@@ -13,7 +14,7 @@ use headworks_core::http::request_id::RequestId;
 use headworks_core::http::rewrite::Rewrite;
 use headworks_core::table::BackendIndex;
 use headworks_core::tally::Count;
-use headworks_core::wire::proxy_protocol;
+use headworks_core::wire::proxy_protocol::{self, Announced};
 
 use super::client::Client;
 use super::desk::Desk;
@@ -64,8 +65,8 @@ impl Exchanges {
         }
         let mut request = std::mem::take(&mut running.request);
         request.clear();
-        if let Some(version) = backend.proxy_header {
-            proxy_protocol::write(version, client.address, client.local, &mut request);
+        if plan.connector(running.choice.map_or(0, |choice| choice.backend)).is_none() {
+            announce(client, backend, &mut request);
         }
         let facts = running.facts(client, owner, &plan);
         let rewrite = Rewrite { listener: &owner.http.rules, backend: &backend.http.rules, facts: &facts };
@@ -168,15 +169,32 @@ impl Exchanges {
             self.enter(place, Phase::Asking);
             return Step::Again;
         }
-        match Socket::connect(&server.address, backend, true) {
+        match self.dial(place) {
             Err(fault) => self.connect_failed(desk, place, fault),
             Ok(socket) => {
                 let (at, _) = self.servers.add(socket, &server.state, place);
-                running.server = Some(at);
+                if let Some(running) = self.clients[place].running.as_mut() {
+                    running.server = Some(at);
+                }
                 self.enter(place, Phase::Connecting);
                 self.connecting(desk, place)
             }
         }
+    }
+
+    /// Begins to connect to the server chosen, by TLS if its backend says so.
+    fn dial(&self, place: usize) -> Result<Socket, Fault> {
+        let client = &self.clients[place];
+        let chosen =
+            client.running.as_ref().and_then(|running| running.chosen(&client.plan).zip(running.choice));
+        let Some(((backend, server), choice)) = chosen else { return Err(Fault::Exhausted) };
+        let mut socket = Socket::connect(&server.address, backend, true)?;
+        if let Some(connector) = client.plan.connector(choice.backend) {
+            let mut preface = Vec::new();
+            announce(client, backend, &mut preface);
+            socket.secure_to(connector, &server.address, &preface)?;
+        }
+        Ok(socket)
     }
 
     /// On a short path the connection stands as soon as it was begun: a write tells. Otherwise waits for it.
@@ -416,6 +434,15 @@ impl Exchanges {
     pub(super) fn cancel(&mut self, place: usize) -> Step {
         let broken = self.clients[place].socket.broken;
         Step::Over(if broken { CloseReason::ClientReset } else { CloseReason::ClientClosed })
+    }
+}
+
+/// Appends the PROXY header that the backend wants: before the request, or where TLS is spoken before all of it.
+fn announce(client: &Client, backend: &Backend, out: &mut Vec<u8>) {
+    if let Some(version) = backend.proxy_header {
+        let announced =
+            Announced { client: client.address, local: client.local, tls: client.socket.tls_facts() };
+        proxy_protocol::write(version, announced, out);
     }
 }
 

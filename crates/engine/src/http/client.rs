@@ -100,6 +100,30 @@ impl Phase {
 }
 
 impl Client {
+    /// One of which nothing is known yet but its socket; it waits for its first request.
+    pub(crate) fn new(plan: LocalPlan, listener: u32, permit: Permit, socket: Socket) -> Self {
+        Self {
+            generation: 0,
+            phase: Phase::Head,
+            rule: HeaderRule::Unknown,
+            queued: false,
+            plan,
+            listener,
+            permit,
+            socket,
+            address: None,
+            local: None,
+            inbound: Buffer::default(),
+            seen: 0,
+            running: None,
+            requests: 0,
+            accepted: 0,
+            since: 0,
+            armed: 0,
+            turned_away: None,
+        }
+    }
+
     /// Its listener.
     pub(crate) fn owner(&self) -> &Listener {
         &self.plan.listeners[self.listener as usize]

@@ -38,7 +38,6 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use headworks_core::action::{CloseReason, Side};
-use headworks_core::buffer::Buffer;
 use headworks_core::listener::HeaderRule;
 use headworks_core::tally::Count;
 use headworks_core::time::Millis;
@@ -56,6 +55,7 @@ use self::servers::Servers;
 use crate::aborts::Aborts;
 use crate::access_log::Recorder;
 use crate::connection::{LocalPlan, token};
+use crate::handshakes::Arrival;
 use crate::pipes::Pipes;
 use crate::random::Random;
 use crate::socket::{Read, Socket};
@@ -201,31 +201,31 @@ impl Exchanges {
             return;
         };
         let rule = owner.header_rule(address);
-        self.generation = self.generation.wrapping_add(1) & token::GENERATIONS;
-        let place = self.clients.insert(Client {
-            generation: self.generation,
+        let place = self.insert(Client {
             phase: if rule == HeaderRule::Unknown { Phase::Head } else { Phase::Header },
             rule,
-            queued: false,
-            plan: Rc::clone(plan),
-            listener,
-            permit,
-            socket: Socket::accepted(fd),
-            address,
-            local: None,
-            inbound: Buffer::default(),
-            seen: 0,
-            running: None,
-            requests: 0,
-            accepted: self.now,
-            since: self.now,
-            armed: 0,
-            turned_away: None,
+            ..Client::new(Rc::clone(plan), listener, permit, Socket::accepted(fd))
         });
+        self.clients[place].address = address;
         if rule != HeaderRule::Required {
             self.admit(place);
         }
         self.drive(place);
+    }
+
+    /// Takes a client whose handshake is complete.
+    pub(crate) fn enter_secured(&mut self, arrival: Arrival) {
+        let Arrival { plan, listener, permit, socket, address, local, accepted, .. } = arrival;
+        let place = self.insert(Client { local, accepted, ..Client::new(plan, listener, permit, socket) });
+        self.clients[place].address = address;
+        self.admit(place);
+        self.drive(place);
+    }
+
+    fn insert(&mut self, client: Client) -> usize {
+        self.generation = self.generation.wrapping_add(1) & token::GENERATIONS;
+        let accepted = if client.accepted == 0 { self.now } else { client.accepted };
+        self.clients.insert(Client { generation: self.generation, accepted, since: self.now, ..client })
     }
 
     /// Whether this client may be served; a refusal waits for its first request.

@@ -195,6 +195,15 @@ impl Exchanges {
         let owner = &client.plan.listeners[client.listener as usize];
         let http = &owner.http;
         let Some(running) = client.running.as_mut() else { return Err(CloseReason::BadRequest) };
+        if let Some(tls) = client.socket.tls() {
+            if tls.is_early() && tls.is_shaking() && !desk.head.may_be_early() {
+                return Err(CloseReason::TooEarly);
+            }
+            let terminated = owner.tls.as_ref().zip(tls.facts.as_deref());
+            if terminated.is_some_and(|(owner, facts)| owner.misdirected(facts, running.asked.host())) {
+                return Err(CloseReason::Misdirected);
+            }
+        }
         if desk.head.method == Method::Connect && !http.connect {
             return Err(CloseReason::MethodNotAllowed);
         }

@@ -234,11 +234,14 @@ impl Running {
     }
 
     /// What is known of it, for rewriting.
-    pub(crate) fn facts<'a>(&'a self, client: &Client, owner: &'a Listener, plan: &'a Plan) -> Facts<'a> {
+    pub(crate) fn facts<'a>(&'a self, client: &'a Client, owner: &'a Listener, plan: &'a Plan) -> Facts<'a> {
+        let tls = client.socket.tls();
         Facts {
             client: client.address,
             local: client.local,
-            scheme: "http",
+            scheme: if tls.is_some() { "https" } else { "http" },
+            tls: client.socket.tls_facts(),
+            early: tls.is_some_and(|tls| tls.is_early() && tls.is_shaking()),
             host: self.asked.host(),
             name: self.asked.name().unwrap_or_default(),
             method: self.asked.method(),

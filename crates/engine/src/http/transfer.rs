@@ -129,7 +129,10 @@ impl Transfer<'_> {
                 None => {}
             }
             let unseen = self.body.unseen();
-            let plain = matches!(self.shape, Shape::Same) && self.excess.is_empty();
+            let plain = matches!(self.shape, Shape::Same)
+                && self.excess.is_empty()
+                && self.source.is_plain()
+                && self.sink.is_plain();
             let read = match plain && unseen >= WORTH_A_PIPE && self.lane.spliced(pipes) {
                 true => self.splice(unseen),
                 false => match self.copy(desk) {
@@ -140,7 +143,7 @@ impl Transfer<'_> {
             match read {
                 Read::Bytes(_) | Read::Nothing => {}
                 // The error was told elsewhere: no such end makes a body complete.
-                Read::End if self.source.broken => return Moved::SourceBroken,
+                Read::End if self.source.broken || self.source.was_truncated() => return Moved::SourceBroken,
                 Read::End => self.end(desk),
                 Read::Broken => return Moved::SourceBroken,
             }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use headworks_core::action::CloseReason;
 use headworks_core::time::Millis;
 
-use super::Format;
 use super::line::{Line, key};
+use super::{Format, TlsKeys};
 
 /// What is told of an exchange that has ended. Host, method and path are as the client sent them.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,9 @@ pub(crate) struct ExchangeRecord<'a> {
     pub(crate) end: CloseReason,
     pub(crate) retries: u64,
     pub(crate) request_id: Option<&'a [u8]>,
+    /// The name asked for in the handshake.
+    pub(crate) sni: Option<&'a str>,
+    pub(crate) tls: TlsKeys<'a>,
 }
 
 impl ExchangeRecord<'_> {
@@ -59,6 +62,8 @@ impl ExchangeRecord<'_> {
         line.text(key!("end"), self.end.as_str().as_bytes());
         line.number(key!("retries"), self.retries);
         line.text_of(key!("request_id"), self.request_id);
+        line.text_of(key!("sni"), self.sni.map(str::as_bytes));
+        self.tls.write(&mut line);
         line.end();
     }
 }
@@ -85,6 +90,8 @@ mod tests {
             end: CloseReason::Completed,
             retries: 0,
             request_id: Some(b"0f-1"),
+            sni: None,
+            tls: TlsKeys::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use headworks_core::action::{Action, Choice, Event, Fault, Side};
 use headworks_core::backend::Backend;
-use headworks_core::wire::proxy_protocol;
+use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::event::Event as Readiness;
 
 use super::Supervisor;
@@ -55,12 +55,25 @@ impl Supervisor {
         connection.times.decided.get_or_insert(self.now);
         let plan = Rc::clone(&connection.plan);
         let backend = &plan.backends[choice.backend as usize];
-        let opening = announce(connection, backend, opening);
-        let speaks_first = !opening.is_empty() || !connection.lanes[Side::Client as usize].buffer.is_empty();
+        let connector = plan.connector(choice.backend);
+        let opening = match connector {
+            None => announce(connection, backend, opening),
+            Some(_) => opening,
+        };
+        let speaks_first = connector.is_some()
+            || !opening.is_empty()
+            || !connection.lanes[Side::Client as usize].buffer.is_empty();
         let address = &backend.servers[usize::from(choice.server)].address;
         let mut opened = Socket::connect(address, backend, speaks_first);
         if matches!(opened, Err(Fault::Exhausted)) && self.spare.take().is_some() {
             opened = Socket::connect(address, backend, speaks_first);
+        }
+        if let Some(connector) = connector {
+            let preface = header(connection, backend);
+            opened = opened.and_then(|mut socket| {
+                socket.secure_to(connector, address, &preface)?;
+                Ok(socket)
+            });
         }
         let (action, sent) = match opened {
             Err(fault) => (self.tell(place, Event::ConnectFailed(fault)), 0),
@@ -148,16 +161,26 @@ impl Supervisor {
 /// Puts the PROXY header that the backend wants in front of what the server gets. Returns what is left to send
 /// from `opening` (all of it, or nothing once it was copied behind the header).
 fn announce<'a>(connection: &mut Connection, backend: &Backend, opening: &'a [u8]) -> &'a [u8] {
-    let Some(version) = backend.proxy_header.filter(|_| !connection.announced) else { return opening };
+    if backend.proxy_header.is_none() || connection.announced {
+        return opening;
+    }
     connection.announced = true;
-    let facts = connection.session.facts();
-    let local = facts.local.or_else(|| connection.client.local());
-    let mut header = Vec::with_capacity(128 + opening.len());
-    proxy_protocol::write(version, facts.client, local, &mut header);
+    let mut header = header(connection, backend);
     let buffer = &mut connection.lanes[Side::Client as usize].buffer;
     header.extend_from_slice(buffer.pending());
     header.extend_from_slice(opening);
     buffer.clear();
     buffer.push(&header);
     &[]
+}
+
+/// The PROXY header that the backend wants; empty where it wants none.
+fn header(connection: &Connection, backend: &Backend) -> Vec<u8> {
+    let Some(version) = backend.proxy_header else { return Vec::new() };
+    let facts = connection.session.facts();
+    let local = facts.local.or_else(|| connection.client.local());
+    let announced = Announced { client: facts.client, local, tls: connection.client.tls_facts() };
+    let mut header = Vec::with_capacity(128);
+    proxy_protocol::write(version, announced, &mut header);
+    header
 }

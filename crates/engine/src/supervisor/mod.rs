@@ -23,6 +23,7 @@ use self::accounts::{tally_bytes, tally_end};
 use crate::aborts::Aborts;
 use crate::access_log::Recorder;
 use crate::connection::{Connection, Lane, LocalPlan, Times, token};
+use crate::handshakes::Arrival;
 use crate::random::Random;
 use crate::relay::{Pumped, Tools, pump};
 use crate::socket::{Read, Socket, Written};
@@ -119,34 +120,48 @@ impl Supervisor {
         };
         let facts = Facts { client, ..Facts::default() };
         let session = Session::new(plan, listener, facts, permit);
-        self.generation = self.generation.wrapping_add(1);
-        let now = self.now;
-        let place = self.connections.insert(Connection {
-            generation: self.generation & token::GENERATIONS,
-            plan: Rc::clone(plan),
-            session,
-            client: Socket::accepted(fd),
-            server: None,
-            lanes: [Lane::default(), Lane::default()],
-            times: Times {
-                accepted: now,
-                decided: None,
-                connected: None,
-                since: now,
-                active: now,
-                in_flight: 0,
-            },
-            armed: 0,
-            lost: None,
-            announced: false,
-            queued: false,
-        });
+        let place = self.insert(Rc::clone(plan), session, Socket::accepted(fd), self.now);
         let action = match self.tell(place, Event::Accepted) {
             Action::Wait => self.inspect(place),
             Action::Connect(choice) => self.open_with_first_bytes(place, choice),
             other => other,
         };
         self.perform(place, action);
+    }
+
+    /// Takes a client that comes from its handshake, or that is passed through by what it said there.
+    pub(crate) fn enter(&mut self, arrival: Arrival) {
+        let Arrival { entrance, plan, listener, permit, socket, address, local, name, held, accepted } =
+            arrival;
+        let session = Session::entered(entrance, listener, Facts { client: address, local, name }, permit);
+        let place = self.insert(plan, session, socket, accepted);
+        let connection = &mut self.connections[place];
+        connection.session.count(Side::Client, held.len() as u64);
+        let nothing_held = held.is_empty();
+        connection.lanes[Side::Client as usize].buffer = held;
+        let action = match self.tell(place, Event::Accepted) {
+            Action::Connect(choice) if nothing_held => self.open_with_first_bytes(place, choice),
+            other => other,
+        };
+        self.perform(place, action);
+    }
+
+    fn insert(&mut self, plan: LocalPlan, session: Session, client: Socket, accepted: Millis) -> usize {
+        self.generation = self.generation.wrapping_add(1);
+        let now = self.now;
+        self.connections.insert(Connection {
+            generation: self.generation & token::GENERATIONS,
+            plan,
+            session,
+            client,
+            server: None,
+            lanes: [Lane::default(), Lane::default()],
+            times: Times { accepted, decided: None, connected: None, since: now, active: now, in_flight: 0 },
+            armed: 0,
+            lost: None,
+            announced: false,
+            queued: false,
+        })
     }
 
     /// A socket of a connection became ready; stale tokens are ignored.
@@ -463,10 +478,11 @@ impl Supervisor {
                 self.tools.pipes.give_back(pipe);
             }
         }
-        // A reset is passed on as one, so that nobody takes a broken transfer for a complete one.
+        // What was broken off is passed on as a reset, so that nobody takes it for complete.
+        use CloseReason::{ClientReset, ClientTruncated, ServerReset, ServerTruncated};
         match (connection.session.reason(), connection.server) {
-            (Some(CloseReason::ClientReset), Some(server)) => self.aborts.add(server, self.now),
-            (Some(CloseReason::ServerReset), Some(_)) => self.aborts.add(connection.client, self.now),
+            (Some(ClientReset | ClientTruncated), Some(server)) => self.aborts.add(server, self.now),
+            (Some(ServerReset | ServerTruncated), Some(_)) => self.aborts.add(connection.client, self.now),
             _ => {}
         }
     }

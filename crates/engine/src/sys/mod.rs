@@ -76,6 +76,12 @@ pub(crate) fn send(socket: RawFd, bytes: &[u8], more: bool) -> io::Result<usize>
     check_size(unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), flags) })
 }
 
+/// Ends our sending; what was sent is still delivered.
+pub(crate) fn end_sending(socket: RawFd) {
+    // SAFETY: plain shutdown; it fails only when the connection is gone already.
+    unsafe { libc::shutdown(socket, libc::SHUT_WR) };
+}
+
 /// A pipe, non-blocking and close-on-exec, of about `size` bytes where that is permitted: (read end, write end).
 pub(crate) fn pipe(size: usize) -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];

@@ -13,9 +13,10 @@ from headworks.config.models.answers import ErrorPages
 from headworks.config.models.base import FieldName, Host, Model, Prefix, known, one_or_many
 from headworks.config.models.headers import Headers
 from headworks.config.models.server import Ejection, Health, Server
+from headworks.config.models.tls import BackendTls
 from headworks.config.values import Duration, problem, quote
 
-_HTTP = {"only": ["http"]}
+_HTTP = {"only": ["http", "https"]}
 
 
 class Pool(Model):
@@ -81,7 +82,7 @@ class Backend(Model):
     ]
     balance: Annotated[
         str,
-        known("balance", _engine.balances(), ("path_hash", "header_hash")),
+        known("balance", _engine.balances()),
         Field(description="How a server is chosen for a new connection.", examples=_engine.balances()),
     ] = "round_robin"
     connect_timeout: Annotated[
@@ -237,6 +238,14 @@ class Backend(Model):
             json_schema_extra={**_HTTP},
         ),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    tls: Annotated[
+        BackendTls | None,
+        Field(
+            description="The servers are reached by TLS, checks included. An empty table is enough.",
+            examples=[{"ca": ["internal-ca.pem"], "server_name": "app.internal"}],
+            json_schema_extra={"unset": "in plain"},
+        ),
+    ] = None
     health: Annotated[
         Health | None,
         Field(
@@ -260,4 +269,14 @@ class Backend(Model):
             raise problem('"header_hash" needs hash_header, the field to choose by', key="balance")
         if self.balance != "header_hash" and self.hash_header is not None:
             raise problem(f'is for balance = "header_hash", and this is {quote(self.balance)}', key="hash_header")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_named(self) -> Self:
+        """TLS is spoken with a name or an address; a path is neither."""
+        sockets = [server.address for server in self.servers if server.address.startswith("unix:")]
+        if self.tls is not None and self.tls.server_name is None and sockets:
+            raise problem(
+                f"{quote(sockets[0])} has no address that a certificate could have", key=("tls", "server_name")
+            )
         return self

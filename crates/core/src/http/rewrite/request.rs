@@ -45,6 +45,10 @@ impl Rewrite<'_> {
 
     #[inline]
     fn request_fate(&self, field: &Field, message: Message<'_>, trusted: bool) -> Fate {
+        // It may be named in Connection or not: who takes it away makes a repetition look like the first (RFC 8470 section 5.1).
+        if field.known == Known::EarlyData {
+            return Fate::Keep;
+        }
         if field.hop_by_hop || is_ours_alone(field) {
             return Fate::Drop;
         }
@@ -57,7 +61,7 @@ impl Rewrite<'_> {
             Known::Trailer => message.head.framing == Framing::Chunked,
             _ => self.listener.forwarding.keeps(field, name, trusted),
         };
-        if !keep || self.drops(name) || self.is_request_id(name) {
+        if !keep || self.drops(name) || self.listener.certified.drops(name) || self.is_request_id(name) {
             return Fate::Drop;
         }
         match &self.backend.affinity {
@@ -79,16 +83,20 @@ impl Rewrite<'_> {
     }
 
     fn push_own(&self, out: &mut Vec<u8>, message: Message<'_>, trusted: bool) {
-        let dropped = |name: &[u8]| self.drops(name);
+        let dropped = |name: &[u8]| self.drops(name) || self.listener.certified.drops(name);
         self.listener.forwarding.write(out, message, self.facts, Wanted { trusted, dropped: &dropped });
-        if !self.drops(b"via") {
+        if !dropped(b"via") {
             self.push_via(out, message.head.version);
         }
-        if let Some(name) = self.listener.request_id.as_deref().filter(|name| !self.drops(name.as_bytes())) {
+        if let Some(name) = self.listener.request_id.as_deref().filter(|name| !dropped(name.as_bytes())) {
             push_name(out, name);
             push_clean(out, self.facts.request_id);
             out.extend_from_slice(b"\r\n");
         }
+        if self.facts.early && message.head.field(Known::EarlyData).is_none() {
+            out.extend_from_slice(b"Early-Data: 1\r\n");
+        }
+        self.listener.certified.write_known(out, self.facts, message, &|name| self.drops(name));
         self.listener.request.write(out, self.facts, message, Some(&self.backend.request));
         self.backend.request.write(out, self.facts, message, None);
     }

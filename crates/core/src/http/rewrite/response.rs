@@ -5,7 +5,9 @@
 
 use super::super::facts::Message;
 use super::super::head::{Field, Framing, Known};
-use super::super::text::{members, push_name, push_number};
+use super::super::names;
+use super::super::status::HSTS;
+use super::super::text::{members, push_line, push_name, push_number};
 use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_framing, push_length, push_upgrade};
 
 /// How a response is sent to the client.
@@ -78,6 +80,7 @@ impl Rewrite<'_> {
         let name = message.name(field);
         let dropped = field.hop_by_hop
             || is_ours_alone(field)
+            || self.replaces(name)
             || self.listener.response.drops(name)
             || self.backend.response.drops(name);
         let coded = matches!(reply.coding, Coding::Applied(_));
@@ -89,6 +92,11 @@ impl Rewrite<'_> {
             Known::Other if coded && is_of_the_bytes(name) => Fate::Drop,
             _ => Fate::Keep,
         }
+    }
+
+    /// Whether the listener says itself what the server says in a field of this name.
+    fn replaces(&self, name: &[u8]) -> bool {
+        self.listener.hsts.is_some() && names::is(name, HSTS.as_bytes())
     }
 
     fn push_own_of_response(&self, out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
@@ -106,6 +114,9 @@ impl Rewrite<'_> {
         }
         if reply.coding != Coding::Never && (drops(b"vary") || !varies(message)) {
             out.extend_from_slice(b"Vary: Accept-Encoding\r\n");
+        }
+        if let Some(hsts) = self.listener.hsts.as_deref().filter(|_| !drops(HSTS.as_bytes())) {
+            push_line(out, HSTS, hsts.as_bytes());
         }
         self.listener.response.write(out, self.facts, message, Some(&self.backend.response));
         self.backend.response.write(out, self.facts, message, None);

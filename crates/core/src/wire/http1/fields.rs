@@ -196,6 +196,7 @@ pub(super) fn recognise(name: &[u8]) -> Known {
             (b"connection", Known::Connection),
             (b"keep-alive", Known::KeepAlive),
             (b"set-cookie", Known::SetCookie),
+            (b"early-data", Known::EarlyData),
         ],
         12 => &[(b"content-type", Known::ContentType)],
         13 => &[(b"cache-control", Known::CacheControl), (b"content-range", Known::ContentRange)],

@@ -7,8 +7,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::crc32c;
 use super::{Header, LIMIT, Stop};
+use super::{crc32c, extensions};
+use crate::tls::TlsFacts;
 
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const HEADER: usize = 16;
@@ -105,14 +106,27 @@ fn checksum(header: &[u8], value: usize) -> u32 {
 }
 
 /// Appends the header.
-pub(super) fn write(announced: Option<(SocketAddr, SocketAddr)>, out: &mut Vec<u8>) {
+pub(super) fn write(announced: Option<(SocketAddr, SocketAddr)>, tls: Option<&TlsFacts>, out: &mut Vec<u8>) {
     out.extend_from_slice(SIGNATURE);
-    let Some((client, local)) = announced else {
-        out.extend_from_slice(&[LOCAL, UNSPECIFIED, 0, 0]);
-        return;
-    };
-    let (family, length) = if client.is_ipv4() { (TCP4, 12) } else { (TCP6, 36) };
-    out.extend_from_slice(&[PROXY, family, 0, length]);
+    out.extend_from_slice(&match (announced, tls) {
+        (Some((client, _)), _) if client.is_ipv4() => [PROXY, TCP4],
+        (Some(_), _) => [PROXY, TCP6],
+        (None, Some(_)) => [PROXY, UNSPECIFIED],
+        (None, None) => [LOCAL, UNSPECIFIED],
+    });
+    let start = out.len() + 2;
+    out.extend_from_slice(&[0, 0]);
+    if let Some((client, local)) = announced {
+        write_addresses(client, local, out);
+    }
+    if let Some(tls) = tls {
+        extensions::write(tls, out);
+    }
+    let length = (out.len() - start) as u16;
+    out[start - 2..start].copy_from_slice(&length.to_be_bytes());
+}
+
+fn write_addresses(client: SocketAddr, local: SocketAddr, out: &mut Vec<u8>) {
     for address in [client, local] {
         match address.ip() {
             IpAddr::V4(address) => out.extend_from_slice(&address.octets()),

@@ -1,0 +1,130 @@
+//! What is counted of a listener's handshakes, and why handshakes fail.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::Serialize;
+
+use crate::histogram::Histogram;
+use crate::time::Millis;
+
+/// Why a handshake failed: the keys of `handshakes_failed`, and `tls_error` in its access record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(usize)]
+pub enum HandshakeFault {
+    /// It took longer than it may.
+    TimedOut,
+    /// The client closed or reset the connection before it was complete.
+    Left,
+    /// What came first is no ClientHello.
+    NotTls,
+    /// What came first is an HTTP request in plain text.
+    PlainHttp,
+    /// The ClientHello or what follows breaks the protocol.
+    Malformed,
+    /// No version that both speak.
+    NoVersion,
+    /// No cipher suite, group or signature scheme that both know.
+    NoCipher,
+    /// No protocol of ALPN that both know.
+    NoProtocol,
+    /// No certificate covers the name, and the listener is strict about it.
+    UnknownName,
+    /// The client sent no certificate and must.
+    NoClientCertificate,
+    /// The client's certificate is not accepted: not signed by a known authority, expired, revoked, or for something else.
+    BadClientCertificate,
+    /// The client ended it with an alert, most often because it does not accept our certificate.
+    Alerted,
+    /// Something else.
+    Other,
+}
+
+impl HandshakeFault {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::TimedOut,
+        Self::Left,
+        Self::NotTls,
+        Self::PlainHttp,
+        Self::Malformed,
+        Self::NoVersion,
+        Self::NoCipher,
+        Self::NoProtocol,
+        Self::UnknownName,
+        Self::NoClientCertificate,
+        Self::BadClientCertificate,
+        Self::Alerted,
+        Self::Other,
+    ];
+
+    /// Its word in records and counters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed_out",
+            Self::Left => "left",
+            Self::NotTls => "not_tls",
+            Self::PlainHttp => "plain_http",
+            Self::Malformed => "malformed",
+            Self::NoVersion => "no_version",
+            Self::NoCipher => "no_cipher",
+            Self::NoProtocol => "no_protocol",
+            Self::UnknownName => "unknown_name",
+            Self::NoClientCertificate => "no_client_certificate",
+            Self::BadClientCertificate => "bad_client_certificate",
+            Self::Alerted => "alerted",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Counters of one listener's handshakes. A handshake costs so much that a shared counter does not show.
+#[derive(Debug)]
+pub struct TlsTally {
+    complete: AtomicU64,
+    resumed: AtomicU64,
+    failed: [AtomicU64; HandshakeFault::ALL.len()],
+    /// From accept to the end of the handshake.
+    pub duration: Histogram,
+}
+
+impl TlsTally {
+    /// Counters for `shards` workers.
+    pub fn new(shards: usize) -> Self {
+        Self {
+            complete: AtomicU64::new(0),
+            resumed: AtomicU64::new(0),
+            failed: Default::default(),
+            duration: Histogram::new(shards),
+        }
+    }
+
+    /// A handshake is complete.
+    pub fn completed(&self, shard: usize, resumed: bool, duration: Millis) {
+        self.complete.fetch_add(1, Relaxed);
+        if resumed {
+            self.resumed.fetch_add(1, Relaxed);
+        }
+        self.duration.record(shard, duration);
+    }
+
+    /// A handshake failed.
+    pub fn failed(&self, fault: HandshakeFault) {
+        self.failed[fault as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Complete handshakes.
+    pub fn complete(&self) -> u64 {
+        self.complete.load(Relaxed)
+    }
+
+    /// Those of them that resumed an old session.
+    pub fn resumed(&self) -> u64 {
+        self.resumed.load(Relaxed)
+    }
+
+    /// How many failed for this reason.
+    pub fn failures(&self, fault: HandshakeFault) -> u64 {
+        self.failed[fault as usize].load(Relaxed)
+    }
+}

@@ -1,0 +1,92 @@
+//! Acceptor: how TLS ends at one listener: its certificates, versions and groups as rustls wants them.
+
+use std::sync::Arc;
+
+use headworks_core::plan::PlanError;
+use headworks_core::tls::{Names, Termination, TlsFacts};
+use rustls::server::UnbufferedServerConnection;
+use rustls::{CommonState, ServerConfig};
+
+use super::keys::Keys;
+use super::resolver::{Resolver, presented};
+use super::resumption::Resumption;
+use super::{agreed, clients, provider};
+
+/// Makes the TLS side of clients of one listener.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    config: Arc<ServerConfig>,
+    resumption: Resumption,
+    names: Arc<Names>,
+    strict: bool,
+}
+
+/// What of the Deployment before is of use to the next.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Inherited<'a> {
+    pub(super) acceptor: Option<&'a Acceptor>,
+    pub(super) keys: Option<&'a Keys>,
+}
+
+impl Acceptor {
+    /// What `tls` asks for, or everything that is wrong with it; sessions and keys are taken over where that is safe.
+    pub(super) fn new(
+        tls: &Termination,
+        keys: &mut Keys,
+        inherited: Inherited<'_>,
+    ) -> Result<Self, Vec<PlanError>> {
+        let provider = provider::provider(tls.post_quantum);
+        let mut errors = Vec::new();
+        let mut certified = Vec::with_capacity(tls.certificates.len());
+        for (index, certificate) in tls.certificates.iter().enumerate() {
+            match keys.certified(certificate, inherited.keys) {
+                Ok(one) => certified.push(one),
+                Err(reason) => errors.push(problem(&["certificates", &index.to_string()], reason)),
+            }
+        }
+        let verifier = clients::verifier(tls.clients.as_ref(), &provider)
+            .map_err(|found| errors.extend(found))
+            .ok()
+            .filter(|_| errors.is_empty());
+        let Some(verifier) = verifier else { return Err(errors) };
+        let resolver = Resolver::new(Arc::clone(&tls.names), tls.strict_sni, certified);
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(provider::versions(tls.min_version))
+            .map_err(|error| vec![problem(&["min_version"], error.to_string())])?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = tls.alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        config.ignore_client_order = provider::has_fast_aes();
+        let old = inherited.acceptor.map(|old| &old.resumption);
+        let resumption = Resumption::new(tls, old).map_err(|reason| vec![problem(&["tickets"], reason)])?;
+        resumption.configure(&mut config, tls.early_data);
+        let (names, strict) = (Arc::clone(&tls.names), tls.strict_sni);
+        Ok(Self { config: Arc::new(config), resumption, names, strict })
+    }
+
+    /// The TLS side of one client.
+    pub(crate) fn begin(&self) -> Result<UnbufferedServerConnection, rustls::Error> {
+        UnbufferedServerConnection::new(Arc::clone(&self.config))
+    }
+
+    /// Whether a client that asks for `name` (lower case), or for none, gets a certificate at all. One that does not is to be
+    /// answered with the alert unrecognized_name (RFC 6066, section 3), which rustls does not send.
+    pub(crate) fn knows(&self, name: Option<&str>) -> bool {
+        self.names.for_client(name, self.strict).iter().any(|group| !group.is_empty())
+    }
+
+    /// Index of the certificate that the ClientHello got which this thread has fed to rustls last; to be asked at once.
+    pub(crate) fn presented() -> Option<u32> {
+        presented()
+    }
+
+    /// What a complete handshake agreed on; `name` is what the client asked for. The certificate is what `presented` said.
+    pub(crate) fn facts(&self, state: &CommonState, name: Option<&str>) -> TlsFacts {
+        let client = agreed::client(state);
+        TlsFacts { name: name.map(Box::from), client, ..agreed::agreed(state) }
+    }
+}
+
+fn problem(path: &[&str], reason: String) -> PlanError {
+    PlanError { path: path.iter().map(|&key| key.to_owned()).collect(), reason, hint: None }
+}

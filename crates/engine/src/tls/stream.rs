@@ -1,0 +1,583 @@
+//! Stream: the TLS side of one socket: records in and out, with plaintext on our side and ciphertext on the wire's.
+//!
+//! ```text
+//!   wire --recv--> scratch (partial first) --decrypt--> into the reader's bytes, the rest waits in `plain`
+//!   wire <--send-- scratch, the rest waits in `owed` <--encrypt-- the writer's bytes
+//! ```
+//!
+//! An idle stream owns no buffers: what is read and written passes through scratch memory of its thread. A writer's bytes
+//! are taken whole or not at all, and while `owed` is not empty nothing more is taken. Must never decide what an end or an
+//! error means.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::os::fd::RawFd;
+
+use headworks_core::buffer::Buffer;
+use headworks_core::tls::TlsFacts;
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, InsufficientSizeError, ReadEarlyData, UnbufferedStatus,
+    WriteTraffic,
+};
+use rustls::{CommonState, Error};
+
+use crate::socket::{Read, Written};
+use crate::sys;
+
+/// The TLS side of a socket.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    machine: Machine,
+    /// Ciphertext read that does not make a record yet.
+    partial: Buffer,
+    /// Plaintext that nobody took yet.
+    plain: Buffer,
+    /// Ciphertext (and what goes before all of it) that the wire did not take yet.
+    owed: Buffer,
+    /// Reading the wire may give something.
+    wire_readable: bool,
+    /// What the other end has said of its end.
+    heard: Heard,
+    /// Whoever reads was told of that.
+    told: bool,
+    /// Our close_notify is on its way; after it nothing is written.
+    said_end: bool,
+    /// The wire's end follows as soon as nothing is owed.
+    finishing: bool,
+    /// Plaintext came before the handshake was complete.
+    early: bool,
+    failure: Option<Failure>,
+    /// What the handshake agreed on, for those that are told.
+    pub(crate) facts: Option<Box<TlsFacts>>,
+}
+
+/// How far the other end has gone in ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// It goes on.
+    Nothing,
+    /// It said so: close_notify.
+    End,
+    /// The wire ended without a word: what came may not be all.
+    Truncation,
+}
+
+/// Why a stream is of no use any more.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Failure {
+    /// The protocol was broken, by either end.
+    Tls(Error),
+    /// The wire broke.
+    Wire,
+}
+
+enum Machine {
+    Server(Box<UnbufferedServerConnection>),
+    Client(Box<UnbufferedClientConnection>),
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server(_) => "Server",
+            Self::Client(_) => "Client",
+        })
+    }
+}
+
+/// Scratch memory of one thread; nothing stays in it between calls.
+struct Scratch {
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+}
+
+thread_local! {
+    // A worker's thread serves all of its streams in turn: one scratch instead of two buffers a connection, and instead of
+    // two more arguments of every read and write.
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { incoming: Vec::new(), outgoing: Vec::new() }) };
+}
+
+/// Bytes read from the wire at once.
+const READ: usize = 64 * 1024;
+/// Plaintext made into records at once.
+const WRITE: usize = 64 * 1024;
+/// What records add to [`WRITE`] bytes at most: header, nonce, tag and type for each.
+const OVERHEAD: usize = 1024;
+/// Ciphertext that waits to become a record or a handshake message: a message of 64 KiB in its records, and one more.
+const MOST_PARTIAL: usize = 96 * 1024;
+
+impl Stream {
+    /// The TLS side of a client whose first bytes are `held`.
+    pub(crate) fn of_client(machine: UnbufferedServerConnection, held: &[u8]) -> Self {
+        let mut stream = Self::new(Machine::Server(Box::new(machine)));
+        stream.partial.push(held);
+        stream
+    }
+
+    /// The TLS side of a socket to a server; `preface` goes before all of it, as it is.
+    pub(crate) fn to_server(machine: UnbufferedClientConnection, preface: &[u8]) -> Self {
+        let mut stream = Self::new(Machine::Client(Box::new(machine)));
+        stream.owed.push(preface);
+        stream.digest(&mut [], &mut |_| {});
+        stream
+    }
+
+    fn new(machine: Machine) -> Self {
+        Self {
+            machine,
+            partial: Buffer::default(),
+            plain: Buffer::default(),
+            owed: Buffer::default(),
+            wire_readable: true,
+            heard: Heard::Nothing,
+            told: false,
+            said_end: false,
+            finishing: false,
+            early: false,
+            failure: None,
+            facts: None,
+        }
+    }
+
+    /// What was agreed on so far.
+    pub(crate) fn state(&self) -> &CommonState {
+        match &self.machine {
+            Machine::Server(machine) => machine,
+            Machine::Client(machine) => machine,
+        }
+    }
+
+    /// Whether the handshake is not complete.
+    pub(crate) fn is_shaking(&self) -> bool {
+        self.state().is_handshaking()
+    }
+
+    /// Whether plaintext came before the handshake was complete.
+    pub(crate) fn is_early(&self) -> bool {
+        self.early
+    }
+
+    /// Why it is of no use any more.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// Whether the wire ended without a close_notify.
+    pub(crate) fn was_truncated(&self) -> bool {
+        self.heard == Heard::Truncation
+    }
+
+    /// Whether the other end said that it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.heard == Heard::End
+    }
+
+    /// Whether a read may give something.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.wire_readable || !self.plain.is_empty() || (self.heard != Heard::Nothing && !self.told)
+    }
+
+    /// Whether a write may take something.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.failure.is_some() || (self.owed.is_empty() && self.speaks())
+    }
+
+    /// Whether ciphertext waits for the wire.
+    pub(crate) fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Bytes of ciphertext that wait for the wire.
+    pub(crate) fn owed(&self) -> usize {
+        self.owed.len()
+    }
+
+    /// Whether plaintext may be written as far as the handshake goes: a server may answer early data before its end.
+    fn speaks(&self) -> bool {
+        !self.is_shaking() || self.early
+    }
+
+    /// The wire became ready: what is owed goes out, and a handshake goes on. `ending`: the wire's end has come.
+    pub(crate) fn became(&mut self, fd: RawFd, (readable, writable): (bool, bool), ending: bool) {
+        self.wire_readable |= readable;
+        if writable {
+            self.flush(fd);
+        }
+        if self.is_shaking() {
+            self.shake(fd, ending);
+        }
+    }
+
+    /// Takes the handshake as far as it goes without waiting.
+    pub(crate) fn shake(&mut self, fd: RawFd, ending: bool) {
+        // Bytes of the client's may have been held before there was a stream.
+        if !self.partial.is_empty() {
+            let mut held = self.partial.pending().to_vec();
+            self.partial.clear();
+            self.swallow(&mut held);
+        }
+        while self.is_shaking() && !self.early && self.failure.is_none() && self.wire_readable {
+            if self.fill(fd, ending, &mut []) == Filled::Over {
+                break;
+            }
+        }
+        self.flush(fd);
+    }
+
+    /// Reads plaintext. `ending`: the wire's end has come, behind what it still holds.
+    pub(crate) fn read(&mut self, fd: RawFd, ending: bool, into: &mut [u8]) -> Read {
+        loop {
+            if !self.plain.is_empty() {
+                let n = self.plain.len().min(into.len());
+                into[..n].copy_from_slice(&self.plain.pending()[..n]);
+                self.plain.take(n);
+                return Read::Bytes(n);
+            }
+            match (&self.failure, self.heard) {
+                (Some(_), _) => return Read::Broken,
+                (None, Heard::End | Heard::Truncation) => {
+                    (self.wire_readable, self.told) = (false, true);
+                    return Read::End;
+                }
+                (None, Heard::Nothing) if !self.wire_readable => return Read::Nothing,
+                (None, Heard::Nothing) => {}
+            }
+            let filled = self.fill(fd, ending, into);
+            self.flush(fd);
+            if let Filled::Plain(n) = filled {
+                return Read::Bytes(n);
+            }
+        }
+    }
+
+    /// Reads the wire once, and records with it. Plaintext goes to `into` as far as it fits, the rest waits.
+    fn fill(&mut self, fd: RawFd, ending: bool, into: &mut [u8]) -> Filled {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let held = self.partial.len();
+            let incoming = &mut scratch.incoming;
+            if incoming.len() < held + READ {
+                incoming.resize(held + READ, 0);
+            }
+            match sys::receive(fd, &mut incoming[held..held + READ]) {
+                Ok(0) => {
+                    self.wire_readable = false;
+                    self.heard = if self.heard == Heard::End { Heard::End } else { Heard::Truncation };
+                    if self.is_shaking() {
+                        self.failure = Some(Failure::Wire);
+                    }
+                    Filled::Over
+                }
+                Ok(n) => {
+                    self.wire_readable = n == READ || ending;
+                    incoming[..held].copy_from_slice(self.partial.pending());
+                    self.partial.clear();
+                    self.decrypt(&mut incoming[..held + n], into)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wire_readable = false;
+                    Filled::Over
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Filled::Nothing,
+                Err(_) => {
+                    self.failure = Some(Failure::Wire);
+                    Filled::Over
+                }
+            }
+        })
+    }
+
+    /// Reads the records in `incoming`; what makes none yet is kept.
+    fn decrypt(&mut self, incoming: &mut [u8], into: &mut [u8]) -> Filled {
+        let (mut given, mut rest) = (0, Buffer::default());
+        let used = self.digest(incoming, &mut |plain| {
+            let n = plain.len().min(into.len() - given);
+            into[given..given + n].copy_from_slice(&plain[..n]);
+            given += n;
+            rest.push(&plain[n..]);
+        });
+        self.plain = rest;
+        self.keep(&incoming[used..]);
+        if given > 0 { Filled::Plain(given) } else { Filled::Nothing }
+    }
+
+    /// Reads records that were held before; plaintext among them waits.
+    fn swallow(&mut self, incoming: &mut [u8]) {
+        let mut plain = Buffer::default();
+        let used = self.digest(incoming, &mut |bytes| plain.push(bytes));
+        self.plain.push(plain.pending());
+        self.keep(&incoming[used..]);
+    }
+
+    fn keep(&mut self, partial: &[u8]) {
+        self.partial.push(partial);
+        if self.partial.len() > MOST_PARTIAL {
+            self.failure.get_or_insert(Failure::Wire);
+        }
+    }
+
+    /// Feeds ciphertext to the machine until it wants more; how much of it is of no more use.
+    fn digest(&mut self, incoming: &mut [u8], give: &mut dyn FnMut(&[u8])) -> usize {
+        let Self { machine, owed, heard, early, failure, .. } = self;
+        let mut turn = Turn { owed, heard, early, failure, give };
+        match machine {
+            Machine::Server(machine) => turn.feed(&mut **machine, incoming),
+            Machine::Client(machine) => turn.feed(&mut **machine, incoming),
+        }
+    }
+
+    /// Writes plaintext: all of it is taken, unless the stream cannot take any now. `more`: further bytes or the end follow
+    /// at once.
+    pub(crate) fn write(&mut self, fd: RawFd, bytes: &[u8], more: bool) -> Written {
+        self.flush(fd);
+        if self.failure.is_some() || self.said_end {
+            return Written::Broken;
+        }
+        if !self.is_writable() {
+            return Written::Bytes(0);
+        }
+        let mut taken = 0;
+        for part in bytes.chunks(WRITE) {
+            let last = taken + part.len() == bytes.len();
+            if !self.send(fd, part, more || !last) {
+                return Written::Broken;
+            }
+            taken += part.len();
+            if self.owes() {
+                break;
+            }
+        }
+        Written::Bytes(taken)
+    }
+
+    /// Makes records of `part` and sends what fits of them; whether the stream still stands.
+    fn send(&mut self, fd: RawFd, part: &[u8], more: bool) -> bool {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let made = self.speak(&mut scratch.outgoing, Words::Plain(part));
+            let Some(made) = made else { return false };
+            // Records that the machine itself made meanwhile come first.
+            if self.owes() {
+                self.owed.push(&scratch.outgoing[..made]);
+                self.flush(fd);
+                return self.failure.is_none();
+            }
+            match sys::send(fd, &scratch.outgoing[..made], more) {
+                Ok(n) => self.owed.push(&scratch.outgoing[n..made]),
+                Err(error) if is_full(&error) => self.owed.push(&scratch.outgoing[..made]),
+                Err(_) => self.failure = Some(Failure::Wire),
+            }
+            self.failure.is_none()
+        })
+    }
+
+    /// Makes records of `words` in `out`; how long they are. None: it cannot, any more.
+    fn speak(&mut self, out: &mut Vec<u8>, words: Words<'_>) -> Option<usize> {
+        if out.len() < WRITE + OVERHEAD {
+            out.resize(WRITE + OVERHEAD, 0);
+        }
+        let Self { machine, owed, heard, early, failure, plain, .. } = self;
+        // Nothing is fed, so there is nothing to be read but what the machine had before.
+        let mut turn = Turn { owed, heard, early, failure, give: &mut |bytes| plain.push(bytes) };
+        match machine {
+            Machine::Server(machine) => turn.say(&mut **machine, words, out),
+            Machine::Client(machine) => turn.say(&mut **machine, words, out),
+        }
+    }
+
+    /// Sends what is owed; whether nothing is any more.
+    pub(crate) fn flush(&mut self, fd: RawFd) -> bool {
+        while !self.owed.is_empty() && self.failure != Some(Failure::Wire) {
+            match sys::send(fd, self.owed.pending(), self.finishing) {
+                Ok(n) => self.owed.take(n),
+                Err(error) if is_full(&error) => return false,
+                Err(_) => self.failure = Some(Failure::Wire),
+            }
+        }
+        if self.finishing && self.owed.is_empty() {
+            self.finishing = false;
+            sys::end_sending(fd);
+        }
+        self.owed.is_empty()
+    }
+
+    /// Says that we have ended, and ends the wire's sending behind it.
+    pub(crate) fn finish(&mut self, fd: RawFd) {
+        self.say_end();
+        self.finishing = true;
+        self.flush(fd);
+    }
+
+    /// The socket is about to be closed in good order: says so as far as the wire takes it now.
+    pub(crate) fn part(&mut self, fd: RawFd) {
+        if self.failure.is_none() && !self.is_shaking() {
+            self.say_end();
+        }
+        self.flush(fd);
+    }
+
+    fn say_end(&mut self) {
+        if std::mem::replace(&mut self.said_end, true) || self.failure.is_some() || !self.speaks() {
+            return;
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let made = self.speak(&mut scratch.outgoing, Words::End);
+            self.owed.push(&scratch.outgoing[..made.unwrap_or(0)]);
+        });
+    }
+}
+
+/// What one read of the wire gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    /// So much plaintext, in the reader's bytes.
+    Plain(usize),
+    /// Records without plaintext, or part of one.
+    Nothing,
+    /// The wire gives no more, now or ever.
+    Over,
+}
+
+/// One run of a machine, and where what it makes goes.
+struct Turn<'a> {
+    owed: &'a mut Buffer,
+    heard: &'a mut Heard,
+    early: &'a mut bool,
+    failure: &'a mut Option<Failure>,
+    give: &'a mut dyn FnMut(&[u8]),
+}
+
+impl Turn<'_> {
+    /// Feeds `incoming` until the machine wants more; how much of it is of no more use.
+    fn feed<M: Sans>(&mut self, machine: &mut M, incoming: &mut [u8]) -> usize {
+        let mut used = 0;
+        loop {
+            let UnbufferedStatus { discard, state } = machine.process(&mut incoming[used..]);
+            let goes_on = match state {
+                Ok(state) => self.step(state).is_none(),
+                Err(error) => self.fail(error),
+            };
+            used += discard;
+            if !goes_on {
+                return used;
+            }
+        }
+    }
+
+    /// Lets the machine make records of `words` in `out`; how long they are. None: it cannot, any more or yet.
+    fn say<M: Sans>(&mut self, machine: &mut M, words: Words<'_>, out: &mut [u8]) -> Option<usize> {
+        loop {
+            match machine.process(&mut []).state {
+                Ok(state) => match self.step(state) {
+                    None => {}
+                    Some(None) => return None,
+                    Some(Some(mut traffic)) => {
+                        let made = match words {
+                            Words::Plain(plain) => traffic.encrypt(plain, out),
+                            Words::End => traffic.queue_close_notify(out),
+                        };
+                        return made.ok();
+                    }
+                },
+                Err(error) => {
+                    if !self.fail(error) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Acts on one state of a machine. None: it has more to do. Else what it may write by, if it may.
+    fn step<'c, D: Side>(
+        &mut self,
+        state: ConnectionState<'c, '_, D>,
+    ) -> Option<Option<WriteTraffic<'c, D>>> {
+        match state {
+            ConnectionState::ReadTraffic(mut traffic) => {
+                while let Some(Ok(record)) = traffic.next_record() {
+                    (self.give)(record.payload);
+                }
+            }
+            ConnectionState::ReadEarlyData(mut traffic) => {
+                *self.early = true;
+                D::early(&mut traffic, self.give);
+            }
+            ConnectionState::EncodeTlsData(mut message) => self.encode(&mut message),
+            ConnectionState::TransmitTlsData(made) => made.done(),
+            ConnectionState::PeerClosed => *self.heard = Heard::End,
+            ConnectionState::WriteTraffic(traffic) => return Some(Some(traffic)),
+            // Blocked for more of the handshake; or both have ended.
+            _ => return Some(None),
+        }
+        None
+    }
+
+    fn encode<D>(&mut self, message: &mut EncodeTlsData<'_, D>) {
+        let mut bytes = Vec::new();
+        while let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) =
+            message.encode(&mut bytes)
+        {
+            bytes.resize(required_size, 0);
+        }
+        self.owed.push(&bytes);
+    }
+
+    /// The machine failed. The first time it has still an alert to send: whether to go on for that.
+    fn fail(&mut self, error: Error) -> bool {
+        self.failure.replace(Failure::Tls(error)).is_none()
+    }
+}
+
+/// What is to be written.
+#[derive(Clone, Copy)]
+enum Words<'a> {
+    Plain(&'a [u8]),
+    /// close_notify.
+    End,
+}
+
+/// A machine of either side: ciphertext in, states out.
+trait Sans {
+    type Side: Side;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side>;
+}
+
+impl Sans for UnbufferedServerConnection {
+    type Side = ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
+        self.process_tls_records(incoming)
+    }
+}
+
+impl Sans for UnbufferedClientConnection {
+    type Side = ClientConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
+        self.process_tls_records(incoming)
+    }
+}
+
+/// What only one of the two sides has: early data comes to servers.
+trait Side: Sized {
+    fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8]));
+}
+
+impl Side for ServerConnectionData {
+    fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8])) {
+        while let Some(Ok(record)) = traffic.next_record() {
+            give(record.payload);
+        }
+    }
+}
+
+impl Side for ClientConnectionData {
+    fn early(_: &mut ReadEarlyData<'_, '_, Self>, _: &mut dyn FnMut(&[u8])) {}
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

@@ -1,0 +1,160 @@
+"""What is found in files: certificates, keys and revocation lists as they are, and what is wrong with them.
+
+A Reader reads every file once. Must never decide what belongs together: that is matching.py's and chain.py's.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from headworks.certificates import keys, pem
+from headworks.certificates.keys import Key
+
+Part = Literal["certificate", "key", "ocsp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flaw:
+    """One thing that is wrong, or doubtful, with what was read."""
+
+    file: str
+    reason: str
+    """One sentence that names the file."""
+    part: Part = "certificate"
+    """Which of the files of a place it is about."""
+    is_warning: bool = False
+    """It can be used all the same."""
+
+
+@dataclass(frozen=True)
+class Cert:
+    """An X.509 certificate and where it was read. What is asked of it often is worked out once."""
+
+    file: str
+    x509: x509.Certificate
+
+    @cached_property
+    def der(self) -> bytes:
+        """The whole, encoded."""
+        return self.x509.public_bytes(Encoding.DER)
+
+    @cached_property
+    def public(self) -> bytes:
+        """Its public key (SubjectPublicKeyInfo); empty when that is of an unknown kind."""
+        try:
+            return self.x509.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        except (ValueError, x509.UnsupportedGeneralNameType, TypeError):
+            return b""
+
+    @cached_property
+    def subject(self) -> bytes:
+        """Whose it is, encoded."""
+        return self.x509.subject.public_bytes()
+
+    @cached_property
+    def issuer(self) -> bytes:
+        """Who signed it, encoded."""
+        return self.x509.issuer.public_bytes()
+
+    @cached_property
+    def is_authority(self) -> bool:
+        """Whether it may sign others."""
+        try:
+            return self.x509.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        except (x509.ExtensionNotFound, ValueError):
+            return False
+
+    @property
+    def is_self_issued(self) -> bool:
+        """Whether it names itself as its issuer: a root, or one that stands for itself."""
+        return self.subject == self.issuer
+
+
+@dataclass
+class Found:
+    """What is in one place."""
+
+    certificates: list[Cert] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
+    lists: list[tuple[str, x509.CertificateRevocationList]] = field(default_factory=list)
+    flaws: list[Flaw] = field(default_factory=list)
+
+    def add(self, other: "Found") -> None:
+        """Take in what another has."""
+        self.certificates += other.certificates
+        self.keys += other.keys
+        self.lists += other.lists
+        self.flaws += other.flaws
+
+
+class Reader:
+    """Reads files, each of them once, however many places name it."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, Found] = {}
+
+    def place(self, place: str) -> Found:
+        """Return what is in a file or directory."""
+        found = Found()
+        try:
+            files = pem.listed(Path(place))
+        except pem.UnreadableError as error:
+            found.flaws.append(Flaw(file=place, reason=str(error)))
+            return found
+        for file in files:
+            found.add(self._file(file))
+        return found
+
+    def _file(self, file: Path) -> Found:
+        found = self._files.get(file)
+        if found is None:
+            found = self._files[file] = _read(file)
+        return found
+
+
+def _read(file: Path) -> Found:
+    found = Found()
+    try:
+        blocks = pem.blocks(file)
+    except pem.UnreadableError as error:
+        found.flaws.append(Flaw(file=str(file), reason=str(error)))
+        return found
+    for block in blocks:
+        try:
+            _sort(str(file), block, found)
+        except ValueError as error:
+            found.flaws.append(Flaw(file=str(file), reason=f'"{file}": {error}'))
+    return found
+
+
+def _sort(file: str, block: pem.Block, found: Found) -> None:
+    """Put one block where it belongs; what is of no use here (parameters, public keys) is passed over."""
+    match block.label:
+        case _ if block.is_encrypted:
+            raise ValueError(
+                f"the key is encrypted, and nobody is here to be asked for its password; decrypt it: "
+                f"openssl pkey -in {file} -out {Path(file).with_suffix('.decrypted.key')}"
+            )
+        case "CERTIFICATE" | "X509 CERTIFICATE":
+            found.certificates.append(Cert(file, _certificate(block.der)))
+        case label if label in keys.LABELS:
+            try:
+                found.keys.append(keys.load(file, block.der))
+            except ValueError as error:
+                raise ValueError(f"the key {error}") from None
+        case "X509 CRL":
+            try:
+                found.lists.append((file, x509.load_der_x509_crl(block.der)))
+            except ValueError:
+                raise ValueError("a revocation list is damaged") from None
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        raise ValueError("a certificate is damaged") from None

@@ -1,0 +1,54 @@
+"""Place: files or directories that are read together, and the stamp that tells whether they have changed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from headworks.certificates.pem import SUFFIXES
+
+Stamp = tuple[object, ...]
+"""What changes when a file is written, replaced, or reached by a link that leads elsewhere now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a key of the configuration names."""
+
+    kind: Literal["certificates", "authorities", "revocations"] = "certificates"
+    path: str
+    """A file, or a directory of files."""
+    key: str | None = None
+    ocsp: str | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Everything that is read."""
+        return tuple(path for path in (self.path, self.key, self.ocsp) if path is not None)
+
+    def stamp(self) -> Stamp:
+        """Return the stamp of everything that is read. What is not there has one, too."""
+        return tuple(_stamp(path) for path in self.paths)
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        # Links are followed: certbot and Kubernetes renew by leading them elsewhere.
+        own = _of(Path(path).stat())
+        if not Path(path).is_dir():
+            return own
+        names = sorted(file.name for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        return ("absent", error.errno)
+    return (own, *((name, _file(Path(path) / name)) for name in names))
+
+
+def _file(path: Path) -> Stamp:
+    try:
+        return _of(path.stat())
+    except OSError as error:
+        return ("absent", error.errno)
+
+
+def _of(found: os.stat_result) -> Stamp:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
