@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from headworks.certificates import keys
+from headworks.certificates import keys, ocsp
 from headworks.certificates.chain import Chain, State
 from headworks.certificates.names import names, shown
 
@@ -55,6 +55,11 @@ class Certificate:
     def title(self) -> str:
         """What people call it: its first name, or else who it says it is."""
         return self.names[0] if self.names else "(no name)"
+
+    @property
+    def ocsp_until(self) -> datetime | None:
+        """When a newer OCSP response is due than the one that is stapled."""
+        return ocsp.end(self.ocsp) if self.ocsp is not None else None
 
     @property
     def days_left(self) -> int:

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from headworks.certificates.found import Cert
+from headworks.certificates.found import Cert, parse
 from headworks.certificates.names import shown
 
 State = Literal["complete", "private", "incomplete", "broken"]
@@ -97,7 +97,7 @@ def _known_roots() -> frozenset[bytes]:
     found = set()
     for der in system_roots():
         try:
-            found.add(x509.load_der_x509_certificate(der).subject.public_bytes())
+            found.add(parse(der).subject.public_bytes())
         except ValueError:
             continue
     return frozenset(found)

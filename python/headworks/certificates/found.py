@@ -3,13 +3,15 @@
 A Reader reads every file once. Must never decide what belongs together: that is matching.py's and chain.py's.
 """
 
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 
 from headworks.certificates import keys, pem
 from headworks.certificates.keys import Key
@@ -92,10 +94,12 @@ class Found:
 
 
 class Reader:
-    """Reads files, each of them once, however many places name it."""
+    """Reads files, each of them once, however many places name it, and what is the same in many of them once."""
 
     def __init__(self) -> None:
         self._files: dict[Path, Found] = {}
+        self._parsed: dict[bytes, x509.Certificate] = {}
+        self._keys: dict[bytes, Key] = {}
 
     def place(self, place: str) -> Found:
         """Return what is in a file or directory."""
@@ -112,49 +116,62 @@ class Reader:
     def _file(self, file: Path) -> Found:
         found = self._files.get(file)
         if found is None:
-            found = self._files[file] = _read(file)
+            found = self._files[file] = self._read(file)
         return found
 
-
-def _read(file: Path) -> Found:
-    found = Found()
-    try:
-        blocks = pem.blocks(file)
-    except pem.UnreadableError as error:
-        found.flaws.append(Flaw(file=str(file), reason=str(error)))
-        return found
-    for block in blocks:
+    def _read(self, file: Path) -> Found:
+        found = Found()
         try:
-            _sort(str(file), block, found)
-        except ValueError as error:
-            found.flaws.append(Flaw(file=str(file), reason=f'"{file}": {error}'))
-    return found
-
-
-def _sort(file: str, block: pem.Block, found: Found) -> None:
-    """Put one block where it belongs; what is of no use here (parameters, public keys) is passed over."""
-    match block.label:
-        case _ if block.is_encrypted:
-            raise ValueError(
-                f"the key is encrypted, and nobody is here to be asked for its password; decrypt it: "
-                f"openssl pkey -in {file} -out {Path(file).with_suffix('.decrypted.key')}"
-            )
-        case "CERTIFICATE" | "X509 CERTIFICATE":
-            found.certificates.append(Cert(file, _certificate(block.der)))
-        case label if label in keys.LABELS:
+            blocks = pem.blocks(file)
+        except pem.UnreadableError as error:
+            found.flaws.append(Flaw(file=str(file), reason=str(error)))
+            return found
+        for block in blocks:
             try:
-                found.keys.append(keys.load(file, block.der))
+                self._sort(str(file), block, found)
+            except ValueError as error:
+                found.flaws.append(Flaw(file=str(file), reason=f'"{file}": {error}'))
+        return found
+
+    def _sort(self, file: str, block: pem.Block, found: Found) -> None:
+        """Put one block where it belongs; what is of no use here (parameters, public keys) is passed over."""
+        match block.label:
+            case _ if block.is_encrypted:
+                raise ValueError(
+                    f"the key is encrypted, and nobody is here to be asked for its password; decrypt it: "
+                    f"openssl pkey -in {file} -out {Path(file).with_suffix('.decrypted.key')}"
+                )
+            case "CERTIFICATE" | "X509 CERTIFICATE":
+                if block.der not in self._parsed:
+                    self._parsed[block.der] = parse(block.der)
+                found.certificates.append(Cert(file, self._parsed[block.der]))
+            case label if label in keys.LABELS:
+                found.keys.append(self._key(file, block.der))
+            case "X509 CRL":
+                found.lists.append((file, _list(block.der)))
+
+    def _key(self, file: str, der: bytes) -> Key:
+        if der not in self._keys:
+            try:
+                self._keys[der] = keys.load(file, der)
             except ValueError as error:
                 raise ValueError(f"the key {error}") from None
-        case "X509 CRL":
-            try:
-                found.lists.append((file, x509.load_der_x509_crl(block.der)))
-            except ValueError:
-                raise ValueError("a revocation list is damaged") from None
+        return replace(self._keys[der], file=file)
 
 
-def _certificate(der: bytes) -> x509.Certificate:
+def _list(der: bytes) -> x509.CertificateRevocationList:
     try:
-        return x509.load_der_x509_certificate(der)
+        return x509.load_der_x509_crl(der)
+    except ValueError:
+        raise ValueError("a revocation list is damaged") from None
+
+
+def parse(der: bytes) -> x509.Certificate:
+    """Read one certificate. Raises ValueError."""
+    try:
+        with warnings.catch_warnings():
+            # Old authorities' serial numbers are not what they should be; nobody can do anything about it.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_der_x509_certificate(der)
     except ValueError:
         raise ValueError("a certificate is damaged") from None

@@ -67,7 +67,8 @@ def look(reader: Reader, place: str) -> tuple[list[Certificate], list[Flaw]]:
 
 def title(certificate: Cert) -> str:
     """What people call a certificate: its first name, or its subject."""
-    return next(iter(names(certificate.x509)), shown(certificate.x509.subject))
+    first = None if certificate.is_authority else next(iter(names(certificate.x509)), None)
+    return first or shown(certificate.x509.subject)
 
 
 def _ends(certificates: list[Cert]) -> list[Cert]:
@@ -143,8 +144,8 @@ def _chain_flaws(chain: Chain) -> Iterator[Flaw]:
         reason = f'"{title(leaf)}" in "{leaf.file}": {chain.said}'
         yield Flaw(file=leaf.file, reason=reason, is_warning=chain.state != "broken")
     for one in chain.certificates:
-        what = f'"{title(one)}" in "{one.file}"' + ("" if one is leaf else f', an intermediate of "{title(leaf)}",')
         for said in _doubts(one):
+            what = f'"{title(one)}" in "{one.file}"' + ("" if one is leaf else f', an intermediate of "{title(leaf)}",')
             yield Flaw(file=one.file, reason=f"{what} {said}", is_warning=True)
 
 

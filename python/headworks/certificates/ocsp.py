@@ -46,6 +46,12 @@ def is_revoked(response: bytes, certificate: x509.Certificate) -> bool:
     return any(one.certificate_status is ocsp.OCSPCertStatus.REVOKED for one in answers)
 
 
+def end(response: bytes) -> datetime | None:
+    """When a newer response is due."""
+    ends = [one.next_update_utc for one in _answers(response) if one.next_update_utc is not None]
+    return min(ends, default=None)
+
+
 def _answers(response: bytes) -> list[ocsp.OCSPSingleResponse]:
     try:
         return list(ocsp.load_der_ocsp_response(response).responses)

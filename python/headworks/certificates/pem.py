@@ -78,6 +78,6 @@ def _block(file: Path, label: str, body: bytes) -> Block:
     if label == "ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in body:
         return Block(label, b"", is_encrypted=True)
     try:
-        return Block(label, binascii.a2b_base64(body))
+        return Block(label, binascii.a2b_base64(b"".join(body.split()), strict_mode=True))
     except binascii.Error:
         raise UnreadableError(f'"{file}" is damaged: what is in {label} is not Base64') from None

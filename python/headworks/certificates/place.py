@@ -1,6 +1,7 @@
 """Place: files or directories that are read together, and the stamp that tells whether they have changed."""
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,18 +35,19 @@ class Place:
 def _stamp(path: str) -> Stamp:
     try:
         # Links are followed: certbot and Kubernetes renew by leading them elsewhere.
-        own = _of(Path(path).stat())
-        if not Path(path).is_dir():
-            return own
-        names = sorted(file.name for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES)
+        own = Path(path).stat()
+        if not stat.S_ISDIR(own.st_mode):
+            return _of(own)
+        with os.scandir(path) as entries:
+            files = sorted((entry.name, _file(entry)) for entry in entries if entry.name.lower().endswith(SUFFIXES))
     except OSError as error:
         return ("absent", error.errno)
-    return (own, *((name, _file(Path(path) / name)) for name in names))
+    return (_of(own), *files)
 
 
-def _file(path: Path) -> Stamp:
+def _file(entry: os.DirEntry[str]) -> Stamp:
     try:
-        return _of(path.stat())
+        return _of(entry.stat())
     except OSError as error:
         return ("absent", error.errno)
 

@@ -79,8 +79,8 @@ def matching(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    twice = next((value for n, value in enumerate(values) if value in values[:n]), None)
+def _distinct(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    twice = next((value for n, value in enumerate(values or ()) if values and value in values[:n]), None)
     if twice is not None:
         raise problem(f"{quote(twice)} is listed twice")
     return values
