@@ -149,6 +149,14 @@ def test_every_notice_is_explained() -> None:
     assert not missing, f"docs/commands.md does not explain {', '.join(missing)}"
 
 
+def test_every_way_in_which_handshakes_fail_is_explained() -> None:
+    page = (ROOT / "docs" / "https.md").read_text()
+    reasons = rust_names("crates/core/src/tls/tally.rs", "HandshakeFault")
+    assert "timed_out" in reasons
+    missing = [reason for reason in reasons if f"| `{reason}` |" not in page]
+    assert not missing, f"docs/https.md does not explain {', '.join(missing)}"
+
+
 def test_every_key_of_an_access_record_is_explained() -> None:
     sources = [ROOT / "crates/engine/src" / name for name in ("record.rs", "record/exchange.rs", "record/line.rs")]
     keys = [key for source in sources for key in re.findall(r'key!\("(\w{2,})"\)', source.read_text())] + ["ts"]

@@ -113,6 +113,23 @@ def test_one_that_signed_for_itself_stands_for_itself(tmp_path):
     assert (len(certificate.chain), certificate.state) == (1, "complete")
 
 
+def test_a_common_name_counts_where_there_is_no_other(tmp_path):
+    named, unnamed = root("old.test"), root("Somebody's test")
+    assert take(file(tmp_path, "a.pem", named.pem, named.key_pem)).certificates[0].names == ("old.test",)
+    (certificate,) = take(file(tmp_path, "b.pem", unnamed.pem, unnamed.key_pem)).certificates
+    assert (certificate.names, certificate.title) == ((), "(no name)")
+
+
+def test_authorities_that_signed_for_each_other(tmp_path):
+    """A chain that leads in circles ends somewhere."""
+    one, two = root("One"), root("Two")
+    one_by_two, two_by_one = two.intermediate("One", key=one.key), one.intermediate("Two", key=two.key)
+    leaf = one.leaf("a.test")
+    parts = (leaf.pem, leaf.key_pem, one_by_two.pem, two_by_one.pem)
+    (certificate,) = take(file(tmp_path, "a.pem", *parts)).certificates
+    assert len(certificate.chain) == 3
+
+
 def test_the_same_key_for_several_certificates(tmp_path):
     again = ROOT.leaf("again.example.com", key=LEAF.key)
     content = take(file(tmp_path, "two.pem", LEAF.chain_pem, LEAF.key_pem, again.pem))

@@ -1,6 +1,8 @@
 """Certificates that change while a proxy runs: what is seen, what is applied, what is reported."""
 
 import os
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -245,6 +247,56 @@ def test_a_running_proxy_applies_what_changes(tmp_path):
         with pytest.raises(headworks.ConfigError, match="has no PEM in it"):
             proxy.reload(mapping(file))
         assert proxy.config.listeners["web"].tls is not None
+
+
+def connected(proxy: headworks.Proxy, trusted: str, name: str | None = None) -> ssl.SSLSocket:
+    """Open a connection that believes ``trusted``; names are not checked, so that it may find out what it gets."""
+    trusting = ssl.create_default_context(cadata=trusted)
+    trusting.check_hostname = False
+    return trusting.wrap_socket(socket.create_connection(proxy.address("web")), server_hostname=name)
+
+
+def presented(client: ssl.SSLSocket) -> set[str]:
+    certificate = client.getpeercert()
+    assert certificate
+    return {str(value) for _, value in certificate["subjectAltName"]}
+
+
+def asked(client: ssl.SSLSocket, host: str) -> bytes:
+    client.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    return client.recv(1000)
+
+
+def test_clients_get_what_is_new_and_keep_what_they_have(tmp_path):
+    file = tmp_path / "a.pem"
+    file.write_text(whole(OLD))
+    with headworks.Proxy(mapping(file), watch_interval=0.01) as proxy, connected(proxy, ROOT.pem) as before:
+        assert presented(before) == {"old.test"}
+        replaced(file, whole(NEW))
+        assert any(notice.kind == "certificate_renewed" for notice in proxy.notices())
+        with connected(proxy, ROOT.pem) as after:
+            assert presented(after) == {"new.test"}
+            assert asked(after, "new.test").startswith(b"HTTP/1.1 200 ")
+        assert asked(before, "old.test").startswith(b"HTTP/1.1 200 ")
+        stats = proxy.stats().listeners["web"]
+        assert stats.handshakes == 2
+        assert stats.certificate_expires == int(NEW.certificate.not_valid_after_utc.timestamp())
+
+
+def test_who_trusts_the_throwaway_authority_believes_the_listener(tmp_path):
+    wanted = mapping(tmp_path)
+    wanted["listeners"]["web"]["tls"] = {"self_signed": ["app.test"]}
+    with headworks.Proxy(wanted) as proxy:
+        trusting = ssl.create_default_context(cadata=proxy.authority("web"))
+        for name in ("app.test", "localhost", "127.0.0.1"):
+            opened = socket.create_connection(proxy.address("web"))
+            with trusting.wrap_socket(opened, server_hostname=name) as client:
+                assert asked(client, name).startswith(b"HTTP/1.1 200 ")
+        before = proxy.authority("web")
+        proxy.reload(wanted)
+        assert proxy.authority("web") == before
+        with connected(proxy, before, "app.test") as client:
+            assert "app.test" in presented(client)
 
 
 def test_nothing_is_watched_that_is_not_to_be(tmp_path):

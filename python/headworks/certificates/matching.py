@@ -168,7 +168,7 @@ def _days(number: int) -> str:
 
 def _strangers(place: Files, certificates: list[Cert], chains: list[Chain]) -> Iterator[Flaw]:
     """An intermediate that belongs to nobody, in the file of one whose own is missing, is the wrong one."""
-    open_chains = [chain for chain in chains if chain.state == "private"]
+    open_chains = [chain for chain in chains if chain.state == "private" and len(chain.certificates) == 1]
     if Path(place.path).is_dir() or not open_chains:
         return
     used = {one.der for chain in chains for one in chain.certificates}

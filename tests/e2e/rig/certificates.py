@@ -45,9 +45,11 @@ class Issued:
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         return self._sign(builder, key, **more)
 
-    def intermediate(self, name: str, days: tuple[float, float] = (-1, 1000), **more: Any) -> "Issued":
+    def intermediate(
+        self, name: str, days: tuple[float, float] = (-1, 1000), *, key: Any = None, **more: Any
+    ) -> "Issued":
         """Sign for another authority."""
-        builder = _builder(name, self.certificate.subject, key := new_key(), days)
+        builder = _builder(name, self.certificate.subject, key := key or new_key(), days)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         return self._sign(builder, key, **more)
 
