@@ -354,6 +354,9 @@ def test_authorities_and_revocation_lists(tmp_path):
     assert said(file(tmp_path, "old.crl", ROOT.crl(days=(-9, -2))), kind="revocations")[0].startswith(
         'warning: the revocation list of "Test root" in "old.crl" is outdated: a newer one was due on '
     )
+    assert said(file(tmp_path, "bare.crl", ROOT.crl(number=None)), kind="revocations")[0].startswith(
+        'the revocation list of "Test root" in "bare.crl" has no number (RFC 5280, section 5.2.3)'
+    )
     assert said(ca, kind="revocations") == ['"ca.pem" has no revocation list (X509 CRL)']
 
 

@@ -270,7 +270,10 @@ def asked(client: ssl.SSLSocket, host: str) -> bytes:
 def test_clients_get_what_is_new_and_keep_what_they_have(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    with headworks.Proxy(mapping(file), watch_interval=0.01) as proxy, connected(proxy, ROOT.pem) as before:
+    with (
+        headworks.Proxy(mapping(file), watch_interval=0.01) as proxy,
+        connected(proxy, ROOT.pem, "old.test") as before,
+    ):
         assert presented(before) == {"old.test"}
         replaced(file, whole(NEW))
         assert any(notice.kind == "certificate_renewed" for notice in proxy.notices())
