@@ -24,6 +24,7 @@ import processes
 import tools
 import watching
 from competitors import COMPETITORS
+from proxies import certificates
 from results import errors_text
 from scenarios import SCENARIOS, Lane, Scenario
 from stage import Options, Stage, StartError, Up
@@ -183,10 +184,12 @@ def _lane(scenario: Scenario, proxy: str) -> Lane:
     competitor = COMPETITORS[lanes[0].competitor]
     if competitor.find() is None:
         raise SystemExit(f"profile: {proxy}: not found; install it or set {competitor.program.upper()}=/path")
-    if not competitor.can(scenario.protocol(lanes[0])):
-        raise SystemExit(f"profile: {proxy} cannot do {scenario.name}")
     if not tools.found(scenario.tool):
         raise SystemExit(f"profile: {scenario.name} needs {scenario.tool}: make bench-deps")
+    if scenario.https and not certificates.found():
+        raise SystemExit(f"profile: {scenario.name} needs openssl: make bench-deps")
+    if not competitor.can(scenario.protocol(lanes[0])):
+        raise SystemExit(f"profile: {proxy} cannot do {scenario.name}")
     return lanes[0]
 
 

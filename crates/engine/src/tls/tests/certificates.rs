@@ -1,13 +1,16 @@
 //! Which certificate, version, suite, group and protocol clients get; and what is wrong with keys.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::cipher_suite;
-use rustls::{AlertDescription, PeerIncompatible, SignatureScheme};
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, DigitallySignedStruct, PeerIncompatible, SignatureScheme};
 
 use super::*;
+use crate::tls::unverified::Unverified;
 
 /// A client that verifies no other signatures than these schemes make.
 fn verifies_only(authority: &Authority, schemes: &[SignatureScheme]) -> Arc<ClientConfig> {
@@ -149,8 +152,59 @@ fn an_ocsp_response_is_stapled() {
     let ca = Authority::new("authority");
     let mut certificate = ca.sign(&["a.example"], &PKCS_ECDSA_P256_SHA256);
     certificate.ocsp = Some(b"a response".as_slice().into());
-    let mut keys = Keys::default();
-    assert_eq!(keys.certified(&certificate, None).unwrap().ocsp.as_deref(), Some(&b"a response"[..]));
+    let listener = acceptor(&termination(vec![certificate]));
+    for versions in [ONLY_12, ONLY_13] {
+        let provider = provider::provider(true);
+        let seen = Arc::new(Seen { stapled: Mutex::default(), inner: Unverified::new(&provider) });
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+        let verifier = Arc::clone(&seen) as Arc<dyn ServerCertVerifier>;
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        meet(&listener, &Arc::new(builder.with_no_client_auth()), "a.example").unwrap();
+        assert_eq!(*seen.stapled.lock().unwrap(), b"a response");
+    }
+}
+
+/// Remembers what was stapled.
+#[derive(Debug)]
+struct Seen {
+    stapled: Mutex<Vec<u8>>,
+    inner: Unverified,
+}
+
+impl ServerCertVerifier for Seen {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        stapled: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        *self.stapled.lock().unwrap() = stapled.to_vec();
+        self.inner.verify_server_cert(leaf, rest, name, stapled, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, leaf, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, leaf, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
 }
 
 #[test]
