@@ -77,15 +77,12 @@ def _idle(stage: Stage, scenario: Scenario, up: Up, _origin: int, result: LaneRe
 def _held(stage: Stage, scenario: Scenario, up: Up, count: int) -> Iterator[dict[str, int]]:
     """Hold idle connections inside; afterwards the yielded dict has what went wrong."""
     errors: dict[str, int] = {}
-    order = replace(stage.order(scenario, up), connections=count)
     if scenario.http and not scenario.https:
         with clients.kept(up.port, count) as held:
             yield errors
             errors |= held()
         return
-    options = ["--scenario", "http-idle" if scenario.https else "idle", "--connections", str(count)]
-    options += ["--names", str(order.names_file)] if order.names_file else []
-    options += ["--tls", str(order.certificate)] if order.certificate else []
+    options = tools.hold_options(stage.order(scenario, up), count)
     with stage.generator.holding(up.port, options) as reports:
         yield errors
     errors |= reports[0].errors

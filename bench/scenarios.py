@@ -378,6 +378,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="https-idle",
         title="idle kept HTTPS connections: memory of the proxy for each",
         method="idle",
+        load="http-idle",
         targets=(Target(against="haproxy", ratio=1.0), Target(against="nginx", ratio=1.0)),
         connections=9000,
     ),

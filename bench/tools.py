@@ -109,6 +109,13 @@ def load_options(order: Order) -> list[str]:
     return [*options, "--seconds", str(order.seconds), "--warmup", str(order.warmup)]
 
 
+def hold_options(order: Order, count: int) -> list[str]:
+    """Return the options of `load run` for holding `count` idle connections."""
+    options = ["--scenario", order.load, "--connections", str(count)]
+    options += ["--names", str(order.names_file)] if order.names_file else []
+    return [*options, "--tls", str(order.certificate)] if order.certificate else options
+
+
 def wrk_script(order: Order) -> str:
     """Return wrk's script: the fields of the request, and a report as one line of JSON."""
     fields = BROWSER if order.request == "browser" else {"Host": "www.bench.example"}

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headworks.certificates import Certificate, Place, Reader, Store, look
+from headworks.certificates import Certificate, Files, Reader, Store, look
 from headworks.config import Config
 from headworks.config.check import examine
 from headworks.config.document import Document
@@ -126,7 +126,7 @@ def _rows(config: Config, store: Store) -> Iterator[Row]:
         yield from (Row(user=f"listeners.{name}", certificate=one) for one in found)
     for name, backend in config.backends.items():
         if backend.tls is not None and backend.tls.certificate is not None:
-            place = Place(path=backend.tls.certificate, key=backend.tls.key)
+            place = Files(path=backend.tls.certificate, key=backend.tls.key)
             yield from (Row(user=f"backends.{name}", certificate=one) for one in store.take(place).certificates)
 
 

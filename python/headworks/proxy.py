@@ -73,7 +73,8 @@ class Proxy:
     def stop(self) -> None:
         """Close every connection now and end the threads. May be called twice."""
         self._unwatch()
-        engine, self._engine = self._engine, None
+        with self._changing:
+            engine, self._engine = self._engine, None
         if engine is not None:
             engine.stop()
 
@@ -239,7 +240,7 @@ def _load(source: Source, authority: Authority) -> _Loaded:
     else:
         document = Document.of(plain(source) if isinstance(source, Config) else source)
     config, warnings = examine(document, store)
-    return _Loaded(source if isinstance(source, Config) else config, store, tuple(warnings))
+    return _Loaded(config, store, tuple(warnings))
 
 
 def _compile(loaded: _Loaded, source: Source) -> _engine.Plan:
@@ -271,8 +272,11 @@ def _write_authority(loaded: _Loaded) -> None:
     for name, listener in loaded.config.listeners.items():
         if listener.tls is None or listener.tls.self_signed_ca is None:
             continue
+        file, text = Path(listener.tls.self_signed_ca), loaded.store.authority.pem()
         try:
-            Path(listener.tls.self_signed_ca).write_text(loaded.store.authority.pem())
+            # A reload may have lost the right to write what a start has written.
+            if not file.is_file() or file.read_text() != text:
+                file.write_text(text)
         except OSError as error:
             reason = f'"{listener.tls.self_signed_ca}" cannot be written: {error.strerror}'
             raise ConfigError([Problem(path=("listeners", name, "tls", "self_signed_ca"), reason=reason)]) from None

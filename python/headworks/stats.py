@@ -63,6 +63,10 @@ class ListenerStats(Counters):
     """Of these, those that resumed a session."""
     handshakes_failed: Mapping[str, int] = field(default_factory=dict)
     """TLS handshakes that failed, by reason."""
+    handshake_p50_ms: float = 0.0
+    """Milliseconds from accept to the end of the handshake that half of all handshakes took at most."""
+    handshake_p99_ms: float = 0.0
+    """The same for 99 handshakes in a hundred."""
     certificate_expires: float | None = None
     """When the first of its certificates ends, seconds since 1970; None without certificates."""
 
@@ -139,9 +143,9 @@ class Connection:
     backend: str | None
     server: str | None
     state: str
-    """``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP client ``header``,
-    ``head``, ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``, ``tunnel`` or
-    ``lingering``."""
+    """``handshake`` (TLS), ``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP
+    client ``header``, ``head``, ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``,
+    ``tunnel`` or ``lingering``."""
     bytes_in: int
     """Bytes from the client."""
     bytes_out: int

@@ -297,6 +297,8 @@ def test_options_of_our_own_generator(bench):
 def test_options_of_our_own_generator_over_tls(bench):
     secured = order(bench, certificate=Path("/c.pem"), resumed=True, fresh=True)
     assert "--tls /c.pem --request minimal --fresh 1 --resumed 1" in " ".join(bench.tools.load_options(secured))
+    held = bench.tools.hold_options(order(bench, certificate=Path("/c.pem"), load="http-idle"), 7)
+    assert " ".join(held) == "--scenario http-idle --connections 7 --tls /c.pem"
     download = order(bench, certificate=Path("/c.pem"), connections=2, total=600)
     assert "--tls /c.pem --path /bytes/300 --requests 2" in " ".join(bench.tools.load_options(download))
 
@@ -439,6 +441,21 @@ def test_a_chart_of_reloads_names_what_failed(bench, tmp_path):
     drawn = bench.charts.draw(saved, tmp_path)
     assert [path.name for path in drawn] == ["reload.svg"]
     assert "30.0 ms, 1 failed" in drawn[0].read_text()
+
+
+def test_https_has_a_chart_and_a_table_of_its_own(bench, tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = ("https-handshake", "https-download", "https-idle")
+    found = [outcome(bench, {"headworks": 20.0, "nginx": 30.0}, scenario=row) for row in rows]
+    saved = json.loads(json.dumps(bench.report.content(found, options(bench))))
+    drawn = [path.name for path in bench.charts.draw(saved, tmp_path)]
+    assert drawn == ["https-cost.svg", "bulk-cost.svg", "memory.svg"]
+    said = bench.publish.results(saved, drawn)
+    assert "### `https-handshake`" in said
+    assert "per CPU second" in said
+    assert "`https-handshake`" not in bench.publish.losses(saved)
+    targets = {(row[0], row[2]): row[-1] for row in bench.report.target_rows(found)[1:]}
+    assert targets["https-handshake", "nginx"] == "ok"
 
 
 def test_the_page_has_the_markers(bench):

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from headworks.certificates import Authority, Place, Store, chain, look, trust
+from headworks.certificates import Authority, Files, Store, chain, look, trust
 from headworks.certificates.found import Reader
 from headworks.certificates.trust import system_roots
 from rig.certificates import key_pem, new_key, root, rsa_key
@@ -22,7 +22,7 @@ OTHER = ROOT.leaf("other.example.com")
 
 def take(path: Path, **more):
     more = {key: str(value) if isinstance(value, Path) else value for key, value in more.items()}
-    return Store().take(Place(path=str(path), **more))
+    return Store().take(Files(path=str(path), **more))
 
 
 def said(path: Path, **more) -> list[str]:
@@ -111,6 +111,23 @@ def test_one_that_signed_for_itself_stands_for_itself(tmp_path):
     (certificate,) = take(file(tmp_path, "self.pem", own.pem, own.key_pem)).certificates
     assert certificate.names == ("self.test",)
     assert (len(certificate.chain), certificate.state) == (1, "complete")
+
+
+def test_a_common_name_counts_where_there_is_no_other(tmp_path):
+    named, unnamed = root("old.test"), root("Somebody's test")
+    assert take(file(tmp_path, "a.pem", named.pem, named.key_pem)).certificates[0].names == ("old.test",)
+    (certificate,) = take(file(tmp_path, "b.pem", unnamed.pem, unnamed.key_pem)).certificates
+    assert (certificate.names, certificate.title) == ((), "(no name)")
+
+
+def test_authorities_that_signed_for_each_other(tmp_path):
+    """A chain that leads in circles ends somewhere."""
+    one, two = root("One"), root("Two")
+    one_by_two, two_by_one = two.intermediate("One", key=one.key), one.intermediate("Two", key=two.key)
+    leaf = one.leaf("a.test")
+    parts = (leaf.pem, leaf.key_pem, one_by_two.pem, two_by_one.pem)
+    (certificate,) = take(file(tmp_path, "a.pem", *parts)).certificates
+    assert len(certificate.chain) == 3
 
 
 def test_the_same_key_for_several_certificates(tmp_path):
@@ -336,6 +353,9 @@ def test_authorities_and_revocation_lists(tmp_path):
     assert take(crl, kind="revocations").flaws == ()
     assert said(file(tmp_path, "old.crl", ROOT.crl(days=(-9, -2))), kind="revocations")[0].startswith(
         'warning: the revocation list of "Test root" in "old.crl" is outdated: a newer one was due on '
+    )
+    assert said(file(tmp_path, "bare.crl", ROOT.crl(number=None)), kind="revocations")[0].startswith(
+        'the revocation list of "Test root" in "bare.crl" has no number (RFC 5280, section 5.2.3)'
     )
     assert said(ca, kind="revocations") == ['"ca.pem" has no revocation list (X509 CRL)']
 

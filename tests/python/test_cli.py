@@ -372,3 +372,13 @@ def test_check_warns_of_what_is_doubtful(secure):
     assert code == 0
     assert first.startswith(f"{secure}:13: backends.app.tls.verify: warning: nothing is verified")
     assert last == f"{secure}: ok"
+
+
+def test_explain_takes_both_names_where_tls_ends(secure):
+    arguments = ("--listener", "web", "--sni", "app.example.com", "--host", "www.example.com", "--path", "/")
+    code, shown, _ = headworks("explain", secure, *arguments)
+    assert code == 0
+    assert str(secure.with_name("all.pem")) in shown
+    code, shown, _ = headworks("explain", secure, "--listener", "dev", "--sni", "app.test")
+    assert code == 0
+    assert "self_signed" in shown

@@ -1,6 +1,8 @@
 """Certificates that change while a proxy runs: what is seen, what is applied, what is reported."""
 
 import os
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import headworks
-from headworks.certificates import Place, Store, Watch
+from headworks.certificates import Files, Store, Watch
 from headworks.renewal import Renewal
 from headworks.stats import Notice
 from rig.certificates import Issued, root
@@ -28,7 +30,7 @@ def replaced(file: Path, text: str) -> None:
     beside.replace(file)
 
 
-def watch(*places: Place) -> Watch:
+def watch(*places: Files) -> Watch:
     store = Store()
     for place in places:
         assert store.take(place).errors == ()
@@ -40,7 +42,7 @@ def settled(watched: Watch) -> list:
     return [change for _ in range(2) for change in watched.look()]
 
 
-def names(watched: Watch, place: Place) -> list[str]:
+def names(watched: Watch, place: Files) -> list[str]:
     return [name for one in watched.store.take(place).certificates for name in one.names]
 
 
@@ -54,7 +56,7 @@ def until(condition: Callable[[], object]) -> None:
 def test_a_file_that_is_written_anew(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    watched = watch(place := Place(path=str(file)))
+    watched = watch(place := Files(path=str(file)))
     assert settled(watched) == []
     replaced(file, whole(NEW))
     assert watched.look() == []
@@ -67,7 +69,7 @@ def test_a_file_that_is_written_anew(tmp_path):
 def test_what_is_still_being_written_is_left_alone(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    watched = watch(place := Place(path=str(file)))
+    watched = watch(place := Files(path=str(file)))
     text = whole(NEW)
     for end in (100, 500, len(text)):
         file.write_text(text[:end])
@@ -79,7 +81,7 @@ def test_what_is_still_being_written_is_left_alone(tmp_path):
 def test_a_bad_file_leaves_what_was_there_and_is_reported_once(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    watched = watch(place := Place(path=str(file)))
+    watched = watch(place := Files(path=str(file)))
     replaced(file, NEW.pem + OTHER.key_pem)
     (change,) = settled(watched)
     assert "belongs to another certificate" in change.content.errors[0].reason
@@ -97,7 +99,7 @@ def test_a_bad_file_leaves_what_was_there_and_is_reported_once(tmp_path):
 def test_a_file_that_is_only_touched_is_no_change(tmp_path):
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
-    watched = watch(Place(path=str(file)))
+    watched = watch(Files(path=str(file)))
     os.utime(file, ns=(1, 1))
     assert settled(watched) == []
 
@@ -106,7 +108,7 @@ def test_a_certificate_and_its_key_change_together(tmp_path):
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     certificate.write_text(OLD.chain_pem)
     key.write_text(OLD.key_pem)
-    watched = watch(place := Place(path=str(certificate), key=str(key)))
+    watched = watch(place := Files(path=str(certificate), key=str(key)))
     replaced(certificate, NEW.chain_pem)
     assert watched.look() == []
     replaced(key, NEW.key_pem)
@@ -126,7 +128,7 @@ def test_links_that_lead_elsewhere(tmp_path):
     (mount / "..data").symlink_to(tmp_path / "1")
     for name in ("tls.crt", "tls.key"):
         (mount / name).symlink_to(Path("..data") / name)
-    by_directory, by_file = Place(path=str(mount)), Place(path=str(mount / "tls.crt"), key=str(mount / "tls.key"))
+    by_directory, by_file = Files(path=str(mount)), Files(path=str(mount / "tls.crt"), key=str(mount / "tls.key"))
     watched = watch(by_directory, by_file)
     assert names(watched, by_directory) == names(watched, by_file) == ["old.test"]
     (mount / "..next").symlink_to(tmp_path / "2")
@@ -137,7 +139,7 @@ def test_links_that_lead_elsewhere(tmp_path):
 
 def test_files_come_to_a_directory_and_go(tmp_path):
     (tmp_path / "old.pem").write_text(whole(OLD))
-    watched = watch(place := Place(path=str(tmp_path)))
+    watched = watch(place := Files(path=str(tmp_path)))
     (tmp_path / "new.pem").write_text(whole(NEW))
     settled(watched)
     assert names(watched, place) == ["new.test", "old.test"]
@@ -150,7 +152,7 @@ def test_authorities_and_lists_are_watched(tmp_path):
     ca, crl = tmp_path / "ca.pem", tmp_path / "crl.pem"
     ca.write_text(ROOT.pem)
     crl.write_text(ROOT.crl())
-    places = [Place(kind="authorities", path=str(ca)), Place(kind="revocations", path=str(crl))]
+    places = [Files(kind="authorities", path=str(ca)), Files(kind="revocations", path=str(crl))]
     watched = watch(*places)
     replaced(crl, ROOT.crl(OLD))
     replaced(ca, root("Another").pem)
@@ -163,7 +165,7 @@ def renewal(tmp_path) -> tuple[Renewal, Path, list[Notice], list[Exception | Non
     file = tmp_path / "a.pem"
     file.write_text(whole(OLD))
     store = Store()
-    store.take(Place(path=str(file)))
+    store.take(Files(path=str(file)))
     notices: list[Notice] = []
     failure: list[Exception | None] = [None]
 
@@ -245,6 +247,59 @@ def test_a_running_proxy_applies_what_changes(tmp_path):
         with pytest.raises(headworks.ConfigError, match="has no PEM in it"):
             proxy.reload(mapping(file))
         assert proxy.config.listeners["web"].tls is not None
+
+
+def connected(proxy: headworks.Proxy, trusted: str, name: str | None = None) -> ssl.SSLSocket:
+    """Open a connection that believes ``trusted``; names are not checked, so that it may find out what it gets."""
+    trusting = ssl.create_default_context(cadata=trusted)
+    trusting.check_hostname = False
+    return trusting.wrap_socket(socket.create_connection(proxy.address("web")), server_hostname=name)
+
+
+def presented(client: ssl.SSLSocket) -> set[str]:
+    certificate = client.getpeercert()
+    assert certificate
+    return {str(value) for _, value in certificate["subjectAltName"]}
+
+
+def asked(client: ssl.SSLSocket, host: str) -> bytes:
+    client.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    return client.recv(1000)
+
+
+def test_clients_get_what_is_new_and_keep_what_they_have(tmp_path):
+    file = tmp_path / "a.pem"
+    file.write_text(whole(OLD))
+    with (
+        headworks.Proxy(mapping(file), watch_interval=0.01) as proxy,
+        connected(proxy, ROOT.pem, "old.test") as before,
+    ):
+        assert presented(before) == {"old.test"}
+        replaced(file, whole(NEW))
+        assert any(notice.kind == "certificate_renewed" for notice in proxy.notices())
+        with connected(proxy, ROOT.pem) as after:
+            assert presented(after) == {"new.test"}
+            assert asked(after, "new.test").startswith(b"HTTP/1.1 200 ")
+        assert asked(before, "old.test").startswith(b"HTTP/1.1 200 ")
+        stats = proxy.stats().listeners["web"]
+        assert stats.handshakes == 2
+        assert stats.certificate_expires == int(NEW.certificate.not_valid_after_utc.timestamp())
+
+
+def test_who_trusts_the_throwaway_authority_believes_the_listener(tmp_path):
+    wanted = mapping(tmp_path)
+    wanted["listeners"]["web"]["tls"] = {"self_signed": ["app.test"]}
+    with headworks.Proxy(wanted) as proxy:
+        trusting = ssl.create_default_context(cadata=proxy.authority("web"))
+        for name in ("app.test", "localhost", "127.0.0.1"):
+            opened = socket.create_connection(proxy.address("web"))
+            with trusting.wrap_socket(opened, server_hostname=name) as client:
+                assert asked(client, name).startswith(b"HTTP/1.1 200 ")
+        before = proxy.authority("web")
+        proxy.reload(wanted)
+        assert proxy.authority("web") == before
+        with connected(proxy, before, "app.test") as client:
+            assert "app.test" in presented(client)
 
 
 def test_nothing_is_watched_that_is_not_to_be(tmp_path):

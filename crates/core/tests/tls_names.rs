@@ -31,6 +31,13 @@ fn is_wildcard_for(pattern: &str, name: &str) -> bool {
 }
 
 #[test]
+fn no_key_is_printed() {
+    let secret = Certificate { key: [213, 214].into(), ..certificate(&["a.example".to_owned()]) };
+    let printed = format!("{secret:?}");
+    assert!(printed.contains("a.example") && !printed.contains("213"), "{printed}");
+}
+
+#[test]
 fn a_wildcard_is_for_exactly_one_label() {
     let names = index(&[&["*.example.com"]]);
     for (name, covered) in [

@@ -2,7 +2,7 @@
 
 | file | owns |
 |---|---|
-| place.py, pem.py | what is read, whether it has changed, and the blocks of a file |
+| files.py, pem.py | what is read, whether it has changed, and the blocks of a file |
 | found.py, keys.py, names.py | what the blocks are |
 | matching.py, chain.py, ocsp.py | what belongs together, and what is wrong or doubtful |
 | certificate.py | one that we present |
@@ -15,9 +15,9 @@ Must never know the configuration: it is told places and says what they hold.
 
 from headworks.certificates.authority import Authority
 from headworks.certificates.certificate import Certificate
+from headworks.certificates.files import Files
 from headworks.certificates.found import Flaw, Reader
 from headworks.certificates.matching import look
-from headworks.certificates.place import Place
 from headworks.certificates.store import Content, Store
 from headworks.certificates.trust import system_roots
 from headworks.certificates.watch import Change, Watch
@@ -27,8 +27,8 @@ __all__ = [
     "Certificate",
     "Change",
     "Content",
+    "Files",
     "Flaw",
-    "Place",
     "Reader",
     "Store",
     "Watch",

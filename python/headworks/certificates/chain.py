@@ -46,7 +46,7 @@ class Pool:
         chain = [leaf]
         while not chain[-1].is_self_issued and len(chain) < _LONGEST:
             last = chain[-1]
-            named = [one for one in self._by_subject.get(last.issuer, ()) if one.der != last.der]
+            named = [one for one in self._by_subject.get(last.issuer, ()) if one not in chain]
             signer = next((one for one in named if _signed(one, last)), None)
             if signer is None:
                 return _open(chain, named)

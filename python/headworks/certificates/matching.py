@@ -14,15 +14,15 @@ from headworks.certificates import keys as key_kinds
 from headworks.certificates import ocsp
 from headworks.certificates.certificate import Certificate
 from headworks.certificates.chain import Chain, Pool
+from headworks.certificates.files import Files
 from headworks.certificates.found import Cert, Flaw, Found, Part, Reader
 from headworks.certificates.names import names, shown
-from headworks.certificates.place import Place
 
 SOON = timedelta(days=30)
 """Certificates that end within it are warned of."""
 
 
-def match(reader: Reader, place: Place) -> tuple[list[Certificate], list[Flaw]]:
+def match(reader: Reader, place: Files) -> tuple[list[Certificate], list[Flaw]]:
     """Return the certificates of a place with their keys, and what is wrong with it."""
     found = reader.place(place.path)
     certificates = list({one.der: one for one in found.certificates}.values())
@@ -77,7 +77,7 @@ def _ends(certificates: list[Cert]) -> list[Cert]:
     return [one for one in certificates if not one.is_authority and one.subject not in issuers]
 
 
-def _unmatched(place: Place, certificates: list[Cert], found: Found) -> Iterator[Flaw]:
+def _unmatched(place: Files, certificates: list[Cert], found: Found) -> Iterator[Flaw]:
     """What lacks its other half, and keys that cannot be used."""
     publics = {one.public for one in certificates}
     keys = {key.public for key in found.keys}
@@ -101,7 +101,7 @@ def _unmatched(place: Place, certificates: list[Cert], found: Found) -> Iterator
             yield Flaw(file=key.file, reason=f'the key in "{key.file}" {key.flaw}', part=part)
 
 
-def _no_key(place: Place, certificate: Cert, found: Found) -> Flaw:
+def _no_key(place: Files, certificate: Cert, found: Found) -> Flaw:
     named = f'"{title(certificate)}" in "{certificate.file}"'
     if weak := key_kinds.flaw(_public(certificate)):
         return Flaw(file=certificate.file, reason=f"the key of {named} {weak}")
@@ -166,9 +166,9 @@ def _days(number: int) -> str:
     return "1 day" if number == 1 else f"{number} days"
 
 
-def _strangers(place: Place, certificates: list[Cert], chains: list[Chain]) -> Iterator[Flaw]:
+def _strangers(place: Files, certificates: list[Cert], chains: list[Chain]) -> Iterator[Flaw]:
     """An intermediate that belongs to nobody, in the file of one whose own is missing, is the wrong one."""
-    open_chains = [chain for chain in chains if chain.state == "private"]
+    open_chains = [chain for chain in chains if chain.state == "private" and len(chain.certificates) == 1]
     if Path(place.path).is_dir() or not open_chains:
         return
     used = {one.der for chain in chains for one in chain.certificates}
@@ -180,7 +180,7 @@ def _strangers(place: Place, certificates: list[Cert], chains: list[Chain]) -> I
             yield Flaw(file=leaf.file, reason=reason, is_warning=True)
 
 
-def _stapled(place: Place, leaves: list[Cert]) -> tuple[bytes | None, Cert | None, list[Flaw]]:
+def _stapled(place: Files, leaves: list[Cert]) -> tuple[bytes | None, Cert | None, list[Flaw]]:
     """The response to staple, the certificate it is about, and what is to be said of it."""
     if place.ocsp is None:
         return None, None, []

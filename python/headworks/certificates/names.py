@@ -1,11 +1,18 @@
 """Names: whom a certificate is for, and how people read a distinguished name."""
 
+import re
+
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+_HOST = re.compile(r"(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*|[0-9A-Fa-f:.]+")
+
 
 def names(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return the names a certificate is for, lower-case: DNS names and addresses, or, lacking both, its common name."""
+    """Return the names a certificate is for, lower-case: DNS names and addresses; lacking both, its common name.
+
+    A common name that is none of a host counts for nothing.
+    """
     found: list[str] = []
     try:
         alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -13,7 +20,7 @@ def names(certificate: x509.Certificate) -> tuple[str, ...]:
         found += map(str, alternatives.get_values_for_type(x509.IPAddress))
     except (x509.ExtensionNotFound, ValueError):
         pass
-    if not found and (common := common_name(certificate.subject)):
+    if not found and (common := common_name(certificate.subject)) and _HOST.fullmatch(common):
         found.append(common)
     return tuple(dict.fromkeys(name.lower() for name in found))
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from headworks.certificates import matching, trust
 from headworks.certificates.authority import Authority
 from headworks.certificates.certificate import Certificate
+from headworks.certificates.files import Files, Stamp
 from headworks.certificates.found import Flaw, Reader
-from headworks.certificates.place import Place, Stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +42,17 @@ class Store:
     def __init__(self, authority: Authority | None = None) -> None:
         self.authority = authority or Authority()
         """Signs throwaway certificates."""
-        self._contents: dict[Place, Content] = {}
+        self._contents: dict[Files, Content] = {}
         self._reader = Reader()
 
-    def take(self, place: Place) -> Content:
+    def take(self, place: Files) -> Content:
         """Return what a place holds."""
         content = self._contents.get(place)
         if content is None:
             content = self._contents[place] = load(place, self._reader)
         return content
 
-    def put(self, place: Place, content: Content) -> None:
+    def put(self, place: Files, content: Content) -> None:
         """Keep what a place holds now."""
         self._contents[place] = content
 
@@ -64,12 +64,12 @@ class Store:
         """Let go of files as they were read: everything has been asked for."""
         self._reader = Reader()
 
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[Files, ...]:
         """Return every place that was asked for."""
         return tuple(self._contents)
 
 
-def load(place: Place, reader: Reader) -> Content:
+def load(place: Files, reader: Reader) -> Content:
     """Read a place. The stamp is taken first: what is written meanwhile is a change."""
     stamp = place.stamp()
     if place.kind == "certificates":

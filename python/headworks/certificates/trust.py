@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from headworks.certificates import pem
@@ -50,10 +51,24 @@ def revocations(reader: Reader, place: str) -> tuple[list[bytes], list[Flaw]]:
         flaws.append(Flaw(file=place, reason=f'"{place}" has no revocation list (X509 CRL)'))
     now = datetime.now(UTC)
     for file, one in found.lists:
-        if one.next_update_utc is not None and one.next_update_utc < now:
-            reason = f'the revocation list of "{shown(one.issuer)}" in "{file}" is outdated: a newer one was due on '
-            flaws.append(Flaw(file=file, reason=f"{reason}{one.next_update_utc:%Y-%m-%d}", is_warning=True))
+        title = f'the revocation list of "{shown(one.issuer)}" in "{file}"'
+        if lack := _lacks(one):
+            flaws.append(Flaw(file=file, reason=f"{title} {lack}"))
+        elif one.next_update_utc is not None and one.next_update_utc < now:
+            reason = f"{title} is outdated: a newer one was due on {one.next_update_utc:%Y-%m-%d}"
+            flaws.append(Flaw(file=file, reason=reason, is_warning=True))
     return [one.public_bytes(Encoding.DER) for _, one in found.lists], flaws
+
+
+def _lacks(one: x509.CertificateRevocationList) -> str | None:
+    """Say what a list lacks that RFC 5280 demands, and those who verify by it, too."""
+    if one.next_update_utc is None:
+        return "does not say when a newer one is due"
+    if not one.extensions:
+        return (
+            "has no number (RFC 5280, section 5.2.3); OpenSSL gives it one where its configuration names crl_extensions"
+        )
+    return None
 
 
 @lru_cache(maxsize=1)

@@ -6,8 +6,8 @@ keeps what it had, and is reported once. Must never apply anything.
 
 from dataclasses import dataclass
 
+from headworks.certificates.files import Files, Stamp
 from headworks.certificates.found import Reader
-from headworks.certificates.place import Place, Stamp
 from headworks.certificates.store import Content, Store, load
 
 
@@ -15,7 +15,7 @@ from headworks.certificates.store import Content, Store, load
 class Change:
     """A place that has changed, and what it holds now; with errors, what it held before is kept."""
 
-    place: Place
+    place: Files
     content: Content
 
 
@@ -25,8 +25,8 @@ class Watch:
     def __init__(self, store: Store) -> None:
         self.store = store
         store.forget_files()
-        self._known: dict[Place, Stamp] = {place: store.take(place).stamp for place in store.places()}
-        self._seen: dict[Place, Stamp] = {}
+        self._known: dict[Files, Stamp] = {place: store.take(place).stamp for place in store.places()}
+        self._seen: dict[Files, Stamp] = {}
 
     def look(self) -> list[Change]:
         """Look once; return what has changed and settled. What is good is in the store then."""
@@ -38,7 +38,7 @@ class Watch:
         changes = (self._read(place, reader) for place in settled)
         return [change for change in changes if change is not None]
 
-    def _read(self, place: Place, reader: Reader) -> Change | None:
+    def _read(self, place: Files, reader: Reader) -> Change | None:
         before, content = self.store.take(place), load(place, reader)
         self._known[place] = content.stamp
         if not content.errors:

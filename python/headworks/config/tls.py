@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from headworks.certificates import Certificate, Place, Store, system_roots
+from headworks.certificates import Certificate, Files, Store, system_roots
 from headworks.config.config import Config
 from headworks.config.models import CertificateFiles, ClientCertificates, Listener, ListenerTls
 from headworks.config.problems import Key, Problem
@@ -77,7 +77,7 @@ class TlsSpecs:
             for certificate in self._certificates((*path, "certificates", number), place)
         ]
 
-    def _certificates(self, path: tuple[Key, ...], place: Place) -> tuple[Certificate, ...]:
+    def _certificates(self, path: tuple[Key, ...], place: Files) -> tuple[Certificate, ...]:
         content = self._store.take(place)
         for flaw in content.flaws:
             below = () if flaw.part == "certificate" else (flaw.part,)
@@ -89,7 +89,7 @@ class TlsSpecs:
         if certificate is None:
             return None
         found: list[Problem] = []
-        content = self._store.take(Place(path=certificate, key=key))
+        content = self._store.take(Files(path=certificate, key=key))
         for flaw in content.flaws:
             at = "key" if flaw.part == "key" else "certificate"
             found.append(Problem(path=(*path, at), reason=flaw.reason, is_warning=flaw.is_warning))
@@ -102,17 +102,17 @@ class TlsSpecs:
     def _clients(self, path: tuple[Key, ...], clients: ClientCertificates | None) -> dict[str, Any] | None:
         if clients is None:
             return None
-        lists = [Place(kind="revocations", path=file) for file in clients.crl]
+        lists = [Files(kind="revocations", path=file) for file in clients.crl]
         return {
             "required": clients.verify == "required",
-            "ca": self._ders((*path, "ca"), [Place(kind="authorities", path=file) for file in clients.ca]),
+            "ca": self._ders((*path, "ca"), [Files(kind="authorities", path=file) for file in clients.ca]),
             "crl": self._ders((*path, "crl"), lists),
             "headers": [[name, value] for name, value in clients.headers.items()],
         }
 
     def _roots(self, path: tuple[Key, ...], files: tuple[str, ...]) -> list[str]:
         if files:
-            return self._ders((*path, "ca"), [Place(kind="authorities", path=file) for file in files])
+            return self._ders((*path, "ca"), [Files(kind="authorities", path=file) for file in files])
         roots = system_roots()
         if not roots:
             reason = (
@@ -121,7 +121,7 @@ class TlsSpecs:
             self._problems.append(Problem(path=path, reason=reason))
         return list(map(self._encode, roots))
 
-    def _ders(self, path: tuple[Key, ...], listed: Iterable[Place]) -> list[str]:
+    def _ders(self, path: tuple[Key, ...], listed: Iterable[Files]) -> list[str]:
         ders: list[bytes] = []
         for number, place in enumerate(listed):
             content = self._store.take(place)
@@ -148,9 +148,9 @@ class TlsSpecs:
         return self._encoded[der]
 
 
-def places(tls: ListenerTls) -> list[Place]:
+def places(tls: ListenerTls) -> list[Files]:
     """Return the places of a listener's certificates, in its order."""
-    return [Place(path=files.certificate, key=files.key, ocsp=files.ocsp) for files in tls.certificates]
+    return [Files(path=files.certificate, key=files.key, ocsp=files.ocsp) for files in tls.certificates]
 
 
 def anchor(value: Any, directory: Path) -> None:

@@ -45,17 +45,21 @@ class Issued:
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         return self._sign(builder, key, **more)
 
-    def intermediate(self, name: str, days: tuple[float, float] = (-1, 1000), **more: Any) -> "Issued":
+    def intermediate(
+        self, name: str, days: tuple[float, float] = (-1, 1000), *, key: Any = None, **more: Any
+    ) -> "Issued":
         """Sign for another authority."""
-        builder = _builder(name, self.certificate.subject, key := new_key(), days)
+        builder = _builder(name, self.certificate.subject, key := key or new_key(), days)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         return self._sign(builder, key, **more)
 
-    def crl(self, *revoked: "Issued", days: tuple[float, float] = (-1, 30)) -> str:
+    def crl(self, *revoked: "Issued", days: tuple[float, float] = (-1, 30), number: int | None = 1) -> str:
         """Sign a revocation list."""
         now = datetime.now(UTC)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
         builder = builder.last_update(now + days[0] * DAY).next_update(now + days[1] * DAY)
+        if number is not None:
+            builder = builder.add_extension(x509.CRLNumber(number), critical=False)
         for one in revoked:
             entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number)
             builder = builder.add_revoked_certificate(entry.revocation_date(now - DAY).build())

@@ -12,6 +12,7 @@ mod refusal;
 mod tally;
 mod x509;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use facts::{ClientCertificate, TlsFacts};
@@ -34,8 +35,8 @@ pub enum Version {
     Tls13,
 }
 
-/// A certificate that we present.
-#[derive(Debug, PartialEq, Eq)]
+/// A certificate that we present. What is printed of it leaves the key out.
+#[derive(PartialEq, Eq)]
 pub struct Certificate {
     /// The file it was read from, or what made it.
     pub place: Box<str>,
@@ -49,6 +50,14 @@ pub struct Certificate {
     pub ocsp: Option<Der>,
     /// When it ends, seconds since 1970.
     pub not_after: i64,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut printed = f.debug_struct("Certificate");
+        printed.field("place", &self.place).field("names", &self.names).field("not_after", &self.not_after);
+        printed.finish_non_exhaustive()
+    }
 }
 
 /// What a listener needs to end TLS.

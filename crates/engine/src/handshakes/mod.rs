@@ -320,6 +320,10 @@ impl Handshakes {
             None if tls.is_shaking() && !tls.is_early() => return Step::Wait,
             None => {}
         }
+        if let Err(error) = acceptor.readmits(tls.state()) {
+            self.account(place, fault_of(&error));
+            return self.part(place);
+        }
         let mut facts = acceptor.facts(tls.state(), client.name.as_deref());
         facts.certificate = newcomer.presented;
         facts.handshake_ms = self.now - client.accepted;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use headworks_core::plan::PlanError;
 use headworks_core::tls::{Names, Termination, TlsFacts};
+use rustls::pki_types::UnixTime;
 use rustls::server::UnbufferedServerConnection;
-use rustls::{CommonState, ServerConfig};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{CommonState, HandshakeKind, ServerConfig};
 
 use super::keys::Keys;
 use super::resolver::{Resolver, presented};
@@ -17,6 +19,7 @@ use super::{agreed, clients, provider};
 pub(crate) struct Acceptor {
     config: Arc<ServerConfig>,
     resumption: Resumption,
+    clients: Arc<dyn ClientCertVerifier>,
     names: Arc<Names>,
     strict: bool,
 }
@@ -53,7 +56,7 @@ impl Acceptor {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(provider::versions(tls.min_version))
             .map_err(|error| vec![problem(&["min_version"], error.to_string())])?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::clone(&verifier))
             .with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = tls.alpn.iter().map(|protocol| protocol.to_vec()).collect();
         config.ignore_client_order = provider::has_fast_aes();
@@ -61,7 +64,7 @@ impl Acceptor {
         let resumption = Resumption::new(tls, old).map_err(|reason| vec![problem(&["tickets"], reason)])?;
         resumption.configure(&mut config, tls.early_data);
         let (names, strict) = (Arc::clone(&tls.names), tls.strict_sni);
-        Ok(Self { config: Arc::new(config), resumption, names, strict })
+        Ok(Self { config: Arc::new(config), resumption, clients: verifier, names, strict })
     }
 
     /// The TLS side of one client.
@@ -80,6 +83,20 @@ impl Acceptor {
         presented()
     }
 
+    /// Whether the client of a resumed session would still get in. Every session begets another, and rustls verifies a
+    /// certificate only in the first handshake: without this, one that has expired since would be good for ever.
+    pub(crate) fn readmits(&self, state: &CommonState) -> Result<(), rustls::Error> {
+        self.readmits_at(state, UnixTime::now())
+    }
+
+    fn readmits_at(&self, state: &CommonState, now: UnixTime) -> Result<(), rustls::Error> {
+        let resumed = state.handshake_kind() == Some(HandshakeKind::Resumed);
+        match state.peer_certificates() {
+            Some([leaf, rest @ ..]) if resumed => self.clients.verify_client_cert(leaf, rest, now).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// What a complete handshake agreed on; `name` is what the client asked for. The certificate is what `presented` said.
     pub(crate) fn facts(&self, state: &CommonState, name: Option<&str>) -> TlsFacts {
         let client = agreed::client(state);
@@ -89,4 +106,17 @@ impl Acceptor {
 
 fn problem(path: &[&str], reason: String) -> PlanError {
     PlanError { path: path.iter().map(|&key| key.to_owned()).collect(), reason, hint: None }
+}
+
+#[cfg(test)]
+impl Acceptor {
+    /// As `readmits`, at another time.
+    pub(super) fn would_readmit(&self, state: &CommonState, seconds: u64) -> Result<(), rustls::Error> {
+        self.readmits_at(state, UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+    }
+
+    /// A buffered connection, for handshakes in memory.
+    pub(super) fn begin_buffered(&self) -> rustls::ServerConnection {
+        rustls::ServerConnection::new(Arc::clone(&self.config)).unwrap()
+    }
 }

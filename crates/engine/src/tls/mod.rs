@@ -8,7 +8,7 @@
 //! | `provider.rs`, `keys.rs` | suites, groups and versions; private keys that sign |
 //! | `resolver.rs` | the certificate for one client |
 //! | `resumption.rs`, `tickets.rs`, `once.rs`, `rotation.rs` | old sessions: sealed for clients or kept by us, and for how long |
-//! | `clients.rs` | how certificates of clients are verified |
+//! | `clients.rs`, `unverified.rs` | how certificates of clients are verified; how those of servers are not |
 //! | `agreed.rs`, `fault.rs` | what a handshake agreed on; why it failed |
 //!
 //! Must never decide which certificate a name gets (core does) or read a file (Python did).
@@ -27,6 +27,10 @@ mod resumption;
 mod rotation;
 mod stream;
 mod tickets;
+mod unverified;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use acceptor::Acceptor;
 pub(crate) use connector::Connector;

@@ -4,6 +4,7 @@
 //! Bounded in number and in time. Must never give one TLS 1.3 session twice, whichever worker asks.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Mutex;
 
 use headworks_core::lock::lock;
@@ -16,7 +17,6 @@ use crate::clock;
 /// The sessions of one listener, shared by all workers.
 ///
 /// Two generations: a full one or one that has had its time becomes the old one, and the old one is forgotten as a whole.
-#[derive(Debug)]
 pub(super) struct Once {
     rotation: Millis,
     sessions: Mutex<Rotating<Sessions>>,
@@ -41,6 +41,13 @@ impl Once {
             sessions.turn(Sessions::new(), now, self.rotation);
         }
         act(&mut sessions)
+    }
+}
+
+/// Sessions are secrets.
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once").field("rotation", &self.rotation).finish_non_exhaustive()
     }
 }
 
@@ -75,6 +82,14 @@ mod tests {
         assert_eq!(once.get(&[1]), Some(vec![2]));
         assert_eq!(once.take(&[1]), Some(vec![2]));
         assert_eq!((once.take(&[1]), once.get(&[1])), (None, None));
+    }
+
+    #[test]
+    fn no_session_is_printed() {
+        let once = Once::new(1_000_000);
+        once.put(vec![201], vec![202]);
+        let printed = format!("{once:?}");
+        assert!(!printed.contains("201") && !printed.contains("202"), "{printed}");
     }
 
     #[test]

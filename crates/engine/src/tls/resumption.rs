@@ -73,6 +73,8 @@ impl Resumption {
             Sessions::Once(once) => {
                 // rustls gives early data only where it keeps the sessions itself.
                 config.max_early_data_size = early_data;
+                // What early data is for: its answer does not wait for the end of the handshake, either.
+                config.send_half_rtt_data = early_data > 0;
                 (Arc::clone(once) as Arc<dyn StoresServerSessions>, TICKETS)
             }
         };

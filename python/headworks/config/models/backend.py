@@ -270,13 +270,3 @@ class Backend(Model):
         if self.balance != "header_hash" and self.hash_header is not None:
             raise problem(f'is for balance = "header_hash", and this is {quote(self.balance)}', key="hash_header")
         return self
-
-    @model_validator(mode="after")
-    def _can_be_named(self) -> Self:
-        """TLS is spoken with a name or an address; a path is neither."""
-        sockets = [server.address for server in self.servers if server.address.startswith("unix:")]
-        if self.tls is not None and self.tls.server_name is None and sockets:
-            raise problem(
-                f"{quote(sockets[0])} has no address that a certificate could have", key=("tls", "server_name")
-            )
-        return self

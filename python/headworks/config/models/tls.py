@@ -240,7 +240,7 @@ class ListenerTls(Model):
     ] = True
     ticket_rotation: Annotated[
         timedelta,
-        Duration("1s", "84h"),
+        Duration("1ms", "84h"),
         Field(
             description="How often a new key for tickets is made. A ticket can be used for one to two of these.",
             examples=["12h"],

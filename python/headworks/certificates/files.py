@@ -1,4 +1,4 @@
-"""Place: files or directories that are read together, and the stamp that tells whether they have changed."""
+"""Files: files or directories that are read together, and the stamp that tells whether they have changed."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ Stamp = tuple[object, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Files:
     """What a key of the configuration names."""
 
     kind: Literal["certificates", "authorities", "revocations"] = "certificates"
