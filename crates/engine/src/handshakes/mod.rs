@@ -14,6 +14,7 @@ mod hello;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use headworks_core::action::CloseReason;
 use headworks_core::buffer::Buffer;
@@ -325,9 +326,11 @@ impl Handshakes {
             return self.part(place);
         }
         let mut facts = acceptor.facts(tls.state(), client.name.as_deref());
-        facts.certificate = newcomer.presented;
         facts.handshake_ms = self.now - client.accepted;
         let owner = &plan.listeners[client.listener as usize];
+        let certificates = owner.tls.as_ref().map_or(&[][..], |tls| &tls.certificates);
+        let shown = newcomer.presented.and_then(|index| certificates.get(index as usize));
+        facts.certificate = shown.map(|shown| Arc::clone(&shown.names));
         owner.state.tls.completed(self.shard, facts.resumed, facts.handshake_ms);
         tls.facts = Some(Box::new(facts));
         Step::Done
