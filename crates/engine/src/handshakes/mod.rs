@@ -258,6 +258,10 @@ impl Handshakes {
     pub(crate) fn cut(&mut self) {
         self.ready.clear();
         for newcomer in self.clients.drain() {
+            if newcomer.phase == Phase::Lingering {
+                // It was counted and recorded when it was refused.
+                continue;
+            }
             let owner = newcomer.client.owner();
             owner.state.tally.add(self.shard, Count::Ended, 1);
             self.recorder.denied(owner, newcomer.client.address, CloseReason::Drained);
@@ -364,9 +368,14 @@ impl Handshakes {
     fn settle(&mut self, place: usize) {
         let newcomer = &mut self.clients[place];
         let token = token::handshake(newcomer.generation, place);
+        let lingers = newcomer.phase == Phase::Lingering;
         if newcomer.client.socket.watch_reads(&self.registry, token).is_err() {
+            if !lingers {
+                self.account(place, HandshakeFault::Other);
+            }
             return drop(self.remove(place));
         }
+        let newcomer = &mut self.clients[place];
         let at = newcomer.deadline();
         if newcomer.armed == 0 || at < newcomer.armed {
             newcomer.armed = at;
