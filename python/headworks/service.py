@@ -82,6 +82,10 @@ class _Service:
         ]
 
     def _warn(self) -> None:
+        for name, listener in self._proxy.config.listeners.items():
+            if listener.tls is not None and listener.tls.self_signed:
+                file = listener.tls.self_signed_ca
+                self._log.info("throwaway certificates", ("listener", name), *([("ca", file)] if file else []))
         for warning in self._proxy.warnings:
             self._log.warning("doubtful", ("key", warning.key), ("reason", warning.reason))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from headworks.certificates import Authority, Files, Store, chain, look, trust
 from headworks.certificates.found import Reader
@@ -390,6 +392,50 @@ def test_openssl_believes_the_throwaway_authority(tmp_path):
     leaf = file(tmp_path, "leaf.pem", f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
     command = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "app.test"]
     subprocess.run([*command, "-CAfile", str(ca), str(leaf)], check=True, timeout=30, capture_output=True)
+
+
+WHOLE = (LEAF.chain_pem + LEAF.key_pem + ROOT.crl(OTHER)).encode()
+
+
+@given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.binary(max_size=3), st.integers(0, 3)), max_size=4))
+@example([(1500, b"", 0)])
+def test_whatever_is_in_a_file_is_read_or_refused(tmp_path_factory, changes):
+    content = WHOLE
+    for at, put, dropped in changes:
+        content = content[:at] + put + content[at + dropped :]
+    directory = tmp_path_factory.mktemp("any")
+    path = file(directory, "a.pem", content)
+    (directory / "a.ocsp").write_bytes(content[:500])
+    for kind in ("certificates", "authorities", "revocations"):
+        found = take(path, kind=kind)
+        assert found.errors or found.certificates or found.ders
+    take(path, ocsp=directory / "a.ocsp")
+    look(Reader(), str(path))
+
+
+@given(st.integers(0, 2000), st.binary(min_size=1, max_size=2))
+@example(12, b"\x01")  # where a certificate says its version
+def test_whatever_is_encoded_is_read_or_refused(tmp_path_factory, at, put):
+    """Damage below the PEM: what is in a certificate, a key or a list is not what it says."""
+    directory = tmp_path_factory.mktemp("any")
+    ders = {
+        "CERTIFICATE": LEAF.certificate.public_bytes(Encoding.DER),
+        "PRIVATE KEY": take(file(directory, "b.pem", LEAF.pem, LEAF.key_pem)).certificates[0].key,
+        "X509 CRL": take(file(directory, "c.pem", ROOT.crl(OTHER)), kind="revocations").ders[0],
+    }
+    parts = []
+    for label, der in ders.items():
+        place = at % len(der)
+        text = base64.encodebytes(der[:place] + put + der[place + len(put) :]).decode()
+        parts.append(f"-----BEGIN {label}-----\n{text}-----END {label}-----\n")
+    path = file(directory, "a.pem", *parts, LEAF.pem, LEAF.key_pem)
+    for kind in ("certificates", "authorities", "revocations"):
+        take(path, kind=kind)
+    look(Reader(), str(path))
+    response = MIDDLE.ocsp(LEAF)
+    place = at % len(response)
+    damaged = file(directory, "a.ocsp", response[:place] + put + response[place + len(put) :])
+    take(file(directory, "d.pem", LEAF.pem, LEAF.key_pem), ocsp=damaged)
 
 
 def test_many_certificates_of_one_directory(tmp_path):

@@ -227,13 +227,15 @@ respond = { status = 200 }
 tls = { certificates = "a.pem" }
 [listeners.dev]
 bind = "127.0.0.1:0"
-protocol = "http"
+protocol = "https"
 backend = "app"
+tls = { self_signed = true, self_signed_ca = "ca.pem" }
 [backends.app]
 servers = "127.0.0.1:1"
 tls.verify = false
 """)
     with running(file) as proxy:
+        assert f"listener=dev ca={tmp_path / 'ca.pem'}" in proxy.line(" info throwaway certificates ")
         assert "key=backends.app.tls.verify" in proxy.line(" warning doubtful ")
         proxy.address()
         certificate.write_text(new.pem + new.key_pem)

@@ -7,7 +7,7 @@ from cryptography import x509
 
 from headworks.certificates import keys, ocsp
 from headworks.certificates.chain import Chain, State
-from headworks.certificates.names import names, shown
+from headworks.certificates.names import NONSENSE, names, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,5 +71,5 @@ def kind(certificate: x509.Certificate) -> str:
     """Name the kind of a certificate's key."""
     try:
         return keys.kind(certificate.public_key())
-    except (ValueError, TypeError):
+    except NONSENSE:
         return "unknown"

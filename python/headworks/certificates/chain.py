@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from headworks.certificates.found import Cert, parse
-from headworks.certificates.names import shown
+from headworks.certificates.names import NONSENSE, extension, shown
 
 State = Literal["complete", "private", "incomplete", "broken"]
 """complete: it ends at a root that is here or that the system has. private: its last issuer is not here and it says
@@ -58,7 +58,7 @@ class Pool:
 def _signed(issuer: Cert, certificate: Cert) -> bool:
     try:
         certificate.x509.verify_directly_issued_by(issuer.x509)
-    except (ValueError, TypeError, InvalidSignature):
+    except (InvalidSignature, *NONSENSE):
         return False
     return True
 
@@ -81,11 +81,10 @@ def _open(chain: list[Cert], named: list[Cert]) -> Chain:
 
 def _fetched_at(certificate: x509.Certificate) -> str | None:
     """Where a certificate says that its issuer's can be fetched."""
-    try:
-        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except (x509.ExtensionNotFound, ValueError):
-        return None
-    places = (one.access_location for one in access if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS)
+    access = extension(certificate, x509.AuthorityInformationAccess)
+    places = (
+        one.access_location for one in access or () if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS
+    )
     return next((place.value for place in places if isinstance(place, x509.UniformResourceIdentifier)), None)
 
 

@@ -15,6 +15,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from headworks.certificates import keys, pem
 from headworks.certificates.keys import Key
+from headworks.certificates.names import NONSENSE, extension
 
 Part = Literal["certificate", "key", "ocsp"]
 
@@ -49,7 +50,7 @@ class Cert:
         """Its public key (SubjectPublicKeyInfo); empty when that is of an unknown kind."""
         try:
             return self.x509.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        except (ValueError, x509.UnsupportedGeneralNameType, TypeError):
+        except NONSENSE:
             return b""
 
     @cached_property
@@ -65,10 +66,8 @@ class Cert:
     @cached_property
     def is_authority(self) -> bool:
         """Whether it may sign others."""
-        try:
-            return self.x509.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-        except (x509.ExtensionNotFound, ValueError):
-            return False
+        constraints = extension(self.x509, x509.BasicConstraints)
+        return constraints is not None and constraints.ca
 
     @property
     def is_self_issued(self) -> bool:
@@ -161,9 +160,11 @@ class Reader:
 
 def _list(der: bytes) -> x509.CertificateRevocationList:
     try:
-        return x509.load_der_x509_crl(der)
-    except ValueError:
+        one = x509.load_der_x509_crl(der)
+        _ = (one.issuer, one.next_update_utc, one.extensions)
+    except NONSENSE:
         raise ValueError("a revocation list is damaged") from None
+    return one
 
 
 def parse(der: bytes) -> x509.Certificate:
@@ -172,6 +173,8 @@ def parse(der: bytes) -> x509.Certificate:
         with warnings.catch_warnings():
             # Old authorities' serial numbers are not what they should be; nobody can do anything about it.
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return x509.load_der_x509_certificate(der)
-    except ValueError:
+            certificate = x509.load_der_x509_certificate(der)
+        _ = (certificate.subject, certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    except NONSENSE:
         raise ValueError("a certificate is damaged") from None
+    return certificate

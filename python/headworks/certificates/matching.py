@@ -16,7 +16,7 @@ from headworks.certificates.certificate import Certificate
 from headworks.certificates.chain import Chain, Pool
 from headworks.certificates.files import Files
 from headworks.certificates.found import Cert, Flaw, Found, Part, Reader
-from headworks.certificates.names import names, shown
+from headworks.certificates.names import NONSENSE, names, shown
 
 SOON = timedelta(days=30)
 """Certificates that end within it are warned of."""
@@ -119,7 +119,7 @@ def _no_key(place: Files, certificate: Cert, found: Found) -> Flaw:
 def _public(certificate: Cert) -> object:
     try:
         return certificate.x509.public_key()
-    except (ValueError, TypeError):
+    except NONSENSE:
         return None
 
 
@@ -158,8 +158,15 @@ def _doubts(certificate: Cert) -> Iterator[str]:
         yield f"expires on {ends:%Y-%m-%d}, in {_days((ends - now).days)}"
     if begins > now:
         yield f"is not valid before {begins:%Y-%m-%d %H:%M} UTC; it is served all the same"
-    if not certificate.is_self_issued and isinstance(certificate.x509.signature_hash_algorithm, SHA1):
+    if not certificate.is_self_issued and _is_by_sha1(certificate):
         yield "is signed with SHA-1, which clients do not believe any more"
+
+
+def _is_by_sha1(certificate: Cert) -> bool:
+    try:
+        return isinstance(certificate.x509.signature_hash_algorithm, SHA1)
+    except NONSENSE:
+        return False
 
 
 def _days(number: int) -> str:

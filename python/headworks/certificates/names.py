@@ -1,11 +1,36 @@
-"""Names: whom a certificate is for, and how people read a distinguished name."""
+"""Names: whom a certificate is for, how people read a distinguished name; and extensions, which may be damaged.
+
+What a certificate is made of is decoded when it is asked for, and may turn out to be nonsense only then.
+"""
 
 import re
+from typing import TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 _HOST = re.compile(r"(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*|[0-9A-Fa-f:.]+")
+
+NONSENSE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What decoding raises."""
+
+E = TypeVar("E", bound=x509.ExtensionType)
+
+
+def extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    """Return an extension; None when it is not there or cannot be decoded."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, *NONSENSE):
+        return None
 
 
 def names(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -14,12 +39,9 @@ def names(certificate: x509.Certificate) -> tuple[str, ...]:
     A common name that is none of a host counts for nothing.
     """
     found: list[str] = []
-    try:
-        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    if (alternatives := extension(certificate, x509.SubjectAlternativeName)) is not None:
         found += alternatives.get_values_for_type(x509.DNSName)
         found += map(str, alternatives.get_values_for_type(x509.IPAddress))
-    except (x509.ExtensionNotFound, ValueError):
-        pass
     if not found and (common := common_name(certificate.subject)) and _HOST.fullmatch(common):
         found.append(common)
     return tuple(dict.fromkeys(name.lower() for name in found))

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import ocsp
 
 from headworks.certificates import pem
+from headworks.certificates.names import NONSENSE
 
 
 def read(file: str) -> bytes:
@@ -15,7 +15,7 @@ def read(file: str) -> bytes:
     content = pem.read(Path(file))
     try:
         response = ocsp.load_der_ocsp_response(content)
-    except (ValueError, TypeError):
+    except NONSENSE:
         raise ValueError(f'"{file}" is no OCSP response in DER') from None
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise ValueError(f'"{file}" is an OCSP response that says only {response.response_status.name.lower()}')
@@ -55,5 +55,5 @@ def end(response: bytes) -> datetime | None:
 def _answers(response: bytes) -> list[ocsp.OCSPSingleResponse]:
     try:
         return list(ocsp.load_der_ocsp_response(response).responses)
-    except (ValueError, UnsupportedAlgorithm):
+    except NONSENSE:
         return []
