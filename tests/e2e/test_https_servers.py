@@ -96,7 +96,7 @@ def test_servers_that_cannot_be_verified_get_nothing(
     }
     app = http_origin() if kind == "not tls" else https_origin(presented[kind]())
     more = {"min_version": "1.3"} if kind == "old version" else {}
-    proxy, records = log(front(app.address, tls=trusting(pki, **more), retries=0))
+    proxy, records = log(front(app.address, tls=trusting(pki, **more), retries=0, connect_timeout="500ms"))
     response = ask(proxy.address("web"), get())
     assert response.status == 503
     (record,) = records(1)
