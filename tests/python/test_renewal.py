@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 import headworks
 from headworks.certificates import Files, Store, Watch
+from headworks.certificates.names import names as names_in
 from headworks.renewal import Renewal
 from headworks.stats import Notice
 from rig.certificates import Issued, root
@@ -257,9 +259,9 @@ def connected(proxy: headworks.Proxy, trusted: str, name: str | None = None) -> 
 
 
 def presented(client: ssl.SSLSocket) -> set[str]:
-    certificate = client.getpeercert()
-    assert certificate
-    return {str(value) for _, value in certificate["subjectAltName"]}
+    der = client.getpeercert(binary_form=True)
+    assert der
+    return set(names_in(x509.load_der_x509_certificate(der)))
 
 
 def asked(client: ssl.SSLSocket, host: str) -> bytes:
