@@ -119,9 +119,7 @@ def test_nobody_forges_who_they_are(serve: Serve, pki: Pki, members: Members) ->
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_who_has_none_is_refused_where_one_is_required(
-    serve: Serve, version: str
-) -> None:
+def test_who_has_none_is_refused_where_one_is_required(serve: Serve, version: str) -> None:
     proxy, app = serve("required")
     said = s_client(proxy.address("web"), version, "-servername", "a.test", sends=LAST)
     assert "Members" in said, "it is said whose certificates are wanted"
@@ -131,9 +129,7 @@ def test_who_has_none_is_refused_where_one_is_required(
 
 
 @pytest.mark.parametrize("verify", ["required", "optional"])
-def test_bad_certificates_are_refused(
-    serve: Serve, members: Members, verify: str
-) -> None:
+def test_bad_certificates_are_refused(serve: Serve, members: Members, verify: str) -> None:
     """Also where none is required: who shows one means it."""
     proxy, app = serve(verify, crl=[str(members.crl)])
     bad = {
@@ -187,7 +183,10 @@ def test_a_new_revocation_list_is_read_on_reload(
         proxy.reload(config)
         assert client.ask(get()).status == 200, "a connection goes on as it began"
     for tried in (None, session):
-        with pytest.raises((ssl.SSLError, ConnectionError)), TlsClient(proxy.address("web"), tls, session=tried) as client:
+        with (
+            pytest.raises((ssl.SSLError, ConnectionError)),
+            TlsClient(proxy.address("web"), tls, session=tried) as client,
+        ):
             client.ask(get())
 
 

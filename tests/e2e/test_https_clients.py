@@ -1,4 +1,4 @@
-"""HTTPS with the clients that everybody uses: curl, Python's ssl, http.client and asyncio, httpx, websockets, h2load."""
+"""HTTPS with clients that everybody uses: curl, Python's ssl, http.client and asyncio, httpx, websockets, h2load."""
 
 import asyncio
 import contextlib
@@ -152,8 +152,6 @@ def test_http_client(serve: Callable[..., Proxy], http_origin: MakeHttp, pki: Pk
                 assert got == (b"" if method == "HEAD" else b"abc!" if body else b"!")
 
 
-
-
 def test_asyncio(serve: Callable[..., Proxy], http_origin: MakeHttp, pki: Pki) -> None:
     host, port = serve(http_origin(lambda request: Reply(body=request.target.encode() * 1000)).address).address("web")
 
@@ -221,7 +219,9 @@ def test_many_requests_at_once_are_answered_in_order(
     target = serve(http_origin().address).address("web")
     with TlsClient(target, pki.client(version=version)) as client:
         client.send(b"".join(get(f"/{number}") for number in range(200)))
-        assert [client.response().body for _ in range(200)] == [f"app GET /{number}\n".encode() for number in range(200)]
+        assert [client.response().body for _ in range(200)] == [
+            f"app GET /{number}\n".encode() for number in range(200)
+        ]
 
 
 def test_the_end_is_said_on_both_sides(serve: Callable[..., Proxy], http_origin: MakeHttp, pki: Pki) -> None:

@@ -1,7 +1,8 @@
 """HTTPS with ``openssl s_client``: versions, resumption, key updates, renegotiation, stapling, names."""
 
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rig.http_origins import HttpOrigin, Reply
 from rig.tls_clients import interactive, s_client
 from rig.tls_configs import Config, https, secured
 from rig.tls_files import Pki
-from rig.waiting import until
+from rig.waiting import PATIENCE, until
 
 Start = Callable[[Config], Proxy]
 MakeHttp = Callable[..., HttpOrigin]
@@ -76,12 +77,11 @@ def test_reconnecting(proxy: Proxy) -> None:
 def test_without_tickets_nothing_is_resumed(
     start: Start, http_origin: MakeHttp, pki: Pki, tmp_path: Path, version: str
 ) -> None:
-    proxy = start(https(http_origin().address, tls=secured(pki.pem("a.test"), tickets=False)))
-    target, kept = proxy.address("web"), tmp_path / "session"
-    for session in (["-sess_out", kept], ["-sess_in", kept] if version == "-tls1_2" else []):
-        said = s_client(target, version, "-servername", "a.test", *session, sends=LAST)
-        assert "New, TLSv1" in said
-        assert "session ticket" not in said.replace("No session ticket", "")
+    proxy = start(https(http_origin(name="app").address, tls=secured(pki.pem("a.test"), tickets=False)))
+    said = s_client(proxy.address("web"), version, "-servername", "a.test", "-sess_out", tmp_path / "s", sends=LAST)
+    assert "app GET /" in said
+    assert "ticket" not in said
+    assert "Reused" not in s_client(proxy.address("web"), "-tls1_2", "-servername", "a.test", "-reconnect")
 
 
 def test_a_session_survives_a_reload(start: Start, http_origin: MakeHttp, pki: Pki, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_session_survives_a_reload(start: Start, http_origin: MakeHttp, pki: P
 def test_keys_are_updated_while_requests_go_on(proxy: Proxy) -> None:
     """``k`` updates the client's key, ``K`` asks for ours, too (RFC 8446 section 4.6.3)."""
     with interactive(proxy.address("web"), "-tls1_3", "-servername", "a.test") as client:
-        client.until(b"read R BLOCK")
+        client.until(b"Verify return code")
         for number, command in enumerate((b"k\n", b"K\n", b"K\n", b"k\n", b"K\n")):
             client.type(command)
             client.until(b"KEYUPDATE")
@@ -107,24 +107,17 @@ def test_keys_are_updated_while_requests_go_on(proxy: Proxy) -> None:
 
 
 def test_a_key_is_updated_in_the_middle_of_an_answer(start: Start, http_origin: MakeHttp, pki: Pki) -> None:
-    import threading
-
     middle = threading.Event()
 
-    def pieces() -> list[bytes]:
-        return [b"first half, "]
+    def halves() -> Iterator[bytes]:
+        yield b"first half, "
+        middle.wait(PATIENCE)
+        yield b"second half"
 
-    def answer(_: object) -> Reply:
-        def body():  # type: ignore[no-untyped-def]
-            yield from pieces()
-            middle.wait(30)
-            yield b"second half"
-
-        return Reply(body=body())
-
-    proxy = start(https(http_origin(answer).address, tls=secured(pki.pem("a.test"))))
+    app = http_origin(lambda _: Reply(body=halves()))
+    proxy = start(https(app.address, tls=secured(pki.pem("a.test"))))
     with interactive(proxy.address("web"), "-tls1_3", "-servername", "a.test") as client:
-        client.until(b"read R BLOCK")
+        client.until(b"Verify return code")
         client.type(KEPT % b"")
         client.until(b"first half, ")
         client.type(b"K\n")
@@ -191,9 +184,11 @@ def test_no_alpn_is_answered_by_none(proxy: Proxy) -> None:
         ("P-521:X25519", "X25519, 253 bits"),
     ],
 )
-def test_groups(proxy: Proxy, groups: str, chosen: str) -> None:
+def test_groups(start: Start, http_origin: MakeHttp, pki: Pki, groups: str, chosen: str) -> None:
+    # RSA: of TLS 1.2 groups are for the keys of certificates, too.
+    target = start(https(http_origin().address, tls=secured(pki.pem("a.test", rsa=True)))).address("web")
     for version in VERSIONS:
-        said = s_client(proxy.address("web"), version, "-servername", "a.test", "-groups", groups, sends=LAST)
+        said = s_client(target, version, "-servername", "a.test", "-groups", groups, sends=LAST)
         assert f"Server Temp Key: {chosen}" in said
         assert "app GET /" in said
 
@@ -202,7 +197,15 @@ def test_small_fragments(proxy: Proxy, pki: Pki) -> None:
     """A client may ask for small records (RFC 6066 section 4); one that sends small ones is understood."""
     for version in VERSIONS:
         said = s_client(
-            proxy.address("web"), version, "-servername", "a.test", "-max_send_frag", "512", "-CAfile", pki.ca, sends=LAST
+            proxy.address("web"),
+            version,
+            "-servername",
+            "a.test",
+            "-max_send_frag",
+            "512",
+            "-CAfile",
+            pki.ca,
+            sends=LAST,
         )
         assert "app GET /" in said
 

@@ -1,4 +1,4 @@
-"""Certificates that are renewed while the proxy runs: by watching, by HUP, by symbolic links, under load; bad ones are not."""
+"""Certificates renewed while the proxy runs: by watching, by HUP, by symbolic links, under load; bad ones are not."""
 
 import ssl
 import threading
@@ -212,10 +212,10 @@ def test_thirty_renewals_under_load(watched: Watched, http_origin: MakeHttp, pki
     assert not any(proxy.stats().listeners["web"].handshakes_failed.values())
 
 
-def test_reload_reads_files_again(watched: Watched, http_origin: MakeHttp, pki: Pki, renewed: Renewed) -> None:
+def test_reload_reads_files_again(http_origin: MakeHttp, pki: Pki, renewed: Renewed, tmp_path: Path) -> None:
     config = https(http_origin().address, tls=secured(renewed.file))
-    config["proxy"] = {"workers": 2, "watch_certificates": False}
-    with Proxy(config | {"logs": {"access": "off"}}, watch_interval=0.02) as proxy:
+    config |= {"proxy": {"workers": 2, "watch_certificates": False}, "logs": {"access": "off"}}
+    with Proxy(write(tmp_path / "headworks.toml", config), watch_interval=0.02) as proxy:
         target, before = proxy.address("web"), renewed.serial
         renewed.renew()
         assert serial(target, pki) == before

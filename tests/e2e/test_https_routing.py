@@ -1,4 +1,4 @@
-"""Requests over HTTPS: tables, hosts that do not belong to their connection, redirects, what servers and clients are told."""
+"""Requests over HTTPS: tables, hosts of other connections, redirects, what servers and clients are told."""
 
 from collections.abc import Callable
 
@@ -111,7 +111,7 @@ def test_strict_transport_security_in_every_answer(start: Start, http_origin: Ma
     hsts = {"max_age": "8760h", "include_subdomains": True, "preload": True}
     with refusing_port() as dead:
         tls = secured(pki.pem("a.test"), hsts=hsts)
-        proxy = start(https_sites(table, {"app": app.address, "dead": dead}, tls=tls, body_limit="1KiB"))
+        proxy = start(https_sites(table, {"app": app.address, "dead": dead}, tls=tls, http={"body_limit": "1KiB"}))
         with_them = {
             200: get(),
             410: get("/gone"),
@@ -130,7 +130,7 @@ def test_servers_are_told(start: Start, http_origin: MakeHttp, pki: Pki) -> None
     app = http_origin()
     config = https(app.address, tls=secured(pki.pem("a.test")))
     config["listeners"]["web"] |= {
-        "forwarded": ["x_forwarded", "forwarded"],
+        "http": {"forwarded": ["x_forwarded", "forwarded"]},
         "request_headers": {
             "set": {
                 "X-Scheme": "{scheme}",

@@ -96,7 +96,7 @@ def test_servers_that_cannot_be_verified_get_nothing(
     }
     app = http_origin() if kind == "not tls" else https_origin(presented[kind]())
     more = {"min_version": "1.3"} if kind == "old version" else {}
-    proxy, records = log(front(app.address, tls=trusting(pki, **more), retries=0))
+    proxy, records = log(front(app.address, tls=trusting(pki, **more), retries=0, connect_timeout="500ms"))
     response = ask(proxy.address("web"), get())
     assert response.status == 503
     (record,) = records(1)
@@ -179,7 +179,7 @@ def test_connections_are_kept_and_sessions_resumed(start: Start, https_origin: M
     assert [one["resumed"] for one in app.agreed] == [False, True]
 
 
-def test_alpn_to_servers(start: Start, https_origin: MakeTls, origin: MakeOrigin, pki: Pki) -> None:
+def test_alpn_to_servers(start: Start, https_origin: MakeTls, pki: Pki) -> None:
     tls = pki.server("app.test")
     tls.set_alpn_protocols(["h2", "http/1.1"])
     app = https_origin(tls)
@@ -274,6 +274,7 @@ def nginx(pki: Pki, tmp_path: Path) -> Iterator[str]:
           fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
           server {{
             listen 127.0.0.1:{port} ssl; root {tmp_path}/files; keepalive_requests 7; server_name app.test;
+            ssl_protocols TLSv1.2 TLSv1.3;
             ssl_certificate {server}; ssl_certificate_key {server};
             ssl_client_certificate {pki.ca}; ssl_verify_client optional; ssl_verify_depth 3;
             location /tls {{
@@ -311,9 +312,8 @@ def test_nginx_behind_a_port_that_passes_through(start: Start, nginx: str, http_
     assert response.body.startswith(b"TLSv1.3 app.test")
     assert ask_tls(target, pki.client()).body == b"app GET /\n"
     file = pki.pem("someone.test")
-    said = s_client(
-        target, "-servername", "app.test", "-cert", file, "-key", file, sends=get("/members", "Connection: close")
-    )
+    own = ["-cert", file, "-key", file, "-cert_chain", file]
+    said = s_client(target, "-servername", "app.test", *own, sends=get("/members", "Connection: close"))
     assert "CN=someone.test" in said
 
 
@@ -330,7 +330,17 @@ def test_uvicorn_as_a_server(start: Start, pki: Pki, tmp_path: Path) -> None:
     (tmp_path / "served.py").write_text(ASGI)
     port, server = free_port(), pki.pem("app.test")
     more = ["--port", str(port), "--ssl-certfile", server, "--ssl-keyfile", server, "--lifespan", "off"]
-    arguments = [sys.executable, "-m", "uvicorn", "served:app", "--app-dir", str(tmp_path), "--log-level", "error", *more]
+    arguments = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "served:app",
+        "--app-dir",
+        str(tmp_path),
+        "--log-level",
+        "error",
+        *more,
+    ]
     with serving(*arguments, port=port) as address:
         proxy = start(both(address, pki))
         for _ in range(5):

@@ -1,6 +1,5 @@
 """What tests of TLS present and trust, as files: one authority a session, and leaves that are made once a name."""
 
-import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -61,5 +60,4 @@ def replace(file: Path, content: str | bytes) -> Path:
     """Put a whole new file in the place of another, as those who renew certificates do."""
     fresh = file.with_name(f".{file.name}.new")
     fresh.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(fresh, file)
-    return file
+    return fresh.replace(file)

@@ -9,7 +9,7 @@ from rig.origins import Origin
 
 
 class TlsHttpOrigin(HttpOrigin):
-    """An HTTP origin over TLS. ``agreed`` tells of each handshake: version, the name asked for, ALPN, resumed or not."""
+    """An HTTP origin over TLS. ``agreed`` tells of each handshake: version, name asked for, ALPN, resumed or not."""
 
     def __init__(self, tls: ssl.SSLContext, answering: Answering | None = None, **others: Any) -> None:
         super().__init__(answering, **others)
