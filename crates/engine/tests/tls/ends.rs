@@ -225,3 +225,28 @@ fn a_kept_client_may_leave_as_it_likes() {
     assert!(records.iter().all(|record| record["end"] == "completed"), "{records:#?}");
     all_is_well(&logged.proxy);
 }
+
+#[test]
+fn whoever_reads_slowly_hears_the_end() {
+    let (authority, origin) = (Authority::new(), Origin::new());
+    let proxy = Proxy::start(raw(&authority, &[origin.address()]));
+    std::thread::scope(|scope| {
+        for n in 0..24 {
+            let mut client = authority.client(narrow(proxy.address("raw")), "a.example");
+            client.write_all(b"go").unwrap();
+            let mut server = origin.accept();
+            scope.spawn(move || {
+                expect(&mut server, b"go");
+                send_noise(&mut server, 3, 150_000 + 997 * n);
+                drop(server);
+            });
+            // It has said its end before: both are over as soon as the server's is passed on.
+            closes(&mut client);
+            scope.spawn(move || {
+                let length = read_noise(&mut client).0;
+                assert_eq!(length, 150_000 + 997 * n);
+            });
+        }
+    });
+    all_is_well(&proxy);
+}
