@@ -19,6 +19,7 @@ mod origins;
 mod passing;
 mod raw;
 mod records;
+mod rooms;
 mod servers;
 mod shakes;
 
