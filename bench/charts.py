@@ -58,6 +58,12 @@ RATIOS = (
         http=True,
     ),
     Chart(
+        file="https-cost.svg",
+        title="HTTPS: CPU of the proxy per request",
+        axis="cost as a ratio to Headworks (more is worse)",
+        methods=("own",),
+    ),
+    Chart(
         file="bulk-cost.svg",
         title="Bulk: CPU seconds of the proxy per GiB",
         axis="cost as a ratio to Headworks (more is worse)",

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from proxies.certificates import NAME
+
 PATIENCE = 10.0
-REQUEST = "GET {path} HTTP/1.1\r\nHost: www.bench.example\r\n\r\n"
+REQUEST = f"GET {{path}} HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
 
 
-def is_answered(port: int) -> bool:
-    """Whether one HTTP request gets a success."""
+def is_answered(port: int, *, https: bool = False) -> bool:
+    """Whether one HTTP request gets a success. Over TLS whoever answers is believed: the generator looks closely."""
     try:
-        with _connected(port) as client:
+        with ExitStack() as stack:
+            client = stack.enter_context(_connected(port))
+            if https:
+                client = stack.enter_context(_encrypted(client))
             client.sendall(REQUEST.format(path="/").encode())
             return _answered(client)
     except OSError:
@@ -47,6 +53,12 @@ def kept(port: int, count: int) -> Iterator[Callable[[], dict[str, int]]]:
 
 def _connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def _encrypted(client: socket.socket) -> socket.socket:
+    settings = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    settings.check_hostname, settings.verify_mode = False, ssl.CERT_NONE
+    return settings.wrap_socket(client, server_hostname=NAME)
 
 
 def _answered(client: socket.socket) -> bool:

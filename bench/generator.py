@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class Report:
     errors: dict[str, int]
     latency_us: dict[str, float]
     cpu_seconds: float
+    handshakes: dict[str, int] = field(default_factory=dict)
+    """Of TLS, by kind, since the first operation began."""
 
     @classmethod
     def parse(cls, text: str) -> Report:
@@ -46,6 +48,7 @@ class Report:
             errors=raw["errors"],
             latency_us=raw.get("latency_us", {}),
             cpu_seconds=raw.get("cpu_seconds", 0.0),
+            handshakes=raw.get("handshakes", {}),
         )
 
     @classmethod
@@ -84,11 +87,23 @@ class Generator:
         finally:
             processes.stop(process)
 
-    def run(self, port: int, options: Sequence[str], *, patience: float) -> Report:
-        """Run a scenario against `port` of 127.0.0.1 to its end, at most `patience` seconds."""
-        process = processes.start(self._argv(port, options), core=self.core)
+    def run(
+        self, port: int, options: Sequence[str], *, patience: float, begins: Callable[[], None] | None = None
+    ) -> Report:
+        """Run a scenario against `port` of 127.0.0.1 to its end, at most `patience` seconds.
+
+        With `begins` the generator first makes its connections; that is called, and then the first operation begins.
+        """
+        announced = ["--announce", "1"] if begins else []
+        process = processes.start(self._argv(port, [*options, *announced]), core=self.core)
         try:
-            out, _ = process.communicate(timeout=patience)
+            if begins is not None:
+                assert process.stdout is not None
+                said = process.stdout.readline()
+                if said != "ready\n":
+                    return Report.parse(said)
+                begins()
+            out, _ = process.communicate("\n", timeout=patience)
             return Report.parse(out)
         except subprocess.TimeoutExpired:
             return Report.failed("generator: did not end")

@@ -77,14 +77,12 @@ def _idle(stage: Stage, scenario: Scenario, up: Up, _origin: int, result: LaneRe
 def _held(stage: Stage, scenario: Scenario, up: Up, count: int) -> Iterator[dict[str, int]]:
     """Hold idle connections inside; afterwards the yielded dict has what went wrong."""
     errors: dict[str, int] = {}
-    if scenario.http:
+    if scenario.http and not scenario.https:
         with clients.kept(up.port, count) as held:
             yield errors
             errors |= held()
         return
-    order = replace(stage.order(scenario, up), connections=count)
-    options = ["--scenario", "idle", "--connections", str(count)]
-    options += ["--names", str(order.names_file)] if order.names_file else []
+    options = tools.hold_options(stage.order(scenario, up), count)
     with stage.generator.holding(up.port, options) as reports:
         yield errors
     errors |= reports[0].errors

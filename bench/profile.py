@@ -24,6 +24,7 @@ import processes
 import tools
 import watching
 from competitors import COMPETITORS
+from proxies import certificates
 from results import errors_text
 from scenarios import SCENARIOS, Lane, Scenario
 from stage import Options, Stage, StartError, Up
@@ -49,14 +50,17 @@ class Work:
         """What one of it is called."""
         if self._order().total:
             return "MiB"
-        return "connection" if self.scenario.load == "idle" else "operation"
+        return "connection" if self._holds else "operation"
+
+    @property
+    def _holds(self) -> bool:
+        return self.scenario.load in ("idle", "http-idle")
 
     def run(self, seconds: float | None = None) -> float:
         """Do it once; return how many operations (connections, MiB) it was. Any error ends the program."""
         order = self._order(seconds)
-        if self.scenario.load == "idle":
-            count = 512
-            options = [*self._names(), "--scenario", "idle", "--connections", str(count)]
+        if self._holds:
+            options = tools.hold_options(order, 512)
             with self.stage.generator.holding(self.up.port, options) as reports:
                 pass
             report = reports[0]
@@ -69,9 +73,6 @@ class Work:
     def _order(self, seconds: float | None = None) -> tools.Order:
         order = self.stage.order(self.scenario, self.up, seconds=seconds or self.seconds)
         return replace(order, warmup=0.0)
-
-    def _names(self) -> list[str]:
-        return ["--names", str(self.up.names_file)] if self.up.names else []
 
 
 def main() -> int:
@@ -183,10 +184,12 @@ def _lane(scenario: Scenario, proxy: str) -> Lane:
     competitor = COMPETITORS[lanes[0].competitor]
     if competitor.find() is None:
         raise SystemExit(f"profile: {proxy}: not found; install it or set {competitor.program.upper()}=/path")
-    if not competitor.can("http" if scenario.http else "tls" if lanes[0].names else "tcp"):
-        raise SystemExit(f"profile: {proxy} cannot do {scenario.name}")
     if not tools.found(scenario.tool):
         raise SystemExit(f"profile: {scenario.name} needs {scenario.tool}: make bench-deps")
+    if scenario.https and not certificates.found():
+        raise SystemExit(f"profile: {scenario.name} needs openssl: make bench-deps")
+    if not competitor.can(scenario.protocol(lanes[0])):
+        raise SystemExit(f"profile: {proxy} cannot do {scenario.name}")
     return lanes[0]
 
 

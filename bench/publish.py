@@ -19,6 +19,7 @@ BEGIN, END = "<!-- results: bench/publish.py writes from here -->", "<!-- result
 CAPTIONS = {
     "tcp-cost.svg": "CPU for each operation of TCP and TLS work, by proxy",
     "http-cost.svg": "CPU for each HTTP request, by proxy",
+    "https-cost.svg": "CPU of the proxy for each HTTPS request, by proxy",
     "bulk-cost.svg": "CPU for each GiB of bulk, by proxy",
     "memory.svg": "memory for each connection, by proxy",
     "latency.svg": "latency at one rate, by proxy",
@@ -26,6 +27,7 @@ CAPTIONS = {
 }
 BESIDE = {
     "added": ("rate",),
+    "own": ("per CPU second", "rate"),
     "two": ("rate", "p99 µs"),
     "bulk": ("GiB/s",),
     "idle": ("all of it per connection",),

@@ -20,6 +20,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 NOISY = 0.05
 VALUE_TITLES = {
     "added": "added µs",
+    "own": "proxy CPU µs",
     "two": "proxy CPU µs",
     "bulk": "CPU s/GiB",
     "idle": "bytes/conn",
@@ -29,6 +30,7 @@ VALUE_TITLES = {
 }
 METHODS = {
     "added": "one core for everything: CPU added per operation",
+    "own": "one core for everything: the proxy's own CPU per operation",
     "two": "two cores: the proxy's own CPU per operation",
     "bulk": "one core for everything: CPU seconds of the proxy per GiB",
     "idle": "memory of the proxy per connection",

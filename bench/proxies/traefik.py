@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from proxies.base import Competitor, Task, wheel_file
+from proxies.certificates import Certificate
 
 
 class Traefik(Competitor):
@@ -59,8 +60,17 @@ class Traefik(Competitor):
 def _http(task: Task) -> dict[str, Any]:
     router = {"entryPoints": ["bench"], "rule": "PathPrefix(`/`)", "service": "origin"}
     servers = [{"url": f"http://127.0.0.1:{task.origin}"}]
+    secured = _tls(task.certificate) if task.certificate else {}
+    routers: dict[str, Any] = {"all": router | ({"tls": {}} if secured else {})}
     # X-Forwarded-For is added always.
-    return {"http": {"routers": {"all": router}, "services": {"origin": {"loadBalancer": {"servers": servers}}}}}
+    return {"http": {"routers": routers, "services": {"origin": {"loadBalancer": {"servers": servers}}}}, **secured}
+
+
+def _tls(certificate: Certificate) -> dict[str, Any]:
+    """Tickets are given by default; of protocols it takes the one that is offered."""
+    files = {"certFile": str(certificate.certificate), "keyFile": str(certificate.key)}
+    settings = {"minVersion": "VersionTLS13", "curvePreferences": ["X25519"]}
+    return {"tls": {"certificates": [files], "options": {"default": settings}}}
 
 
 def _tcp(task: Task) -> dict[str, Any]:

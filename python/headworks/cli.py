@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from headworks.config import Config, ConfigError
+    from headworks.config import Config, ConfigError, Problem
 
 DEFAULT_FILES = (Path("headworks.toml"), Path("/etc/headworks/headworks.toml"))
 
@@ -92,20 +92,27 @@ def run(
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configurations in TOML.", show_default=False)],
 ) -> None:
-    """Check configurations: `FILE: ok`, or every problem as `FILE:LINE: key.path: reason`."""
-    from headworks.config import Config, ConfigError
+    """Check configurations: `FILE: ok`, or every problem as `FILE:LINE: key.path: reason`.
+
+    What is doubtful only, such as a certificate that expires soon, is shown as a warning; exit 0.
+    """
+    from headworks.certificates import Store
+    from headworks.config import ConfigError
+    from headworks.config.check import examine
+    from headworks.config.document import Document
 
     code = Code.FINE
     for file in files:
         try:
-            Config.load(file)
+            _, warnings = examine(Document.read(file), Store())
         except ConfigError as error:
-            _show_problems(error, to_stderr=False)
+            _show_problems(error.problems, to_stderr=False)
             code = Code.WRONG
         except OSError as error:
             typer.echo(f"{file}: cannot be read: {error.strerror}", err=True)
             code = Code.WRONG
         else:
+            _show_problems(warnings, to_stderr=False)
             typer.echo(f"{file}: {typer.style('ok', fg='green')}")
     raise typer.Exit(code)
 
@@ -123,17 +130,60 @@ def show(file: File) -> None:
         typer.echo(text, nl=False)
 
 
+@app.command(epilog="Examples: headworks certs headworks.toml; headworks certs /etc/letsencrypt/live/example.com/")
+def certs(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Configuration in TOML; or a PEM file or a directory of them.", show_default=False
+        ),
+    ],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the certificates of every listener and backend: names, issuer, expiry, chain.
+
+    Exit 1 when one has expired or its chain is incomplete or broken, 2 when the configuration is wrong.
+    """
+    from headworks import listing
+    from headworks.config import ConfigError
+
+    try:
+        listed = listing.of_place(file) if listing.is_place(file) else listing.of_config(file)
+    except ConfigError as error:
+        _wrong(error)
+    except OSError as error:
+        _unreadable(file, error)
+    for reason in (*listed.problems, *listed.warnings):
+        typer.echo(reason, err=True)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps([row.facts() for row in listed.rows], indent=2))
+    elif listed.rows:
+        from rich.console import Console
+
+        # Lines are cut for people at a terminal only.
+        Console(width=None if sys.stdout.isatty() else 1000).print(listing.table(listed))
+    else:
+        typer.echo("no certificates")
+    raise typer.Exit(Code.WRONG if listed.problems else Code.FAILED if listed.is_bad else Code.FINE)
+
+
 @app.command(epilog="Example: headworks explain headworks.toml --listener web --host www.example.com --path /api/users")
 def explain(  # noqa: PLR0913  (one parameter an option)
     file: File,
     *,
     listener: Annotated[str, typer.Option(metavar="NAME", help="The listener that a client connects to.")],
-    sni: Annotated[str | None, typer.Option(metavar="NAME", help="Name in the ClientHello (tls).")] = None,
-    host: Annotated[str | None, typer.Option(metavar="NAME", help="Host of the request (http).")] = None,
-    path: Annotated[str | None, typer.Option(metavar="PATH", help="Path of the request (http); default: /.")] = None,
-    method: Annotated[str | None, typer.Option(metavar="NAME", help="Method of the request (http).")] = None,
+    sni: Annotated[str | None, typer.Option(metavar="NAME", help="Name in the ClientHello (tls, https).")] = None,
+    host: Annotated[str | None, typer.Option(metavar="NAME", help="Host of the request (http, https).")] = None,
+    path: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Path of the request (http, https); default: /.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Method of the request (http, https).")] = None,
     header: Annotated[
-        list[str] | None, typer.Option(metavar="'NAME: VALUE'", help="Field of the request (http); may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="'NAME: VALUE'", help="Field of the request (http, https); may be repeated."),
     ] = None,
     client: Annotated[str | None, typer.Option(metavar="IP", help="The client's address.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -221,24 +271,25 @@ def _check_options(config: "Config", listener: str, *, sni: str | None, http: li
         known = ", ".join(config.listeners)
         _misused(f'there is no listener "{listener}"; known: {known}' + (f'; did you mean "{near}"?' if near else ""))
     protocol = config.listeners[listener].protocol
-    if http and protocol != "http":
+    ends_tls = config.listeners[listener].tls is not None
+    if http and protocol not in ("http", "https"):
         instead = "; use --sni" if protocol == "tls" and http[0] == "--host" else ""
         _misused(f'{http[0]} is for http listeners, and "{listener}" speaks {protocol}{instead}')
-    if sni is not None and protocol != "tls":
+    if sni is not None and protocol != "tls" and not ends_tls:
         why = ": its clients give no name" if protocol == "tcp" else "; use --host"
         _misused(f'--sni is for tls listeners, and "{listener}" speaks {protocol}{why}')
 
 
-def _show_problems(error: "ConfigError", *, to_stderr: bool) -> None:
+def _show_problems(problems: "list[Problem]", *, to_stderr: bool) -> None:
     stream = sys.stderr if to_stderr else sys.stdout
-    for problem in error.problems:
+    for problem in problems:
         typer.echo(str(problem), err=to_stderr)
         if stream.isatty() and (excerpt := problem.excerpt()):
             typer.secho(excerpt, dim=True, err=to_stderr)
 
 
 def _wrong(error: "ConfigError") -> NoReturn:
-    _show_problems(error, to_stderr=True)
+    _show_problems(error.problems, to_stderr=True)
     raise typer.Exit(Code.WRONG)
 
 

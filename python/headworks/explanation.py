@@ -135,9 +135,10 @@ def explain(  # noqa: PLR0913  (what a client may say)
 ) -> Explanation:
     """Say which entry, backend and server a new connection to ``listener`` (http: a request) would get.
 
-    ``sni`` is the name in the client's ClientHello (https: by default the host); ``host``, ``path`` (default ``/``), ``method`` (default GET) and
-    ``headers`` are of a request; ``client`` is its IP address. Raises ConfigError, KeyError when there is no such
-    listener, ValueError when ``client`` is no address or when both ``sni`` and ``host`` are given (but for https).
+    ``sni`` is the name in the client's ClientHello (https: by default the host); ``host``, ``path`` (default ``/``),
+    ``method`` (default GET) and ``headers`` are of a request; ``client`` is its IP address. Raises ConfigError,
+    KeyError when there is no such listener, ValueError when ``client`` is no address or when both ``sni`` and ``host``
+    are given (but for https).
     """
     from headworks.proxy import load
 

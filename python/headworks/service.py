@@ -69,6 +69,7 @@ class _Service:
         self._stop(signal.Signals(number).name)
 
     def _ready(self) -> None:
+        self._warn()
         self._log.info("ready", *self._bound())
         notify("READY=1")
 
@@ -79,6 +80,14 @@ class _Service:
             for address in self._proxy.addresses(name)
             for pair in (("listener", name), ("address", address))
         ]
+
+    def _warn(self) -> None:
+        for name, listener in self._proxy.config.listeners.items():
+            if listener.tls is not None and listener.tls.self_signed:
+                file = listener.tls.self_signed_ca
+                self._log.info("throwaway certificates", ("listener", name), *([("ca", file)] if file else []))
+        for warning in self._proxy.warnings:
+            self._log.warning("doubtful", ("key", warning.key), ("reason", warning.reason))
 
     def _reload(self) -> None:
         notify("RELOADING=1")
@@ -92,6 +101,7 @@ class _Service:
             self._not_reloaded([str(error)])
         else:
             self._log.level = self._proxy.config.logs.level
+            self._warn()
             self._log.info("reloaded", *self._bound())
             for key in waiting:
                 self._log.warning("needs a restart to change", ("key", key))

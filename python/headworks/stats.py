@@ -6,7 +6,7 @@ Must never fail for a key that a newer engine adds.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self, TypeVar, cast
 
 T = TypeVar("T")
@@ -57,6 +57,18 @@ class ListenerStats(Counters):
 
     addresses: tuple[str, ...]
     """Where it is bound."""
+    handshakes: int = 0
+    """TLS handshakes completed; 0 where TLS does not end, as are those below."""
+    handshakes_resumed: int = 0
+    """Of these, those that resumed a session."""
+    handshakes_failed: Mapping[str, int] = field(default_factory=dict)
+    """TLS handshakes that failed, by reason."""
+    handshake_p50_ms: float = 0.0
+    """Milliseconds from accept to the end of the handshake that half of all handshakes took at most."""
+    handshake_p99_ms: float = 0.0
+    """The same for 99 handshakes in a hundred."""
+    certificate_expires: float | None = None
+    """When the first of its certificates ends, seconds since 1970; None without certificates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +143,9 @@ class Connection:
     backend: str | None
     server: str | None
     state: str
-    """``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP client ``header``,
-    ``head``, ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``, ``tunnel`` or
-    ``lingering``."""
+    """``handshake`` (TLS), ``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP
+    client ``header``, ``head``, ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``,
+    ``tunnel`` or ``lingering``."""
     bytes_in: int
     """Bytes from the client."""
     bytes_out: int
@@ -152,7 +164,11 @@ class Connection:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """A rare event: ``server_up``, ``server_down``, ``worker_panicked``, ``accept_paused``, ``records_dropped`` ..."""
+    """A rare event: ``server_up``, ``server_down``, ``worker_panicked``, ``accept_paused`` ...
+
+    Of certificates whose files have changed: ``certificate_renewed``, ``certificate_refused`` and
+    ``certificate_doubtful``.
+    """
 
     kind: str
     facts: Mapping[str, object]
@@ -167,9 +183,10 @@ class Notice:
     @property
     def level(self) -> str:
         """The level of the log line that it deserves."""
-        if self.kind == "worker_panicked":
+        if self.kind in ("worker_panicked", "certificate_refused"):
             return "error"
-        return "warning" if self.kind in ("server_down", "accept_paused", "records_dropped") else "info"
+        warnings = ("server_down", "accept_paused", "records_dropped", "certificate_doubtful")
+        return "warning" if self.kind in warnings else "info"
 
 
 def _backends(raw: dict[str, Any]) -> dict[str, BackendStats]:
@@ -186,4 +203,6 @@ def _backends(raw: dict[str, Any]) -> dict[str, BackendStats]:
 
 
 def _make(kind: type[T], raw: Mapping[str, Any]) -> T:
-    return kind(**{field.name: raw[field.name] for field in fields(cast(Any, kind))})
+    wanted = fields(cast(Any, kind))
+    required = {one.name for one in wanted if one.default is MISSING and one.default_factory is MISSING}
+    return kind(**{one.name: raw[one.name] for one in wanted if one.name in required or one.name in raw})

@@ -12,6 +12,8 @@ import trustme
 from headworks import Proxy
 from rig.http_origins import Answering, HttpOrigin
 from rig.origins import Behaviour, Origin, named_echo, tls_named
+from rig.tls_files import Pki
+from rig.tls_origins import TlsHttpOrigin
 
 Config = dict[str, Any]
 
@@ -35,6 +37,12 @@ def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
     file = tmp_path_factory.mktemp("authority") / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
     return file
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """An authority, and files of what it signs."""
+    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture
@@ -67,6 +75,16 @@ def tls_origin(origin: Callable[..., Origin], authority: trustme.CA) -> Callable
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*identities, key_type=trustme.KeyType.ECDSA).configure_cert(context)
         return origin(tls_named(context), name=name)
+
+    return make
+
+
+@pytest.fixture
+def https_origin(stack: ExitStack) -> Callable[..., TlsHttpOrigin]:
+    """Make HTTP origins over TLS: ``https_origin(pki.server("a.test"), answering, name="a")``."""
+
+    def make(tls: ssl.SSLContext, answering: Answering | None = None, *, name: str = "app") -> TlsHttpOrigin:
+        return stack.enter_context(TlsHttpOrigin(tls, answering, name=name))
 
     return make
 

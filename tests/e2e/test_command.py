@@ -108,16 +108,6 @@ def test_check_of_names_that_do_not_exist(tmp_path: Path) -> None:
     assert '"app"' in done.stdout
 
 
-@pytest.mark.parametrize("protocol", ["https"])
-def test_protocols_to_come_are_refused(tmp_path: Path, protocol: str) -> None:
-    file = tmp_path / "early.toml"
-    file.write_text(FILE.replace("tls", protocol))
-    done = command("check", file)
-    assert done.returncode == 2
-    assert f"{file}:3: listeners.secure.protocol: " in done.stdout
-    assert "not available" in done.stdout
-
-
 def test_check_of_what_is_no_toml(tmp_path: Path) -> None:
     file = tmp_path / "broken.toml"
     file.write_text("[listeners.secure\n")

@@ -101,6 +101,8 @@ def test_once_goes_through_every_step(tmp_path: Path) -> None:
     assert "unrecognized_name (112)" in done.stdout
     assert "handshake_failure (40)" in done.stdout
     assert "0 failed." in done.stdout
+    assert "certificate by Headworks throwaway authority, verified" in done.stdout
+    assert "certificate_refused" in done.stdout
     assert "\x1b" not in done.stdout, "no colours in a pipe"
     assert list(tmp_path.iterdir()) == []
 
@@ -155,6 +157,39 @@ def test_the_echo(playground: Staying) -> None:
     assert shell(line).stdout == "b'hello'\n"
 
 
+def test_https_by_curl(playground: Staying) -> None:
+    done = shell(playground.command("curl", "https://www.example"))
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"server: (\S+)", done.stdout)) == {"web-1", "web-2", "users-1"}
+    assert done.stdout.count("scheme: https ") == 3
+
+
+def test_from_http_to_https_by_curl(playground: Staying) -> None:
+    done = shell(playground.command("curl", "http://www.example/about"))
+    assert done.returncode == 0, done.stderr
+    assert "request: /about\n" in done.stdout
+    assert "scheme: https " in done.stdout
+
+
+def test_a_name_that_is_passed_through_by_curl(playground: Staying) -> None:
+    done = shell(playground.command("curl", "?passed"))
+    assert done.returncode == 0, done.stderr
+    assert "server: shop-1" in done.stdout
+
+
+def test_the_proxy_s_own_handshake_by_openssl(playground: Staying) -> None:
+    done = shell(playground.command("openssl", "www.example"))
+    assert done.returncode == 0, done.stderr
+    assert "Verification: OK" in done.stdout + done.stderr
+
+
+def test_the_certificates_are_listed(playground: Staying) -> None:
+    line = next(line for line in playground.lines if " certs " in line)
+    done = shell(line)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("www.example") >= 2
+
+
 def test_an_explanation_of_the_written_file(playground: Staying) -> None:
     line = next(line for line in playground.lines if " explain " in line and "--sni" in line)
     done = shell(line)
@@ -177,7 +212,7 @@ def test_the_access_log_is_where_it_is_said_to_be(playground: Staying) -> None:
 
 def test_a_saved_file_is_swapped_in_and_a_mistake_is_not(tmp_path: Path) -> None:
     with staying(tmp_path) as demo:
-        path = Path(next(line for line in demo.lines if line.endswith("headworks.toml")))
+        path = Path(next(line for line in demo.lines if line.endswith("headworks.toml") and " " not in line))
         right = path.read_text()
         path.write_text(right.replace('"news.example" = "news"', '"news.example" = "nwes"'))
         assert "not swapped in" in demo.until("swapped in")

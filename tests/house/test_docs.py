@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from base64 import encodebytes
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import typer.main
 
+from headworks.certificates import Authority
 from headworks.cli import app
 from headworks.config import Config
 
@@ -41,6 +43,18 @@ def tool(file: str) -> ModuleType:
     return module
 
 
+def write_certificates(directory: Path) -> None:
+    """Write the files that pages speak of."""
+    authority = Authority()
+    (certificate,) = authority.certificates(["example.com", "*.example.com"])
+    (directory / "ca.pem").write_text(authority.pem())
+    (directory / "certificates").mkdir()
+    blocks = (("CERTIFICATE", certificate.chain[0]), ("PRIVATE KEY", certificate.key))
+    (directory / "certificates" / "example.com.pem").write_text(
+        "".join(f"-----BEGIN {kind}-----\n{encodebytes(der).decode()}-----END {kind}-----\n" for kind, der in blocks)
+    )
+
+
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """Run with our interpreter, from the root of the repository."""
     return subprocess.run([sys.executable, *command], cwd=ROOT, text=True, capture_output=True, timeout=30, check=False)
@@ -61,7 +75,11 @@ def test_toml_in_the_pages_is_toml(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_whole_configurations_in_the_pages_are_right(page: Path) -> None:
+def test_whole_configurations_in_the_pages_are_right(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_certificates(tmp_path)
+    monkeypatch.chdir(tmp_path)
     for block in blocks(page, "toml"):
         if "[listeners." in block:
             Config.parse(tomllib.loads(block))
@@ -75,7 +93,9 @@ def test_the_table_in_the_readme_is_right() -> None:
         Config.parse(tomllib.loads(listener + block))
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "python.md"], ids=name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "docs" / "python.md", ROOT / "docs" / "https.md"], ids=name
+)
 def test_programs_in_the_pages_run(page: Path) -> None:
     programs = blocks(page, "python")
     assert programs
@@ -127,6 +147,14 @@ def test_every_notice_is_explained() -> None:
         notice for notice in rust_names("crates/engine/src/notice.rs", "Notice") if f"| `{notice}` |" not in COMMANDS
     ]
     assert not missing, f"docs/commands.md does not explain {', '.join(missing)}"
+
+
+def test_every_way_in_which_handshakes_fail_is_explained() -> None:
+    page = (ROOT / "docs" / "https.md").read_text()
+    reasons = rust_names("crates/core/src/tls/tally.rs", "HandshakeFault")
+    assert "timed_out" in reasons
+    missing = [reason for reason in reasons if f"| `{reason}` |" not in page]
+    assert not missing, f"docs/https.md does not explain {', '.join(missing)}"
 
 
 def test_every_key_of_an_access_record_is_explained() -> None:

@@ -34,10 +34,13 @@ NEVER_SAYS = {
 
 NEVER_IMPORTS = {
     "config": {"cli", "service", "proxy", "demo", "explanation", "stats", "privileges", "binder"},
+    "certificates": {"cli", "service", "proxy", "demo", "config", "listing", "renewal", "stats"},
     "errors": {"cli", "service", "proxy", "demo", "config"},
     "stats": {"cli", "service", "proxy", "demo", "config"},
     "explanation": {"cli", "service", "demo"},
-    "proxy": {"cli", "service", "demo"},
+    "listing": {"cli", "service", "proxy", "demo"},
+    "proxy": {"cli", "service", "demo", "listing"},
+    "renewal": {"cli", "service", "proxy", "demo", "listing"},
     "service": {"cli", "demo"},
     "binder": {"cli", "service", "proxy", "demo", "config", "_engine"},
 }

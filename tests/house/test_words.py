@@ -48,6 +48,8 @@ def unused(name: str) -> str | None:
     """Return the word in a name that we do not use."""
     if name in ALLOWED:
         return None
+    # RFC 8446 calls it early data, and so does everybody.
+    name = re.sub(r"(?i)early_?data", "", name)
     return next((word for word in parts(name) if word in UNUSED), None)
 
 

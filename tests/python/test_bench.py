@@ -2,7 +2,10 @@
 
 import importlib
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -113,8 +116,13 @@ def test_every_lane_is_of_a_proxy_that_speaks_what_the_row_needs(bench):
     for row in bench.scenarios.SCENARIOS:
         for lane in row.lanes:
             competitor = bench.competitors.COMPETITORS[lane.competitor]
-            protocol = "http" if row.http else "tls" if lane.names else "tcp"
+            protocol = row.protocol(lane)
             assert protocol in competitor.speaks, f"{row.name}: {lane.label} does not speak {protocol}"
+
+
+def test_what_terminates_tls_speaks_http_behind_it(bench):
+    assert all(row.http for row in bench.scenarios.SCENARIOS if row.https)
+    assert all(row.https and row.fresh for row in bench.scenarios.SCENARIOS if row.resumed)
 
 
 def test_rows_have_names_of_their_own_and_so_have_their_lanes(bench):
@@ -132,22 +140,52 @@ def test_targets_are_of_lanes_that_are_in_the_row(bench):
             assert {target.subject, target.against} <= labels, row.name
 
 
+def certified(bench, directory):
+    names = {"certificate": "certificate.pem", "key": "key.pem", "both": "both.pem"}
+    return bench.stage.certificates.Certificate(**{kind: directory / name for kind, name in names.items()})
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes them")
+def test_a_run_has_one_certificate_and_its_key(bench):
+    made = bench.stage.certificates.made()
+    assert bench.stage.certificates.made() == made
+    command = ["openssl", "x509", "-noout", "-text", "-in", str(made.certificate)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "prime256v1" in said
+    assert f"DNS:{bench.stage.certificates.NAME}" in said
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(made.certificate, made.key)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(made.both)
+
+
 EVERYTHING = [
     (name, kind)
     for name in ("headworks", "haproxy", "haproxy-splice-1m", "nginx", "envoy", "traefik")
-    for kind in ("tcp", "tls", "http")
+    for kind in ("tcp", "tls", "http", "https")
 ]
+OTHERS = [("sniproxy", "tls"), ("caddy", "http"), ("caddy", "https"), ("nginx-mainline", "https")]
 
 
-@pytest.mark.parametrize(("name", "kind"), [*EVERYTHING, ("sniproxy", "tls"), ("caddy", "http")])
+@pytest.mark.parametrize(("name", "kind"), [*EVERYTHING, *OTHERS])
 def test_a_configuration_names_both_ends_and_every_name(bench, tmp_path, name, kind):
     competitor = bench.competitors.COMPETITORS[name]
     assert kind in competitor.speaks
     names = ("one.example", "two.example") if kind == "tls" else ()
-    work = task(bench, tmp_path, listen=40_001, origin=40_002, names=names, http=kind == "http")
+    certificate = certified(bench, tmp_path / "tls") if kind == "https" else None
+    work = task(
+        bench,
+        tmp_path,
+        listen=40_001,
+        origin=40_002,
+        names=names,
+        http=kind in ("http", "https"),
+        certificate=certificate,
+    )
     assert work.protocol == kind
     competitor.arguments(Path("/bin/true"), work)
     written = "\n".join(file.read_text() for file in tmp_path.iterdir())
+    if certificate is not None:
+        used = certificate.both if name.startswith("haproxy") else certificate.key
+        assert str(used) in written
     assert "40001" in written
     assert "40002" in written
     assert all(each in written for each in names)
@@ -192,6 +230,17 @@ def test_on_two_cores_it_is_the_proxys_own_time(bench):
     result = bench.results.LaneResult(label="x", version="", samples=samples)
     bench.rounds.conclude(row, result, [sample(bench)])
     assert (result.value, result.median, result.high) == (7.0, 8.0, 9.0)
+
+
+def test_on_one_core_behind_tls_it_is_the_proxys_own_time_too(bench):
+    row = bench.scenarios.HTTPS_KEPT
+    assert bench.rounds.directs_of(row, list(row.lanes)) == []
+    samples = [sample(bench, proxy_cpu_us=50.0, total_cpu_us=90.0), sample(bench, proxy_cpu_us=40.0)]
+    result = bench.results.LaneResult(label="x", version="", samples=samples)
+    bench.rounds.conclude(row, result, [])
+    assert (result.value, result.high) == (40.0, 50.0)
+    assert result.extra["per CPU second"] == 25_000
+    assert result.extra["CPU of all µs"] == 90.0
 
 
 def test_an_error_in_any_round_makes_a_lane_invalid(bench):
@@ -243,6 +292,44 @@ def test_options_of_our_own_generator(bench):
     assert "--fresh 1" in " ".join(said)
     assert "--request browser" in " ".join(said)
     assert "--bytes 5" in " ".join(bench.tools.load_options(order(bench, load="bulk-up", http=False, total=5)))
+
+
+def test_options_of_our_own_generator_over_tls(bench):
+    secured = order(bench, certificate=Path("/c.pem"), resumed=True, fresh=True)
+    assert "--tls /c.pem --request minimal --fresh 1 --resumed 1" in " ".join(bench.tools.load_options(secured))
+    held = bench.tools.hold_options(order(bench, certificate=Path("/c.pem"), load="http-idle"), 7)
+    assert " ".join(held) == "--scenario http-idle --connections 7 --tls /c.pem"
+    download = order(bench, certificate=Path("/c.pem"), connections=2, total=600)
+    assert "--tls /c.pem --path /bytes/300 --requests 2" in " ".join(bench.tools.load_options(download))
+
+
+ANNOUNCES = """#!/bin/sh
+case "$*" in *"--announce 1") echo ready; read begin; esac
+echo "$begin" > {seen}
+echo '{{"operations": 3, "errors": {{}}, "handshakes": {{"full": 0, "resumed": 3}}}}'
+"""
+
+
+def test_a_generator_that_prepares_begins_when_it_is_told(bench, tmp_path):
+    program, seen = tmp_path / "load", tmp_path / "seen"
+    program.write_text(ANNOUNCES.format(seen=seen))
+    program.chmod(0o755)
+    load = bench.generator.Generator(binary=program, core=0)
+    begun = []
+    report = load.run(1, [], patience=10, begins=lambda: begun.append(seen.exists()))
+    assert begun == [False]
+    assert (report.operations, report.handshakes) == (3, {"full": 0, "resumed": 3})
+    assert load.run(1, [], patience=10).operations == 3
+
+
+def test_a_generator_that_cannot_prepare_says_why(bench, tmp_path):
+    program = tmp_path / "load"
+    program.write_text('#!/bin/sh\necho \'{"operations": 0, "errors": {"visit: tls": 1}}\'\n')
+    program.chmod(0o755)
+    load = bench.generator.Generator(binary=program, core=0)
+    begun = []
+    assert load.run(1, [], patience=10, begins=lambda: begun.append(1)).errors == {"visit: tls": 1}
+    assert begun == []
 
 
 def test_a_browsers_request_is_of_the_size_that_is_promised(bench):
@@ -354,6 +441,21 @@ def test_a_chart_of_reloads_names_what_failed(bench, tmp_path):
     drawn = bench.charts.draw(saved, tmp_path)
     assert [path.name for path in drawn] == ["reload.svg"]
     assert "30.0 ms, 1 failed" in drawn[0].read_text()
+
+
+def test_https_has_a_chart_and_a_table_of_its_own(bench, tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = ("https-handshake", "https-download", "https-idle")
+    found = [outcome(bench, {"headworks": 20.0, "nginx": 30.0}, scenario=row) for row in rows]
+    saved = json.loads(json.dumps(bench.report.content(found, options(bench))))
+    drawn = [path.name for path in bench.charts.draw(saved, tmp_path)]
+    assert drawn == ["https-cost.svg", "bulk-cost.svg", "memory.svg"]
+    said = bench.publish.results(saved, drawn)
+    assert "### `https-handshake`" in said
+    assert "per CPU second" in said
+    assert "`https-handshake`" not in bench.publish.losses(saved)
+    targets = {(row[0], row[2]): row[-1] for row in bench.report.target_rows(found)[1:]}
+    assert targets["https-handshake", "nginx"] == "ok"
 
 
 def test_the_page_has_the_markers(bench):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from headworks import _engine, explain
 from headworks.cli import app
 from headworks.config import Config
+from rig.certificates import root
 
 TEXT = """\
 [listeners.secure]
@@ -284,3 +285,100 @@ def test_every_public_name_is_there():
     assert set(headworks.__all__) <= set(dir(headworks))
     with pytest.raises(AttributeError):
         headworks.Absent  # noqa: B018
+
+
+SECURE = """\
+[listeners.web]
+bind = "127.0.0.1:0"
+protocol = "https"
+respond = { status = 200 }
+tls.certificates = "all.pem"
+[listeners.dev]
+bind = "127.0.0.1:0"
+protocol = "tcp"
+backend = "app"
+tls.self_signed = ["app.test"]
+[backends.app]
+servers = "127.0.0.1:8001"
+tls = { ca = "ca.pem", certificate = "all.pem" }
+"""
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Path:
+    """Write a configuration with certificates, and these."""
+    authority = root()
+    leaf = authority.leaf("app.example.com", "www.example.com")
+    (tmp_path / "all.pem").write_text(leaf.pem + leaf.key_pem)
+    (tmp_path / "old.pem").write_text(authority.leaf("old.example.com", days=(-90, -3)).pem)
+    (tmp_path / "ca.pem").write_text(authority.pem)
+    path = tmp_path / "secure.toml"
+    path.write_text(SECURE)
+    return path
+
+
+def test_certs_of_a_configuration(secure):
+    code, shown, _ = headworks("certs", secure)
+    assert code == 0
+    rows = [line.split() for line in shown.splitlines()]
+    assert rows[0] == ["used", "by", "names", "expires", "issuer", "key", "chain", "ocsp", "file"]
+    assert rows[1][:2] == ["listeners.web", "app.example.com"]
+    assert [row[0] for row in rows if row[0].startswith(("listeners", "backends"))] == [
+        "listeners.web",
+        "listeners.dev",
+        "backends.app",
+    ]
+    assert "89 d left" in shown
+    assert str(secure.with_name("all.pem")) in shown
+
+
+def test_certs_as_json(secure):
+    code, shown, _ = headworks("certs", secure, "--json")
+    first, dev, _ = json.loads(shown)
+    assert (code, first["user"], dev["user"]) == (0, "listeners.web", "listeners.dev")
+    assert first["names"] == ["app.example.com", "www.example.com"]
+    assert (first["days_left"], first["chain"], first["key"]) == (89, "private", "ECDSA P-256")
+    assert first["not_after"] > first["not_before"]
+    assert dev["file"] == "self_signed"
+
+
+def test_certs_of_a_file_or_directory(secure):
+    code, shown, _ = headworks("certs", secure.with_name("old.pem"))
+    assert code == 1
+    assert "expired" in shown
+    code, shown, _ = headworks("certs", secure.parent, "--json")
+    assert code == 1
+    assert {name for row in json.loads(shown) for name in row["names"]} >= {"app.example.com", "old.example.com"}
+
+
+def test_certs_of_what_is_wrong(secure, tmp_path):
+    secure.with_name("all.pem").write_text("nothing")
+    code, shown, complaint = headworks("certs", secure)
+    assert (code, shown) == (2, "")
+    assert f"{secure}:5: listeners.web.tls.certificates: " in complaint
+    assert headworks("certs", tmp_path / "absent")[0] == 2
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    assert headworks("certs", tmp_path / "broken.pem")[0] == 2
+
+
+def test_certs_where_there_are_none(file):
+    assert headworks("certs", file) == (0, "no certificates\n", "")
+
+
+def test_check_warns_of_what_is_doubtful(secure):
+    secure.write_text(SECURE.replace('ca = "ca.pem"', "verify = false"))
+    code, shown, _ = headworks("check", secure)
+    first, last = shown.splitlines()
+    assert code == 0
+    assert first.startswith(f"{secure}:13: backends.app.tls.verify: warning: nothing is verified")
+    assert last == f"{secure}: ok"
+
+
+def test_explain_takes_both_names_where_tls_ends(secure):
+    arguments = ("--listener", "web", "--sni", "app.example.com", "--host", "www.example.com", "--path", "/")
+    code, shown, _ = headworks("explain", secure, *arguments)
+    assert code == 0
+    assert str(secure.with_name("all.pem")) in shown
+    code, shown, _ = headworks("explain", secure, "--listener", "dev", "--sni", "app.test")
+    assert code == 0
+    assert "self_signed" in shown

@@ -56,8 +56,8 @@ MANY_PROBLEMS = """\
 10: listeners.secure.fallbak: unknown key; did you mean "fallback"?
 11: listeners.secure.allow[0]: the prefix of an IPv4 network is 0 to 32, not "99"
 13: listeners.secure.timeouts.idle: "10 minutes" is not a duration such as "500ms", "2s", "10m" or "1h"
+14: listeners.web.tls: an https listener must have certificates
 15: listeners.web.bind: "localhost" is not an IP address (host names are not resolved; write the address)
-16: listeners.web.protocol: "https" is not available in this version; known: PROTOCOLS
 21: listeners.raw.table: a tcp listener has no table (its clients give no name); give backend
 23: tables.sites."example.com": there is no backend "ap"; did you mean "app"?
 24: tables.sites."~(": the regular expression is wrong: unclosed group
@@ -106,7 +106,7 @@ def test_a_file_with_many_problems_gives_all_of_them(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ('protocol = "tls"', 'protocol = "https"', ['3: listeners.secure.protocol: "https" is not available']),
+        ('protocol = "tls"', 'protocol = "https"', ["1: listeners.secure.tls: an https listener must"]),
         ('protocol = "tls"', "", ["1: listeners.secure.protocol: required key is missing"]),
         ('protocol = "tls"', "protocol = 5", ["3: listeners.secure.protocol: 5 is not a known protocol"]),
         ('protocol = "tls"', 'protocl = "tls"', ['3: listeners.secure.protocl: unknown key; did you mean "protocol"?']),

@@ -21,7 +21,7 @@ from headworks.config import (
     Target,
     Timeouts,
 )
-from headworks.config.models.base import only
+from headworks.config.models.base import HTTP, only
 from headworks.config.spec import place
 
 LISTENER = {
@@ -62,6 +62,7 @@ GOOD = [
     ("listeners.web.http.line_limit", "256B", 256),
     ("listeners.web.http.body_limit", 0, 0),
     ("listeners.web.http.body_limit", "2GiB", 2 << 30),
+    ("listeners.web.http.body_limit", "1000000000001B", 1_000_000_000_001),
     ("listeners.web.http.min_body_rate", 0, 0),
     ("listeners.web.http.min_body_rate", "500B", 500),
     ("listeners.web.http.connect", True, True),
@@ -138,8 +139,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("listeners.web.compression.algorithms", [], "cannot be empty"),
     ("listeners.web.compression.algorithms", ["gzip", "gzip"], '"gzip" is listed twice'),
     ("listeners.web.compression.min_size", "1KB", '"1KB" is not a size such as "64KiB" or "1MiB"; did you'),
-    ("listeners.web.first_bytes_limit", "64KiB", "is for tcp and tls listeners, and this one speaks http"),
-    ("listeners.web.timeouts.half_close", "1m", "is for tcp and tls listeners, and this one speaks http"),
+    ("listeners.web.first_bytes_limit", "64KiB", "is for tcp, tls and https listeners, and this one speaks http"),
+    ("listeners.web.timeouts.half_close", "1m", "is for tcp, tls and https listeners, and this one speaks http"),
     ("backends.app.host", "a b", '"a b" is not a host such as app.example.com'),
     ("backends.app.strip_prefix", "api", '"api" is not a path prefix such as /api'),
     ("backends.app.strip_prefix", "/", '"/" is not a path prefix such as /api'),
@@ -251,10 +252,10 @@ forwarded; did you mean "x_forwarded"?
 23: listeners.web.error_pages.200: "200" is not a status from 400 to 599
 27: listeners.plain.redirect.code: 309 is not a redirect; known: 301, 302, 303, 307, 308
 28: listeners.plain.fallback: every request gets the same redirect: none is left for a fallback
-33: listeners.raw.respond: is for http listeners, and this one speaks tcp
-35: listeners.raw.timeouts.body: is for http listeners, and this one speaks tcp
-36: listeners.raw.timeouts.tunnel: is for http listeners, and this one speaks tcp
-37: listeners.raw.http: is for http listeners, and this one speaks tcp
+33: listeners.raw.respond: is for http and https listeners, and this one speaks tcp
+35: listeners.raw.timeouts.body: is for http and https listeners, and this one speaks tcp
+36: listeners.raw.timeouts.tunnel: is for http and https listeners, and this one speaks tcp
+37: listeners.raw.http: is for http and https listeners, and this one speaks tcp
 41: listeners.name.protocol: "htttp" is not a known protocol; known: PROTOCOLS; did you mean "http"?
 44: tables.sites."a.example": there is no backend "ap"; did you mean "app"?
 45: tables.sites."b.example".redirect: give only one of backend, redirect and respond
@@ -385,13 +386,13 @@ def test_keys_for_http_are_errors_elsewhere_all_at_once(tmp_path, protocol):
     found = problems({"listeners": {"l": listener}, "backends": {"app": {"servers": "127.0.0.1:1"}}})
     keys = [*LISTENER, *(f"timeouts.{key}" for key in TIMEOUTS)]
     assert sorted(found) == sorted(
-        f"listeners.l.{key}: is for http listeners, and this one speaks {protocol}" for key in keys
+        f"listeners.l.{key}: is for http and https listeners, and this one speaks {protocol}" for key in keys
     )
 
 
 def test_the_keys_for_http_are_all_of_them():
-    assert {name for name, field in Listener.model_fields.items() if only(field) == ("http",)} == set(LISTENER)
-    assert {name for name, field in Timeouts.model_fields.items() if only(field) == ("http",)} == set(TIMEOUTS)
+    assert {name for name, field in Listener.model_fields.items() if only(field) == HTTP} == set(LISTENER)
+    assert {name for name, field in Timeouts.model_fields.items() if only(field) == HTTP} == set(TIMEOUTS)
     assert {name for name, field in Health.model_fields.items() if only(field)} == set(CHECK)
     others = {"hash_header", "error_pages"}
     assert {name for name, field in Backend.model_fields.items() if only(field)} == set(BACKEND) | others
@@ -401,7 +402,7 @@ def test_backends_have_keys_for_http_only_where_a_listener_speaks_it(mapping):
     mapping["backends"]["app"] |= BACKEND | {"ejection": {"responses": 3}}
     keys = [*BACKEND, "ejection.responses"]
     assert sorted(problems(mapping)) == sorted(
-        f"backends.app.{key}: is for http listeners, and there is none" for key in keys
+        f"backends.app.{key}: is for http and https listeners, and there is none" for key in keys
     )
     mapping["listeners"]["web"] = {"bind": "127.0.0.1:0", "protocol": "http", "backend": "app"}
     Config.parse(mapping)
@@ -541,7 +542,7 @@ def test_models_made_in_python(http):
     )
     config = Config.parse({**http, "listeners": {"web": web}, "tables": {"sites": {"*": Target(backend="app")}}})
     assert config.listeners["web"] == web
-    with pytest.raises(ValueError, match="is for http listeners, and this one speaks tls"):
+    with pytest.raises(ValueError, match="is for http and https listeners, and this one speaks tls"):
         Listener(bind="127.0.0.1:0", protocol="tls", backend="app", timeouts=Timeouts(tunnel=timedelta(seconds=1)))
 
 

@@ -7,8 +7,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers
 
 import headworks
+from rig.certificates import key_pem, root, rsa_key
 
 
 @pytest.fixture
@@ -42,6 +44,22 @@ def test_bytes_go_through_and_are_counted(raw, origin):
     assert (listener.connections, listener.active, listener.bytes_in, listener.bytes_out) == (1, 0, 5, 5)
     assert backend.servers[origin].connections == 1
     assert backend.servers[origin].up
+
+
+def test_a_key_that_does_not_sign_is_found_at_the_start(raw, tmp_path):
+    """Its public half is that of the certificate, so that nothing shows before TLS is spoken."""
+    key = rsa_key()
+    numbers = key.private_numbers()
+    public = numbers.public_numbers
+    wrong = RSAPrivateNumbers(numbers.p, numbers.q, numbers.d - 2, numbers.dmp1, numbers.dmq1, numbers.iqmp, public)
+    leaf = root().leaf("app.test", key=key)
+    file = tmp_path / "a.pem"
+    file.write_text(leaf.pem + key_pem(wrong.private_key(unsafe_skip_rsa_key_validation=True)))
+    raw["listeners"]["raw"]["tls"] = {"certificates": str(file)}
+    with pytest.raises(headworks.ConfigError) as caught:
+        headworks.Proxy(raw).start()
+    assert str(caught.value).startswith("listeners.raw.tls.certificates: ")
+    assert "a.pem" in str(caught.value)
 
 
 def test_live_connections_are_listed(raw, origin):

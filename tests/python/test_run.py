@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rig.certificates import root
+
 TEXT = """\
 [proxy]
 workers = 1
@@ -208,3 +210,42 @@ def _free_low_port() -> int:
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise AssertionError("no free port")
+
+
+def test_certificates_are_renewed_without_a_signal_and_refused_by_one(tmp_path):
+    old, new = (root().leaf(name) for name in ("old.test", "new.test"))
+    certificate = tmp_path / "a.pem"
+    certificate.write_text(old.pem + old.key_pem)
+    file = tmp_path / "headworks.toml"
+    file.write_text("""\
+[logs]
+access = "off"
+[listeners.web]
+bind = "127.0.0.1:0"
+protocol = "https"
+respond = { status = 200 }
+tls = { certificates = "a.pem" }
+[listeners.dev]
+bind = "127.0.0.1:0"
+protocol = "https"
+backend = "app"
+tls = { self_signed = true, self_signed_ca = "ca.pem" }
+[backends.app]
+servers = "127.0.0.1:1"
+tls.verify = false
+""")
+    with running(file) as proxy:
+        assert f"listener=dev ca={tmp_path / 'ca.pem'}" in proxy.line(" info throwaway certificates ")
+        assert "key=backends.app.tls.verify" in proxy.line(" warning doubtful ")
+        proxy.address()
+        certificate.write_text(new.pem + new.key_pem)
+        assert f"file={certificate} names=new.test expires=" in proxy.line(" info certificate_renewed ")
+        certificate.write_text("nothing")
+        assert "has no PEM in it" in proxy.line(" error certificate_refused ")
+        proxy.signal(signal.SIGHUP)
+        assert "listeners.web.tls.certificates" in proxy.line(" error not reloaded ")
+        certificate.write_text(old.pem + old.key_pem)
+        proxy.signal(signal.SIGHUP)
+        proxy.line(" reloaded ")
+        proxy.signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0

@@ -12,6 +12,7 @@ mod origin;
 mod relay;
 mod run;
 mod sys;
+mod tls;
 mod wire;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ const USAGE: &str = "usage:
            [--hello NAME | --names FILE] [--sources N] [--source ADDRESS]
     connect, kept         [--request BYTES] [--late 1] [--rate OPERATIONS_PER_SECOND]
     http                  [--request minimal|browser] [--path P] [--host NAME] [--fresh 1] [--late 1] [--rate R]
+                          [--requests N] [--tls CERTIFICATE] [--resumed 1] [--announce 1]
+    http-idle             [--request minimal|browser] [--path P] [--host NAME] [--tls CERTIFICATE]
     bulk-down, bulk-up    [--bytes TOTAL] [--streams N]
     idle                  [--request BYTES]
     slow-reader           [--bytes EACH | --path P] [--read-rate BYTES_PER_SECOND]

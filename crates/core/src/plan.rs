@@ -117,13 +117,6 @@ impl Plan {
         Some(Routed { target: entry.target, entry: Some(entry) })
     }
 
-    /// Where a client goes untouched that asked for this name (or none) of a listener that ends TLS for others.
-    pub fn passed_through(&self, listener: &Listener, name: Option<&str>) -> Option<Routed> {
-        let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize].table;
-        let entry = name.map_or(table.any(), |name| table.lookup(name))?;
-        Some(Routed { target: entry.target, entry: Some(entry) })
-    }
-
     /// Where a request of `path` goes (as it was sent, with its query).
     pub fn route_request(
         &self,

@@ -449,3 +449,86 @@ fn nobody_is_sent_in_circles() {
     shared["listeners"]["secure"] = json!({"protocol": "http", "table": "sites"});
     plan(shared);
 }
+
+#[test]
+fn what_tls_cannot_be_like_is_named() {
+    let below = "listeners.secure.tls";
+    for (tls, path, part) in [
+        (json!({"certificates": []}), "certificates", "at least one certificate"),
+        (
+            json!({"certificates": [{"place": "a.pem", "names": [], "chain": [], "key": "AA==", "not_after": 0}]}),
+            "certificates.0",
+            "a.pem has no certificate",
+        ),
+        (
+            json!({"certificates": [{"place": "a.pem", "names": [], "chain": ["?"], "key": "AA==", "not_after": 0}]}),
+            "certificates.0",
+            "no DER in Base64",
+        ),
+        (json!({"min_version": "1.1"}), "min_version", "known are 1.2, 1.3"),
+        (json!({"profile": "old"}), "profile", "known are intermediate, modern"),
+        (json!({"alpn": ["http/1.1", ""]}), "alpn.1", "1 to 255 bytes"),
+        (json!({"ticket_rotation": 0}), "ticket_rotation", "84 hours"),
+        (json!({"ticket_rotation": 302_400_001}), "ticket_rotation", "84 hours"),
+        (json!({"early_data": 65_537}), "early_data", "more than 65536"),
+        (
+            json!({"early_data": 1, "client_certificates": {"required": true, "ca": ["AA=="], "crl": [], "headers": []}}),
+            "early_data",
+            "it cannot go with client_certificates",
+        ),
+        (json!({"passthrough": "other"}), "passthrough", "no table \"other\""),
+        (
+            json!({"client_certificates": {"required": true, "ca": [], "crl": [], "headers": []}}),
+            "client_certificates.ca",
+            "no authority is known",
+        ),
+    ] {
+        only_secure(secure(tls), &format!("{below}.{path}"), part);
+    }
+    for rotation in [1, 302_400_000] {
+        plan(secure(json!({"ticket_rotation": rotation})));
+    }
+    plan(secure(json!({"tickets": false, "ticket_rotation": 0})));
+    let mut written = secure(json!({"early_data": 1}));
+    written["listeners"]["secure"]["protocol"] = json!("tcp");
+    only_secure(written, "listeners.secure.tls.early_data", "only an https listener");
+    only_secure(right_but("/listeners/secure/tls", json!({})), below, "does not end at a tls listener");
+    only_secure(
+        right_but("/listeners/secure/protocol", json!("https")),
+        below,
+        "must say which certificates",
+    );
+}
+
+#[test]
+fn a_backend_reached_by_tls_must_have_something_to_verify_by() {
+    let backend = |server: &str, tls: Value| {
+        let mut written = right_but("/backends/app/servers", json!([server]));
+        let plain = json!({"verify": true, "roots": ["AA=="], "server_name": null, "min_version": "1.2", "alpn": [],
+            "certificate": null});
+        written["backends"]["app"]["tls"] = plain;
+        for (key, value) in tls.as_object().unwrap() {
+            written["backends"]["app"]["tls"][key] = value.clone();
+        }
+        written
+    };
+    let below = "backends.app.tls";
+    plan(backend("192.0.2.1:443", json!({})));
+    plan(backend("unix:/run/app", json!({"server_name": "app.internal"})));
+    plan(backend("unix:/run/app", json!({"verify": false, "roots": []})));
+    for (server, tls, path, part) in [
+        ("unix:/run/app", json!({}), "server_name", "needs a name"),
+        ("192.0.2.1:443", json!({"roots": []}), "ca", "no authority is known"),
+        ("192.0.2.1:443", json!({"roots": ["?"]}), "ca", "no DER in Base64"),
+        ("192.0.2.1:443", json!({"min_version": "1.0"}), "min_version", "known are 1.2, 1.3"),
+    ] {
+        only_secure(backend(server, tls), &format!("{below}.{path}"), part);
+    }
+}
+
+#[test]
+fn a_listener_knows_when_its_first_certificate_ends() {
+    let certificate = |not_after: i64| json!({"place": "a.pem", "names": [], "chain": ["AA=="], "key": "AA==", "not_after": not_after});
+    let plan = plan(secure(json!({"certificates": [certificate(30), certificate(10), certificate(20)]})));
+    assert_eq!(plan.listeners[0].tls.as_ref().unwrap().expires(), Some(10));
+}

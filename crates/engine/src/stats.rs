@@ -9,7 +9,7 @@ use headworks_core::plan::Plan;
 use headworks_core::session::State;
 use headworks_core::tally::{Count, Tally};
 use headworks_core::time::Millis;
-use headworks_core::tls::HandshakeFault;
+use headworks_core::tls::{HandshakeFault, Termination};
 use serde::Serialize;
 
 use crate::connection::Connection;
@@ -157,7 +157,6 @@ impl ListenerStats {
         let tally = &listener.state.tls;
         let failed = HandshakeFault::ALL.into_iter().map(|fault| (fault.as_str(), tally.failures(fault)));
         let duration = tally.duration.sum();
-        let certificates = listener.tls.iter().flat_map(|tls| &tls.certificates);
         Self {
             counters,
             addresses,
@@ -166,7 +165,7 @@ impl ListenerStats {
             handshakes_failed: failed.filter(|(_, count)| *count > 0).collect(),
             handshake_p50_ms: rounded(duration.quantile(0.5)),
             handshake_p99_ms: rounded(duration.quantile(0.99)),
-            certificate_expires: certificates.map(|certificate| certificate.not_after).min(),
+            certificate_expires: listener.tls.as_ref().and_then(Termination::expires),
         }
     }
 }

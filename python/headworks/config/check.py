@@ -7,18 +7,22 @@ again. Must never report what only follows from something it has already reporte
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from headworks import _engine
+from headworks.certificates import Store
+from headworks.config import pages, tls
 from headworks.config.config import Config
 from headworks.config.document import Document
-from headworks.config.models.base import applies
-from headworks.config.pages import anchor
+from headworks.config.models.base import HTTP, applies
+from headworks.config.models.tls import HTTPS_ALPN
 from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
 from headworks.config.repair import at, repair
+from headworks.config.routes import led_to_by_http, led_to_by_tls
 from headworks.config.spec import draft, place
 from headworks.config.values import quote
 
@@ -47,29 +51,40 @@ _REASONS = {
 
 def check(document: Document) -> Config:
     """Return the configuration, or raise ConfigError with every problem."""
-    examination = _Examination(document)
+    return examine(document, Store())[0]
+
+
+def examine(document: Document, store: Store) -> tuple[Config, list[Problem]]:
+    """Return the configuration and what is doubtful about it, or raise ConfigError with every problem.
+
+    ``store`` holds its certificates then.
+    """
+    examination = _Examination(document, store)
     config = examination.shape()
     if config is not None:
         examination.whole(config)
     if config is None or examination.problems:
         raise ConfigError(examination.problems)
-    return config
+    return config, examination.warnings
 
 
 class _Examination:
     """One run: the value as repaired so far, and what was found."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, store: Store) -> None:
         self.document = document
+        self.store = store
         self.value: dict[str, Any] = copy.deepcopy(document.value)
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.reported: set[Path] = set()
         self.renamed: dict[Path, Path] = {}
 
     def shape(self) -> Config | None:
         """Validate, report and repair until the models have nothing to say."""
         for _ in range(_ROUNDS):
-            anchor(self.value, self.document.directory)
+            pages.anchor(self.value, self.document.directory)
+            tls.anchor(self.value, self.document.directory)
             try:
                 return Config.model_validate(self.value)
             except ValidationError as error:
@@ -82,15 +97,22 @@ class _Examination:
     def whole(self, config: Config) -> None:
         """Compile, and report what is not a consequence of a repair."""
         absent: list[Problem] = []
-        found = self._for_nobody(config)
-        text = draft(config, None, absent)
-        found += [(one.path, one.reason, None) for one in absent]
+        found = self._for_nobody(config) + _wrong_tls(config)
+        text = draft(config, None, self.store, absent)
+        found += [(one.path, one.reason, None) for one in absent if not one.is_warning]
+        for one in absent:
+            if one.is_warning:
+                problem = self.document.problem(self._written(one.path), one.reason)
+                self.warnings.append(replace(problem, is_warning=True))
+        known = {path for path, _, _ in found}
         try:
             _engine.Plan.compile(text)
         except _engine.PlanError as error:
-            found += [
+            told = [
                 (self._indexed(place(one["path"])), one["reason"], one.get("hint")) for one in json.loads(error.args[0])
             ]
+            # What files lack has been said.
+            found += [one for one in told if not any(_touches(one[0], path) for path in known)]
         for path, reason, hint in found:
             if not any(_touches(path, known) for known in self.reported):
                 suggestion = hint or self._near_name(path)
@@ -98,10 +120,10 @@ class _Examination:
 
     def _for_nobody(self, config: Config) -> list[Finding]:
         """Keys of backends that only http listeners heed, where there is none."""
-        if any(listener.protocol == "http" for listener in config.listeners.values()):
+        if any(listener.protocol in HTTP for listener in config.listeners.values()):
             return []
         return [
-            (("backends", name, *below), "is for http listeners, and there is none", None)
+            (("backends", name, *below), "is for http and https listeners, and there is none", None)
             for name, backend in config.backends.items()
             for section, path in ((backend, ()), (backend.ejection, ("ejection",)))
             for below in ((*path, key) for key in _changed(section))
@@ -159,10 +181,13 @@ class _Examination:
 
     def _near_name(self, path: Path) -> str | None:
         """The table or backend that a name which does not exist probably stands for."""
-        kind = {"table": "tables", "backend": "backends", "fallback": "backends"}.get(str(path[-1]))
+        kind = {"table": "tables", "backend": "backends", "fallback": "backends", "passthrough": "tables"}.get(
+            str(path[-1])
+        )
         if path[0] == "tables":
             kind = "backends"
-        if path[0] not in ("listeners", "tables") or kind is None or len(path) != 3:  # noqa: PLR2004 (section, name, key)
+        depth = 4 if path[-1] == "passthrough" else 3
+        if path[0] not in ("listeners", "tables") or kind is None or len(path) != depth:
             return None
         name = at(self.value, path)
         name = name.get("backend") if isinstance(name, dict) else name
@@ -186,6 +211,27 @@ def _explain(details: ErrorDetails) -> list[Finding]:
     if path == ("listeners",) and details["type"] in ("missing", "too_short"):
         return [(path, "no listener is configured: add [listeners.NAME]", None)]
     return [(path, reason.format(**shown) if details["type"] in _REASONS else reason, None)]
+
+
+def _wrong_tls(config: Config) -> list[Finding]:
+    """What is wrong with the TLS of backends because of who leads there."""
+    requests, ciphertext = led_to_by_http(config), led_to_by_tls(config)
+    found: list[Finding] = []
+    for name, backend in config.backends.items():
+        path = ("backends", name, "tls")
+        strange = [one for one in backend.tls.alpn or () if one not in HTTPS_ALPN] if backend.tls else []
+        if backend.tls is not None and name in ciphertext:
+            reason = (
+                f"listeners.{ciphertext[name]} passes on the TLS of its clients here, which would be encrypted twice"
+            )
+            found.append((path, reason, None))
+        if strange and name in requests:
+            reason = (
+                f"{quote(strange[0])} is not spoken to servers by http listeners, and listeners.{requests[name]} "
+                f"leads here; known: {', '.join(HTTPS_ALPN)}"
+            )
+            found.append(((*path, "alpn"), reason, None))
+    return found
 
 
 def _changed(model: BaseModel) -> list[str]:

@@ -5,11 +5,14 @@ Owns the way in and out (load, parse, to_toml, spec). Must never start anything.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from headworks.config.models import Backend, Listener, LogSettings, Model, Name, ProxySettings, Table
+
+if TYPE_CHECKING:
+    from headworks.certificates import Store
 
 
 class Config(Model):
@@ -75,13 +78,15 @@ class Config(Model):
 
         return write(self)
 
-    def spec(self, inherited: Mapping[str, tuple[int, ...]] | None = None) -> str:
-        """Return the Spec as JSON: durations in milliseconds, sizes in bytes, everything filled in.
+    def spec(self, inherited: Mapping[str, tuple[int, ...]] | None = None, store: "Store | None" = None) -> str:
+        """Return the Spec as JSON: milliseconds, bytes, every default filled in, and certificates with their keys.
 
         ``inherited`` maps names of inherited descriptors to their numbers (see ``headworks.inherited``). Without it,
-        ``fd:NAME`` stands for some descriptor: good for checking and explaining, not for running. Raises ConfigError
-        when a name is not among them or an error page cannot be read.
+        ``fd:NAME`` stands for some descriptor: good for checking and explaining, not for running. ``store`` holds
+        certificates that have been read; without it all are read. Raises ConfigError when a name is not among them, or
+        an error page or a certificate cannot be used.
         """
+        from headworks.certificates import Store
         from headworks.config.spec import spec
 
-        return spec(self, inherited)
+        return spec(self, inherited, store or Store())

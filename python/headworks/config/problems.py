@@ -29,6 +29,8 @@ class Problem:
     line: int | None = None
     column: int | None = None
     suggestion: str | None = None
+    is_warning: bool = False
+    """The configuration can be used all the same."""
     source: str | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -40,6 +42,7 @@ class Problem:
         """Return ``FILE:LINE: key.path: reason``; parts that are unknown are left out."""
         where = ":".join(str(part) for part in (self.file, self.line) if part is not None)
         said = self.reason if self.suggestion is None else f"{self.reason}; {self.suggestion}"
+        said = f"warning: {said}" if self.is_warning else said
         return one_line(": ".join(part for part in (where, self.key, said) if part))
 
     def excerpt(self) -> str | None:

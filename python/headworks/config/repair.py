@@ -6,15 +6,17 @@ What is put in collides with nothing that users write. Must never report anythin
 from typing import Any
 
 from headworks import _engine
-from headworks.config.models.base import Model, applies
+from headworks.config.models.base import HTTP, Model, applies
 from headworks.config.models.listener import ROUTES, Listener
 from headworks.config.models.table import TARGETS
 from headworks.config.models.timeouts import Timeouts
+from headworks.config.models.tls import ClientCertificates, ListenerTls
 from headworks.config.problems import Path, closest
 
 _REQUIRED: dict[Path, Any] = {
     ("affinity", "cookie"): "stand-in",
     ("rate_limit", "requests"): 1,
+    ("client_certificates", "ca"): ["/stand-in"],
     ("redirect", "to"): "https",
 }
 """Keys below listeners, tables and backends that their tables cannot be without."""
@@ -48,6 +50,8 @@ def repair(root: dict[str, Any], path: Path) -> None:
         and path[2:] in ((), ("protocol",), *((route,) for route in ROUTES["http"]))
     ):
         _reroute(root, path)
+    if path[0] == "listeners" and path[2:3] == ("tls",):
+        _certify(root, path)
     if path[0] == "tables" and len(path) > 2:  # noqa: PLR2004 (a table, an entry)
         _retarget(root, path)
 
@@ -86,11 +90,16 @@ def _listener_stand_in(listener: Any, below: Path, unique: str) -> Any:
 def _protocol(listener: Any) -> str:
     """What a listener without a known protocol is probably meant to speak, by the word or by its other keys."""
     written = listener.get("protocol") if isinstance(listener, dict) else None
-    near = closest(written, ["http", *_engine.protocols()]) if isinstance(written, str) else None
+    near = closest(written, _engine.protocols()) if isinstance(written, str) else None
     given = listener if isinstance(listener, dict) else {}
-    for_http = any(name in given and not applies(field, "tls") for name, field in Listener.model_fields.items())
-    is_http = near == "http" or (near is None and for_http)
-    return "http" if is_http and "http" in _engine.protocols() else "tls"
+    for_http = any(
+        name in given and applies(field, "http") and not applies(field, "tls")
+        for name, field in Listener.model_fields.items()
+    )
+    is_http = near in HTTP or (near is None and for_http)
+    if isinstance(given.get("tls"), dict):
+        return "tcp" if near == "tcp" else "https"
+    return "http" if is_http else "tls"
 
 
 def _backend_stand_in(below: Path, unique: str) -> Any:
@@ -130,11 +139,29 @@ def _reroute(root: dict[str, Any], path: Path) -> None:
 
 
 def _fit(listener: dict[str, Any], protocol: str) -> None:
-    sections: list[tuple[Any, type[Model]]] = [(listener, Listener), (listener.get("timeouts"), Timeouts)]
+    tls = listener.get("tls")
+    sections: list[tuple[Any, type[Model]]] = [
+        (tls.get("client_certificates") if isinstance(tls, dict) else None, ClientCertificates),
+        (tls, ListenerTls),
+        (listener.get("timeouts"), Timeouts),
+        (listener, Listener),
+    ]
     for section, model in sections:
         for name, field in model.model_fields.items():
             if isinstance(section, dict) and not applies(field, protocol):
                 section.pop(name, None)
+
+
+def _certify(root: dict[str, Any], path: Path) -> None:
+    """Give a listener whose certificates are in doubt, or that lacks TLS, what is surely right."""
+    listener = at(root, path[:2])
+    if not isinstance(listener, dict):
+        return
+    if path[3:] == () and applies(Listener.model_fields["tls"], str(listener.get("protocol"))):
+        listener["tls"] = {"self_signed": True}
+    elif path[3:4] in (("certificates",), ("self_signed",)) and isinstance(listener.get("tls"), dict):
+        listener["tls"].pop("certificates", None)
+        listener["tls"]["self_signed"] = True
 
 
 def _retarget(root: dict[str, Any], path: Path) -> None:

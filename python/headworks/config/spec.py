@@ -1,7 +1,7 @@
 """From a Config to the Spec that the engine takes (crates/core/src/spec.rs): plain numbers, names and lists.
 
 Must never decide anything. Where the Spec is not shaped as the file is (what http listeners alone have is one struct
-there), this is where that is said; ``fd:NAME`` becomes numbers and error pages become text.
+there), this is where that is said; ``fd:NAME`` becomes numbers, error pages become text, and files of TLS certificates.
 """
 
 import json
@@ -11,40 +11,49 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from headworks.certificates import Store
 from headworks.config import pages
 from headworks.config.config import Config
 from headworks.config.models import Backend, Health, HttpSettings, Listener
-from headworks.config.models.base import only
+from headworks.config.models.base import HTTP, applies, only
 from headworks.config.problems import ConfigError, Problem
+from headworks.config.tls import TlsSpecs
 
 _FIRST_INHERITED = 3
 
 
-def spec(config: Config, inherited: Mapping[str, tuple[int, ...]] | None) -> str:
-    """Return the Spec as JSON. Raises ConfigError for a descriptor that is not there or a page that cannot be read."""
+def spec(config: Config, inherited: Mapping[str, tuple[int, ...]] | None, store: Store) -> str:
+    """Return the Spec as JSON. Raises ConfigError for what it names and is not there or cannot be used."""
     problems: list[Problem] = []
-    text = draft(config, inherited, problems)
-    if problems:
-        raise ConfigError(problems)
+    text = draft(config, inherited, store, problems)
+    if wrong := [problem for problem in problems if not problem.is_warning]:
+        raise ConfigError(wrong)
     return text
 
 
-def draft(config: Config, inherited: Mapping[str, tuple[int, ...]] | None, problems: list[Problem]) -> str:
-    """Return the Spec as far as it goes, with what is not there left out and added to ``problems``."""
+def draft(
+    config: Config, inherited: Mapping[str, tuple[int, ...]] | None, store: Store, problems: list[Problem]
+) -> str:
+    """Return the Spec as far as it goes. What is not there is left out; ``problems`` gets that and what is doubtful."""
     names = _stand_ins(config) if inherited is None else inherited
+    tls = TlsSpecs(config, store, problems)
     listeners = {name: _listener(name, listener, problems) for name, listener in config.listeners.items()}
     for name, listener in listeners.items():
         path = ("listeners", name, "bind")
         listener["bind"] = [
             address for written in listener["bind"] for address in _resolve(written, names, path, problems)
         ]
+        listener["tls"] = tls.listener(name, config.listeners[name])
     value = {
         "listeners": listeners,
         "tables": {
             name: [{"pattern": pattern, **_plain(target)} for pattern, target in table.items()]
             for name, table in config.tables.items()
         },
-        "backends": {name: _backend(name, backend, problems) for name, backend in config.backends.items()},
+        "backends": {
+            name: {**_backend(name, backend, problems), "tls": tls.backend(name)}
+            for name, backend in config.backends.items()
+        },
     }
     return json.dumps(value)
 
@@ -67,13 +76,18 @@ def place(path: list[str]) -> list[str]:
             return [section, name, *_PLACES[section, key], *below]
         case ["backends", name, "health", "http", *below]:
             return ["backends", name, "health", *below]
+        # A place may hold several certificates: their numbers are the Spec's own.
+        case ["listeners" | "backends", _, "tls", "certificates" | "certificate", *_]:
+            return path[:4]
+        case ["backends", name, "tls", "roots", *_]:
+            return ["backends", name, "tls", "ca"]
         case _:
             return path
 
 
 def _listener(name: str, listener: Listener, problems: list[Problem]) -> dict[str, Any]:
     timeouts = _common(listener.timeouts)
-    http = _http(name, listener, problems) if listener.protocol == "http" else None
+    http = _http(name, listener, problems) if listener.protocol in HTTP else None
     return {**_common(listener), "timeouts": timeouts, "http": http}
 
 
@@ -113,7 +127,7 @@ def _backend(name: str, backend: Backend, problems: list[Problem]) -> dict[str, 
 _HTTP_KEYS = tuple(
     name
     for name, field in Backend.model_fields.items()
-    if only(field) == ("http",) and name not in ("pool", "affinity", "error_pages")
+    if only(field) == HTTP and name not in ("pool", "affinity", "error_pages")
 )
 
 
@@ -125,9 +139,11 @@ def _health(health: Health | None) -> dict[str, Any] | None:
 
 
 def _common(model: BaseModel) -> dict[str, Any]:
-    """The keys that are not for http alone."""
+    """The keys that are not for http alone, TLS left aside."""
     fields = type(model).model_fields
-    return {name: _plain(getattr(model, name)) for name, field in fields.items() if only(field) != ("http",)}
+    return {
+        name: _plain(getattr(model, name)) for name, field in fields.items() if applies(field, "tcp") and name != "tls"
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -191,7 +191,7 @@ def _milliseconds(value: object) -> int:
 def _bytes(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,12})(B|KiB|MiB|GiB)", value)):
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,16})(B|KiB|MiB|GiB)", value)):
         return int(match[1]) * _BYTES[match[2]]
     suggestion = None
     if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,12}) ?([kmg])i?b?", value.lower())):

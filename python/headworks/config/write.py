@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from headworks.config.config import Config
 from headworks.config.models import Health, Listener, Target
-from headworks.config.models.base import applies
+from headworks.config.models.base import HTTP, applies
 from headworks.config.values import Duration, Mode, Size
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -21,7 +21,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 def write(config: Config) -> str:
     """Return the configuration as TOML."""
-    http = any(listener.protocol == "http" for listener in config.listeners.values())
+    http = any(listener.protocol in HTTP for listener in config.listeners.values())
     kind = "http" if http else "tcp"
     sections = [_section(("proxy",), config.proxy, kind), _section(("logs",), config.logs, kind)]
     sections += [_section(("listeners", name), listener, kind) for name, listener in config.listeners.items()]

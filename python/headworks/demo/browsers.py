@@ -5,6 +5,8 @@ Every wait is bounded. Must never open a connection past ``Clients``, which coun
 
 import http.client
 import re
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from headworks.demo.clients import Clients
+from headworks.demo.origins import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +34,40 @@ class Page:
         return self.told.get("server", "-")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """What a client knows of its connection."""
+
+    version: str = "-"
+    cipher: str = "-"
+    issuer: str = "-"
+    """Who signed the certificate that was shown."""
+    fingerprint: str = ""
+    """Of that certificate."""
+
+    @classmethod
+    def of(cls, stream: ssl.SSLSocket) -> Self:
+        """Look at a connection."""
+        cipher, certificate = stream.cipher(), stream.getpeercert() or {}
+        issuer = [value for part in certificate.get("issuer", ()) for _, value in part]
+        return cls(
+            version=stream.version() or "-",
+            cipher=cipher[0] if cipher else "-",
+            issuer=str(issuer[-1]) if issuer else "-",
+            fingerprint=fingerprint(stream.getpeercert(binary_form=True) or b""),
+        )
+
+
 class Browser:
     """One client with one kept connection. Use it in a ``with`` block."""
 
-    def __init__(self, clients: Clients, listener: str = "web") -> None:
+    def __init__(self, clients: Clients, listener: str = "web", *, secure: bool = False) -> None:
         self._clients = clients
         self._listener = listener
+        self._secure = secure
         self._connection: http.client.HTTPConnection | None = None
+        self.tls = Tls()
+        """Of the last connection."""
 
     def __enter__(self) -> Self:
         return self
@@ -52,12 +82,12 @@ class Browser:
         self._connection = None
 
     def get(self, host: str, path: str) -> Page:
-        """Send ``GET http://HOST/PATH``. Raises OSError, and opens another connection the next time then."""
+        """Send ``GET http(s)://HOST/PATH``. Raises OSError, and opens another connection the next time then."""
         began = time.perf_counter()
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(host)
-                self._connection.sock = self._clients.connect(self._listener)
+                self._connection.sock = self._connect(host)
             self._connection.request("GET", path, headers={"Host": host, "Accept": "text/plain"})
             answer = self._connection.getresponse()
             body = answer.read().decode()
@@ -75,6 +105,13 @@ class Browser:
             told=dict(re.findall(r"^(\w+): (\S+)", body, re.MULTILINE)),
             seconds=time.perf_counter() - began,
         )
+
+    def _connect(self, host: str) -> socket.socket:
+        if not self._secure:
+            return self._clients.connect(self._listener)
+        stream = self._clients.secure(self._listener, host)
+        self.tls = Tls.of(stream)
+        return stream
 
 
 class Crowd:

@@ -73,10 +73,19 @@ class Clients:
             self.opened[listener] += 1
         return connection
 
-    def ask(self, name: str) -> Answer:
+    def secure(self, listener: str, name: str) -> ssl.SSLSocket:
+        """Open a connection over TLS. Raises OSError: also for a certificate that is not NAME's."""
+        connection = self.connect(listener)
+        try:
+            return self._trust.wrap_socket(connection, server_hostname=name)
+        except OSError:
+            connection.close()
+            raise
+
+    def ask(self, name: str, listener: str = "secure") -> Answer:
         """Send ``GET https://NAME/`` through the proxy. Raises OSError: also for a certificate that is not NAME's."""
         began = time.perf_counter()
-        with self._trust.wrap_socket(self.connect("secure"), server_hostname=name) as stream:
+        with self.secure(listener, name) as stream:
             here = "{}:{}".format(*stream.getsockname())
             stream.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
             told = _facts(_body(stream))

@@ -16,12 +16,13 @@ from typing import Any, Self
 import trustme
 
 from headworks.demo.clients import PATIENCE, Clients
-from headworks.demo.origins import EchoOrigin, Origin, TlsOrigin
+from headworks.demo.origins import EchoOrigin, Origin, TlsOrigin, fingerprint
 from headworks.demo.toml import to_toml
 from headworks.demo.web import ChatOrigin, WebOrigin
 from headworks.proxy import Proxy
 from headworks.stats import Notice
 
+_CERTIFICATE = "www.example.pem"
 _GLANCE = 0.01
 """Seconds between looks at a counter that nobody announces."""
 
@@ -37,6 +38,9 @@ HOSTS = {
 
 WEB = ("web-1", "web-2", "users-1")
 """The HTTP servers."""
+
+_LOOK = 0.1
+"""Seconds between looks at certificates' files: those who watch the tour do not want to wait."""
 
 
 class Stage:
@@ -61,14 +65,18 @@ class Stage:
         authority = trustme.CA()
         self.authority_file = self.directory / "ca.pem"
         authority.cert_pem.write_to_path(str(self.authority_file))
+        self._authority = authority
+        self.renew()
         self.origins = self._start_origins(authority)
-        self.settings = _settings(self.origins, self.directory / "access.log")
-        self.proxy = Proxy(self.settings)
+        self.settings = _settings(self.origins, self.directory)
+        self.proxy = Proxy(self.settings, watch_interval=_LOOK)
         self.notices = self._ending.enter_context(Notices())
         self._ending.enter_context(self.proxy)
         self.notices.follow(self.proxy)
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         authority.configure_trust(trust)
+        # What the proxy signs for itself is believed because its authority is; it was made a moment ago, in memory.
+        trust.load_verify_locations(cadata=self.proxy.authority("site"))
         self.clients = Clients(trust, self.proxy.address)
         self.write_file()
 
@@ -90,9 +98,31 @@ class Stage:
         return self.directory / "headworks.toml"
 
     @property
+    def throwaway_file(self) -> Path:
+        """Where the proxy writes the certificate of its throwaway authority."""
+        return Path(self.settings["listeners"]["site"]["tls"]["self_signed_ca"])
+
+    @property
+    def certificate_file(self) -> Path:
+        """Where the certificate is that is renewed."""
+        return self.directory / _CERTIFICATE
+
+    @property
     def access_log(self) -> Path:
         """Where the proxy writes its access records."""
         return Path(self.settings["logs"]["access"])
+
+    def renew(self) -> str:
+        """Put a new certificate for www.example in the place of the old one; returns its fingerprint."""
+        leaf = self._authority.issue_cert("www.example", common_name="www.example")
+        self.replace_certificate(leaf.private_key_and_cert_chain_pem.bytes())
+        return fingerprint(ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode()))
+
+    def replace_certificate(self, content: bytes) -> None:
+        """Put a file in the place of that certificate, at once whole."""
+        fresh = self.certificate_file.with_suffix(".new")
+        fresh.write_bytes(content)
+        fresh.replace(self.certificate_file)
 
     def tls_origin(self, name: str) -> TlsOrigin:
         """Return one of the TLS servers."""
@@ -143,16 +173,19 @@ class Notices:
         self._thread = threading.Thread(target=self._keep, args=(proxy,), name="notices", daemon=True)
         self._thread.start()
 
-    def wait(self, kind: str, server: str, *, after: int = 0) -> Notice:
-        """Wait for a notice of ``kind`` about ``server`` that is not among the first ``after``. Raises TimeoutError."""
+    def wait(self, kind: str, about: str, *, after: int = 0) -> Notice:
+        """Wait for a notice of ``kind`` about a server or file that is not among the first ``after``.
+
+        Raises TimeoutError.
+        """
 
         def found() -> Notice | None:
-            fitting = (one for one in self._kept[after:] if one.kind == kind and one.facts.get("server") == server)
+            fitting = (one for one in self._kept[after:] if one.kind == kind and about in one.facts.values())
             return next(fitting, None)
 
         with self._changed:
             if (notice := self._changed.wait_for(found, PATIENCE)) is None:
-                raise TimeoutError(f"waited {PATIENCE:g} s for the notice {kind} about {server}")
+                raise TimeoutError(f"waited {PATIENCE:g} s for the notice {kind} about {about}")
             return notice
 
     def count(self) -> int:
@@ -177,12 +210,12 @@ def until(what: str, reached: Callable[[], bool]) -> None:
         pause.wait(_GLANCE)
 
 
-def _settings(origins: Mapping[str, Origin], access_log: Path) -> dict[str, Any]:
+def _settings(origins: Mapping[str, Origin], directory: Path) -> dict[str, Any]:
     """The configuration that the tour begins with."""
     at = {name: origin.address for name, origin in origins.items()}
     return {
         "proxy": {"workers": 2},
-        "logs": {"access": str(access_log)},
+        "logs": {"access": str(directory / "access.log")},
         "listeners": {
             "secure": {"bind": "127.0.0.1:0", "protocol": "tls", "table": "sites"},
             "echo": {"bind": "127.0.0.1:0", "protocol": "tcp", "backend": "echo"},
@@ -193,6 +226,23 @@ def _settings(origins: Mapping[str, Origin], access_log: Path) -> dict[str, Any]
                 "backend": "web",
                 "rate_limit": {"requests": 5, "per": "10s"},
             },
+            "site": {
+                "bind": "127.0.0.1:0",
+                "protocol": "https",
+                "table": "pages",
+                "tls": {
+                    "self_signed": True,
+                    "self_signed_ca": str(directory / "throwaway-ca.pem"),
+                    "passthrough": "untouched",
+                },
+            },
+            "renewed": {
+                "bind": "127.0.0.1:0",
+                "protocol": "https",
+                "table": "pages",
+                "tls": {"certificates": [str(directory / _CERTIFICATE)]},
+            },
+            "plain": {"bind": "127.0.0.1:0", "protocol": "http", "redirect": {"to": "https"}},
         },
         "tables": {
             "sites": {
@@ -211,6 +261,7 @@ def _settings(origins: Mapping[str, Origin], access_log: Path) -> dict[str, Any]
                 "api.example": "users",
                 "old.example": {"redirect": {"to": "https://www.example{path}"}},
             },
+            "untouched": {"shop.example": "shop"},
         },
         "backends": {
             "shop": {"servers": [at["shop-1"]], "proxy_protocol": "v1"},

@@ -59,6 +59,9 @@ def commands(stage: Stage) -> list[Command]:
     _, echo = stage.proxy.address("echo")
     _, web = stage.proxy.address("web")
     _, limited = stage.proxy.address("limited")
+    _, site = stage.proxy.address("site")
+    _, plain = stage.proxy.address("plain")
+    throwaway = shlex.quote(str(stage.throwaway_file))
     authority, file = shlex.quote(str(stage.authority_file)), shlex.quote(str(stage.file))
     curl = f"curl -sS --cacert {authority}"
     headworks = "headworks" if shutil.which("headworks") else f"{shlex.quote(sys.executable)} -m headworks"
@@ -98,6 +101,26 @@ def commands(stage: Stage) -> list[Command]:
             says="five requests in 10 seconds for each client, then 429",
             line=f"curl -sS -o /dev/null -w '%{{http_code}}\\n' 'http://{host}:{limited}/?[1-7]'",
         ),
+        Command(
+            says="the same over https, trusting the throwaway authority",
+            line=f"curl -sS --cacert {throwaway} --resolve www.example:{site}:{host} "
+            f"'https://www.example:{site}/?[1-2]' https://www.example:{site}/api/users",
+        ),
+        Command(
+            says="from http to https, as browsers go",
+            line=f"curl -sSL --cacert {throwaway} --connect-to www.example:80:{host}:{plain} "
+            f"--connect-to www.example:443:{host}:{site} http://www.example/about",
+        ),
+        Command(
+            says="a name that is passed through on the same port: the server's own certificate",
+            line=f"{curl} --connect-to ::{host}:{site} 'https://shop.example/?passed'",
+        ),
+        Command(
+            says="what TLS agreed on",
+            line=f"openssl s_client -connect {host}:{site} -servername www.example -CAfile {throwaway} "
+            "-verify_return_error -brief </dev/null",
+        ),
+        Command(says="every certificate that is presented", line=f"{headworks} certs {file}"),
         Command(
             says="why blog.example goes where it goes",
             line=f"{headworks} explain {file} --listener secure --sni blog.example --client 127.0.0.1",

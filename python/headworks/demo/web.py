@@ -37,10 +37,11 @@ class WebOrigin(Origin):
 
     def _answer(self, asked: Asked) -> bytes:
         told = asked.fields.get("x-forwarded-for", "-")
+        scheme = asked.fields.get("x-forwarded-proto", "-")
         method, target, _ = asked.line.split(" ")
         text = (
             f"server: {self.name}\nrequest: {target}\nhost: {asked.fields.get('host', '-')}\n"
-            f"client: {told} (told by X-Forwarded-For)\n"
+            f"client: {told} (told by X-Forwarded-For)\nscheme: {scheme} (told by X-Forwarded-Proto)\n"
         )
         head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\n\r\n"
         return (head if method == "HEAD" else head + text).encode()

@@ -36,6 +36,8 @@ pub(super) struct Pace {
     first: Instant,
     closes: Instant,
     rate: Option<f64>,
+    /// No more than so many are begun.
+    most: u64,
     begun: u64,
 }
 
@@ -55,7 +57,8 @@ pub(super) fn drive(work: &mut impl Work, order: &Order, tally: &mut Tally) -> i
     if order.rate.is_some() {
         sys::wake_on_time()?;
     }
-    let pace = Pace { first: tally.started, closes: tally.closes, rate: order.rate, begun: 0 };
+    let pace =
+        Pace { first: tally.started, closes: tally.closes, rate: order.rate, most: order.most, begun: 0 };
     let mut drive = Drive {
         work,
         tally,
@@ -148,7 +151,7 @@ impl Pace {
             Some(_) => self.next_due(),
             None => now,
         };
-        let is_due = due <= now && due < self.closes;
+        let is_due = due <= now && due < self.closes && self.begun < self.most;
         self.begun += u64::from(is_due);
         is_due.then_some(due)
     }
@@ -168,6 +171,7 @@ impl Pace {
     /// Whether no operation begins any more.
     fn is_over(&self, now: Instant) -> bool {
         match self.rate {
+            _ if self.begun >= self.most => true,
             Some(_) => self.next_due() >= self.closes,
             None => now >= self.closes,
         }
@@ -186,7 +190,7 @@ mod tests {
 
     fn pace(rate: Option<f64>) -> (Pace, Instant) {
         let first = Instant::now();
-        (Pace { first, closes: first + Duration::from_secs(1), rate, begun: 0 }, first)
+        (Pace { first, closes: first + Duration::from_secs(1), rate, most: u64::MAX, begun: 0 }, first)
     }
 
     #[test]
@@ -218,6 +222,15 @@ mod tests {
         let expected: Vec<_> = (0..10).map(|n| first + Duration::from_millis(100 * n)).collect();
         assert_eq!(due, expected);
         assert!(pace.is_over(stalled) && pace.missed() == 0);
+    }
+
+    #[test]
+    fn no_more_are_begun_than_were_asked_for() {
+        let (pace, first) = pace(None);
+        let mut pace = Pace { most: 2, ..pace };
+        let due: Vec<_> = std::iter::from_fn(|| pace.take_due(first)).take(5).collect();
+        assert_eq!(due.len(), 2);
+        assert!(pace.is_over(first));
     }
 
     /// Work of so many turns a begin; what it does is written down.

@@ -1,19 +1,23 @@
 //! HTTP/1.1: kept connections that ask again and again, or with `--fresh 1` a new connection for every request, which
-//! ends with the connection. Every answer is checked (see `answer.rs`).
+//! ends with the connection. Every answer is checked (see `answer.rs`). With `--tls` all of it is encrypted; what is not
+//! to be measured (the handshakes of kept connections, those that bring tickets) then happens before the window opens.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 
 use super::answer::{Answers, Expected, Heard};
 use super::drive::{Step, Work, drive};
 use super::request::Asking;
-use super::{Order, Sources, Tally, would_block};
+use super::{Order, Sources, Tally, said, would_block};
 use crate::sys::{self, Poll};
+use crate::tls::Link;
 use crate::wire::CHUNK;
 
-struct Visit {
-    stream: TcpStream,
+/// One connection and what is under way on it.
+pub(super) struct Visit {
+    /// What it goes over.
+    pub link: Link,
+    watched: bool,
     stage: Stage,
     answers: Answers,
     /// The answer is whole and what is left is the end of the stream.
@@ -30,7 +34,8 @@ enum Stage {
     Sent,
 }
 
-struct Client<'a> {
+/// All connections of a run.
+pub(super) struct Client<'a> {
     order: &'a Order,
     asking: Asking,
     expected: Expected,
@@ -42,41 +47,106 @@ struct Client<'a> {
 
 /// Requests on `--connections` connections (or `--rate` a second on them) until the window is over.
 pub(super) fn run(order: &Order, asking: Asking, sources: Sources, tally: &mut Tally) -> io::Result<()> {
-    let mut client = Client {
-        order,
-        expected: Expected::of_path(&asking.path),
-        asking,
-        sources,
-        visits: (0..order.connections).map(|_| None).collect(),
-        connects: 0,
-        scratch: vec![0; CHUNK],
-    };
+    let mut client = Client::new(order, asking, sources);
+    if let Err(kind) = client.prepare() {
+        tally.failed(&kind);
+        return Ok(());
+    }
+    if order.announce {
+        println!("ready");
+        io::stdout().flush()?;
+        io::stdin().read_line(&mut String::new())?;
+    }
+    tally.restart(order);
+    let before = client.handshakes();
     let done = drive(&mut client, order, tally);
+    if order.most < u64::MAX {
+        tally.took(tally.opens.elapsed());
+    }
+    let after = client.handshakes();
+    tally.handshakes = (after.0 - before.0, after.1 - before.1);
     tally.connects = client.connects;
     done
 }
 
+impl<'a> Client<'a> {
+    /// Without any connection yet.
+    pub fn new(order: &'a Order, asking: Asking, sources: Sources) -> Self {
+        Self {
+            order,
+            expected: Expected::of_path(&asking.path),
+            asking,
+            sources,
+            visits: (0..order.connections).map(|_| None).collect(),
+            connects: 0,
+            scratch: vec![0; CHUNK],
+        }
+    }
+
+    /// Opens a connection and has one answer on it, waiting for both. None: the connection has ended with its answer.
+    pub fn visit(&mut self) -> Result<Option<Visit>, String> {
+        let fails = |error: io::Error| said("visit", &error);
+        let mut visit = self.open().map_err(fails)?;
+        visit.link.socket().set_nonblocking(false).map_err(fails)?;
+        visit.link.socket().set_read_timeout(Some(self.order.patience)).map_err(fails)?;
+        self.send(&mut visit)?;
+        let heard = self.receive(&mut visit)?;
+        visit.link.socket().set_nonblocking(true).map_err(fails)?;
+        match heard {
+            Outcome::Goes(Step::Finished(_)) => Ok(Some(visit)),
+            Outcome::Ends(Step::Finished(_)) => Ok(None),
+            _ => Err("visit: no answer in time".to_owned()),
+        }
+    }
+
+    /// Over TLS: makes the connections that will be kept, or as many that bring tickets. Long answers are left to the run.
+    fn prepare(&mut self) -> Result<(), String> {
+        let Some(tls) = &self.order.tls else { return Ok(()) };
+        let long = self.expected.length() > CHUNK as u64;
+        if long || (self.asking.fresh && !self.order.resumed) {
+            return Ok(());
+        }
+        for slot in 0..self.order.connections {
+            self.visits[slot] = self.visit()?;
+        }
+        if self.order.resumed {
+            tls.resume_from_now();
+        }
+        Ok(())
+    }
+
+    fn handshakes(&self) -> (u64, u64) {
+        self.order.tls.as_ref().map_or((0, 0), |tls| tls.done())
+    }
+
+    fn open(&mut self) -> io::Result<Visit> {
+        let socket = sys::connect(self.order.target, self.sources.next())?;
+        sys::set_nodelay(&socket)?;
+        self.connects += 1;
+        let link = Link::new(socket, self.order.tls.as_ref())?;
+        Ok(Visit { link, watched: false, stage: Stage::Unsent, answers: Answers::default(), ending: false })
+    }
+}
+
 impl Work for Client<'_> {
     fn begin(&mut self, slot: usize, poll: &Poll) -> io::Result<Step> {
-        if self.visits[slot].is_some() {
-            return Ok(self.step(slot, Self::send));
+        let fresh = self.visits[slot].is_none();
+        if fresh {
+            match self.open() {
+                Ok(visit) => self.visits[slot] = Some(visit),
+                Err(error) => return Ok(Step::Failed(said("connect", &error))),
+            }
         }
-        let stream = match sys::connect(self.order.target, self.sources.next()) {
-            Ok(stream) => stream,
-            Err(error) => return Ok(Step::Failed(format!("connect: {:?}", error.kind()))),
-        };
-        sys::set_nodelay(&stream)?;
-        self.connects += 1;
-        let fd = stream.as_raw_fd();
-        let answers = Answers::default();
-        self.visits[slot] = Some(Visit { stream, stage: Stage::Unsent, answers, ending: false });
-        let step = match self.order.late {
+        let step = match fresh && self.order.late {
             true => Step::Waiting,
             false => self.step(slot, Self::send),
         };
-        if let Some(visit) = &self.visits[slot] {
+        if let Some(visit) = &mut self.visits[slot]
+            && !visit.watched
+        {
+            visit.watched = true;
             let writing = if visit.stage == Stage::Unsent { sys::WRITE } else { 0 };
-            poll.add(fd, sys::READ | writing, slot)?;
+            poll.add(visit.link.socket().as_raw_fd(), sys::READ | writing, slot)?;
         }
         Ok(step)
     }
@@ -113,31 +183,33 @@ impl Client<'_> {
     fn send(&mut self, visit: &mut Visit) -> Result<Outcome, String> {
         visit.stage = Stage::Unsent;
         let request = self.asking.next();
-        match visit.stream.write(request) {
+        match visit.link.write(request) {
             Ok(sent) if sent == request.len() => {
                 visit.stage = Stage::Sent;
                 Ok(Outcome::Goes(Step::Waiting))
             }
             Ok(_) => Err("send: short".to_owned()),
             Err(error) if would_block(&error) => Ok(Outcome::Goes(Step::Waiting)),
-            Err(error) => Err(format!("send: {:?}", error.kind())),
+            Err(error) => Err(said("send", &error)),
         }
     }
 
     /// Reads until the answer is whole or nothing more is there; a fresh connection also until its end.
     fn receive(&mut self, visit: &mut Visit) -> Result<Outcome, String> {
         loop {
-            let got = match visit.stream.read(&mut self.scratch) {
+            let got = match visit.link.read(&mut self.scratch) {
                 Ok(0) => return self.ended(visit),
                 Ok(got) => got,
                 Err(error) if would_block(&error) => return Ok(Outcome::Goes(Step::Waiting)),
-                Err(error) => return Err(format!("receive: {:?}", error.kind())),
+                Err(error) => return Err(said("receive", &error)),
             };
             if visit.stage == Stage::Idle || visit.ending {
                 return Err("answer: more than was asked for".to_owned());
             }
             match visit.answers.feed(&self.scratch[..got], &self.expected)? {
-                Heard::More if got < self.scratch.len() => return Ok(Outcome::Goes(Step::Waiting)),
+                Heard::More if got < self.scratch.len() && visit.link.short_read_empties() => {
+                    return Ok(Outcome::Goes(Step::Waiting));
+                }
                 Heard::More => {}
                 Heard::Whole { closes } if closes || self.asking.fresh => visit.ending = true,
                 Heard::Whole { .. } => {

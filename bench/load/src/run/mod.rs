@@ -6,6 +6,9 @@ mod bulk;
 mod connect;
 mod drive;
 mod http;
+mod http_idle;
+#[cfg(test)]
+mod http_over_tls;
 mod idle;
 mod kept;
 mod request;
@@ -14,13 +17,15 @@ mod slow_reader;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
 use crate::hello::HelloMaker;
 use crate::histogram::Histogram;
 use crate::sys;
-use request::Asking;
+use crate::tls::Tls;
+use request::{Asking, HOST};
 
 /// What was asked for on the command line.
 pub struct Order {
@@ -36,6 +41,14 @@ pub struct Order {
     rate: Option<f64>,
     /// Whether `--seconds` was given.
     timed: bool,
+    /// Operations that are begun at most.
+    most: u64,
+    /// TLS is spoken, as this says.
+    tls: Option<Tls>,
+    /// All handshakes of the run resume what others before it have begun.
+    resumed: bool,
+    /// Whoever started us is told when the connections are made, and says when to begin.
+    announce: bool,
 }
 
 /// The names hellos ask for: one, or drawn at random from many.
@@ -62,14 +75,18 @@ pub struct Tally {
     bytes: u64,
     /// Connections opened, where a scenario counts them.
     connects: u64,
+    /// Full and resumed handshakes since the run began.
+    handshakes: (u64, u64),
     errors: BTreeMap<String, u64>,
     latency: Histogram,
     /// Operations belong to the window they were due in (open loop), not to the one they end in.
     by_due: bool,
+    /// CPU seconds that preparation took.
+    prepared: f64,
 }
 
 /// The scenarios, by name.
-const SCENARIOS: &str = "connect, kept, http, bulk-down, bulk-up, idle, slow-reader";
+const SCENARIOS: &str = "connect, kept, http, http-idle, bulk-down, bulk-up, idle, slow-reader";
 
 /// Runs the scenario asked for and prints its report; false when there was any error.
 pub fn run(mut args: Args) -> Result<bool, String> {
@@ -84,9 +101,15 @@ pub fn run(mut args: Args) -> Result<bool, String> {
     if matches!(scenario.as_str(), "connect" | "kept" | "idle") {
         order.request = args.take_or("request", order.request)?;
     }
+    if matches!(scenario.as_str(), "http" | "http-idle") {
+        order.take_http(&mut args)?;
+    }
     order.check()?;
+    if order.resumed && (order.tls.is_none() || !args.has("fresh")) {
+        return Err("--resumed: only with --tls and --fresh".to_owned());
+    }
     let asking = match scenario.as_str() {
-        "http" => Some(Asking::take(&mut args)?),
+        "http" | "http-idle" => Some(Asking::take(&mut args)?),
         "slow-reader" => Asking::take_if_path(&mut args)?,
         _ => None,
     };
@@ -98,6 +121,7 @@ pub fn run(mut args: Args) -> Result<bool, String> {
         ("connect", _) => connect::run(&order, names, sources, &mut tally),
         ("kept", _) => kept::run(&order, names, sources, &mut tally),
         ("http", Some(asking)) => http::run(&order, asking.with(names), sources, &mut tally),
+        ("http-idle", Some(asking)) => http_idle::run(&order, asking.with(names), sources, &mut tally),
         ("bulk-down", _) => bulk::run(&order, names, sources, &mut tally, bulk::Direction::Down),
         ("bulk-up", _) => bulk::run(&order, names, sources, &mut tally, bulk::Direction::Up),
         ("idle", _) => idle::run(&order, names, sources, &mut tally),
@@ -126,7 +150,26 @@ impl Order {
             patience: Duration::from_secs_f64(args.take_or("patience", 10.0)?),
             rate: None,
             timed: seconds.is_some(),
+            most: u64::MAX,
+            tls: None,
+            resumed: false,
+            announce: false,
         })
+    }
+
+    /// Takes what the scenarios of HTTP know besides. With `--requests` they end when these are done, so the window is as
+    /// long as patience.
+    fn take_http(&mut self, args: &mut Args) -> Result<(), String> {
+        if let Some(most) = args.take("requests")? {
+            self.most = most;
+            self.seconds = self.patience.as_secs_f64();
+        }
+        if let Some(file) = args.take::<PathBuf>("tls")? {
+            self.tls = Some(Tls::new(&file, HOST)?);
+        }
+        self.resumed = args.take_or("resumed", 0u8)? != 0;
+        self.announce = args.take_or("announce", 0u8)? != 0;
+        Ok(())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -212,10 +255,17 @@ impl Tally {
             operations_all: 0,
             bytes: 0,
             connects: 0,
+            handshakes: (0, 0),
             errors: BTreeMap::new(),
             latency: Histogram::new(),
             by_due: order.rate.is_some(),
+            prepared: 0.0,
         }
+    }
+
+    /// The window begins anew: until now it was preparation.
+    fn restart(&mut self, order: &Order) {
+        *self = Self { prepared: sys::cpu_seconds(), ..Self::new(order) };
     }
 
     /// Counts one finished operation that began (or was due) then. In a closed loop those that end within the window
@@ -239,7 +289,7 @@ impl Tally {
     }
 
     fn failed_with(&mut self, stage: &str, error: &io::Error) {
-        self.failed(&format!("{stage}: {:?}", error.kind()));
+        self.failed(&said(stage, error));
     }
 
     /// Whether what is still unfinished at `now` has been waited for long enough.
@@ -260,22 +310,33 @@ impl Tally {
             self.errors.iter().map(|(kind, count)| format!("\"{kind}\": {count}")).collect();
         format!(
             "{{\"scenario\": \"{scenario}\", \"operations\": {}, \"operations_all\": {}, \"seconds\": {seconds:.6}, \
-             \"rate\": {:.3}, \"bytes\": {}, \"connects\": {}, \"errors\": {{{}}}, \"latency_us\": {{\"p50\": {:.1}, \
+             \"rate\": {:.3}, \"bytes\": {}, \"connects\": {}, \
+             \"handshakes\": {{\"full\": {}, \"resumed\": {}}}, \"errors\": {{{}}}, \"latency_us\": {{\"p50\": {:.1}, \
              \"p90\": {:.1}, \"p99\": {:.1}, \"p99.9\": {:.1}, \"max\": {:.1}}}, \"cpu_seconds\": {:.6}, \"total_seconds\": {:.6}}}",
             self.operations,
             self.operations_all,
             self.operations as f64 / seconds,
             self.bytes,
             self.connects,
+            self.handshakes.0,
+            self.handshakes.1,
             errors.join(", "),
             micros(0.5),
             micros(0.9),
             micros(0.99),
             micros(0.999),
             self.latency.largest() as f64 / 1e3,
-            sys::cpu_seconds(),
+            sys::cpu_seconds() - self.prepared,
             self.started.elapsed().as_secs_f64(),
         )
+    }
+}
+
+/// An error in words for the report: its own, or those of its kind.
+fn said(stage: &str, error: &io::Error) -> String {
+    match error.get_ref() {
+        Some(own) => format!("{stage}: {}", own.to_string().replace(['"', '\\'], "'")),
+        None => format!("{stage}: {:?}", error.kind()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::Names;
 use crate::args::Args;
 
 /// Name of the host where none is given.
-const HOST: &str = "www.bench.example";
+pub(super) const HOST: &str = "www.bench.example";
 
 /// How much a request says.
 #[derive(Debug, Clone, Copy, PartialEq)]

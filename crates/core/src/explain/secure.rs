@@ -2,13 +2,15 @@
 //!
 //! Must never judge a certificate: what a client accepts is its own affair.
 
+use std::sync::Arc;
+
 use super::{Asked, Explanation, read_server_name};
 use crate::action::CloseReason;
 use crate::http::facts::without_port;
 use crate::listener::Listener;
 use crate::plan::{Plan, Routed};
 use crate::table::Target;
-use crate::tls::{Certificate, Termination, TlsFacts, covers};
+use crate::tls::{Certificate, Termination, TlsFacts};
 
 impl Plan {
     /// Follows a client up to the end of its handshake: where it goes untouched, or None where TLS ends here or there is none.
@@ -42,7 +44,7 @@ impl Plan {
 
     fn explain_passthrough(&self, listener: &Listener, told: &mut Explanation) -> Option<Routed> {
         let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize];
-        let routed = self.passed_through(listener, told.sni.as_deref());
+        let routed = self.pass_through(listener, told.sni.as_deref());
         for step in table.table.explain(told.sni.as_deref(), None) {
             told.steps.push(format!("passthrough, {}: {}", step.pattern, step.why));
         }
@@ -79,7 +81,7 @@ fn why(tls: &Termination, presented: &Certificate, name: Option<&str>) -> String
     let Some(name) = name else {
         return format!("{place} is presented: it is the first, and the client asks for no name");
     };
-    let rivals = tls.certificates.iter().filter(|one| covers(&one.names, name.as_bytes())).count();
+    let rivals = tls.names.candidates(name).into_iter().map(<[u32]>::len).find(|len| *len > 0).unwrap_or(0);
     let others = match rivals {
         0 => return format!("{place} is presented: it is the first, and none is for {name}"),
         1 => String::new(),
@@ -92,7 +94,9 @@ fn why(tls: &Termination, presented: &Certificate, name: Option<&str>) -> String
 pub(super) fn check_host(listener: &Listener, told: &mut Explanation) -> Result<(), CloseReason> {
     let (Some(tls), Some(host)) = (&listener.tls, &told.name) else { return Ok(()) };
     let opened = TlsFacts {
-        certificate: tls.presented(told.sni.as_deref()),
+        certificate: tls
+            .presented(told.sni.as_deref())
+            .map(|index| Arc::clone(&tls.certificates[index as usize].names)),
         name: told.sni.as_deref().map(Box::from),
         ..TlsFacts::default()
     };

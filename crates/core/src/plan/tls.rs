@@ -2,12 +2,18 @@
 //!
 //! Checks what can be said without speaking TLS; whether a key signs for its certificate is the engine's to find out.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Compiler;
 use crate::spec::{BackendSpec, BackendTlsSpec, CertificateSpec, ListenerSpec, ListenerTlsSpec};
-use crate::tls::{Certificate, ClientCertificates, Der, Encryption, Termination, Version};
+use crate::time::Millis;
+use crate::tls::{Certificate, ClientCertificates, Der, Encryption, Names, Termination, Version};
+
+/// A ticket can be used for two periods at most, and must not be for more than a week (RFC 8446, section 4.6.1).
+const LONGEST_ROTATION: Millis = 7 * 24 * 3_600_000 / 2;
 
 /// Early data at most: what one client can make us hold before its handshake is complete.
 const MOST_EARLY_DATA: u32 = 64 * 1024;
@@ -39,8 +45,18 @@ impl Compiler<'_> {
             let reason = "only an https listener can tell which requests may be repeated";
             self.error(&["listeners", name, "tls", "early_data"], reason);
         }
+        if tls.tickets && !(1..=LONGEST_ROTATION).contains(&tls.ticket_rotation) {
+            let reason = "ticket keys are replaced after 1 millisecond to 84 hours";
+            self.error(&["listeners", name, "tls", "ticket_rotation"], reason);
+        }
+        let certificates = self.certificates(&["listeners", name, "tls", "certificates"], &tls.certificates);
+        if tls.early_data > 0 && tls.client_certificates.is_some() {
+            let reason = "early data is acted on before a client has shown who it is; it cannot go with client_certificates";
+            self.error(&["listeners", name, "tls", "early_data"], reason);
+        }
         Some(Termination {
-            certificates: self.certificates(&["listeners", name, "tls", "certificates"], &tls.certificates),
+            names: Arc::new(Names::new(&certificates)),
+            certificates,
             strict_sni: tls.strict_sni,
             min_version: self.least_version(&root, &tls.min_version, &tls.profile),
             post_quantum: tls.post_quantum,
@@ -62,6 +78,11 @@ impl Compiler<'_> {
         let roots = self.ders(&["backends", name, "tls", "ca"], &tls.roots);
         if tls.verify && tls.roots.is_empty() {
             self.error(&["backends", name, "tls", "ca"], "no authority is known that could be trusted");
+        }
+        let unnamed = tls.verify && tls.server_name.is_none();
+        if unnamed && spec.servers.iter().any(|server| server.address.starts_with("unix:")) {
+            let reason = "the server at a unix socket needs a name that its certificate can be verified by";
+            self.error(&["backends", name, "tls", "server_name"], reason);
         }
         let certificate = tls.certificate.as_ref().map(std::slice::from_ref);
         let certificate = certificate

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Certificate, Termination, TlsFacts};
+use super::{Termination, TlsFacts};
 use crate::http::facts::without_port;
 
 /// Whether a certificate with these names is one for `host`, as a request gives it: any case, a port, a trailing dot, an
@@ -28,39 +28,27 @@ impl Termination {
         if !self.check_host || host.is_empty() {
             return false;
         }
-        let name = tls.name.as_deref().unwrap_or_default().as_bytes();
-        if !name.is_empty() && bare(host).eq_ignore_ascii_case(bare(name)) {
+        let name = tls.name.as_deref();
+        if name.is_some_and(|name| bare(host).eq_ignore_ascii_case(bare(name.as_bytes()))) {
             return false;
         }
-        match tls.certificate.and_then(|index| self.certificates.get(index as usize)) {
-            Some(presented) => !covers(&presented.names, host),
-            None => !self.could_be_shown(name, |certificate| covers(&certificate.names, host)),
+        match &tls.certificate {
+            Some(names) => !covers(names, host),
+            None => !self.could_be_for(name, host),
         }
     }
 
-    /// The certificate for a client that asks for `name`, or for none: one with that very name, else one with a wildcard for it,
-    /// else the first. None: the client is refused, because `strict_sni` is on. Where several are as good, which of them the
-    /// client can verify decides; this is the first.
+    /// The certificate for a client that asks for `name` (lower case) or for none. None: the client is refused, because
+    /// `strict_sni` is on. Where several are as good, which of them the client can verify decides; this is the first.
     pub fn presented(&self, name: Option<&str>) -> Option<u32> {
-        let named = name.and_then(|name| {
-            let host = bare(name.as_bytes());
-            let is_exact =
-                |one: &Certificate| one.names.iter().any(|known| host.eq_ignore_ascii_case(known.as_bytes()));
-            let exact = self.certificates.iter().position(is_exact);
-            exact.or_else(|| self.certificates.iter().position(|one| covers(&one.names, name.as_bytes())))
-        });
-        let default = (!self.strict_sni && !self.certificates.is_empty()).then_some(0);
-        named.or(default).map(|index| index as u32)
+        self.names.for_client(name, self.strict_sni).into_iter().flatten().next().copied()
     }
 
-    /// Whether one of the certificates that a client which asks for `name` could be shown is such. That is what is left to
-    /// ask where a session was resumed: no certificate was shown then.
-    fn could_be_shown(&self, name: &[u8], is_such: impl Fn(&Certificate) -> bool) -> bool {
-        let mut named = self.certificates.iter().filter(|one| covers(&one.names, name)).peekable();
-        match named.peek() {
-            Some(_) => named.any(is_such),
-            None => self.certificates.first().is_some_and(is_such),
-        }
+    /// Whether a certificate that a client which asks for `name` could be shown is for `host`. That is what is left to ask
+    /// where a session was resumed: no certificate was shown then.
+    fn could_be_for(&self, name: Option<&str>, host: &[u8]) -> bool {
+        let mut shown = self.names.for_client(name, self.strict_sni).into_iter().flatten();
+        shown.any(|index| covers(&self.certificates[*index as usize].names, host))
     }
 }
 

@@ -4,13 +4,20 @@
 //! Owns plain, checked values and the choice of a certificate by name. Must never speak TLS, hold a key in a form that
 //! signs, or read a clock: records, signatures and validity are the engine's.
 
+mod distinguished_name;
 mod facts;
 mod host;
+mod names;
 mod refusal;
 mod tally;
+mod x509;
+
+use std::fmt;
+use std::sync::Arc;
 
 pub use facts::{ClientCertificate, TlsFacts};
 pub use host::covers;
+pub use names::{Candidates, Names};
 pub use refusal::{begins_http, refusal};
 pub use tally::{HandshakeFault, TlsTally};
 
@@ -28,13 +35,13 @@ pub enum Version {
     Tls13,
 }
 
-/// A certificate that we present.
-#[derive(Debug)]
+/// A certificate that we present. What is printed of it leaves the key out.
+#[derive(PartialEq, Eq)]
 pub struct Certificate {
     /// The file it was read from, or what made it.
     pub place: Box<str>,
     /// Names it is for, lower-case.
-    pub names: Vec<Box<str>>,
+    pub names: Arc<[Box<str>]>,
     /// The certificate and its intermediates, leaf first.
     pub chain: Vec<Der>,
     /// The private key: PKCS #8, PKCS #1 or SEC 1.
@@ -45,11 +52,21 @@ pub struct Certificate {
     pub not_after: i64,
 }
 
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut printed = f.debug_struct("Certificate");
+        printed.field("place", &self.place).field("names", &self.names).field("not_after", &self.not_after);
+        printed.finish_non_exhaustive()
+    }
+}
+
 /// What a listener needs to end TLS.
 #[derive(Debug)]
 pub struct Termination {
     /// Certificates; the first is the default.
     pub certificates: Vec<Certificate>,
+    /// Which of them are for a name.
+    pub names: Arc<Names>,
     /// Clients whose name no certificate covers are refused.
     pub strict_sni: bool,
     /// The least version spoken.
@@ -74,6 +91,13 @@ pub struct Termination {
     pub passthrough: Option<u32>,
 }
 
+impl Termination {
+    /// When the first of the certificates ends, seconds since 1970.
+    pub fn expires(&self) -> Option<i64> {
+        self.certificates.iter().map(|certificate| certificate.not_after).min()
+    }
+}
+
 /// What clients must present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificates {
@@ -86,7 +110,7 @@ pub struct ClientCertificates {
 }
 
 /// How servers are reached by TLS.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Encryption {
     /// Who may have signed the server's certificate; None: nothing is verified.
     pub roots: Option<Vec<Der>>,

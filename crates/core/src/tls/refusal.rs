@@ -13,6 +13,7 @@ macro_rules! alert {
 }
 
 const HANDSHAKE_FAILURE: &[u8] = alert!(40);
+const PROTOCOL_VERSION: &[u8] = alert!(70);
 const INTERNAL_ERROR: &[u8] = alert!(80);
 const UNRECOGNIZED_NAME: &[u8] = alert!(112);
 
@@ -26,6 +27,7 @@ pub fn refusal(reason: CloseReason) -> &'static [u8] {
     match reason {
         CloseReason::NoMatch => UNRECOGNIZED_NAME,
         CloseReason::NoServer => INTERNAL_ERROR,
+        CloseReason::VersionNotSupported => PROTOCOL_VERSION,
         CloseReason::BadRequest
         | CloseReason::NoName
         | CloseReason::TooLarge
@@ -68,6 +70,7 @@ mod tests {
             (CloseReason::HandshakeTimeout, Some(40)),
             (CloseReason::BadRequest, Some(40)),
             (CloseReason::NoServer, Some(80)),
+            (CloseReason::VersionNotSupported, Some(70)),
             (CloseReason::NoMatch, Some(112)),
             (CloseReason::Denied, None),
             (CloseReason::ClientTruncated, None),

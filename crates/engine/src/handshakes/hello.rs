@@ -16,6 +16,9 @@ use super::{Handshakes, Phase, Step};
 use crate::socket::Read;
 use crate::tls::Stream;
 
+/// The least version that TLS can end in here.
+const TLS12: u16 = 0x0303;
+
 impl Handshakes {
     /// Reads the PROXY header, or makes sure that there is none.
     pub(super) fn read_header(&mut self, place: usize) -> Step {
@@ -96,6 +99,11 @@ impl Handshakes {
         if plan.pass_through(owner, client.name.as_deref()).is_some() {
             client.entrance = Entrance::PassedThrough;
             return Step::Done;
+        }
+        // Before rustls, which takes what old hellos leave out for another mistake and sends another alert.
+        if hello.version < TLS12 {
+            self.account(place, HandshakeFault::NoVersion);
+            return self.refuse(place, CloseReason::VersionNotSupported);
         }
         let Some(acceptor) = plan.acceptor(client.listener) else {
             return Step::Failed(HandshakeFault::Other);

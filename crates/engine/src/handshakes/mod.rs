@@ -14,6 +14,7 @@ mod hello;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use headworks_core::action::CloseReason;
 use headworks_core::buffer::Buffer;
@@ -32,7 +33,7 @@ use crate::relay::SCRATCH;
 use crate::socket::{Read, Socket};
 use crate::stats::ConnectionRow;
 use crate::timer::Timer;
-use crate::tls::Failure;
+use crate::tls::{Acceptor, Failure, fault_of};
 
 /// One worker's clients in their handshakes.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub(crate) struct Newcomer {
     /// Who it is, as far as that is known, and what it brings.
     client: Arrival,
     rule: HeaderRule,
+    /// Index of the certificate that it was shown.
+    presented: Option<u32>,
     since: Millis,
     /// When its timer fires; 0: it has none.
     armed: Millis,
@@ -194,8 +197,15 @@ impl Handshakes {
             accepted: self.now,
         };
         let phase = if rule == HeaderRule::Unknown { Phase::Hello } else { Phase::Header };
-        let newcomer =
-            Newcomer { generation: self.generation, phase, client, rule, since: self.now, armed: 0 };
+        let newcomer = Newcomer {
+            generation: self.generation,
+            phase,
+            client,
+            rule,
+            presented: None,
+            since: self.now,
+            armed: 0,
+        };
         let place = self.clients.insert(newcomer);
         self.drive(place);
     }
@@ -298,6 +308,8 @@ impl Handshakes {
     fn shake(&mut self, place: usize) -> Step {
         let newcomer = &mut self.clients[place];
         newcomer.client.socket.shake();
+        // Asked at once: the next client may be answered with another one.
+        newcomer.presented = Acceptor::presented().or(newcomer.presented);
         let plan = Rc::clone(&newcomer.client.plan);
         let client = &mut newcomer.client;
         let (Some(acceptor), Some(tls)) = (plan.acceptor(client.listener), client.socket.tls_mut()) else {
@@ -306,16 +318,23 @@ impl Handshakes {
         match tls.failure() {
             Some(Failure::Wire) => return Step::Failed(HandshakeFault::Left),
             Some(Failure::Tls(error)) => {
-                let fault = acceptor.fault(error);
+                let fault = fault_of(error);
                 self.account(place, fault);
                 return self.part(place);
             }
             None if tls.is_shaking() && !tls.is_early() => return Step::Wait,
             None => {}
         }
+        if let Err(error) = acceptor.readmits(tls.state()) {
+            self.account(place, fault_of(&error));
+            return self.part(place);
+        }
         let mut facts = acceptor.facts(tls.state(), client.name.as_deref());
         facts.handshake_ms = self.now - client.accepted;
         let owner = &plan.listeners[client.listener as usize];
+        let certificates = owner.tls.as_ref().map_or(&[][..], |tls| &tls.certificates);
+        let shown = newcomer.presented.and_then(|index| certificates.get(index as usize));
+        facts.certificate = shown.map(|shown| Arc::clone(&shown.names));
         owner.state.tls.completed(self.shard, facts.resumed, facts.handshake_ms);
         tls.facts = Some(Box::new(facts));
         Step::Done

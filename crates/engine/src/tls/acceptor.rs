@@ -3,30 +3,68 @@
 use std::sync::Arc;
 
 use headworks_core::plan::PlanError;
-use headworks_core::tls::{Certificate, HandshakeFault, Termination, TlsFacts};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use headworks_core::tls::{Names, Termination, TlsFacts};
+use rustls::pki_types::UnixTime;
 use rustls::server::UnbufferedServerConnection;
-use rustls::{CommonState, ServerConfig};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{CommonState, HandshakeKind, ServerConfig};
+
+use super::keys::Keys;
+use super::resolver::{Resolver, presented};
+use super::resumption::Resumption;
+use super::{agreed, clients, provider};
 
 /// Makes the TLS side of clients of one listener.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     config: Arc<ServerConfig>,
+    resumption: Resumption,
+    clients: Arc<dyn ClientCertVerifier>,
+    names: Arc<Names>,
+    strict: bool,
+}
+
+/// What of the Deployment before is of use to the next.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Inherited<'a> {
+    pub(super) acceptor: Option<&'a Acceptor>,
+    pub(super) keys: Option<&'a Keys>,
 }
 
 impl Acceptor {
-    /// What `tls` asks for; ticket keys are taken over from `previous` where that is safe.
-    pub(crate) fn new(tls: &Termination, _previous: Option<&Self>) -> Result<Self, Vec<PlanError>> {
-        let first = tls.certificates.first();
-        let config =
-            first.ok_or_else(|| "no certificate".to_owned()).and_then(|first| server_config(tls, first));
-        match config {
-            Ok(config) => Ok(Self { config: Arc::new(config) }),
-            Err(reason) => {
-                Err(vec![PlanError { path: vec!["certificates".into(), "0".into()], reason, hint: None }])
+    /// What `tls` asks for, or everything that is wrong with it; sessions and keys are taken over where that is safe.
+    pub(super) fn new(
+        tls: &Termination,
+        keys: &mut Keys,
+        inherited: Inherited<'_>,
+    ) -> Result<Self, Vec<PlanError>> {
+        let provider = provider::provider(tls.post_quantum);
+        let mut errors = Vec::new();
+        let mut certified = Vec::with_capacity(tls.certificates.len());
+        for (index, certificate) in tls.certificates.iter().enumerate() {
+            match keys.certified(certificate, inherited.keys) {
+                Ok(one) => certified.push(one),
+                Err(reason) => errors.push(problem(&["certificates", &index.to_string()], reason)),
             }
         }
+        let verifier = clients::verifier(tls.clients.as_ref(), &provider)
+            .map_err(|found| errors.extend(found))
+            .ok()
+            .filter(|_| errors.is_empty());
+        let Some(verifier) = verifier else { return Err(errors) };
+        let resolver = Resolver::new(Arc::clone(&tls.names), tls.strict_sni, certified);
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(provider::versions(tls.min_version))
+            .map_err(|error| vec![problem(&["min_version"], error.to_string())])?
+            .with_client_cert_verifier(Arc::clone(&verifier))
+            .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = tls.alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        config.ignore_client_order = provider::has_fast_aes();
+        let old = inherited.acceptor.map(|old| &old.resumption);
+        let resumption = Resumption::new(tls, old).map_err(|reason| vec![problem(&["tickets"], reason)])?;
+        resumption.configure(&mut config, tls.early_data);
+        let (names, strict) = (Arc::clone(&tls.names), tls.strict_sni);
+        Ok(Self { config: Arc::new(config), resumption, clients: verifier, names, strict })
     }
 
     /// The TLS side of one client.
@@ -34,38 +72,51 @@ impl Acceptor {
         UnbufferedServerConnection::new(Arc::clone(&self.config))
     }
 
-    /// Whether a client that asks for this name gets a certificate at all.
-    pub(crate) fn knows(&self, _name: Option<&str>) -> bool {
-        true
+    /// Whether a client that asks for `name` (lower case), or for none, gets a certificate at all. One that does not is to be
+    /// answered with the alert unrecognized_name (RFC 6066, section 3), which rustls does not send.
+    pub(crate) fn knows(&self, name: Option<&str>) -> bool {
+        self.names.for_client(name, self.strict).iter().any(|group| !group.is_empty())
     }
 
-    /// What of all that can go wrong in a handshake `error` is.
-    pub(crate) fn fault(&self, error: &rustls::Error) -> HandshakeFault {
-        match error {
-            rustls::Error::AlertReceived(_) => HandshakeFault::Alerted,
-            _ => HandshakeFault::Other,
+    /// Index of the certificate that the ClientHello got which this thread has fed to rustls last; to be asked at once.
+    pub(crate) fn presented() -> Option<u32> {
+        presented()
+    }
+
+    /// Whether the client of a resumed session would still get in. Every session begets another, and rustls verifies a
+    /// certificate only in the first handshake: without this, one that has expired since would be good for ever.
+    pub(crate) fn readmits(&self, state: &CommonState) -> Result<(), rustls::Error> {
+        self.readmits_at(state, UnixTime::now())
+    }
+
+    fn readmits_at(&self, state: &CommonState, now: UnixTime) -> Result<(), rustls::Error> {
+        let resumed = state.handshake_kind() == Some(HandshakeKind::Resumed);
+        match state.peer_certificates() {
+            Some([leaf, rest @ ..]) if resumed => self.clients.verify_client_cert(leaf, rest, now).map(drop),
+            _ => Ok(()),
         }
     }
 
-    /// What a complete handshake agreed on; `name` is what the client asked for.
+    /// What a complete handshake agreed on; `name` is what the client asked for. The certificate is what `presented` said.
     pub(crate) fn facts(&self, state: &CommonState, name: Option<&str>) -> TlsFacts {
-        TlsFacts {
-            version: state.protocol_version().and_then(|version| version.as_str()).unwrap_or_default(),
-            name: name.map(Box::from),
-            ..TlsFacts::default()
-        }
+        let client = agreed::client(state);
+        TlsFacts { name: name.map(Box::from), client, ..agreed::agreed(state) }
     }
 }
 
-fn server_config(tls: &Termination, certificate: &Certificate) -> Result<ServerConfig, String> {
-    let chain = certificate.chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
-    let key = PrivateKeyDer::try_from(certificate.key.to_vec()).map_err(str::to_owned)?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| error.to_string())?;
-    config.alpn_protocols = tls.alpn.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(config)
+fn problem(path: &[&str], reason: String) -> PlanError {
+    PlanError { path: path.iter().map(|&key| key.to_owned()).collect(), reason, hint: None }
+}
+
+#[cfg(test)]
+impl Acceptor {
+    /// As `readmits`, at another time.
+    pub(super) fn would_readmit(&self, state: &CommonState, seconds: u64) -> Result<(), rustls::Error> {
+        self.readmits_at(state, UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+    }
+
+    /// A buffered connection, for handshakes in memory.
+    pub(super) fn begin_buffered(&self) -> rustls::ServerConnection {
+        rustls::ServerConnection::new(Arc::clone(&self.config)).unwrap()
+    }
 }

@@ -1,48 +1,106 @@
 //! Connector: how the servers of one backend are reached by TLS.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use headworks_core::address::Address;
 use headworks_core::plan::PlanError;
-use headworks_core::tls::Encryption;
-use rustls::client::UnbufferedClientConnection;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, IpAddr, ServerName};
+use headworks_core::tls::{Der, Encryption};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Makes the TLS side of sockets to the servers of one backend.
-#[derive(Debug)]
+use super::keys::Keys;
+use super::provider;
+use super::unverified::Unverified;
+
+/// Makes the TLS side of sockets to the servers of one backend. Its clones share their sessions.
+#[derive(Debug, Clone)]
 pub(crate) struct Connector {
     config: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,
 }
 
+/// Names or addresses of servers that sessions are remembered of at most; of each, rustls keeps eight.
+const SESSIONS: usize = 256;
+
 impl Connector {
-    /// What `tls` asks for.
-    pub(crate) fn new(tls: &Encryption) -> Result<Self, Vec<PlanError>> {
-        let problem =
-            |key: &str, reason: String| vec![PlanError { path: vec![key.into()], reason, hint: None }];
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(
-            tls.roots.iter().flatten().map(|der| CertificateDer::from(der.to_vec())),
-        );
-        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| problem("min_version", error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    /// What `tls` asks for, or everything that is wrong with it.
+    pub(super) fn new(
+        tls: &Encryption,
+        keys: &mut Keys,
+        old_keys: Option<&Keys>,
+    ) -> Result<Self, Vec<PlanError>> {
+        let provider = provider::provider(true);
+        let mut errors = Vec::new();
+        let mut keep = |key: &str, reason: String| {
+            errors.push(PlanError { path: vec![key.to_owned()], reason, hint: None });
+        };
+        let verifier = verifier(tls.roots.as_deref(), &provider).map_err(|reason| keep("ca", reason)).ok();
+        let name = tls.server_name.as_deref().map(|name| ServerName::try_from(name.to_owned()));
+        let name = name.transpose().map_err(|error| keep("server_name", error.to_string())).ok();
+        let certified = tls.certificate.as_ref().map(|one| keys.certified(one, old_keys));
+        let certified = certified.transpose().map_err(|reason| keep("certificate", reason)).ok();
+        let (Some(verifier), Some(name), Some(certified)) = (verifier, name, certified) else {
+            return Err(errors);
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(provider::versions(tls.min_version))
+            .map_err(|error| {
+                vec![PlanError { path: vec!["min_version".into()], reason: error.to_string(), hint: None }]
+            })?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match certified {
+            Some(certified) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified))),
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = tls.alpn.iter().map(|protocol| protocol.to_vec()).collect();
-        let name = tls.server_name.as_deref().map(|name| ServerName::try_from(name.to_owned())).transpose();
-        let name = name.map_err(|error| problem("server_name", error.to_string()))?;
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Ok(Self { config: Arc::new(config), name })
     }
 
     /// The TLS side of one socket to the server at `address`.
     pub(crate) fn begin(&self, address: &Address) -> Result<UnbufferedClientConnection, rustls::Error> {
-        let of_address = || address.ip().map(|ip| ServerName::IpAddress(IpAddr::from(ip.ip())));
-        // Without a name, and where there is no address either, nothing that could be verified is left.
-        let name = self.name.clone().or_else(of_address);
-        let name = name.ok_or(rustls::Error::General("a unix socket needs a server_name".into()))?;
-        UnbufferedClientConnection::new(Arc::clone(&self.config), name)
+        UnbufferedClientConnection::new(Arc::clone(&self.config), self.name_at(address))
+    }
+
+    fn name_at(&self, address: &Address) -> ServerName<'static> {
+        // A server at a unix socket without a name is not verified; what stands for it is no name, so that none is asked for.
+        let of_address = || address.ip().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.ip()).into();
+        self.name.clone().unwrap_or_else(of_address)
+    }
+}
+
+/// Verifies by `roots`; without, takes everything. A root that cannot be read is left out, as a system's store may have
+/// some: none that can be is an error.
+fn verifier(
+    roots: Option<&[Der]>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let Some(ders) = roots else { return Ok(Arc::new(Unverified::new(provider))) };
+    let mut roots = RootCertStore::empty();
+    let (read, _) =
+        roots.add_parsable_certificates(ders.iter().map(|der| CertificateDer::from(der.to_vec())));
+    if read == 0 {
+        return Err("none of the authorities' certificates can be read".into());
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+    Ok(verifier.map_err(|error| error.to_string())?)
+}
+
+#[cfg(test)]
+impl Connector {
+    /// Whether both share their sessions.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config)
+    }
+
+    /// A buffered connection, for handshakes in memory.
+    pub(super) fn begin_buffered(&self, address: &Address) -> rustls::ClientConnection {
+        rustls::ClientConnection::new(Arc::clone(&self.config), self.name_at(address)).unwrap()
     }
 }

@@ -4,7 +4,10 @@ use std::ops::Deref;
 
 use headworks_core::plan::{Plan, PlanError};
 use headworks_core::table::BackendIndex;
+use headworks_core::tls::Encryption;
 
+use super::acceptor::Inherited;
+use super::keys::Keys;
 use super::{Acceptor, Connector};
 
 /// A Plan with the TLS configurations of its listeners and backends.
@@ -13,19 +16,22 @@ pub struct Deployment {
     plan: Plan,
     acceptors: Box<[Option<Acceptor>]>,
     connectors: Box<[Option<Connector>]>,
+    keys: Keys,
 }
 
 impl Deployment {
-    /// Makes what `plan` asks for, taking live state (ticket keys) over from `previous`; or says everything that is wrong.
+    /// Makes what `plan` asks for, taking live state (sessions, parsed keys) over from `previous`; or says everything that is wrong.
     pub fn new(plan: Plan, previous: Option<&Self>) -> Result<Self, Vec<PlanError>> {
         let mut errors = Vec::new();
+        let mut keys = Keys::default();
+        let old_keys = previous.map(|previous| &previous.keys);
         let acceptors = plan
             .listeners
             .iter()
             .map(|listener| {
                 let tls = listener.tls.as_ref()?;
-                let old = previous.and_then(|previous| previous.acceptor_of(&listener.name));
-                Acceptor::new(tls, old)
+                let acceptor = previous.and_then(|previous| previous.acceptor_of(&listener.name));
+                Acceptor::new(tls, &mut keys, Inherited { acceptor, keys: old_keys })
                     .map_err(|found| errors.extend(below(&["listeners", &listener.name, "tls"], found)))
                     .ok()
             })
@@ -35,13 +41,16 @@ impl Deployment {
             .iter()
             .map(|backend| {
                 let tls = backend.tls.as_ref()?;
-                Connector::new(tls)
+                if let Some(same) = previous.and_then(|previous| previous.connector_of(&backend.name, tls)) {
+                    return Some(same.clone());
+                }
+                Connector::new(tls, &mut keys, old_keys)
                     .map_err(|found| errors.extend(below(&["backends", &backend.name, "tls"], found)))
                     .ok()
             })
             .collect();
         match errors.is_empty() {
-            true => Ok(Self { plan, acceptors, connectors }),
+            true => Ok(Self { plan, acceptors, connectors, keys }),
             false => Err(errors),
         }
     }
@@ -58,6 +67,13 @@ impl Deployment {
 
     fn acceptor_of(&self, listener: &str) -> Option<&Acceptor> {
         self.acceptor(self.plan.listener(listener)?.0)
+    }
+
+    /// The connector of `backend`, which has the sessions with its servers, if it was made of the same.
+    fn connector_of(&self, backend: &str, tls: &Encryption) -> Option<&Connector> {
+        let index = self.plan.backends.iter().position(|known| &*known.name == backend)?;
+        let same = self.plan.backends[index].tls.as_ref() == Some(tls);
+        self.connectors[index].as_ref().filter(|_| same)
     }
 }
 

@@ -5,15 +5,35 @@
 //! | `deployment.rs` | a Plan with everything the engine made of it |
 //! | `stream.rs` | the TLS side of one socket |
 //! | `acceptor.rs`, `connector.rs` | the configuration of one listener, of one backend |
+//! | `provider.rs`, `keys.rs` | suites, groups and versions; private keys that sign |
+//! | `resolver.rs` | the certificate for one client |
+//! | `resumption.rs`, `tickets.rs`, `once.rs`, `rotation.rs` | old sessions: sealed for clients or kept by us, and for how long |
+//! | `clients.rs`, `unverified.rs` | how certificates of clients are verified; how those of servers are not |
+//! | `agreed.rs`, `fault.rs` | what a handshake agreed on; why it failed |
 //!
 //! Must never decide which certificate a name gets (core does) or read a file (Python did).
 
 mod acceptor;
+mod agreed;
+mod clients;
 mod connector;
 mod deployment;
+mod fault;
+mod keys;
+mod once;
+mod provider;
+mod resolver;
+mod resumption;
+mod rotation;
 mod stream;
+mod tickets;
+mod unverified;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use acceptor::Acceptor;
 pub(crate) use connector::Connector;
 pub use deployment::Deployment;
+pub(crate) use fault::fault_of;
 pub(crate) use stream::{Failure, Stream};

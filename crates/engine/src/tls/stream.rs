@@ -16,8 +16,8 @@ use std::os::fd::RawFd;
 
 use headworks_core::buffer::Buffer;
 use headworks_core::tls::TlsFacts;
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::client::{ClientConnectionData as OfClient, UnbufferedClientConnection};
+use rustls::server::{ServerConnectionData as OfServer, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, InsufficientSizeError, ReadEarlyData, UnbufferedStatus,
     WriteTraffic,
@@ -597,7 +597,7 @@ trait Sans {
 }
 
 impl Sans for UnbufferedServerConnection {
-    type Side = ServerConnectionData;
+    type Side = OfServer;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
         self.process_tls_records(incoming)
@@ -609,7 +609,7 @@ impl Sans for UnbufferedServerConnection {
 }
 
 impl Sans for UnbufferedClientConnection {
-    type Side = ClientConnectionData;
+    type Side = OfClient;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
         self.process_tls_records(incoming)
@@ -625,7 +625,7 @@ trait Side: Sized {
     fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8]));
 }
 
-impl Side for ServerConnectionData {
+impl Side for OfServer {
     fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8])) {
         while let Some(Ok(record)) = traffic.next_record() {
             give(record.payload);
@@ -633,7 +633,7 @@ impl Side for ServerConnectionData {
     }
 }
 
-impl Side for ClientConnectionData {
+impl Side for OfClient {
     fn early(_: &mut ReadEarlyData<'_, '_, Self>, _: &mut dyn FnMut(&[u8])) {}
 }
 

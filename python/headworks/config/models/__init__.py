@@ -15,16 +15,22 @@ from headworks.config.models.process import LogSettings, ProxySettings
 from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.table import Table, Target
 from headworks.config.models.timeouts import Timeouts
+from headworks.config.models.tls import BackendTls, CertificateFiles, ClientCertificates, Hsts, ListenerTls
 
 __all__ = [
     "Affinity",
     "Backend",
+    "BackendTls",
+    "CertificateFiles",
+    "ClientCertificates",
     "Compression",
     "Ejection",
     "Headers",
     "Health",
+    "Hsts",
     "HttpSettings",
     "Listener",
+    "ListenerTls",
     "LogSettings",
     "Model",
     "Name",

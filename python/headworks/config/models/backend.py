@@ -13,9 +13,10 @@ from headworks.config.models.answers import ErrorPages
 from headworks.config.models.base import FieldName, Host, Model, Prefix, known, one_or_many
 from headworks.config.models.headers import Headers
 from headworks.config.models.server import Ejection, Health, Server
+from headworks.config.models.tls import BackendTls
 from headworks.config.values import Duration, problem, quote
 
-_HTTP = {"only": ["http"]}
+_HTTP = {"only": ["http", "https"]}
 
 
 class Pool(Model):
@@ -81,7 +82,7 @@ class Backend(Model):
     ]
     balance: Annotated[
         str,
-        known("balance", _engine.balances(), ("path_hash", "header_hash")),
+        known("balance", _engine.balances()),
         Field(description="How a server is chosen for a new connection.", examples=_engine.balances()),
     ] = "round_robin"
     connect_timeout: Annotated[
@@ -237,6 +238,14 @@ class Backend(Model):
             json_schema_extra={**_HTTP},
         ),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    tls: Annotated[
+        BackendTls | None,
+        Field(
+            description="The servers are reached by TLS, checks included. An empty table is enough.",
+            examples=[{"ca": ["internal-ca.pem"], "server_name": "app.internal"}],
+            json_schema_extra={"unset": "in plain"},
+        ),
+    ] = None
     health: Annotated[
         Health | None,
         Field(

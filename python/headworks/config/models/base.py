@@ -55,15 +55,13 @@ def many(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def known(kind: str, names: Sequence[str], not_yet: tuple[str, ...] = ()) -> BeforeValidator:
+def known(kind: str, names: Sequence[str]) -> BeforeValidator:
     """Accept one of ``names`` (and None, which only Python can say and the type decides about)."""
 
     def check(value: object) -> object:
         if value is None or value in names:
             return value
         all_names = ", ".join(names)
-        if value in not_yet and value not in names:
-            raise problem(f"{quote(value)} is not available in this version; known: {all_names}")
         near = closest(value, names) if isinstance(value, str) else None
         raise problem(f"{quote(value)} is not a known {kind}; known: {all_names}", near and quote(near))
 
@@ -81,12 +79,15 @@ def matching(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    twice = next((value for n, value in enumerate(values) if value in values[:n]), None)
+def _distinct(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    twice = next((value for n, value in enumerate(values or ()) if values and value in values[:n]), None)
     if twice is not None:
         raise problem(f"{quote(twice)} is listed twice")
     return values
 
+
+HTTP = ("http", "https")
+"""Protocols whose listeners see requests."""
 
 Name = Annotated[str, Field(min_length=1)]
 Address = Annotated[str, Field(min_length=1)]

@@ -10,20 +10,33 @@ from pydantic_core import PydanticCustomError
 
 from headworks import _engine
 from headworks.config.models.answers import ErrorPages, Redirect, Respond
-from headworks.config.models.base import Addresses, Limit, Model, Networks, applies, known, listed, only, strangers
+from headworks.config.models.base import (
+    HTTP,
+    Addresses,
+    Limit,
+    Model,
+    Networks,
+    applies,
+    known,
+    listed,
+    only,
+    strangers,
+)
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.timeouts import Timeouts
-from headworks.config.values import Mode, Size, problem, problems
+from headworks.config.models.tls import HTTPS_ALPN, ListenerTls
+from headworks.config.values import Mode, Size, problem, problems, quote
 
 ROUTES = {
     "tcp": ("backend",),
     "tls": ("table", "backend"),
     "http": ("table", "backend", "redirect", "respond"),
+    "https": ("table", "backend", "redirect", "respond"),
 }
-"""What may say where clients go, by protocol: exactly one does."""
+"""What may say where clients go, by protocol: exactly one does. A tcp listener that ends TLS may have a table, too."""
 
-_HTTP = {"only": ["http"]}
+_HTTP = {"only": [*HTTP]}
 
 
 class Listener(Model):
@@ -39,17 +52,18 @@ class Listener(Model):
     ]
     protocol: Annotated[
         str,
-        known("protocol", _engine.protocols(), ("http", "https")),
+        known("protocol", _engine.protocols()),
         Field(
             description="What clients speak. tls: routed by the server name in the ClientHello, not decrypted. "
-            "http: each request is routed by host and path.",
+            "http: each request is routed by host and path; https: so, too, over TLS that ends here. tcp: bytes, with "
+            "[listeners.NAME.tls] over TLS that ends here.",
             examples=_engine.protocols(),
         ),
     ]
     table: Annotated[
         str | None,
         Field(
-            description="Table consulted with the name (http: and the path) that the client asks for. "
+            description="Table consulted with the name (http and https: and the path) that the client asks for. "
             "Exactly one of table, backend, redirect and respond is needed.",
             examples=["sites"],
             json_schema_extra={"unset": "another route is given"},
@@ -58,7 +72,7 @@ class Listener(Model):
     backend: Annotated[
         str | None,
         Field(
-            description="The one backend, instead of a table. A tcp listener must have it.",
+            description="The one backend, instead of a table. A tcp listener without TLS must have it.",
             examples=["app"],
             json_schema_extra={"unset": "another route is given"},
         ),
@@ -148,12 +162,20 @@ class Listener(Model):
         int,
         Size("1KiB", "1MiB"),
         Field(
-            description="Bytes of PROXY header or ClientHello that are held at most. An http listener has "
-            "http.head_limit instead.",
+            description="Bytes of PROXY header or ClientHello that are held at most. Requests have http.head_limit.",
             examples=["64KiB"],
-            json_schema_extra={"only": ["tcp", "tls"]},
+            json_schema_extra={"only": ["tcp", "tls", "https"]},
         ),
     ] = 64 << 10
+    tls: Annotated[
+        ListenerTls | None,
+        Field(
+            description="TLS ends here. An https listener must have it; with it a tcp listener passes on what was "
+            "decrypted.",
+            examples=[{"certificates": ["certificates/"]}],
+            json_schema_extra={"only": ["tcp", "https"], "unset": "a tcp listener passes on bytes as they come"},
+        ),
+    ] = None
     timeouts: Annotated[
         Timeouts,
         Field(description="Deadlines of this listener's connections.", examples=[{"first_bytes": "5s"}]),
@@ -211,9 +233,12 @@ class Listener(Model):
     @model_validator(mode="after")
     def _fits_its_protocol(self) -> Self:
         """Keys of other protocols would do nothing. Of what routes, exactly one is given."""
-        wrong = [self._stranger(*found) for found in strangers(self, self.protocol)]
-        wrong += [self._stranger("timeouts", *found) for found in strangers(self.timeouts, self.protocol)]
-        if wrong := wrong or self._wrong_route():
+        wrong = [
+            self._stranger(*path, *found)
+            for path, section in self._sections()
+            for found in strangers(section, self.protocol)
+        ]
+        if wrong := wrong or self._wrong_tls() + self._wrong_route():
             raise problems(wrong)
         return self
 
@@ -221,23 +246,51 @@ class Listener(Model):
     def _fitting(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not for this protocol: what is dumped can be validated again."""
         dumped: dict[str, Any] = handler(self)
-        if isinstance(dumped.get("timeouts"), dict):
-            dumped["timeouts"] = _fitting(dumped["timeouts"], Timeouts, self.protocol)
-        return _fitting(dumped, Listener, self.protocol)
+        for path, section in self._sections():
+            if path and isinstance(below := _at(dumped, path), dict):
+                _fit(below, type(section), self.protocol)
+        _fit(dumped, Listener, self.protocol)
+        return dumped
+
+    def _sections(self) -> list[tuple[tuple[str, ...], BaseModel]]:
+        """The tables whose keys are for some protocols only, each with where it is."""
+        clients = self.tls.client_certificates if self.tls else None
+        sections: list[tuple[tuple[str, ...], BaseModel | None]] = [
+            ((), self),
+            (("timeouts",), self.timeouts),
+            (("tls", "client_certificates"), clients),
+            (("tls",), self.tls),
+        ]
+        return [(path, section) for path, section in sections if section is not None]
 
     def _stranger(self, *found: Any) -> PydanticCustomError:
         *path, field = found
         kinds = listed(only(field))
         return problem(f"is for {kinds} listeners, and this one speaks {self.protocol}", key=tuple(path))
 
+    def _wrong_tls(self) -> list[PydanticCustomError]:
+        if self.protocol != "https":
+            return []
+        if self.tls is None:
+            return [problem("an https listener must have certificates", key="tls")]
+        strange = [name for name in self.tls.alpn or () if name not in HTTPS_ALPN]
+        return [
+            problem(
+                f"{quote(name)} is not spoken by https listeners; known: {', '.join(HTTPS_ALPN)}", key=("tls", "alpn")
+            )
+            for name in strange[:1]
+        ]
+
     def _wrong_route(self) -> list[PydanticCustomError]:
-        if self.protocol == "tcp" and self.table is not None:
+        if self.protocol == "tcp" and self.tls is None and self.table is not None:
             return [problem("a tcp listener has no table (its clients give no name); give backend", key="table")]
-        routes = ROUTES.get(self.protocol, ROUTES["http"])
+        routes = (
+            ("table", "backend") if self.tls and self.protocol == "tcp" else ROUTES.get(self.protocol, ROUTES["http"])
+        )
         given = [name for name in routes if getattr(self, name) is not None]
         if not given:
             return [problem(f"{listed(routes, 'or')} is missing")]
-        if given == ["table", "backend"] and self.protocol == "tls":
+        if given == ["table", "backend"] and self.protocol not in HTTP:
             return [problem("give either table or backend, not both", key="backend")]
         wrong = [problem(f"give only one of {listed(routes)}", key=name) for name in given[1:]]
         if self.fallback is not None and given[0] in ("redirect", "respond"):
@@ -247,5 +300,12 @@ class Listener(Model):
         return wrong
 
 
-def _fitting(dumped: dict[str, Any], model: type[BaseModel], protocol: str) -> dict[str, Any]:
-    return {name: value for name, value in dumped.items() if applies(model.model_fields[name], protocol)}
+def _fit(dumped: dict[str, Any], model: type[BaseModel], protocol: str) -> None:
+    for name in [name for name in dumped if not applies(model.model_fields[name], protocol)]:
+        del dumped[name]
+
+
+def _at(dumped: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        dumped = dumped.get(key) if isinstance(dumped, dict) else None
+    return dumped

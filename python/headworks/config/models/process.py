@@ -27,6 +27,14 @@ class ProxySettings(Model):
         Duration("1ms", "24h", zero="close at once"),
         Field(description="How long open connections may go on after TERM or INT.", examples=["30s"]),
     ] = timedelta(seconds=30)
+    watch_certificates: Annotated[
+        bool,
+        Field(
+            description="Whether files with certificates, keys, authorities and revocation lists are watched while the "
+            "proxy runs, and read again when they change.",
+            examples=[False],
+        ),
+    ] = True
     user: Annotated[
         str | None,
         Field(

@@ -187,7 +187,7 @@ class Ejection(Model):
             le=1000,
             description="Responses of 500 and above in a row that eject a server. 0: never.",
             examples=[5],
-            json_schema_extra={"unit": "responses", "only": ["http"]},
+            json_schema_extra={"unit": "responses", "only": ["http", "https"]},
         ),
     ] = 0
     duration: Annotated[

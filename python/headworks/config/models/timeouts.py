@@ -35,9 +35,9 @@ class Timeouts(Model):
         Duration("1ms", "168h"),
         Field(
             description="A connection is closed when one side has ended (or was reset) and no byte moved in the other"
-            " direction.",
+            " direction. Of https: where names are passed through.",
             examples=["1m"],
-            json_schema_extra={"only": ["tcp", "tls"]},
+            json_schema_extra={"only": ["tcp", "tls", "https"]},
         ),
     ] = timedelta(minutes=1)
     keep_alive: Annotated[
@@ -46,7 +46,7 @@ class Timeouts(Model):
         Field(
             description="A connection is closed when it waits this long for the first byte of its next request.",
             examples=["60s"],
-            json_schema_extra={"only": ["http"]},
+            json_schema_extra={"only": ["http", "https"]},
         ),
     ] = timedelta(seconds=60)
     body: Annotated[
@@ -55,7 +55,7 @@ class Timeouts(Model):
         Field(
             description="A request is given up when its body is not complete and no byte of it came.",
             examples=["30s"],
-            json_schema_extra={"only": ["http"]},
+            json_schema_extra={"only": ["http", "https"]},
         ),
     ] = timedelta(seconds=30)
     tunnel: Annotated[
@@ -64,6 +64,6 @@ class Timeouts(Model):
         Field(
             description="After an upgrade (WebSocket) or CONNECT: closed when no byte moved in either direction.",
             examples=["1h"],
-            json_schema_extra={"only": ["http"]},
+            json_schema_extra={"only": ["http", "https"]},
         ),
     ] = timedelta(hours=1)

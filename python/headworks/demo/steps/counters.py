@@ -32,13 +32,16 @@ def run(stage: Stage) -> Result:
 
 def listeners(stats: Stats) -> Table:
     """Return the counters of every listener."""
-    shown = table("listener", "address", ">connections", ">open", ">from clients", ">to clients", ">failed")
+    shown = table(
+        "listener", "address", ">connections", ">open", ">handshakes", ">from clients", ">to clients", ">failed"
+    )
     for name, one in stats.listeners.items():
         shown.add_row(
             name,
             ", ".join(one.addresses),
             str(one.connections),
             str(one.active),
+            str(one.handshakes or ""),
             size(one.bytes_in),
             size(one.bytes_out),
             str(one.failed),

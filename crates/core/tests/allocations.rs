@@ -1,0 +1,165 @@
+//! What https adds to a request allocates nothing once the buffer has grown: rewriting with what the handshake agreed on, the
+//! check of the host, answers and pages with HSTS, PROXY headers.
+//!
+//! What is counted is this thread's: that of the harness allocates when it likes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use common::{certificate, plan};
+use headworks_core::backend::HeaderVersion;
+use headworks_core::http::answers::{Answer, Occasion};
+use headworks_core::http::facts::{Facts, Message};
+use headworks_core::http::head::{Head, Method};
+use headworks_core::http::pages::Page;
+use headworks_core::http::rewrite::{Reply, Rewrite};
+use headworks_core::http::status::Always;
+use headworks_core::plan::Plan;
+use headworks_core::tls::{ClientCertificate, TlsFacts};
+use headworks_core::wire::http1::{self, Limits, Parsed};
+use headworks_core::wire::proxy_protocol::{self, Announced};
+use serde_json::json;
+
+/// Counts every call that takes memory.
+struct Counting;
+
+thread_local! {
+    static TAKEN: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the promises of the trait.
+#[allow(unsafe_code, reason = "an allocator cannot be counted otherwise")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = TAKEN.try_with(|taken| taken.set(taken.get() + 1));
+        // SAFETY: the caller keeps the same promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the same promises.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const REQUEST: &[u8] =
+    b"GET /x HTTP/1.1\r\nHost: www.a.example:443\r\nX_Client_Subject: CN=Root\r\nCookie: HW=1\r\n\r\n";
+const RESPONSE: &[u8] =
+    b"HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=0\r\nContent-Length: 0\r\n\r\n";
+const LIMITS: Limits = Limits { head: 16_384, fields: 100, line: 8_192 };
+
+fn secure() -> Plan {
+    let headers = json!([
+        ["X-Client-Subject", "{tls.client.subject}"],
+        ["X-Tls", "{tls.version} {tls.cipher} {tls.name}"]
+    ]);
+    let clients = json!({"required": true, "ca": ["AA=="], "crl": [], "headers": headers});
+    let certificates =
+        [certificate("b.pem", &["b.example", "192.0.2.1"]), certificate("a.pem", &["*.a.example"])];
+    let tls = json!({"certificates": certificates, "hsts": "max-age=5", "client_certificates": clients});
+    let http = json!({"forwarded": ["x_forwarded", "forwarded"]});
+    plan(json!({
+        "listeners": {"web": {"protocol": "https", "table": "sites", "tls": tls, "http": http}},
+        "tables": {"sites": [
+            ["a.example", "app"],
+            {"pattern": "b.example", "redirect": {"to": "{scheme}://a.example{uri}", "code": 308}},
+        ]},
+        "backends": {"app": {
+            "servers": ["192.0.2.1:80"],
+            "http": {"affinity": {"cookie": "HW", "secret": null, "max_age": null}},
+        }},
+    }))
+}
+
+/// What a worker keeps from request to request.
+struct Desk {
+    out: Vec<u8>,
+    heads: [Head; 2],
+}
+
+/// One exchange, one answer, one refusal.
+fn serve(plan: &Plan, tls: &TlsFacts, desk: &mut Desk) {
+    let (listener, backend) = (&plan.listeners[0], &plan.backends[0]);
+    let [asked, answered] = &mut desk.heads;
+    assert_eq!(http1::request(REQUEST, &LIMITS, asked), Parsed::Complete);
+    assert_eq!(http1::response(RESPONSE, &LIMITS, Method::Get, answered), Parsed::Complete);
+    let (request, response) = (Message::new(asked, REQUEST), Message::new(answered, RESPONSE));
+    let termination = listener.tls.as_ref().unwrap();
+    assert!(asked.may_be_early() && !termination.misdirected(tls, request.host()));
+    assert!(termination.misdirected(tls, b"192.0.2.2:443"));
+    let facts = Facts {
+        client: Some(([192, 0, 2, 9], 4_000).into()),
+        scheme: "https",
+        tls: Some(tls),
+        early: true,
+        host: request.host(),
+        target: request.target(),
+        ..Facts::default()
+    };
+    let out = &mut desk.out;
+    out.clear();
+    let announced = Announced { client: facts.client, local: facts.client, tls: Some(tls) };
+    proxy_protocol::write(HeaderVersion::V2, announced, out);
+    let rewrite = Rewrite { listener: &listener.http.rules, backend: &backend.http.rules, facts: &facts };
+    rewrite.request(out, request).unwrap();
+    rewrite.response(out, response, &Reply { affinity: Some(7), ..Reply::default() }).unwrap();
+    let always = Always { hsts: listener.http.rules.hsts(), ..Always::default() };
+    let answer: &Answer = &plan.answers[0];
+    answer.write(out, Occasion { facts: &facts, message: Some(request), always });
+    let page = Page {
+        status: 421,
+        accept: b"text/html",
+        request_id: b"",
+        head_only: false,
+        retry_after: None,
+        always,
+    };
+    listener.http.pages.write(out, None, &page);
+    for said in ["CN=Ann", "Early-Data: 1", "; Secure", "proto=https", "Location: https://a.example/x"] {
+        assert!(out.windows(said.len()).any(|part| part == said.as_bytes()), "{said}");
+    }
+    assert!(!out.windows(7).any(|part| part == b"CN=Root"));
+    assert_eq!(out.windows(26).filter(|part| *part == b"Strict-Transport-Security:").count(), 3);
+}
+
+#[test]
+fn what_https_adds_allocates_nothing() {
+    let plan = secure();
+    let client = ClientCertificate {
+        subject: "CN=Ann".into(),
+        common_name: "Ann".into(),
+        ..ClientCertificate::default()
+    };
+    let shown = TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS_AES_128_GCM_SHA256",
+        alpn: Some("http/1.1".into()),
+        name: Some("x.a.example".into()),
+        certificate: Some(Arc::clone(&plan.listeners[0].tls.as_ref().unwrap().certificates[1].names)),
+        client: Some(client),
+        ..TlsFacts::default()
+    };
+    let resumed = TlsFacts { certificate: None, resumed: true, ..shown.clone() };
+    let mut desk = Desk { out: Vec::new(), heads: [Head::default(), Head::default()] };
+    serve(&plan, &shown, &mut desk);
+    let before = TAKEN.get();
+    assert!(before > 0, "what is taken is counted");
+    for _ in 0..100 {
+        serve(&plan, &shown, &mut desk);
+        serve(&plan, &resumed, &mut desk);
+    }
+    assert_eq!(TAKEN.get() - before, 0);
+}

@@ -1,0 +1,56 @@
+//! Clients: how certificates of clients are verified.
+//!
+//! With revocation lists, every certificate of a chain must be looked up in one that is in force: a list that is missing or
+//! has expired refuses its authority's clients, since whoever was revoked meanwhile would be let in otherwise.
+
+use std::sync::Arc;
+
+use headworks_core::plan::PlanError;
+use headworks_core::tls::{ClientCertificates, Der};
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+
+/// The verifier that `clients` asks for, or every problem with what it is given; None: nothing is asked of clients.
+pub(super) fn verifier(
+    clients: Option<&ClientCertificates>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, Vec<PlanError>> {
+    let Some(clients) = clients else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+    let (roots, mut errors) = authorities(&clients.ca);
+    let build = |lists: &[Der], required| {
+        let lists = lists.iter().map(|der| CertificateRevocationListDer::from(der.to_vec()));
+        let roots = Arc::clone(&roots);
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider))
+            .with_crls(lists)
+            .enforce_revocation_expiration();
+        if required { builder } else { builder.allow_unauthenticated() }.build()
+    };
+    for (index, list) in clients.crl.iter().enumerate() {
+        if let Err(VerifierBuilderError::InvalidCrl(why)) = build(std::slice::from_ref(list), true) {
+            errors.push(problem("crl", Some(index), format!("no revocation list: {why:?}")));
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    build(&clients.crl, clients.required).map_err(|error| vec![problem("ca", None, error.to_string())])
+}
+
+fn authorities(ca: &[Der]) -> (Arc<RootCertStore>, Vec<PlanError>) {
+    let (mut roots, mut errors) = (RootCertStore::empty(), Vec::new());
+    for (index, der) in ca.iter().enumerate() {
+        if let Err(error) = roots.add(CertificateDer::from(der.to_vec())) {
+            errors.push(problem("ca", Some(index), format!("no certificate of an authority: {error}")));
+        }
+    }
+    (Arc::new(roots), errors)
+}
+
+fn problem(key: &str, index: Option<usize>, reason: String) -> PlanError {
+    let index = index.map(|index| index.to_string());
+    let path = ["client_certificates".to_owned(), key.to_owned()].into_iter().chain(index).collect();
+    PlanError { path, reason, hint: None }
+}

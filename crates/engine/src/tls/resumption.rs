@@ -1,0 +1,85 @@
+//! Resumption: how the sessions of one listener are resumed, and under which policy they were made.
+//!
+//! Owns the one decision of which live state a reload takes over. A session says nothing of what its client had to prove, so
+//! that one made under a laxer policy for client certificates would pass for one made under the stricter: it must never
+//! leave the policy it was made under.
+
+use std::sync::Arc;
+
+use headworks_core::time::Millis;
+use headworks_core::tls::{ClientCertificates, Termination};
+use rustls::ServerConfig;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, StoresServerSessions};
+
+use super::once::Once;
+use super::tickets::Tickets;
+
+/// The live state of a listener's sessions.
+#[derive(Debug)]
+pub(super) struct Resumption {
+    policy: Policy,
+    sessions: Sessions,
+}
+
+/// What must be the same for an old session to be worth as much as a new one.
+#[derive(Debug, PartialEq, Eq)]
+struct Policy {
+    clients: Option<ClientCertificates>,
+    rotation: Millis,
+}
+
+#[derive(Debug, Clone)]
+enum Sessions {
+    None,
+    Tickets(Arc<Tickets>),
+    Once(Arc<Once>),
+}
+
+/// One ticket for each TLS 1.3 handshake: every further one costs both sides an encryption and a record, most clients open one
+/// connection after the other, and those that want more say so (RFC 9149).
+const TICKETS: usize = 1;
+
+/// What a client can ask for.
+const MOST_TICKETS: usize = 4;
+
+impl Resumption {
+    /// As `tls` asks, with the sessions of `previous` where they were made under the same policy.
+    pub(super) fn new(tls: &Termination, previous: Option<&Self>) -> Result<Self, String> {
+        let policy = Policy { clients: tls.clients.clone(), rotation: tls.ticket_rotation };
+        let old = previous.filter(|old| old.policy == policy).map(|old| old.sessions.clone());
+        let sessions = match (tls.tickets, tls.early_data, old) {
+            (false, ..) => Sessions::None,
+            (true, 0, Some(Sessions::Tickets(tickets))) => Sessions::Tickets(tickets),
+            (true, 0, _) => {
+                let tickets =
+                    Tickets::new(policy.rotation).map_err(|_| "no random bytes for a ticket key")?;
+                Sessions::Tickets(Arc::new(tickets))
+            }
+            (true, _, Some(Sessions::Once(once))) => Sessions::Once(once),
+            (true, ..) => Sessions::Once(Arc::new(Once::new(policy.rotation))),
+        };
+        Ok(Self { policy, sessions })
+    }
+
+    /// Tells rustls.
+    pub(super) fn configure(&self, config: &mut ServerConfig, early_data: u32) {
+        let nowhere = || Arc::new(NoServerSessionStorage {}) as Arc<dyn StoresServerSessions>;
+        (config.session_storage, config.send_tls13_tickets) = match &self.sessions {
+            Sessions::None => (nowhere(), 0),
+            Sessions::Tickets(tickets) => {
+                config.ticketer = Arc::clone(tickets) as Arc<dyn ProducesTickets>;
+                (nowhere(), TICKETS)
+            }
+            Sessions::Once(once) => {
+                // rustls gives early data only where it keeps the sessions itself.
+                config.max_early_data_size = early_data;
+                // What early data is for: its answer does not wait for the end of the handshake, either.
+                config.send_half_rtt_data = early_data > 0;
+                (Arc::clone(once) as Arc<dyn StoresServerSessions>, TICKETS)
+            }
+        };
+        if config.send_tls13_tickets > 0 {
+            config.max_tls13_tickets = MOST_TICKETS;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Connections to servers: whom we trust, what we ask for and what we present.
+
+use headworks_core::address::Address;
+use headworks_core::tls::Encryption;
+use rcgen::PKCS_ECDSA_P256_SHA256;
+use rustls::CertificateError;
+
+use super::*;
+use crate::tls::{Connector, agreed};
+
+fn encryption(ca: Option<&Authority>, name: Option<&str>) -> Encryption {
+    Encryption {
+        roots: ca.map(|ca| vec![ca.der.clone()]),
+        server_name: name.map(Box::from),
+        min_version: Version::Tls12,
+        alpn: vec![b"http/1.1"[..].into()],
+        certificate: None,
+    }
+}
+
+fn connector(tls: &Encryption) -> Connector {
+    Connector::new(tls, &mut Keys::default(), None).unwrap()
+}
+
+/// What the server learns of us.
+fn reach(
+    connector: &Connector,
+    acceptor: &Acceptor,
+    address: &str,
+) -> Result<(TlsFacts, Option<String>), Error> {
+    let mut client = connector.begin_buffered(&Address::parse(address).unwrap());
+    let mut server = acceptor.begin_buffered();
+    talk(&mut client, &mut server)?;
+    let facts = agreed::agreed(&client);
+    assert_eq!(facts.version, "TLSv1.3");
+    Ok((acceptor.facts(&server, None), server.server_name().map(str::to_owned)))
+}
+
+#[test]
+fn the_name_or_else_the_address_is_verified() {
+    let (ca, other) = (Authority::new("authority"), Authority::new("another"));
+    let server =
+        acceptor(&termination(vec![ca.sign(&["app.internal", "192.0.2.1"], &PKCS_ECDSA_P256_SHA256)]));
+    let by = |ca: Option<&Authority>, name, address| {
+        reach(&connector(&encryption(ca, name)), &server, address).map(|(facts, name)| {
+            assert_eq!(facts.alpn.as_deref(), Some("http/1.1"));
+            name
+        })
+    };
+    assert_eq!(by(Some(&ca), Some("app.internal"), "192.0.2.9:1"), Ok(Some("app.internal".into())));
+    assert_eq!(by(Some(&ca), None, "192.0.2.1:1"), Ok(None));
+    assert_eq!(by(Some(&ca), Some("192.0.2.1"), "unix:/run/app"), Ok(None));
+    for (ca, name, address) in [(&ca, Some("other.internal"), "192.0.2.1:1"), (&ca, None, "192.0.2.9:1")] {
+        let why = by(Some(ca), name, address).unwrap_err();
+        assert!(
+            matches!(why, Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })),
+            "{why:?}"
+        );
+    }
+    let why = by(Some(&other), Some("app.internal"), "192.0.2.1:1").unwrap_err();
+    assert_eq!(why, Error::InvalidCertificate(CertificateError::UnknownIssuer));
+}
+
+#[test]
+fn without_verification_anybody_will_do() {
+    let ca = Authority::new("authority");
+    let server = acceptor(&termination(vec![ca.sign(&["app.internal"], &PKCS_ECDSA_P256_SHA256)]));
+    for (name, asked) in [(None, None), (Some("else.internal"), Some("else.internal".to_owned()))] {
+        for address in ["192.0.2.9:1", "unix:/run/app"] {
+            let (_, name) = reach(&connector(&encryption(None, name)), &server, address).unwrap();
+            assert_eq!(name, asked);
+        }
+    }
+}
+
+#[test]
+fn we_present_our_certificate_and_resume() {
+    let ca = Authority::new("authority");
+    let mut demanded = termination(vec![ca.sign(&["app.internal"], &PKCS_ECDSA_P256_SHA256)]);
+    demanded.clients = demanding(&ca, true);
+    let server = acceptor(&demanded);
+    let mut tls = encryption(Some(&ca), Some("app.internal"));
+    assert!(reach(&connector(&tls), &server, "192.0.2.1:1").is_err());
+    tls.certificate = Some(ca.sign(&["proxy.internal"], &PKCS_ECDSA_P256_SHA256));
+    let connector = connector(&tls);
+    for resumed in [false, true] {
+        let (facts, _) = reach(&connector.clone(), &server, "192.0.2.1:1").unwrap();
+        assert_eq!(facts.resumed, resumed);
+        assert!(facts.client.is_some());
+    }
+}
+
+#[test]
+fn every_problem_is_named() {
+    let ca = Authority::new("authority");
+    let mut certificate = ca.sign(&["a.example"], &PKCS_ECDSA_P256_SHA256);
+    certificate.key = ca.sign(&["a.example"], &PKCS_ECDSA_P256_SHA256).key;
+    let tls = Encryption {
+        roots: Some(vec![b"nothing"[..].into()]),
+        server_name: Some("no name".into()),
+        certificate: Some(certificate),
+        ..encryption(None, None)
+    };
+    let errors = Connector::new(&tls, &mut Keys::default(), None).unwrap_err();
+    let paths: Vec<_> = errors.into_iter().map(|error| error.path.join(".")).collect();
+    assert_eq!(paths, ["ca", "server_name", "certificate"]);
+}

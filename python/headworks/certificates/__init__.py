@@ -1,0 +1,37 @@
+"""Certificates: read from PEM files and directories, matched with their keys, checked, watched.
+
+| file | owns |
+|---|---|
+| files.py, pem.py | what is read, whether it has changed, and the blocks of a file |
+| found.py, keys.py, names.py | what the blocks are |
+| matching.py, chain.py, ocsp.py | what belongs together, and what is wrong or doubtful |
+| certificate.py | one that we present |
+| trust.py | authorities, revocation lists, and whom the system trusts |
+| authority.py | throwaway certificates |
+| store.py, watch.py | what all places of a configuration hold, and what has changed |
+
+Must never know the configuration: it is told places and says what they hold.
+"""
+
+from headworks.certificates.authority import Authority
+from headworks.certificates.certificate import Certificate
+from headworks.certificates.files import Files
+from headworks.certificates.found import Flaw, Reader
+from headworks.certificates.matching import look
+from headworks.certificates.store import Content, Store
+from headworks.certificates.trust import system_roots
+from headworks.certificates.watch import Change, Watch
+
+__all__ = [
+    "Authority",
+    "Certificate",
+    "Change",
+    "Content",
+    "Files",
+    "Flaw",
+    "Reader",
+    "Store",
+    "Watch",
+    "look",
+    "system_roots",
+]

@@ -1,0 +1,187 @@
+"""TLS on its way to the engine (crates/core/src/spec/tls.rs): places become certificates, and what is wrong with them.
+
+Paths are made whole when a configuration is read, files are read here, by the store. Must never decide which
+certificate a client gets: that is the Plan's.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from headworks.certificates import Certificate, Files, Store, system_roots
+from headworks.config.config import Config
+from headworks.config.models import CertificateFiles, ClientCertificates, Listener, ListenerTls
+from headworks.config.problems import Key, Problem
+from headworks.config.routes import led_to_by_http, names_of
+
+_SAME = ("strict_sni", "min_version", "profile", "post_quantum", "tickets", "early_data", "check_host", "passthrough")
+"""Keys of a listener that the Spec has as they are."""
+
+
+class TlsSpecs:
+    """Makes the TLS of a Spec, and adds what is wrong or doubtful to ``problems``."""
+
+    def __init__(self, config: Config, store: Store, problems: list[Problem]) -> None:
+        self._config = config
+        self._store = store
+        self._problems = problems
+        self._requests = led_to_by_http(config)
+        self._encoded: dict[bytes, str] = {}
+
+    def listener(self, name: str, listener: Listener) -> dict[str, Any] | None:
+        """Return what the listener's TLS is; None without."""
+        tls = listener.tls
+        if tls is None:
+            return None
+        path = ("listeners", name, "tls")
+        default = ["http/1.1"] if listener.protocol == "https" else []
+        return {
+            **{key: getattr(tls, key) for key in _SAME},
+            "certificates": list(map(self._certificate, self._presented(path, listener, tls))),
+            "alpn": default if tls.alpn is None else list(tls.alpn),
+            "ticket_rotation": tls.ticket_rotation // timedelta(milliseconds=1),
+            "handshake_timeout": tls.handshake_timeout // timedelta(milliseconds=1),
+            "hsts": tls.hsts.header() if tls.hsts else None,
+            "client_certificates": self._clients((*path, "client_certificates"), tls.client_certificates),
+        }
+
+    def backend(self, name: str) -> dict[str, Any] | None:
+        """Return what the TLS to a backend's servers is; None without."""
+        tls = self._config.backends[name].tls
+        if tls is None:
+            return None
+        path = ("backends", name, "tls")
+        default = ["http/1.1"] if name in self._requests else []
+        if not tls.verify:
+            reason = "nothing is verified: whoever is on the way to the servers can read and change everything"
+            self._problems.append(Problem(path=(*path, "verify"), reason=reason, is_warning=True))
+        return {
+            "verify": tls.verify,
+            "roots": self._roots(path, tls.ca) if tls.verify else [],
+            "server_name": tls.server_name,
+            "min_version": tls.min_version,
+            "alpn": default if tls.alpn is None else list(tls.alpn),
+            "certificate": self._own(path, tls.certificate, tls.key),
+        }
+
+    def _presented(self, path: tuple[Key, ...], listener: Listener, tls: ListenerTls) -> list[Certificate]:
+        if tls.self_signed:
+            names = tls.self_signed if isinstance(tls.self_signed, tuple) else names_of(self._config, listener.table)
+            return list(self._store.self_signed(names))
+        return [
+            certificate
+            for number, place in enumerate(places(tls))
+            for certificate in self._certificates((*path, "certificates", number), place)
+        ]
+
+    def _certificates(self, path: tuple[Key, ...], place: Files) -> tuple[Certificate, ...]:
+        content = self._store.take(place)
+        for flaw in content.flaws:
+            below = () if flaw.part == "certificate" else (flaw.part,)
+            self._problems.append(Problem(path=(*path, *below), reason=flaw.reason, is_warning=flaw.is_warning))
+        return content.certificates
+
+    def _own(self, path: tuple[Key, ...], certificate: str | None, key: str | None) -> dict[str, Any] | None:
+        """The certificate that servers are shown."""
+        if certificate is None:
+            return None
+        found: list[Problem] = []
+        content = self._store.take(Files(path=certificate, key=key))
+        for flaw in content.flaws:
+            at = "key" if flaw.part == "key" else "certificate"
+            found.append(Problem(path=(*path, at), reason=flaw.reason, is_warning=flaw.is_warning))
+        if len(content.certificates) > 1:
+            reason = f'"{certificate}" has {len(content.certificates)} certificates with keys, and one is to be shown'
+            found.append(Problem(path=(*path, "certificate"), reason=reason))
+        self._problems += found
+        return self._certificate(content.certificates[0]) if content.certificates else None
+
+    def _clients(self, path: tuple[Key, ...], clients: ClientCertificates | None) -> dict[str, Any] | None:
+        if clients is None:
+            return None
+        lists = [Files(kind="revocations", path=file) for file in clients.crl]
+        return {
+            "required": clients.verify == "required",
+            "ca": self._ders((*path, "ca"), [Files(kind="authorities", path=file) for file in clients.ca]),
+            "crl": self._ders((*path, "crl"), lists),
+            "headers": [[name, value] for name, value in clients.headers.items()],
+        }
+
+    def _roots(self, path: tuple[Key, ...], files: tuple[str, ...]) -> list[str]:
+        if files:
+            return self._ders((*path, "ca"), [Files(kind="authorities", path=file) for file in files])
+        roots = system_roots()
+        if not roots:
+            reason = (
+                "this system has no list of authorities that it trusts (Debian's package: ca-certificates); give ca"
+            )
+            self._problems.append(Problem(path=path, reason=reason))
+        return list(map(self._encode, roots))
+
+    def _ders(self, path: tuple[Key, ...], listed: Iterable[Files]) -> list[str]:
+        ders: list[bytes] = []
+        for number, place in enumerate(listed):
+            content = self._store.take(place)
+            ders += content.ders
+            self._problems += [
+                Problem(path=(*path, number), reason=flaw.reason, is_warning=flaw.is_warning) for flaw in content.flaws
+            ]
+        return list(map(self._encode, dict.fromkeys(ders)))
+
+    def _certificate(self, certificate: Certificate) -> dict[str, Any]:
+        return {
+            "place": certificate.place,
+            "names": certificate.names,
+            "chain": list(map(self._encode, certificate.chain)),
+            "key": b64encode(certificate.key).decode(),
+            "ocsp": None if certificate.ocsp is None else b64encode(certificate.ocsp).decode(),
+            "not_after": int(certificate.not_after.timestamp()),
+        }
+
+    def _encode(self, der: bytes) -> str:
+        """Base64; intermediates and authorities come again and again."""
+        if der not in self._encoded:
+            self._encoded[der] = b64encode(der).decode()
+        return self._encoded[der]
+
+
+def places(tls: ListenerTls) -> list[Files]:
+    """Return the places of a listener's certificates, in its order."""
+    return [Files(path=files.certificate, key=files.key, ocsp=files.ocsp) for files in tls.certificates]
+
+
+def anchor(value: Any, directory: Path) -> None:
+    """Make the paths of files whole: as they are written, they are relative to ``directory``."""
+    if not isinstance(value, dict):
+        return
+    for section in ("listeners", "backends"):
+        below = value.get(section)
+        for one in below.values() if isinstance(below, dict) else ():
+            tls = one.get("tls") if isinstance(one, dict) else None
+            if isinstance(tls, dict):
+                _anchor(tls, ("self_signed_ca", "ca", "certificate", "key"), directory)
+                _anchor(tls.get("client_certificates"), ("ca", "crl"), directory)
+                _anchor_certificates(tls, directory)
+
+
+def _anchor(table: Any, keys: Iterable[str], directory: Path) -> None:
+    for key in keys:
+        if isinstance(table, dict) and key in table:
+            table[key] = _whole(table[key], directory)
+
+
+def _anchor_certificates(tls: dict[str, Any], directory: Path) -> None:
+    written = tls.get("certificates")
+    for one in written if isinstance(written, list) else [written]:
+        _anchor(one, CertificateFiles.model_fields, directory)
+    if "certificates" in tls:
+        tls["certificates"] = _whole(written, directory)
+
+
+def _whole(value: Any, directory: Path) -> Any:
+    if isinstance(value, list):
+        return [_whole(item, directory) for item in value]
+    return str(directory / value) if isinstance(value, PathLike) or (isinstance(value, str) and value) else value
