@@ -71,6 +71,12 @@ fn what_was_said_before_a_reset_is_heard() {
         stream.write_all(&last).unwrap();
         reset(stream);
     }
+    // Connections are counted when a worker's turn is over, which the last of them need not be.
+    until("all have been heard", || {
+        let stats = proxy.0.stats();
+        let raw = &stats.listeners["raw"];
+        raw.handshakes + raw.handshakes_failed.values().sum::<u64>() == 100
+    });
     all_is_well(&proxy);
     let stats = proxy.0.stats();
     let listener = &stats.listeners["raw"];
