@@ -19,6 +19,7 @@ mod origins;
 mod passing;
 mod raw;
 mod records;
+mod rooms;
 mod servers;
 mod shakes;
 
@@ -126,6 +127,16 @@ fn greeter() -> SocketAddr {
         }
     });
     address
+}
+
+/// A client that takes little at once, and makes the other end keep little ready.
+fn narrow(address: SocketAddr) -> std::net::TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // Small segments make a small buffer of what is sent on the other side, too.
+    socket.set_tcp_mss(536).unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    socket.connect(&address.into()).unwrap();
+    bounded(socket.into())
 }
 
 /// No worker has lost its connections, and none is left.

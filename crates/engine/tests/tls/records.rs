@@ -181,7 +181,7 @@ fn a_conversation_split_anywhere_says_the_same() {
             complete += if bytes.len() <= at { word.len() as u64 } else { 0 };
         }
         bytes.extend(client.record(ALERT, &[1, 0]));
-        if at > bytes.len() {
+        if at >= bytes.len() {
             break;
         }
         client.stream.set_nodelay(true).unwrap();

@@ -226,12 +226,7 @@ fn a_certificate_that_the_wire_does_not_take_at_once() {
     written["listeners"]["web"]["tls"]["certificates"] = json!([authority.certificate(&names)]);
     let proxy = Proxy::start(written);
     for _ in 0..2 {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        // Small segments make a small buffer of what is sent on the other side, too.
-        socket.set_tcp_mss(536).unwrap();
-        socket.set_recv_buffer_size(2_048).unwrap();
-        socket.connect(&proxy.address("web").into()).unwrap();
-        let stream = bounded(socket.into());
+        let stream = narrow(proxy.address("web"));
         // Its first words come later than its connection: it is waited for.
         until("it was accepted", || proxy.0.stats().connections > 0);
         let mut client = authority.client(stream, "a.example");
