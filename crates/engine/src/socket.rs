@@ -17,7 +17,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, Socket as System, Type};
 
 use crate::sys;
-use crate::tls::{Connector, Failure, Stream};
+use crate::tls::{Connector, Failure, Stream, server_fault};
 
 /// A stream socket of a connection.
 #[derive(Debug)]
@@ -412,8 +412,7 @@ impl Socket {
             Ok(None) => match self.tls.as_ref().and_then(|tls| tls.failure()) {
                 None => Ok(()),
                 Some(Failure::Wire) => Err(Fault::Reset),
-                Some(Failure::Tls(rustls::Error::InvalidCertificate(_))) => Err(Fault::Untrusted),
-                Some(Failure::Tls(_)) => Err(Fault::Handshake),
+                Some(Failure::Tls(error)) => Err(server_fault(error)),
             },
             Ok(Some(error)) | Err(error) => Err(fault_of(&error)),
         }
