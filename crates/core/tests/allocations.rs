@@ -14,6 +14,7 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 
 use common::{certificate, plan};
 use headworks_core::backend::HeaderVersion;
@@ -147,7 +148,7 @@ fn what_https_adds_allocates_nothing() {
         cipher: "TLS_AES_128_GCM_SHA256",
         alpn: Some("http/1.1".into()),
         name: Some("x.a.example".into()),
-        certificate: Some(1),
+        certificate: Some(Arc::clone(&plan.listeners[0].tls.as_ref().unwrap().certificates[1].names)),
         client: Some(client),
         ..TlsFacts::default()
     };

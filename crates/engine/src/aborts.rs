@@ -1,8 +1,9 @@
-//! Aborts: sockets that are to be reset once what was written to them has arrived.
+//! Aborts: sockets whose connection is over while bytes are still on their way.
 //!
 //! A reset throws away what the kernel has not delivered; an ordinary end would pass a broken transfer off as a
 //! complete one. So the socket is kept until everything is acknowledged, within limits, and then reset. Past the limits
-//! the truth comes before the bytes.
+//! the truth comes before the bytes. A socket that ends in good order stays only while TLS has not said so on the wire:
+//! without that word what came before would look broken off.
 
 use headworks_core::time::Millis;
 
@@ -15,16 +16,32 @@ const PATIENCE: Millis = 10_000;
 /// How often is looked.
 const GLANCE: Millis = 20;
 
-/// The sockets of one worker that wait for their reset.
+/// The sockets of one worker that wait for their end.
 #[derive(Debug, Default)]
-pub(crate) struct Aborts(Vec<(Socket, Millis)>);
+pub(crate) struct Aborts(Vec<Leaving>);
+
+/// A socket that waits for its end.
+#[derive(Debug)]
+struct Leaving {
+    socket: Socket,
+    until: Millis,
+    /// Its end is a reset.
+    broken_off: bool,
+}
 
 impl Aborts {
     /// Resets `socket` now, or once its last bytes have arrived.
     pub(crate) fn add(&mut self, mut socket: Socket, now: Millis) {
         match socket.unacknowledged() > 0 && self.0.len() < MOST {
-            true => self.0.push((socket, now + PATIENCE)),
+            true => self.0.push(Leaving { socket, until: now + PATIENCE, broken_off: true }),
             false => socket.reset(),
+        }
+    }
+
+    /// Closes `socket` in good order now, or once all that it says is on the wire.
+    pub(crate) fn part(&mut self, mut socket: Socket, now: Millis) {
+        if !socket.part() && self.0.len() < MOST {
+            self.0.push(Leaving { socket, until: now + PATIENCE, broken_off: false });
         }
     }
 
@@ -33,14 +50,15 @@ impl Aborts {
         (!self.0.is_empty()).then_some(now + GLANCE)
     }
 
-    /// Resets those whose bytes have arrived, and gives up on those that take too long.
+    /// Ends those whose bytes have arrived, and gives up on those that take too long.
     pub(crate) fn turn(&mut self, now: Millis) {
-        self.0.retain_mut(|(socket, until)| {
+        self.0.retain_mut(|Leaving { socket, until, broken_off }| {
             if socket.owes() {
                 let _ = socket.write(&[], false);
             }
-            let keep = socket.unacknowledged() > 0 && now < *until;
-            if !keep {
+            let waits = if *broken_off { socket.unacknowledged() > 0 } else { socket.owes() };
+            let keep = waits && now < *until;
+            if !keep && *broken_off {
                 socket.reset();
             }
             keep
@@ -50,6 +68,6 @@ impl Aborts {
 
 impl Drop for Aborts {
     fn drop(&mut self) {
-        self.0.iter_mut().for_each(|(socket, _)| socket.reset());
+        self.0.iter_mut().filter(|one| one.broken_off).for_each(|one| one.socket.reset());
     }
 }

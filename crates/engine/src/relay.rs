@@ -17,6 +17,8 @@ pub(crate) const SCRATCH: usize = 64 * 1024;
 const MUCH: u64 = 128 * 1024;
 /// Bytes moved in one go before other connections get their turn.
 pub(crate) const TURN: usize = 1024 * 1024;
+/// Reads in one go before other connections get their turn: many may give little.
+pub(crate) const READS: u32 = 64;
 
 /// Why a pump stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,7 @@ struct Pump<'a> {
 
 impl Pump<'_> {
     fn run(&mut self, tools: &mut Tools) -> Pumped {
-        loop {
+        for reads in 0.. {
             if let Some(stop) = self.deliver() {
                 return stop;
             }
@@ -86,7 +88,7 @@ impl Pump<'_> {
             if !self.source.readable {
                 return Pumped::Dry;
             }
-            if self.read >= TURN as u64 {
+            if self.read >= TURN as u64 || reads >= READS {
                 return Pumped::Unfinished;
             }
             let plain = self.source.is_plain() && self.sink.is_plain();
@@ -102,6 +104,7 @@ impl Pump<'_> {
                 Read::Broken => return Pumped::Broken(self.from),
             }
         }
+        Pumped::Unfinished
     }
 
     /// Writes what waits; None when nothing waits any more.

@@ -245,6 +245,7 @@ impl Socket {
                 self.watched = Watched::Reads;
                 Ok(())
             }
+            Watched::Reads if self.owes() => self.watch_both(registry, token),
             Watched::Reads | Watched::Both => Ok(()),
         }
     }
@@ -386,6 +387,12 @@ impl Socket {
         }
     }
 
+    /// It is about to be closed in good order: says so where that must be said. Whether nothing is left to be sent.
+    pub(crate) fn part(&mut self) -> bool {
+        let fd = self.fd();
+        self.tls.as_mut().is_none_or(|tls| tls.part(fd))
+    }
+
     /// Bytes written that the other end has not acknowledged.
     pub(crate) fn unacknowledged(&self) -> usize {
         sys::unacknowledged(self.fd()) + self.tls.as_ref().map_or(0, |tls| tls.owed())
@@ -409,11 +416,7 @@ impl Socket {
     /// Whether connecting has succeeded, once the socket is writable.
     pub(crate) fn connect_result(&self) -> Result<(), Fault> {
         match self.system.take_error() {
-            Ok(None) => match self.tls.as_ref().and_then(|tls| tls.failure()) {
-                None => Ok(()),
-                Some(Failure::Wire) => Err(Fault::Reset),
-                Some(Failure::Tls(error)) => Err(server_fault(error)),
-            },
+            Ok(None) => self.tls.as_deref().map_or(Ok(()), handshake_result),
             Ok(Some(error)) | Err(error) => Err(fault_of(&error)),
         }
     }
@@ -450,10 +453,8 @@ impl Socket {
 impl Drop for Socket {
     /// A TLS side that stands says its end, so that nobody takes a close for a truncation.
     fn drop(&mut self) {
-        let fd = self.fd();
-        if let Some(tls) = &mut self.tls {
-            tls.part(fd);
-        }
+        // What the wire does not take now is lost: whoever cares has called it before.
+        self.part();
     }
 }
 
@@ -467,6 +468,17 @@ fn prepare(system: &System, backend: &Backend) -> io::Result<()> {
         system.set_reuse_address(true)?;
     }
     system.bind(&source.into())
+}
+
+/// Whether a handshake with a server has failed, and by whose fault.
+fn handshake_result(tls: &Stream) -> Result<(), Fault> {
+    match (tls.failure(), tls.mute()) {
+        (Some(Failure::Tls(error)), _) => Err(server_fault(error)),
+        // The first write of all tells what came of connecting.
+        (_, Some(code)) if tls.is_shaking() => Err(fault_of(&io::Error::from_raw_os_error(code))),
+        (Some(Failure::Wire), _) => Err(Fault::Reset),
+        (None, _) => Ok(()),
+    }
 }
 
 /// Whose fault a failed connect is.

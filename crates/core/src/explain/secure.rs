@@ -2,6 +2,8 @@
 //!
 //! Must never judge a certificate: what a client accepts is its own affair.
 
+use std::sync::Arc;
+
 use super::{Asked, Explanation, read_server_name};
 use crate::action::CloseReason;
 use crate::http::facts::without_port;
@@ -92,7 +94,9 @@ fn why(tls: &Termination, presented: &Certificate, name: Option<&str>) -> String
 pub(super) fn check_host(listener: &Listener, told: &mut Explanation) -> Result<(), CloseReason> {
     let (Some(tls), Some(host)) = (&listener.tls, &told.name) else { return Ok(()) };
     let opened = TlsFacts {
-        certificate: tls.presented(told.sni.as_deref()),
+        certificate: tls
+            .presented(told.sni.as_deref())
+            .map(|index| Arc::clone(&tls.certificates[index as usize].names)),
         name: told.sni.as_deref().map(Box::from),
         ..TlsFacts::default()
     };

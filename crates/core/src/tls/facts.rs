@@ -1,5 +1,7 @@
 //! What is known of one TLS connection once its handshake is complete: for records, rewriting and the servers.
 
+use std::sync::Arc;
+
 /// What a handshake agreed on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsFacts {
@@ -15,8 +17,9 @@ pub struct TlsFacts {
     pub alpn: Option<Box<str>>,
     /// The name the client asked for (SNI), lower-case.
     pub name: Option<Box<str>>,
-    /// Index of the certificate presented, in the listener's list; None when a session was resumed.
-    pub certificate: Option<u32>,
+    /// Names of the certificate that was presented: they outlast the Plan that it came from. None when an old session was resumed
+    /// without one.
+    pub certificate: Option<Arc<[Box<str>]>>,
     /// The client's certificate, verified.
     pub client: Option<ClientCertificate>,
     /// Milliseconds from accept to the end of the handshake.

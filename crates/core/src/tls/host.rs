@@ -32,8 +32,8 @@ impl Termination {
         if name.is_some_and(|name| bare(host).eq_ignore_ascii_case(bare(name.as_bytes()))) {
             return false;
         }
-        match tls.certificate.and_then(|index| self.certificates.get(index as usize)) {
-            Some(presented) => !covers(&presented.names, host),
+        match &tls.certificate {
+            Some(names) => !covers(names, host),
             None => !self.could_be_for(name, host),
         }
     }

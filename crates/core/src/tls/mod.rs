@@ -41,7 +41,7 @@ pub struct Certificate {
     /// The file it was read from, or what made it.
     pub place: Box<str>,
     /// Names it is for, lower-case.
-    pub names: Vec<Box<str>>,
+    pub names: Arc<[Box<str>]>,
     /// The certificate and its intermediates, leaf first.
     pub chain: Vec<Der>,
     /// The private key: PKCS #8, PKCS #1 or SEC 1.

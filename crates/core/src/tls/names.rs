@@ -37,7 +37,7 @@ impl Names {
     pub fn new(certificates: &[Certificate]) -> Self {
         let mut names = Self::default();
         for (index, certificate) in certificates.iter().enumerate() {
-            for name in &certificate.names {
+            for name in certificate.names.iter() {
                 names.add(name, index as u32);
             }
         }

@@ -14,6 +14,7 @@ mod hello;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use headworks_core::action::CloseReason;
 use headworks_core::buffer::Buffer;
@@ -257,6 +258,10 @@ impl Handshakes {
     pub(crate) fn cut(&mut self) {
         self.ready.clear();
         for newcomer in self.clients.drain() {
+            if newcomer.phase == Phase::Lingering {
+                // It was counted and recorded when it was refused.
+                continue;
+            }
             let owner = newcomer.client.owner();
             owner.state.tally.add(self.shard, Count::Ended, 1);
             self.recorder.denied(owner, newcomer.client.address, CloseReason::Drained);
@@ -325,9 +330,11 @@ impl Handshakes {
             return self.part(place);
         }
         let mut facts = acceptor.facts(tls.state(), client.name.as_deref());
-        facts.certificate = newcomer.presented;
         facts.handshake_ms = self.now - client.accepted;
         let owner = &plan.listeners[client.listener as usize];
+        let certificates = owner.tls.as_ref().map_or(&[][..], |tls| &tls.certificates);
+        let shown = newcomer.presented.and_then(|index| certificates.get(index as usize));
+        facts.certificate = shown.map(|shown| Arc::clone(&shown.names));
         owner.state.tls.completed(self.shard, facts.resumed, facts.handshake_ms);
         tls.facts = Some(Box::new(facts));
         Step::Done
@@ -361,9 +368,14 @@ impl Handshakes {
     fn settle(&mut self, place: usize) {
         let newcomer = &mut self.clients[place];
         let token = token::handshake(newcomer.generation, place);
+        let lingers = newcomer.phase == Phase::Lingering;
         if newcomer.client.socket.watch_reads(&self.registry, token).is_err() {
+            if !lingers {
+                self.account(place, HandshakeFault::Other);
+            }
             return drop(self.remove(place));
         }
+        let newcomer = &mut self.clients[place];
         let at = newcomer.deadline();
         if newcomer.armed == 0 || at < newcomer.armed {
             newcomer.armed = at;

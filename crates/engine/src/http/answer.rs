@@ -183,8 +183,15 @@ impl Exchanges {
                 self.next_in_line(backend);
             }
         }
-        if let Some(at) = running.server.take() {
-            self.servers.close(at);
+        if let Some(server) = running.server.take().and_then(|at| self.servers.remove(at)) {
+            // In a tunnel nothing but its end says whether what went through it was all.
+            match (running.exchange.is_tunnel(), reason) {
+                (true, CloseReason::ClientReset | CloseReason::ClientTruncated) => {
+                    self.aborts.add(server.socket, self.now);
+                }
+                (true, _) => self.aborts.part(server.socket, self.now),
+                (false, _) => drop(server),
+            }
         }
         if let Shape::Compressed(coded) = std::mem::take(&mut running.shape) {
             self.compressors.give_back(coded.compressor);
@@ -214,8 +221,9 @@ impl Exchanges {
         let client = self.clients.remove(place);
         client.owner().state.tally.add(self.shard, Count::Ended, 1);
         // A response that broke off must not look as if it were complete.
-        if cut_short && reason != CloseReason::ClientReset {
-            self.aborts.add(client.socket, self.now);
+        match cut_short && reason != CloseReason::ClientReset {
+            true => self.aborts.add(client.socket, self.now),
+            false => self.aborts.part(client.socket, self.now),
         }
     }
 }

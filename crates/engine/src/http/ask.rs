@@ -324,7 +324,7 @@ impl Exchanges {
         };
         let waiting = transfer.lane.waiting();
         let moved = transfer.run(desk, &mut self.pipes);
-        let read = transfer.read;
+        let (read, truncated) = (transfer.read, transfer.source.was_truncated());
         // A server that reads slowly is one that reads.
         if transfer.lane.waiting() != waiting {
             client.since = self.now;
@@ -351,6 +351,7 @@ impl Exchanges {
             Moved::TooLarge => self.refuse(desk, place, CloseReason::BodyTooLarge),
             Moved::Malformed => self.refuse(desk, place, CloseReason::BadRequest),
             Moved::Cut => self.cancel(place),
+            Moved::SourceBroken if truncated => Step::Over(CloseReason::ClientTruncated),
             Moved::SourceBroken => Step::Over(CloseReason::ClientReset),
             Moved::SinkBroken if tunnel => Step::Over(CloseReason::ServerReset),
             Moved::SinkBroken => self.unheard(place),

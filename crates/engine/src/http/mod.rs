@@ -109,6 +109,8 @@ enum Step {
 
 /// Exchanges of one client in one go before others get their turn.
 const TURNS: u32 = 16;
+/// Steps of one client in one go before others get their turn: each may read, and get little.
+const STEPS: u32 = 256;
 /// Exchanges kept for the next ones.
 const SPARES: usize = 1024;
 
@@ -347,8 +349,10 @@ impl Exchanges {
         let mut desk = std::mem::take(&mut self.desk);
         let mut step = first(self, &mut desk);
         let before = self.clients[place].requests;
+        let mut steps = 0;
         while step == Step::Again {
-            if self.clients[place].requests.wrapping_sub(before) >= TURNS {
+            steps += 1;
+            if steps > STEPS || self.clients[place].requests.wrapping_sub(before) >= TURNS {
                 self.enqueue(place);
                 break;
             }

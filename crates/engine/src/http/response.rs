@@ -275,6 +275,7 @@ impl Exchanges {
         let waiting = transfer.lane.waiting();
         let moved = transfer.run(desk, &mut self.pipes);
         let (read, passed) = (transfer.read, transfer.passed);
+        let truncated = transfer.source.was_truncated();
         if read > 0 || transfer.lane.waiting() != waiting {
             client.since = self.now;
         }
@@ -293,6 +294,7 @@ impl Exchanges {
             Moved::Done => self.finish(place),
             Moved::Cut => Step::Over(CloseReason::ServerClosed),
             Moved::Malformed | Moved::TooLarge => Step::Over(CloseReason::BadResponse),
+            Moved::SourceBroken if truncated => Step::Over(CloseReason::ServerTruncated),
             Moved::SourceBroken => Step::Over(CloseReason::ServerReset),
             Moved::SinkBroken => Step::Over(CloseReason::ClientReset),
         }

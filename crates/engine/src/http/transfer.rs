@@ -15,7 +15,7 @@ use super::compress::Compressor;
 use super::desk::Desk;
 use crate::connection::Lane;
 use crate::pipes::{PIPE_SIZE, Pipes};
-use crate::relay::{Stop, TURN};
+use crate::relay::{READS, Stop, TURN};
 use crate::socket::{Read, Socket, Written};
 
 /// Why a transfer stopped.
@@ -117,7 +117,7 @@ impl Transfer<'_> {
     }
 
     fn pump(&mut self, desk: &mut Desk, pipes: &mut Pipes) -> Moved {
-        loop {
+        for reads in 0.. {
             match self.lane.deliver(self.sink) {
                 Some(Stop::Full) => return Moved::Full,
                 Some(Stop::Broken) => return Moved::SinkBroken,
@@ -125,7 +125,7 @@ impl Transfer<'_> {
                 None if self.lane.ended => return Moved::Cut,
                 None if !self.source.readable && self.pause(desk) => continue,
                 None if !self.source.readable => return Moved::Dry,
-                None if self.read >= TURN as u64 => return Moved::Unfinished,
+                None if self.read >= TURN as u64 || reads >= READS => return Moved::Unfinished,
                 None => {}
             }
             let unseen = self.body.unseen();
@@ -148,6 +148,7 @@ impl Transfer<'_> {
                 Read::Broken => return Moved::SourceBroken,
             }
         }
+        Moved::Unfinished
     }
 
     fn splice(&mut self, unseen: u64) -> Read {

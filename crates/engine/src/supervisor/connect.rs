@@ -28,6 +28,9 @@ impl Supervisor {
                 self.open(place, choice, &scratch[..n])
             }
             Read::Nothing => self.open(place, choice, &[]),
+            Read::End if connection.client.was_truncated() => {
+                self.tell(place, Event::Truncated(Side::Client))
+            }
             Read::End => {
                 connection.lanes[Side::Client as usize].ended = true;
                 self.open(place, choice, &[])

@@ -393,7 +393,10 @@ impl Supervisor {
                 self.tell(place, Event::Ended(from))
             }
             Pumped::Broken(side) if side != from => self.lose(place, side),
-            Pumped::Dry | Pumped::Ended | Pumped::Broken(_) => self.tell(place, Event::Reset(from)),
+            Pumped::Dry | Pumped::Ended | Pumped::Broken(_) => {
+                let truncated = connection.socket(from).is_some_and(|socket| socket.was_truncated());
+                self.tell(place, if truncated { Event::Truncated(from) } else { Event::Reset(from) })
+            }
         }
     }
 
@@ -480,10 +483,13 @@ impl Supervisor {
         }
         // What was broken off is passed on as a reset, so that nobody takes it for complete.
         use CloseReason::{ClientReset, ClientTruncated, ServerReset, ServerTruncated};
-        match (connection.session.reason(), connection.server) {
+        let Connection { session, client, server, .. } = connection;
+        match (session.reason(), server) {
             (Some(ClientReset | ClientTruncated), Some(server)) => self.aborts.add(server, self.now),
-            (Some(ServerReset | ServerTruncated), Some(_)) => self.aborts.add(connection.client, self.now),
-            _ => {}
+            (Some(ServerReset | ServerTruncated), Some(_)) => self.aborts.add(client, self.now),
+            (_, server) => {
+                server.into_iter().chain([client]).for_each(|socket| self.aborts.part(socket, self.now));
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, InsufficientSizeError, ReadEarlyData, UnbufferedStatus,
     WriteTraffic,
 };
-use rustls::{CommonState, Error};
+use rustls::{CommonState, Error, InvalidMessage, PeerMisbehaved};
 
 use crate::socket::{Read, Written};
 use crate::sys;
@@ -32,7 +32,7 @@ use crate::sys;
 pub(crate) struct Stream {
     machine: Machine,
     /// Ciphertext read that does not make a record yet.
-    partial: Buffer,
+    partial: Vec<u8>,
     /// Plaintext that nobody took yet.
     plain: Buffer,
     /// Ciphertext (and what goes before all of it) that the wire did not take yet.
@@ -50,6 +50,8 @@ pub(crate) struct Stream {
     /// Plaintext came before the handshake was complete.
     early: bool,
     failure: Option<Failure>,
+    /// The wire takes nothing any more, and why. What it still holds can be read: the last words of whoever has gone.
+    mute: Option<i32>,
     /// What the handshake agreed on, for those that are told.
     pub(crate) facts: Option<Box<TlsFacts>>,
 }
@@ -108,12 +110,14 @@ const WRITE: usize = 64 * 1024;
 const OVERHEAD: usize = 1024;
 /// Ciphertext that waits to become a record or a handshake message: a message of 64 KiB in its records, and one more.
 const MOST_PARTIAL: usize = 96 * 1024;
+/// Reads of the wire in one go that may give no plaintext: who sends so much that says nothing wants to keep us busy.
+const MOST_BARREN: usize = 16;
 
 impl Stream {
     /// The TLS side of a client whose first bytes are `held`.
     pub(crate) fn of_client(machine: UnbufferedServerConnection, held: &[u8]) -> Self {
         let mut stream = Self::new(Machine::Server(Box::new(machine)));
-        stream.partial.push(held);
+        stream.partial.extend_from_slice(held);
         stream
     }
 
@@ -128,7 +132,7 @@ impl Stream {
     fn new(machine: Machine) -> Self {
         Self {
             machine,
-            partial: Buffer::default(),
+            partial: Vec::new(),
             plain: Buffer::default(),
             owed: Buffer::default(),
             wire_readable: true,
@@ -138,6 +142,7 @@ impl Stream {
             finishing: false,
             early: false,
             failure: None,
+            mute: None,
             facts: None,
         }
     }
@@ -165,6 +170,11 @@ impl Stream {
         self.failure.as_ref()
     }
 
+    /// Why the wire takes nothing any more.
+    pub(crate) fn mute(&self) -> Option<i32> {
+        self.mute
+    }
+
     /// Whether the wire ended without a close_notify.
     pub(crate) fn was_truncated(&self) -> bool {
         self.heard == Heard::Truncation
@@ -177,12 +187,13 @@ impl Stream {
 
     /// Whether a read may give something.
     pub(crate) fn is_readable(&self) -> bool {
-        self.wire_readable || !self.plain.is_empty() || (self.heard != Heard::Nothing && !self.told)
+        let news = !self.told && (self.failure.is_some() || self.heard != Heard::Nothing);
+        news || !self.plain.is_empty() || (self.wire_readable && self.failure.is_none())
     }
 
     /// Whether a write may take something.
     pub(crate) fn is_writable(&self) -> bool {
-        self.failure.is_some() || (self.owed.is_empty() && self.speaks())
+        self.failure.is_some() || self.mute.is_some() || (self.owed.is_empty() && self.speaks())
     }
 
     /// Whether ciphertext waits for the wire.
@@ -215,21 +226,23 @@ impl Stream {
     pub(crate) fn shake(&mut self, fd: RawFd, ending: bool) {
         // Bytes of the client's may have been held before there was a stream.
         if !self.partial.is_empty() {
-            let mut held = self.partial.pending().to_vec();
-            self.partial.clear();
+            let mut held = std::mem::take(&mut self.partial);
             self.swallow(&mut held);
         }
+        let mut reads = 0;
         while self.is_shaking() && !self.early && self.failure.is_none() && self.wire_readable {
             if self.fill(fd, ending, &mut []) == Filled::Over {
                 break;
             }
+            reads += 1;
+            self.suffer(reads);
         }
         self.flush(fd);
     }
 
     /// Reads plaintext. `ending`: the wire's end has come, behind what it still holds.
     pub(crate) fn read(&mut self, fd: RawFd, ending: bool, into: &mut [u8]) -> Read {
-        loop {
+        for reads in 1.. {
             if !self.plain.is_empty() {
                 let n = self.plain.len().min(into.len());
                 into[..n].copy_from_slice(&self.plain.pending()[..n]);
@@ -237,7 +250,10 @@ impl Stream {
                 return Read::Bytes(n);
             }
             match (&self.failure, self.heard) {
-                (Some(_), _) => return Read::Broken,
+                (Some(_), _) => {
+                    self.told = true;
+                    return Read::Broken;
+                }
                 (None, Heard::End | Heard::Truncation) => {
                     (self.wire_readable, self.told) = (false, true);
                     return Read::End;
@@ -250,6 +266,15 @@ impl Stream {
             if let Filled::Plain(n) = filled {
                 return Read::Bytes(n);
             }
+            self.suffer(reads);
+        }
+        Read::Nothing
+    }
+
+    /// So many reads in a row gave no plaintext.
+    fn suffer(&mut self, reads: usize) {
+        if reads >= MOST_BARREN {
+            self.failure.get_or_insert(Failure::Tls(PeerMisbehaved::TooManyEmptyFragments.into()));
         }
     }
 
@@ -272,8 +297,8 @@ impl Stream {
                 }
                 Ok(n) => {
                     self.wire_readable = n == READ || ending;
-                    incoming[..held].copy_from_slice(self.partial.pending());
-                    self.partial.clear();
+                    incoming[..held].copy_from_slice(&self.partial);
+                    self.partial = Vec::new();
                     self.decrypt(&mut incoming[..held + n], into)
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -312,9 +337,13 @@ impl Stream {
     }
 
     fn keep(&mut self, partial: &[u8]) {
-        self.partial.push(partial);
+        // Behind an end or a failure nothing counts.
+        if self.heard != Heard::Nothing || self.failure.is_some() {
+            return;
+        }
+        self.partial.extend_from_slice(partial);
         if self.partial.len() > MOST_PARTIAL {
-            self.failure.get_or_insert(Failure::Wire);
+            self.failure = Some(Failure::Tls(InvalidMessage::HandshakePayloadTooLarge.into()));
         }
     }
 
@@ -332,7 +361,7 @@ impl Stream {
     /// at once.
     pub(crate) fn write(&mut self, fd: RawFd, bytes: &[u8], more: bool) -> Written {
         self.flush(fd);
-        if self.failure.is_some() || self.said_end {
+        if self.failure.is_some() || self.mute.is_some() || self.said_end {
             return Written::Broken;
         }
         if !self.is_writable() {
@@ -361,15 +390,23 @@ impl Stream {
             if self.owes() {
                 self.owed.push(&scratch.outgoing[..made]);
                 self.flush(fd);
-                return self.failure.is_none();
+                return self.mute.is_none();
             }
             match sys::send(fd, &scratch.outgoing[..made], more) {
                 Ok(n) => self.owed.push(&scratch.outgoing[n..made]),
                 Err(error) if is_full(&error) => self.owed.push(&scratch.outgoing[..made]),
-                Err(_) => self.failure = Some(Failure::Wire),
+                Err(error) => self.fall_silent(&error),
             }
-            self.failure.is_none()
+            self.mute.is_none()
         })
+    }
+
+    /// The wire takes nothing any more.
+    fn fall_silent(&mut self, error: &io::Error) {
+        self.owed.clear();
+        // What broke it may have come behind last words that no event has told of yet.
+        self.wire_readable = true;
+        self.mute = Some(error.raw_os_error().unwrap_or(0));
     }
 
     /// Makes records of `words` in `out`; how long they are. None: it cannot, any more.
@@ -377,22 +414,22 @@ impl Stream {
         if out.len() < WRITE + OVERHEAD {
             out.resize(WRITE + OVERHEAD, 0);
         }
-        let Self { machine, owed, heard, early, failure, plain, .. } = self;
-        // Nothing is fed, so there is nothing to be read but what the machine had before.
+        let Self { machine, owed, heard, early, failure, plain, partial, .. } = self;
+        // Nothing new is fed, so there is nothing to be read but what the machine had before.
         let mut turn = Turn { owed, heard, early, failure, give: &mut |bytes| plain.push(bytes) };
         match machine {
-            Machine::Server(machine) => turn.say(&mut **machine, words, out),
-            Machine::Client(machine) => turn.say(&mut **machine, words, out),
+            Machine::Server(machine) => turn.say(&mut **machine, words, (partial, out)),
+            Machine::Client(machine) => turn.say(&mut **machine, words, (partial, out)),
         }
     }
 
     /// Sends what is owed; whether nothing is any more.
     pub(crate) fn flush(&mut self, fd: RawFd) -> bool {
-        while !self.owed.is_empty() && self.failure != Some(Failure::Wire) {
+        while !self.owed.is_empty() {
             match sys::send(fd, self.owed.pending(), self.finishing) {
                 Ok(n) => self.owed.take(n),
                 Err(error) if is_full(&error) => return false,
-                Err(_) => self.failure = Some(Failure::Wire),
+                Err(error) => self.fall_silent(&error),
             }
         }
         if self.finishing && self.owed.is_empty() {
@@ -409,12 +446,12 @@ impl Stream {
         self.flush(fd);
     }
 
-    /// The socket is about to be closed in good order: says so as far as the wire takes it now.
-    pub(crate) fn part(&mut self, fd: RawFd) {
+    /// The socket is about to be closed in good order: says so as far as the wire takes it now. Whether it took all.
+    pub(crate) fn part(&mut self, fd: RawFd) -> bool {
         if self.failure.is_none() && !self.is_shaking() {
             self.say_end();
         }
-        self.flush(fd);
+        self.flush(fd)
     }
 
     fn say_end(&mut self) {
@@ -456,19 +493,32 @@ impl Turn<'_> {
             let UnbufferedStatus { discard, state } = machine.process(&mut incoming[used..]);
             let goes_on = match state {
                 Ok(state) => self.step(state).is_none(),
-                Err(error) => self.fail(error),
+                Err(error) => {
+                    self.failure.get_or_insert(Failure::Tls(error));
+                    true
+                }
             };
             used += discard;
-            if !goes_on {
+            if !goes_on || self.is_over(machine) {
                 return used;
             }
         }
     }
 
-    /// Lets the machine make records of `words` in `out`; how long they are. None: it cannot, any more or yet.
-    fn say<M: Sans>(&mut self, machine: &mut M, words: Words<'_>, out: &mut [u8]) -> Option<usize> {
+    /// Lets the machine make records of `words` in `out`; how long they are. None: it cannot, any more or yet. A machine that
+    /// has a fragment of a message demands to see it in every run: `held` is what it has been fed and still needs.
+    fn say<M: Sans>(
+        &mut self,
+        machine: &mut M,
+        words: Words<'_>,
+        (held, out): (&mut Vec<u8>, &mut [u8]),
+    ) -> Option<usize> {
+        let mut used = 0;
         loop {
-            match machine.process(&mut []).state {
+            held.drain(..std::mem::take(&mut used));
+            let UnbufferedStatus { discard, state } = machine.process(held);
+            used = discard;
+            match state {
                 Ok(state) => match self.step(state) {
                     None => {}
                     Some(None) => return None,
@@ -480,11 +530,10 @@ impl Turn<'_> {
                         return made.ok();
                     }
                 },
-                Err(error) => {
-                    if !self.fail(error) {
-                        return None;
-                    }
-                }
+                Err(error) => _ = self.failure.get_or_insert(Failure::Tls(error)),
+            }
+            if self.is_over(machine) {
+                return None;
             }
         }
     }
@@ -524,9 +573,9 @@ impl Turn<'_> {
         self.owed.push(&bytes);
     }
 
-    /// The machine failed. The first time it has still an alert to send: whether to go on for that.
-    fn fail(&mut self, error: Error) -> bool {
-        self.failure.replace(Failure::Tls(error)).is_none()
+    /// Whether the machine has failed and has no alert to send any more. What made it fail must not be shown to it again.
+    fn is_over<M: Sans>(&self, machine: &M) -> bool {
+        self.failure.is_some() && !machine.common().wants_write()
     }
 }
 
@@ -543,6 +592,8 @@ trait Sans {
     type Side: Side;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side>;
+
+    fn common(&self) -> &CommonState;
 }
 
 impl Sans for UnbufferedServerConnection {
@@ -551,6 +602,10 @@ impl Sans for UnbufferedServerConnection {
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
         self.process_tls_records(incoming)
     }
+
+    fn common(&self) -> &CommonState {
+        self
+    }
 }
 
 impl Sans for UnbufferedClientConnection {
@@ -558,6 +613,10 @@ impl Sans for UnbufferedClientConnection {
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
         self.process_tls_records(incoming)
+    }
+
+    fn common(&self) -> &CommonState {
+        self
     }
 }
 

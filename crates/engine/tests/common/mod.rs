@@ -95,7 +95,7 @@ pub(crate) fn secure(a: SocketAddr, b: SocketAddr) -> Value {
 }
 
 /// Something that listens behind the proxy.
-pub(crate) struct Origin(TcpListener);
+pub(crate) struct Origin(pub(crate) TcpListener);
 
 impl Origin {
     pub(crate) fn new() -> Self {

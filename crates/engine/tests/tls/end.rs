@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
@@ -24,9 +25,20 @@ impl Authority {
 
     /// A certificate for these names and its key.
     pub(crate) fn sign(&self, names: &[&str]) -> (Vec<u8>, Vec<u8>) {
+        self.sign_as(names, |_| {})
+    }
+
+    /// The same, with something else about it.
+    pub(crate) fn sign_as(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (Vec<u8>, Vec<u8>) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         (certificate.der().to_vec(), key.serialize_der())
     }
 
@@ -46,9 +58,14 @@ impl Authority {
 
     /// What clients need that trust it.
     pub(crate) fn client_config(&self) -> ClientConfig {
+        self.client_config_by(default_provider())
+    }
+
+    /// The same, by these suites and groups.
+    pub(crate) fn client_config_by(&self, provider: CryptoProvider) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
-        ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
@@ -62,7 +79,11 @@ impl Authority {
 
     /// What a server needs that is one for these names.
     pub(crate) fn server_config(&self, names: &[&str]) -> ServerConfig {
-        let (certificate, key) = self.sign(names);
+        Self::presenting(self.sign(names))
+    }
+
+    /// What a server needs that presents this certificate.
+    pub(crate) fn presenting((certificate, key): (Vec<u8>, Vec<u8>)) -> ServerConfig {
         ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -76,11 +97,14 @@ pub(crate) type Client = StreamOwned<ClientConnection, TcpStream>;
 pub(crate) type Server = StreamOwned<ServerConnection, TcpStream>;
 
 pub(crate) fn client(config: ClientConfig, stream: TcpStream, name: &str) -> Client {
+    stream.set_nodelay(true).unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream)
 }
 
 pub(crate) fn server(config: ServerConfig, stream: TcpStream) -> Server {
+    // Tickets go first: what follows must not wait for their acknowledgement.
+    stream.set_nodelay(true).unwrap();
     StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), stream)
 }
 

@@ -89,3 +89,30 @@ fn http_in_plain_text_gets_a_word_in_plain_text() {
     assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{text}");
     assert_eq!(proxy.0.stats().listeners["web"].handshakes_failed["plain_http"], 1);
 }
+
+/// What a connection was opened with counts for as long as it stands, whatever the certificates are called by then.
+#[test]
+fn a_reload_that_reorders_certificates_misdirects_nobody() {
+    let (authority, origin) = (Authority::new(), Origin::new());
+    let mut written = web(&authority, &[origin.address()]);
+    let certificates =
+        [authority.certificate(&["127.0.0.1", "a.example"]), authority.certificate(&["b.example"])];
+    written["listeners"]["web"]["tls"]["certificates"] = json!([certificates[0], certificates[1]]);
+    let proxy = Proxy::start(written.clone());
+    // An address is no name to ask for: the client gets the default.
+    let mut client = authority.client(proxy.client("web"), "127.0.0.1");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut server = origin.accept();
+            for _ in 0..2 {
+                answer(&mut server, 0);
+                server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            }
+        });
+        assert!(get(&mut client, "a.example", 0).starts_with("HTTP/1.1 204"));
+        written["listeners"]["web"]["tls"]["certificates"] = json!([certificates[1], certificates[0]]);
+        proxy.apply(written.clone());
+        assert!(get(&mut client, "a.example", 0).starts_with("HTTP/1.1 204"));
+        assert!(get(&mut client, "b.example", 0).starts_with("HTTP/1.1 421"));
+    });
+}

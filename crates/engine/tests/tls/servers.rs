@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::*;
 
-fn behind_tls(authority: &Authority, servers: &[SocketAddr], protocol: &str) -> Value {
+pub(crate) fn behind_tls(authority: &Authority, servers: &[SocketAddr], protocol: &str) -> Value {
     json!({
         "listeners": {"front": {"protocol": protocol, "backend": "app"}},
         "backends": {"app": {"servers": texts(servers), "tls": {

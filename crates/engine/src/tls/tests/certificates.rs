@@ -37,7 +37,7 @@ fn names_choose_certificates() {
     let listener = acceptor(&tls);
     for (name, index) in [("A.Example.com", 2), ("b.example.com", 1), ("default.example", 0)] {
         let met = meet(&listener, &config, name).unwrap();
-        assert_eq!(met.facts.certificate, Some(index), "{name}");
+        assert_eq!(met.presented, Some(index), "{name}");
         assert_eq!(met.leaf(), &*tls.certificates[index as usize].chain[0]);
     }
     // Others get the default, which the client then refuses.
@@ -71,7 +71,7 @@ fn rsa_is_for_those_who_cannot_verify_better() {
         (&[SignatureScheme::RSA_PSS_SHA512, p256], 0),
     ] {
         let met = meet(&listener, &verifies_only(&ca, schemes), "a.example").unwrap();
-        assert_eq!(met.facts.certificate, Some(index), "{schemes:?}");
+        assert_eq!(met.presented, Some(index), "{schemes:?}");
     }
     assert!(meet(&listener, &verifies_only(&ca, &[p256]), "a.example").is_err());
     // An address is no name: the default is the first certificate or its twins.

@@ -17,7 +17,7 @@ mod described;
 
 fn written(certificate: &Certificate) -> Value {
     json!({
-        "place": certificate.place, "names": certificate.names,
+        "place": certificate.place, "names": certificate.names[..],
         "chain": certificate.chain.iter().map(|der| STANDARD.encode(der)).collect::<Vec<_>>(),
         "key": STANDARD.encode(&certificate.key), "not_after": certificate.not_after,
     })

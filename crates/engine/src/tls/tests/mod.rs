@@ -137,6 +137,7 @@ struct Met {
     client: ClientConnection,
     server: ServerConnection,
     facts: TlsFacts,
+    presented: Option<u32>,
 }
 
 impl Met {
@@ -156,9 +157,9 @@ fn meet(acceptor: &Acceptor, config: &Arc<ClientConfig>, name: &str) -> Result<M
         ServerName::DnsName(name) => Some(name.as_ref()),
         _ => None,
     };
-    let mut facts = acceptor.facts(&server, name);
-    facts.certificate = presented.filter(|_| !facts.resumed);
-    Ok(Met { client, server, facts })
+    let facts = acceptor.facts(&server, name);
+    let presented = presented.filter(|_| !facts.resumed);
+    Ok(Met { client, server, facts, presented })
 }
 
 /// Moves records until nobody has anything to say, tickets and a byte each way included.

@@ -26,7 +26,7 @@ fn sessions_are_resumed_in_both_versions() {
             let config = Arc::new(client(&ca, versions, None));
             assert_eq!(visits(&listener, &config, 3), [false, true, true], "early data {early_data}");
             let met = meet(&listener, &config, "a.example").unwrap();
-            assert_eq!((met.facts.resumed, met.facts.certificate), (true, None));
+            assert_eq!((met.facts.resumed, met.presented), (true, None));
             assert_eq!(met.facts.alpn, None);
         }
     }
