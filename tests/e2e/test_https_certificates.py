@@ -1,5 +1,6 @@
 """Which certificate a client is shown, and how whole; what `headworks run`, `check` and `certs` say of bad ones."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +120,23 @@ def test_what_cannot_be_used_is_named_with_its_file(pki: Pki, tmp_path: Path) ->
         assert name in str(found), found
         assert "listeners.web.tls.certificates" in str(found)
         assert word in str(found), found
+
+
+def test_certificates_are_listed(pki: Pki, tmp_path: Path) -> None:
+    """By the command: what a configuration presents, and what is in a file; 1 when something needs to be done."""
+    certificates = [pki.pem("a.test"), pki.pem("*.b.test", rsa=True)]
+    file = write(tmp_path / "headworks.toml", https("127.0.0.1:1", tls=secured(certificates)))
+    listed = command("certs", file)
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+    for word in ("a.test", "*.b.test", "Test intermediate", "listeners.web", certificates[0], "ECDSA", "RSA"):
+        assert word in listed.stdout, word
+    (one,) = json.loads(command("certs", certificates[0], "--json").stdout)
+    assert (one["names"], one["chain_length"], one["days_left"]) == (["a.test"], 2, 89)
+    expired = command("certs", pki.pem("a.test", days=(-90, -2)))
+    assert expired.returncode == 1
+    assert "expired" in expired.stdout + expired.stderr
+    file.write_text(file.read_text().replace(certificates[0], str(tmp_path / "missing.pem")))
+    assert command("certs", file).returncode == 2
 
 
 def test_throwaway_certificates(pki: Pki, tmp_path: Path, http_origin: MakeHttp) -> None:

@@ -290,7 +290,7 @@ def test_both_directions_at_once(serve: Callable[..., Proxy], origin: Callable[.
         while b"\r\n\r\n" not in connection.recv(1 << 16):
             pass
         connection.sendall(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
-        sender = threading.Thread(target=lambda: [connection.sendall(part) for part in pattern(size)])
+        sender = threading.Thread(target=lambda: connection.sendall(b"".join(pattern(size))))
         sender.start()
         origin.note(hash_to_end(connection).encode())
         sender.join(PATIENCE)

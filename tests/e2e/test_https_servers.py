@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def log(tmp_path: Path, start: Start) -> Callable[[Config], tuple[Proxy, Records
     return make
 
 
-def trusting(pki: Pki, name: str | None = "app.test", **more: object) -> Config:
+def trusting(pki: Pki, name: str | None = "app.test", **more: Any) -> Config:
     """``[backends.NAME.tls]`` that trusts our authority."""
     return {"ca": [str(pki.ca)]} | ({"server_name": name} if name else {}) | more
 
@@ -77,14 +78,23 @@ def test_tls_on_both_sides(start: Start, https_origin: MakeTls, pki: Pki) -> Non
     assert app.requests[0].get("x-forwarded-proto") == "https"
 
 
-def both(address: str, pki: Pki, **more: object) -> Config:
+def both(address: str, pki: Pki, **more: Any) -> Config:
     """TLS that ends here, and TLS to the server."""
     config = https(address, tls=secured(pki.pem("a.test")))
     config["backends"]["app"]["tls"] = trusting(pki, **more)
     return config
 
 
-@pytest.mark.parametrize("kind", ["untrusted", "other name", "expired", "not tls", "old version"])
+REASONS = {
+    "untrusted": "certificate not trusted",
+    "other name": "certificate for another name",
+    "expired": "certificate expired or not valid yet",
+    "not tls": "no answer in time",
+    "old version": "TLS handshake failed",
+}
+
+
+@pytest.mark.parametrize("kind", REASONS)
 def test_servers_that_cannot_be_verified_get_nothing(
     log: Callable[[Config], tuple[Proxy, Records]], https_origin: MakeTls, http_origin: MakeHttp, pki: Pki, kind: str
 ) -> None:
@@ -95,12 +105,13 @@ def test_servers_that_cannot_be_verified_get_nothing(
         "old version": lambda: _only_1_2(pki),
     }
     app = http_origin() if kind == "not tls" else https_origin(presented[kind]())
-    more = {"min_version": "1.3"} if kind == "old version" else {}
+    more: Config = {"min_version": "1.3"} if kind == "old version" else {}
     proxy, records = log(front(app.address, tls=trusting(pki, **more), retries=0, connect_timeout="500ms"))
     response = ask(proxy.address("web"), get())
     assert response.status == 503
     (record,) = records(1)
     assert (record["status"], record["end"]) == (503, "no_server")
+    assert record["connect_error"] == REASONS[kind]
     assert app.requests == []
     stats = proxy.stats().backends["app"].servers[app.address]
     assert stats.connect_failures >= 1
@@ -119,26 +130,29 @@ def _only_1_2(pki: Pki) -> ssl.SSLContext:
     return tls
 
 
-def test_the_reason_is_told_by_a_notice(start: Start, https_origin: MakeTls, pki: Pki) -> None:
-    """Checks say why a server is down."""
+def test_checks_say_why_a_server_is_down(start: Start, https_origin: MakeTls, pki: Pki) -> None:
     app = https_origin(pki.server("other.test"))
     health = {"interval": "50ms", "timeout": "1s", "rise": 1, "fall": 1, "kind": "http", "path": "/"}
     proxy = start(front(app.address, tls=trusting(pki), health=health))
     for notice in proxy.notices():
         if notice.kind == "server_down":
-            assert "certificate" in str(notice.facts)
+            assert notice.facts["reason"] == "certificate for another name"
             break
     assert ask(proxy.address("web"), get()).status == 503
 
 
-def test_a_good_server_is_tried_after_a_bad_one(start: Start, https_origin: MakeTls, pki: Pki) -> None:
+def test_a_good_server_is_tried_after_a_bad_one(
+    log: Callable[[Config], tuple[Proxy, Records]], https_origin: MakeTls, pki: Pki
+) -> None:
     good = https_origin(pki.server("app.test"), name="good")
     bad = https_origin(pki.server("other.test"), name="bad")
-    proxy = start(front(bad.address, good.address, tls=trusting(pki), retries=1))
+    proxy, records = log(front(bad.address, good.address, tls=trusting(pki), retries=1))
     for number in range(6):
         assert ask(proxy.address("web"), get(f"/{number}")).get("x-origin") == "good"
     assert bad.requests == []
     assert len(good.requests) == 6
+    tried = [record["connect_error"] for record in records(6) if record["retries"]]
+    assert set(tried) == {"certificate for another name"}
 
 
 def test_nothing_is_verified_if_that_is_wanted(https_origin: MakeTls, pki: Pki, tmp_path: Path) -> None:

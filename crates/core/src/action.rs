@@ -102,8 +102,12 @@ pub enum Fault {
     Unreachable,
     /// It reset the connection while it was opened.
     Reset,
-    /// Its certificate is not one that is trusted for its name.
+    /// Its certificate is not signed by anybody who is trusted.
     Untrusted,
+    /// Its certificate is for another name.
+    WrongName,
+    /// Its certificate has expired, or is not valid yet.
+    Expired,
     /// TLS could not be agreed on.
     Handshake,
     /// We lack descriptors, ports or memory: not the server's fault.
@@ -123,7 +127,9 @@ impl Fault {
             Self::TimedOut => "no answer in time",
             Self::Unreachable => "unreachable",
             Self::Reset => "connection reset",
-            Self::Untrusted => "certificate not accepted",
+            Self::Untrusted => "certificate not trusted",
+            Self::WrongName => "certificate for another name",
+            Self::Expired => "certificate expired or not valid yet",
             Self::Handshake => "TLS handshake failed",
             Self::Exhausted => "out of descriptors, ports or memory",
         }

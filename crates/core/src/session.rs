@@ -72,6 +72,7 @@ pub struct Session {
     rule: HeaderRule,
     choice: Option<Choice>,
     reason: Option<CloseReason>,
+    fault: Option<Fault>,
     tried: Tried,
     flows: [Flow; 2],
     facts: Facts,
@@ -96,6 +97,7 @@ impl Session {
             rule: HeaderRule::Unknown,
             choice: None,
             reason: None,
+            fault: None,
             tried: Tried::new(),
             flows: [client, Flow::default()],
             facts,
@@ -145,6 +147,11 @@ impl Session {
     /// Why it ended or is ending.
     pub fn reason(&self) -> Option<CloseReason> {
         self.reason
+    }
+
+    /// Why the last connect that failed did.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
     }
 
     /// Other servers tried. A client that got none has failed at every server tried, the first one included.
@@ -342,6 +349,7 @@ impl Session {
 
     fn connect_failed(&mut self, fault: Fault, scene: Scene<'_>) -> Action {
         self.place = None;
+        self.fault = Some(fault);
         let Some((backend, choice)) = self.backend(scene.plan).zip(self.choice) else {
             return self.refuse(CloseReason::NoServer, scene.plan);
         };

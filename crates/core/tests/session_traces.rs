@@ -550,6 +550,8 @@ mod servers {
             Fault::Unreachable,
             Fault::Reset,
             Fault::Untrusted,
+            Fault::WrongName,
+            Fault::Expired,
             Fault::Handshake,
         ] {
             assert!(fault.blames_server());

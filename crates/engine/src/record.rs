@@ -8,7 +8,7 @@ mod tls;
 
 use std::net::SocketAddr;
 
-use headworks_core::action::{CloseReason, Side};
+use headworks_core::action::{CloseReason, Fault, Side};
 use headworks_core::listener::Listener;
 use headworks_core::time::Millis;
 use headworks_core::tls::HandshakeFault;
@@ -46,6 +46,7 @@ pub(crate) struct Record<'a> {
     end: CloseReason,
     retries: usize,
     tls: TlsKeys<'a>,
+    connect_error: Option<Fault>,
 }
 
 impl<'a> Record<'a> {
@@ -70,6 +71,7 @@ impl<'a> Record<'a> {
             end: session.reason().unwrap_or(CloseReason::Drained),
             retries: session.retries(),
             tls: TlsKeys::of(&connection.client),
+            connect_error: session.fault(),
         }
     }
 
@@ -89,6 +91,7 @@ impl<'a> Record<'a> {
             end,
             retries: 0,
             tls: TlsKeys::default(),
+            connect_error: None,
         }
     }
 
@@ -118,6 +121,7 @@ impl<'a> Record<'a> {
         line.text(key!("end"), self.end.as_str().as_bytes());
         line.number(key!("retries"), self.retries as u64);
         self.tls.write(&mut line);
+        line.text_of(key!("connect_error"), self.connect_error.map(|fault| fault.as_str().as_bytes()));
         line.end();
     }
 }
@@ -141,6 +145,7 @@ mod tests {
             end: CloseReason::NoServer,
             retries: 2,
             tls: TlsKeys::default(),
+            connect_error: None,
         };
         let mut out = Vec::new();
         record.write(format, b"T", &mut out);

@@ -17,7 +17,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, Socket as System, Type};
 
 use crate::sys;
-use crate::tls::{Connector, Failure, Stream};
+use crate::tls::{Connector, Failure, Stream, server_fault};
 
 /// A stream socket of a connection.
 #[derive(Debug)]
@@ -473,8 +473,7 @@ fn prepare(system: &System, backend: &Backend) -> io::Result<()> {
 /// Whether a handshake with a server has failed, and by whose fault.
 fn handshake_result(tls: &Stream) -> Result<(), Fault> {
     match (tls.failure(), tls.mute()) {
-        (Some(Failure::Tls(rustls::Error::InvalidCertificate(_))), _) => Err(Fault::Untrusted),
-        (Some(Failure::Tls(_)), _) => Err(Fault::Handshake),
+        (Some(Failure::Tls(error)), _) => Err(server_fault(error)),
         // The first write of all tells what came of connecting.
         (_, Some(code)) if tls.is_shaking() => Err(fault_of(&io::Error::from_raw_os_error(code))),
         (Some(Failure::Wire), _) => Err(Fault::Reset),

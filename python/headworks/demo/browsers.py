@@ -49,7 +49,7 @@ class Tls:
     def of(cls, stream: ssl.SSLSocket) -> Self:
         """Look at a connection."""
         cipher, certificate = stream.cipher(), stream.getpeercert() or {}
-        issuer = [value for part in certificate.get("issuer", ()) for _, value in part]
+        issuer = [pair[1] for part in certificate.get("issuer", ()) for pair in part]
         return cls(
             version=stream.version() or "-",
             cipher=cipher[0] if cipher else "-",

@@ -55,7 +55,7 @@ class TlsClient(Client):
     def names(self) -> list[str]:
         """The names in it. Needs a client that verifies."""
         found = self.secure.getpeercert() or {}
-        return [str(value) for _, value in found.get("subjectAltName", ())]
+        return [str(pair[1]) for pair in found.get("subjectAltName", ())]
 
 
 def ask_tls(target: Target, tls: ssl.SSLContext, sent: bytes | None = None, *, name: str = "a.test") -> Response:

@@ -66,6 +66,7 @@ impl Exchanges {
             request_id: Some(&*running.asked.id).filter(|id| !id.is_empty()),
             sni: client.socket.tls_facts().and_then(|facts| facts.name.as_deref()),
             tls: TlsKeys::of(&client.socket),
+            connect_error: running.fault,
         };
         self.recorder.exchange(&record, self.now);
     }

@@ -254,6 +254,7 @@ impl Exchanges {
         let client = &mut self.clients[place];
         let plan = Rc::clone(&client.plan);
         let Some(running) = client.running.as_mut() else { return Step::Wait };
+        running.fault = Some(fault);
         if let Some(at) = running.server.take() {
             self.servers.close(at);
         }

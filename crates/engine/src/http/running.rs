@@ -7,7 +7,7 @@
 //!
 //! Passive: must never decide or touch a socket.
 
-use headworks_core::action::{Choice, CloseReason, Side};
+use headworks_core::action::{Choice, CloseReason, Fault, Side};
 use headworks_core::backend::{Backend, Place, Server, Tried};
 use headworks_core::http::compression::Coding;
 use headworks_core::http::exchange::Exchange;
@@ -44,6 +44,8 @@ pub(crate) struct Running {
     pub(crate) tried: Tried,
     /// What the last of them ends it for, should there be no other.
     pub(crate) failure: Option<CloseReason>,
+    /// Why the last connect that failed did.
+    pub(crate) fault: Option<Fault>,
     /// Its place among the sockets to servers.
     pub(crate) server: Option<usize>,
     /// What waits in each direction, by the side that sends.

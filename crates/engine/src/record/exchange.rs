@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use headworks_core::action::CloseReason;
+use headworks_core::action::{CloseReason, Fault};
 use headworks_core::time::Millis;
 
 use super::line::{Line, key};
@@ -39,6 +39,8 @@ pub(crate) struct ExchangeRecord<'a> {
     /// The name asked for in the handshake.
     pub(crate) sni: Option<&'a str>,
     pub(crate) tls: TlsKeys<'a>,
+    /// Why the last connect that failed did, even if another server was found.
+    pub(crate) connect_error: Option<Fault>,
 }
 
 impl ExchangeRecord<'_> {
@@ -64,6 +66,7 @@ impl ExchangeRecord<'_> {
         line.text_of(key!("request_id"), self.request_id);
         line.text_of(key!("sni"), self.sni.map(str::as_bytes));
         self.tls.write(&mut line);
+        line.text_of(key!("connect_error"), self.connect_error.map(|fault| fault.as_str().as_bytes()));
         line.end();
     }
 }
@@ -92,6 +95,7 @@ mod tests {
             request_id: Some(b"0f-1"),
             sni: None,
             tls: TlsKeys::default(),
+            connect_error: None,
         }
     }
 
@@ -139,6 +143,13 @@ mod tests {
             "ts=2026-01-02T03:04:05.678Z listener=web client=unix bytes_in=612 bytes_out=1045 total_ms=12 end=bad_request \
              retries=0\n"
         );
+    }
+
+    #[test]
+    fn a_connect_that_failed_is_explained_at_the_end() {
+        let failed = ExchangeRecord { connect_error: Some(Fault::WrongName), ..record() };
+        let text = line(Format::Text, &failed);
+        assert!(text.ends_with(" connect_error=\"certificate for another name\"\n"), "{text}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Why a handshake failed, in the few words that records and counters have for it.
 
+use headworks_core::action::Fault;
 use headworks_core::tls::HandshakeFault;
-use rustls::{Error, PeerIncompatible};
+use rustls::{CertificateError, Error, PeerIncompatible};
 
 /// What of all that can go wrong with a client `error` is.
 pub(crate) fn fault_of(error: &Error) -> HandshakeFault {
@@ -28,5 +29,20 @@ pub(crate) fn fault_of(error: &Error) -> HandshakeFault {
         | Error::DecryptError
         | Error::PeerSentOversizedRecord => HandshakeFault::Malformed,
         _ => HandshakeFault::Other,
+    }
+}
+
+/// What of all that can go wrong with a server `error` is.
+pub(crate) fn server_fault(error: &Error) -> Fault {
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+    };
+    match error {
+        Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => Fault::WrongName,
+        Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+        ) => Fault::Expired,
+        Error::InvalidCertificate(_) => Fault::Untrusted,
+        _ => Fault::Handshake,
     }
 }

@@ -35,5 +35,5 @@ mod tests;
 pub(crate) use acceptor::Acceptor;
 pub(crate) use connector::Connector;
 pub use deployment::Deployment;
-pub(crate) use fault::fault_of;
+pub(crate) use fault::{fault_of, server_fault};
 pub(crate) use stream::{Failure, Stream};
