@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from rig.certificates import root
 from rig.clients import exactly
 from rig.configs import http as front
 from rig.configs import tcp
-from rig.http_clients import ask, get, post
+from rig.http_clients import Client, ask, get, post
 from rig.http_origins import HttpOrigin, Reply
+from rig.messages import Request
 from rig.origins import Origin, hash_of, pattern, tls_named
 from rig.process import command, running, write
 from rig.tls_clients import ask_tls, needs, s_client
@@ -239,6 +241,37 @@ def test_checks_of_connecting_shake_hands(start: Start, http_origin: MakeHttp, h
 
     until(lambda: not up(plain.address) and up(secure.address))
     assert [ask(proxy.address("web"), get()).get("x-origin") for _ in range(3)] == ["app"] * 3
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_server_that_takes_no_body_is_not_the_client_s_fault(
+    start: Start, https_origin: MakeTls, pki: Pki, *, patient: bool
+) -> None:
+    """The client would send and may not: it is given the time that the server has, and told that it was the server."""
+    release = threading.Event()
+
+    def hold(_: Request, __: socket.socket) -> bool:
+        return release.wait(PATIENCE)
+
+    app = https_origin(pki.server("app.test"), lambda request: Reply(body=b"%d" % len(request.body)))
+    app.on_head = hold
+    limits = {"response_timeout": "30s" if patient else "600ms", "tls": trusting(pki)}
+    proxy = start(front(app.address, listener={"timeouts": {"body": "200ms"}}, **limits))
+    size = 64 * MIB
+    with Client(proxy.address("web")) as client:
+        client.send(get("/", f"Content-Length: {size}", method="POST"))
+        client.socket.settimeout(0.5)
+        sent = 0
+        with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+            while sent < size:
+                sent += client.socket.send(b"x" * min(MIB, size - sent))
+        client.socket.settimeout(PATIENCE)
+        if patient:
+            release.set()
+            client.send(b"x" * (size - sent))
+        answer = client.response("POST")
+        release.set()
+    assert (answer.status, answer.body) == (200, b"%d" % size) if patient else answer.status == 504
 
 
 # Servers that everybody uses.

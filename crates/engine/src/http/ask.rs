@@ -329,6 +329,7 @@ impl Exchanges {
         if transfer.lane.waiting() != waiting {
             client.since = self.now;
         }
+        running.full = matches!(moved, Moved::Full);
         let tunnel = running.exchange.is_tunnel();
         if read > 0 {
             running.gone = true;

@@ -153,7 +153,7 @@ impl Client {
 
     /// Whether its request does not get on because of the server.
     pub(crate) fn is_held_up(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| !running.is_sent())
+        self.running.as_ref().is_some_and(|running| running.full || !running.is_sent())
     }
 
     /// How long its backend lets it wait.

@@ -62,6 +62,9 @@ pub(crate) struct Running {
     pub(crate) in_flight: usize,
     /// Bytes of requests and responses, heads included.
     pub(crate) bytes: [u64; 2],
+    /// The server took no more of it when it was last offered some. Of what a TLS side has taken and cannot send, the lanes
+    /// know nothing.
+    pub(crate) full: bool,
     /// Bytes of the request's body.
     pub(crate) body: u64,
     /// When the first of them came that did not come with the head.
