@@ -13,13 +13,14 @@ from headworks import Proxy
 from rig.clients import dial, reset, to_close
 from rig.configs import http as front
 from rig.http_clients import Client, get
-from rig.http_origins import HttpOrigin
+from rig.http_origins import HttpOrigin, Reply
 from rig.messages import Malformed, Stream
 from rig.origins import Behaviour, Origin
 from rig.process import running, write
 from rig.tls_clients import TlsClient, ask_tls
 from rig.tls_configs import Config, https, secured
 from rig.tls_files import Pki
+from rig.tls_origins import TlsHttpOrigin
 from rig.tls_records import Records, records_of
 from rig.waiting import until
 
@@ -148,3 +149,55 @@ def test_clients_that_stall_do_not_hold_others_up(
     for client in stalled:
         client.close()
     until(lambda: proxy.stats().connections == 0)
+
+
+def settled(look: Callable[[], int]) -> int:
+    """What a number comes to when it no longer grows."""
+    seen = [look()]
+
+    def still() -> bool:
+        seen.append(look())
+        return len(seen) > 30 and seen[-30] >= seen[-1]
+
+    until(still)
+    return seen[-1]
+
+
+def test_slow_readers_within_bounded_memory(
+    pki: Pki, https_origin: Callable[..., TlsHttpOrigin], tmp_path: Path, stack: ExitStack
+) -> None:
+    """TLS on both sides: clients that read nothing of long answers cost what buffers cost."""
+    whole = bytes(64 << 20)
+    app = https_origin(pki.server("app.test"), lambda _: Reply(body=whole))
+    config = https(app.address, tls=secured(pki.pem("a.test")))
+    config["backends"]["app"]["tls"] = {"ca": [str(pki.ca)], "server_name": "app.test"}
+    file = write(tmp_path / "headworks.toml", config | {"logs": {"access": "off"}})
+    proxy = stack.enter_context(running(file))
+    assert ask_tls(proxy.address("web"), pki.client(), get(method="HEAD")).status == 200
+    before = proxy.resident()
+    for _ in range(20):
+        client = stack.enter_context(TlsClient(proxy.address("web"), pki.client()))
+        assert client.send(get()).head().status == 200
+    grown = settled(proxy.resident) - before
+
+    assert grown < 32 << 20, f"{grown >> 20} MiB for 20 clients that do not read"
+    assert ask_tls(proxy.address("web"), pki.client(), get(method="HEAD")).status == 200
+
+
+def test_idle_clients_cost_little(pki: Pki, http_origin: MakeHttp, tmp_path: Path, stack: ExitStack) -> None:
+    config = https(http_origin().address, tls=secured(pki.pem("a.test")))
+    file = write(tmp_path / "headworks.toml", config | {"logs": {"access": "off"}, "proxy": {"workers": 1}})
+    proxy = stack.enter_context(running(file))
+    tls = pki.client()
+
+    def connect(count: int) -> None:
+        for _ in range(count):
+            client = stack.enter_context(TlsClient(proxy.address("web"), tls))
+            assert client.ask(get()).status == 200
+
+    connect(50)
+    before = proxy.resident()
+    connect(300)
+    each = (proxy.resident() - before) / 300
+
+    assert each < 24 << 10, f"{each:.0f} bytes for an idle client"
