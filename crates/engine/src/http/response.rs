@@ -107,7 +107,7 @@ impl Exchanges {
                 }
                 Parsed::Invalid(_) => return self.refuse(desk, place, CloseReason::BadResponse),
             }
-            let answer = running.exchange.respond(&desk.head);
+            let answer = running.exchange.respond(Message::new(&desk.head, bytes));
             let length = desk.head.length;
             let step = match answer {
                 None => return self.refuse(desk, place, CloseReason::BadResponse),

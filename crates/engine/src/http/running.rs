@@ -204,7 +204,7 @@ impl Running {
 
     /// Begins with the head of a request.
     pub(crate) fn begin(&mut self, head: &Head, bytes: &[u8], now: Millis) {
-        self.exchange = Exchange::new(head);
+        self.exchange = Exchange::new(Message::new(head, bytes));
         self.asked.fill(head, bytes);
         self.times.begun = now;
     }

@@ -135,6 +135,32 @@ fn a_switch_that_nobody_asked_for_is_no_response() {
 }
 
 #[test]
+fn a_switch_to_what_was_not_offered_is_no_response() {
+    let ask = |protocols: &str| UPGRADE.replace("Upgrade: echo", &format!("Upgrade: {protocols}"));
+    // h2c is asked for, and we do not pass that on.
+    for (asked, seen, switched) in [
+        ("h2c", None, "h2c"),
+        ("h2c, chat", Some("chat"), "h2c"),
+        ("chat", Some("chat"), "echo"),
+        ("chat", Some("chat"), "chat, echo"),
+    ] {
+        let (origin, proxy) = pair();
+        let mut asks = client(&proxy);
+        asks.say(ask(asked));
+        let mut answers = server(&origin);
+        assert_eq!(answers.request().field("upgrade"), seen, "{asked}");
+        answers.say(SWITCHED.replace("Upgrade: echo", &format!("Upgrade: {switched}")));
+        asks.expect_status(502);
+        answers.expect_gone();
+        // Not a byte of it comes through, and the client goes on.
+        asks.ask("/next");
+        let mut answers = server(&origin);
+        answers.serve("/next", "ok");
+        asks.expect_body("ok");
+    }
+}
+
+#[test]
 fn connect_is_refused_unless_it_is_allowed() {
     let origin = Origin::new();
     let connect = "CONNECT b.example:443 HTTP/1.1\r\nHost: b.example:443\r\n\r\n";
