@@ -287,6 +287,28 @@ fn too_often() {
 }
 
 #[test]
+fn clients_forgotten_too_early_are_counted() {
+    let limit = json!({"requests": 1, "per": 3_600_000, "burst": 2, "header": "X-Key", "keys": 1});
+    let answer = json!({"status": 200, "body": "ok", "headers": []});
+    let mut written = web_with(&[], json!({"rate_limit": limit, "respond": answer}));
+    written["listeners"]["web"].as_object_mut().unwrap().remove("backend");
+    written.as_object_mut().unwrap().remove("backends");
+    let proxy = Proxy::start(written);
+    let forgotten = || proxy.0.stats().listeners["web"].rate_limit_forgotten;
+    let mut asks = client(&proxy);
+    let mut ask = |key: u32| {
+        asks.say(format!("GET / HTTP/1.1\r\nHost: a.example\r\nX-Key: {key}\r\n\r\n"));
+        asks.expect_body("ok");
+    };
+    ask(0);
+    assert_eq!(forgotten(), 0);
+    // At least one is remembered in each part of the map, and no map has so many parts.
+    (1..1000).for_each(&mut ask);
+    assert!(forgotten() > 0);
+    assert_eq!(Proxy::start(web(&[nobody()])).0.stats().listeners["web"].rate_limit_forgotten, 0);
+}
+
+#[test]
 fn too_many_at_once() {
     let origin = Origin::new();
     let proxy = Proxy::start(web_with(&[origin.address()], json!({"max_requests_per_client": 1})));
