@@ -380,7 +380,8 @@ impl Exchanges {
     /// request has only finished sending, and waits.
     pub(super) fn has_left(&mut self, desk: &mut Desk, place: usize) -> bool {
         let client = &mut self.clients[place];
-        let Some(running) = client.running.as_ref().filter(|running| running.exchange.is_asked()) else {
+        let asked = |running: &&Running| running.exchange.is_asked() && !running.exchange.is_tunnel();
+        let Some(running) = client.running.as_deref().filter(asked) else {
             return client.socket.broken;
         };
         let may_have_left = client.socket.ending && client.socket.readable && client.inbound.is_empty();
