@@ -153,7 +153,7 @@ fn status(exchange: &Exchange, status: u16, more: &str) -> Said {
 
 /// An exchange that begins with a plain GET.
 fn get() -> Exchange {
-    Exchange::new(method("GET", "").message())
+    Exchange::new(method("GET", "").message(), &LIMITS)
 }
 
 /// Lets a body pass.
@@ -166,7 +166,7 @@ const WEBSOCKET: &str = "Connection: upgrade\r\nUpgrade: websocket";
 #[test]
 fn who_is_kept() {
     for (line, asks, answer, says, client, server) in KEEPS {
-        let mut exchange = Exchange::new(request(line, asks).message());
+        let mut exchange = Exchange::new(request(line, asks).message(), &LIMITS);
         assert!(exchange.is_asked(), "{line}");
         assert!(!exchange.keeps_server(), "not before it has answered: {line}");
         let head = response(exchange.method(), answer, says);
@@ -183,7 +183,7 @@ fn who_is_kept() {
 
 #[test]
 fn the_server_is_kept_when_all_was_asked_and_answered() {
-    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message());
+    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message(), &LIMITS);
     let head = status(&exchange, 200, "Content-Length: 2");
     assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
     assert!(!exchange.keeps_server());
@@ -198,14 +198,14 @@ fn the_server_is_kept_when_all_was_asked_and_answered() {
 #[test]
 fn an_early_answer_is_the_clients_last() {
     for more in ["Content-Length: 3", "Transfer-Encoding: chunked"] {
-        let mut exchange = Exchange::new(method("POST", more).message());
+        let mut exchange = Exchange::new(method("POST", more).message(), &LIMITS);
         let head = status(&exchange, 413, "Content-Length: 0");
         assert!(exchange.keeps_client());
         assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
         assert!(!exchange.keeps_client(), "{more}");
     }
     // Whatever comes after that.
-    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message());
+    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message(), &LIMITS);
     let head = status(&exchange, 200, "Content-Length: 0");
     exchange.respond(head.message());
     pass(&mut exchange.request, b"abc");
@@ -215,7 +215,7 @@ fn an_early_answer_is_the_clients_last() {
 #[test]
 fn how_bodies_end() {
     for (name, asks, code, says, asked, answered) in FRAMINGS {
-        let mut exchange = Exchange::new(method(name, asks).message());
+        let mut exchange = Exchange::new(method(name, asks).message(), &LIMITS);
         let head = status(&exchange, code, says);
         let answer = exchange.respond(head.message()).unwrap();
         assert_eq!(answer == Answer::Tunnel, asked == Ends::End, "{name} {code}");
@@ -237,7 +237,7 @@ fn an_old_client_gets_no_chunks() {
         ("GET / HTTP/1.0", "", false),
         ("GET / HTTP/1.1", "Transfer-Encoding: chunked", false),
     ] {
-        let mut exchange = Exchange::new(request(line, "").message());
+        let mut exchange = Exchange::new(request(line, "").message(), &LIMITS);
         let head = status(&exchange, 200, says);
         exchange.respond(head.message());
         assert_eq!(exchange.needs_bare_body(), bare, "{line} {says}");
@@ -259,7 +259,7 @@ fn interim_responses() {
 
 #[test]
 fn an_old_client_does_not_see_interim_responses() {
-    let mut exchange = Exchange::new(request("GET / HTTP/1.0", "").message());
+    let mut exchange = Exchange::new(request("GET / HTTP/1.0", "").message(), &LIMITS);
     assert_eq!(exchange.version(), Version::Http10);
     let head = status(&exchange, 100, "");
     assert_eq!(exchange.respond(head.message()), Some(Answer::Hidden));
@@ -270,7 +270,7 @@ fn an_old_client_does_not_see_interim_responses() {
 #[test]
 fn interim_responses_have_an_end() {
     for line in ["GET / HTTP/1.1", "GET / HTTP/1.0"] {
-        let mut exchange = Exchange::new(request(line, "").message());
+        let mut exchange = Exchange::new(request(line, "").message(), &LIMITS);
         let head = status(&exchange, 103, "");
         for number in 0..32 {
             assert!(exchange.respond(head.message()).is_some(), "{line}: number {number}");
@@ -283,7 +283,7 @@ fn interim_responses_have_an_end() {
 
 #[test]
 fn an_upgrade_that_was_asked_for() {
-    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message());
+    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 101, WEBSOCKET);
     assert_eq!(exchange.respond(head.message()), Some(Answer::Tunnel));
     assert!(exchange.is_tunnel() && exchange.is_answered());
@@ -298,12 +298,12 @@ fn an_upgrade_that_was_asked_for() {
 #[test]
 fn an_upgrade_that_nobody_asked_for() {
     for asks in ["", "Upgrade: websocket", "Connection: upgrade"] {
-        let mut exchange = Exchange::new(method("GET", asks).message());
+        let mut exchange = Exchange::new(method("GET", asks).message(), &LIMITS);
         let head = status(&exchange, 101, WEBSOCKET);
         assert_eq!(exchange.respond(head.message()), None, "{asks}");
         assert!(!exchange.is_tunnel() && !exchange.is_answered());
     }
-    let mut exchange = Exchange::new(request("GET / HTTP/1.0", WEBSOCKET).message());
+    let mut exchange = Exchange::new(request("GET / HTTP/1.0", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 101, WEBSOCKET);
     assert_eq!(exchange.respond(head.message()), None, "HTTP/1.0 has no upgrade (RFC 9110 section 7.8)");
 }
@@ -327,7 +327,7 @@ fn an_upgrade_to_what_was_not_offered() {
         ("h2c, websocket", "websocket, h2c", false),
         ("h2c, websocket", "websocket", true),
     ] {
-        let mut exchange = Exchange::new(method("GET", &to(offered)).message());
+        let mut exchange = Exchange::new(method("GET", &to(offered)).message(), &LIMITS);
         let head = status(&exchange, 101, &to(switched));
         let answer = exchange.respond(head.message());
         assert_eq!(answer, may.then_some(Answer::Tunnel), "{offered}: {switched}");
@@ -337,7 +337,7 @@ fn an_upgrade_to_what_was_not_offered() {
 
 #[test]
 fn an_upgrade_after_interim_responses() {
-    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message());
+    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 100, "");
     assert_eq!(exchange.respond(head.message()), Some(Answer::Interim));
     let head = status(&exchange, 101, WEBSOCKET);
@@ -349,12 +349,12 @@ fn connect() {
     for (code, answer) in
         [(200, Answer::Tunnel), (299, Answer::Tunnel), (302, Answer::Final), (407, Answer::Final)]
     {
-        let mut exchange = Exchange::new(method("CONNECT", "").message());
+        let mut exchange = Exchange::new(method("CONNECT", "").message(), &LIMITS);
         let head = status(&exchange, code, "");
         assert_eq!(exchange.respond(head.message()), Some(answer), "{code}");
         assert_eq!(exchange.is_tunnel(), answer == Answer::Tunnel);
     }
-    let mut exchange = Exchange::new(method("CONNECT", "").message());
+    let mut exchange = Exchange::new(method("CONNECT", "").message(), &LIMITS);
     let head = status(&exchange, 100, "");
     assert_eq!(exchange.respond(head.message()), Some(Answer::Interim), "a success is 2xx");
 }
@@ -362,7 +362,7 @@ fn connect() {
 #[test]
 fn what_may_be_sent_again() {
     for (name, nothing, repeatable, gone) in REPEATS {
-        let exchange = Exchange::new(method(name, "").message());
+        let exchange = Exchange::new(method(name, "").message(), &LIMITS);
         for (sent, may) in [(Sent::Nothing, nothing), (Sent::Repeatable, repeatable), (Sent::Gone, gone)] {
             assert_eq!(exchange.may_repeat(sent), may, "{name}, {sent:?}");
         }
@@ -392,7 +392,7 @@ fn an_answer_of_our_own() {
     assert!(exchange.response.is_done());
     assert!(!exchange.may_repeat(Sent::Nothing));
 
-    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message());
+    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message(), &LIMITS);
     exchange.answered(413);
     assert!(!exchange.keeps_client(), "the body is still coming");
 
@@ -413,7 +413,7 @@ fn a_response_that_is_withdrawn_leaves_room_for_an_answer_of_our_own() {
     assert_eq!(exchange.status(), 502);
     assert!(exchange.keeps_client(), "the client has done nothing wrong");
 
-    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message());
+    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 101, WEBSOCKET);
     exchange.respond(head.message());
     exchange.withdraw();

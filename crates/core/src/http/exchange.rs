@@ -13,6 +13,7 @@ use crate::http::facts::Message;
 use crate::http::head::{Framing, Method, Version};
 use crate::http::rewrite::{may_switch_to, protocols};
 use crate::wire::body::Body;
+use crate::wire::http1::Limits;
 
 /// One request and its response.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Exchange {
     pub request: Body,
     /// What is left of the response's body, once its head has come.
     pub response: Body,
+    /// How large heads and trailers may be.
+    limits: Limits,
     status: u16,
     interim: u8,
     /// The protocols that the request, as the server gets it, offers to switch to; none is held by most.
@@ -60,15 +63,16 @@ pub enum Sent {
 const MOST_INTERIM: u8 = 32;
 
 impl Exchange {
-    /// An exchange that begins with this request.
-    pub fn new(message: Message<'_>) -> Self {
+    /// An exchange that begins with this request. `limits` bound the trailer fields of both bodies.
+    pub fn new(message: Message<'_>, limits: &Limits) -> Self {
         let head = message.head;
         let offered = |protocol: &&[u8]| head.upgrade && may_switch_to(protocol);
         Self {
             method: head.method,
             version: head.version,
-            request: Body::new(head.framing),
+            request: Body::new(head.framing, limits),
             response: Body::None,
+            limits: *limits,
             status: 0,
             interim: 0,
             offered: protocols(message).filter(offered).map(Box::from).collect(),
@@ -122,7 +126,7 @@ impl Exchange {
         }
         self.status = head.status;
         self.server_persists = head.persistent && head.framing != Framing::ToEnd && !tunnel;
-        self.response = Body::new(head.framing);
+        self.response = Body::new(head.framing, &self.limits);
         if tunnel {
             self.tunnel = true;
             self.request = Body::ToEnd;
