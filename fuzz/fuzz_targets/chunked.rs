@@ -5,8 +5,10 @@
 
 use headworks_core::http::head::Framing;
 use headworks_core::wire::body::Body;
-use headworks_core::wire::http1::Malformed;
+use headworks_core::wire::http1::{Limits, Malformed};
 use libfuzzer_sys::fuzz_target;
+
+const LIMITS: Limits = Limits { head: 8192, fields: 64, line: 8192 };
 
 type Passed = Result<(Vec<u8>, usize, bool), Malformed>;
 
@@ -33,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
 
 /// Content, bytes taken, and whether that was all.
 fn pass<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Passed {
-    let mut body = Body::new(Framing::Chunked);
+    let mut body = Body::new(Framing::Chunked, &LIMITS);
     let (mut content, mut taken) = (Vec::new(), 0);
     for piece in pieces {
         let unseen = body.unseen();

@@ -57,6 +57,8 @@ class ListenerStats(Counters):
 
     addresses: tuple[str, ...]
     """Where it is bound."""
+    rate_limit_forgotten: int = 0
+    """How often ``rate_limit`` forgot a client early, since there were more than it remembers; 0 without one."""
     handshakes: int = 0
     """TLS handshakes completed; 0 where TLS does not end, as are those below."""
     handshakes_resumed: int = 0

@@ -19,7 +19,7 @@ use headworks_core::table::{Table, Target};
 use headworks_core::wire::body::Body;
 use headworks_core::wire::client_hello;
 use headworks_core::wire::http1;
-use headworks_core::wire::proxy_protocol;
+use headworks_core::wire::proxy_protocol::{self, Announced};
 use serde_json::json;
 
 use crate::Operation;
@@ -194,7 +194,7 @@ fn rules() -> ListenerRules {
         "request_headers": {}, "response_headers": {}, "rate_limit": null, "max_requests_per_client": null,
         "compression": null, "error_pages": {}, "redirect": null, "respond": null,
     }));
-    ListenerRules::compile(&spec.expect("a spec")).expect("rules")
+    ListenerRules::compile(&spec.expect("a spec"), None).expect("rules")
 }
 
 /// Four chunks of 256 bytes.
@@ -202,7 +202,7 @@ fn body_chunked() -> Operation {
     let chunk = format!("100\r\n{}\r\n", "x".repeat(256));
     let text = chunk.repeat(4) + "0\r\n\r\n";
     Box::new(move |_| {
-        let advanced = Body::new(Framing::Chunked).advance(black_box(text.as_bytes()));
+        let advanced = Body::new(Framing::Chunked, &LIMITS).advance(black_box(text.as_bytes()));
         assert_eq!(advanced, Ok((text.len(), true)));
     })
 }
@@ -301,7 +301,7 @@ fn live(plan: &Plan, number: u32, events: &[Event<'_>]) {
 
 fn proxy_parse(version: HeaderVersion) -> Operation {
     let mut header = Vec::new();
-    proxy_protocol::write(version, Some(client(7)), Some(local()), &mut header);
+    proxy_protocol::write(version, announced(7), &mut header);
     Box::new(move |_| _ = black_box(proxy_protocol::parse(black_box(&header))))
 }
 
@@ -309,8 +309,12 @@ fn proxy_write(version: HeaderVersion) -> Operation {
     let mut out = Vec::with_capacity(256);
     Box::new(move |n| {
         out.clear();
-        proxy_protocol::write(version, Some(client(n)), Some(local()), black_box(&mut out));
+        proxy_protocol::write(version, announced(n), black_box(&mut out));
     })
+}
+
+fn announced(number: u32) -> Announced<'static> {
+    Announced { client: Some(client(number)), local: Some(local()), tls: None }
 }
 
 fn client(number: u32) -> SocketAddr {

@@ -72,7 +72,7 @@ pub struct Explanation {
     pub server: Option<String>,
     /// The status that we answer ourselves: of an answer, or of a refusal where there are requests.
     pub status: Option<u16>,
-    /// Where a redirect leads.
+    /// Where a redirect leads; what is not known of the request stays the variable that stands for it.
     pub location: Option<String>,
     /// Why the client is refused: the `end` of its access record.
     pub refusal: Option<String>,
@@ -253,7 +253,7 @@ fn explain_answer(answer: &Answer, asked: &Asked, told: &mut Explanation) {
         ..Facts::default()
     };
     let mut location = Vec::new();
-    redirect.location(&mut location, &facts, Some(Message::new(&head, &bytes)));
+    redirect.foresee(&mut location, &facts, Some(Message::new(&head, &bytes)));
     told.location = Some(String::from_utf8_lossy(&location).into_owned());
 }
 

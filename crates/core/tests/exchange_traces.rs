@@ -11,6 +11,7 @@
 )]
 
 use headworks_core::http::exchange::{Answer, Exchange, Sent};
+use headworks_core::http::facts::Message;
 use headworks_core::http::head::{Head, Method, Version};
 use headworks_core::wire::body::Body;
 use headworks_core::wire::http1::{self, Limits, Parsed};
@@ -108,42 +109,51 @@ fn fields(fields: &str) -> String {
     if fields.is_empty() { String::new() } else { format!("{fields}\r\n") }
 }
 
+/// A head as the codec reads it, and its bytes.
+struct Said(Head, String);
+
+impl Said {
+    fn message(&self) -> Message<'_> {
+        Message::new(&self.0, self.1.as_bytes())
+    }
+}
+
 /// A request as the codec reads it.
 #[track_caller]
-fn request(line: &str, more: &str) -> Head {
+fn request(line: &str, more: &str) -> Said {
     let mut head = Head::default();
     let text = format!("{line}\r\nHost: a.example\r\n{}\r\n", fields(more));
     assert_eq!(http1::request(text.as_bytes(), &LIMITS, &mut head), Parsed::Complete, "{text}");
-    head
+    Said(head, text)
 }
 
 /// A request of this method as the codec reads it; CONNECT has a target of its own.
 #[track_caller]
-fn method(method: &str, more: &str) -> Head {
+fn method(method: &str, more: &str) -> Said {
     let target = if method == "CONNECT" { "a.example:443" } else { "/" };
     let mut head = Head::default();
     let host = if method == "CONNECT" { "a.example:443" } else { "a.example" };
     let text = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{}\r\n", fields(more));
     assert_eq!(http1::request(text.as_bytes(), &LIMITS, &mut head), Parsed::Complete, "{text}");
-    head
+    Said(head, text)
 }
 
 /// A response to a request of this method as the codec reads it.
 #[track_caller]
-fn response(to: Method, line: &str, more: &str) -> Head {
+fn response(to: Method, line: &str, more: &str) -> Said {
     let mut head = Head::default();
     let text = format!("{line}\r\n{}\r\n", fields(more));
     assert_eq!(http1::response(text.as_bytes(), &LIMITS, to, &mut head), Parsed::Complete, "{text}");
-    head
+    Said(head, text)
 }
 
-fn status(exchange: &Exchange, status: u16, more: &str) -> Head {
+fn status(exchange: &Exchange, status: u16, more: &str) -> Said {
     response(exchange.method(), &format!("HTTP/1.1 {status} It"), more)
 }
 
 /// An exchange that begins with a plain GET.
 fn get() -> Exchange {
-    Exchange::new(&method("GET", ""))
+    Exchange::new(method("GET", "").message(), &LIMITS)
 }
 
 /// Lets a body pass.
@@ -156,11 +166,11 @@ const WEBSOCKET: &str = "Connection: upgrade\r\nUpgrade: websocket";
 #[test]
 fn who_is_kept() {
     for (line, asks, answer, says, client, server) in KEEPS {
-        let mut exchange = Exchange::new(&request(line, asks));
+        let mut exchange = Exchange::new(request(line, asks).message(), &LIMITS);
         assert!(exchange.is_asked(), "{line}");
         assert!(!exchange.keeps_server(), "not before it has answered: {line}");
         let head = response(exchange.method(), answer, says);
-        assert_eq!(exchange.respond(&head), Some(Answer::Final));
+        assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
         match ends(&exchange.response) {
             Ends::Chunked => pass(&mut exchange.response, b"0\r\n\r\n"),
             Ends::End => exchange.response = Body::None, // the engine read the end
@@ -173,9 +183,9 @@ fn who_is_kept() {
 
 #[test]
 fn the_server_is_kept_when_all_was_asked_and_answered() {
-    let mut exchange = Exchange::new(&method("POST", "Content-Length: 3"));
+    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message(), &LIMITS);
     let head = status(&exchange, 200, "Content-Length: 2");
-    assert_eq!(exchange.respond(&head), Some(Answer::Final));
+    assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
     assert!(!exchange.keeps_server());
     pass(&mut exchange.response, b"ok");
     assert!(!exchange.keeps_server(), "the request is still on its way");
@@ -188,16 +198,16 @@ fn the_server_is_kept_when_all_was_asked_and_answered() {
 #[test]
 fn an_early_answer_is_the_clients_last() {
     for more in ["Content-Length: 3", "Transfer-Encoding: chunked"] {
-        let mut exchange = Exchange::new(&method("POST", more));
+        let mut exchange = Exchange::new(method("POST", more).message(), &LIMITS);
         let head = status(&exchange, 413, "Content-Length: 0");
         assert!(exchange.keeps_client());
-        assert_eq!(exchange.respond(&head), Some(Answer::Final));
+        assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
         assert!(!exchange.keeps_client(), "{more}");
     }
     // Whatever comes after that.
-    let mut exchange = Exchange::new(&method("POST", "Content-Length: 3"));
+    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message(), &LIMITS);
     let head = status(&exchange, 200, "Content-Length: 0");
-    exchange.respond(&head);
+    exchange.respond(head.message());
     pass(&mut exchange.request, b"abc");
     assert!(exchange.is_asked() && !exchange.keeps_client());
 }
@@ -205,9 +215,9 @@ fn an_early_answer_is_the_clients_last() {
 #[test]
 fn how_bodies_end() {
     for (name, asks, code, says, asked, answered) in FRAMINGS {
-        let mut exchange = Exchange::new(&method(name, asks));
+        let mut exchange = Exchange::new(method(name, asks).message(), &LIMITS);
         let head = status(&exchange, code, says);
-        let answer = exchange.respond(&head).unwrap();
+        let answer = exchange.respond(head.message()).unwrap();
         assert_eq!(answer == Answer::Tunnel, asked == Ends::End, "{name} {code}");
         assert_eq!(
             (ends(&exchange.request), ends(&exchange.response)),
@@ -227,9 +237,9 @@ fn an_old_client_gets_no_chunks() {
         ("GET / HTTP/1.0", "", false),
         ("GET / HTTP/1.1", "Transfer-Encoding: chunked", false),
     ] {
-        let mut exchange = Exchange::new(&request(line, ""));
+        let mut exchange = Exchange::new(request(line, "").message(), &LIMITS);
         let head = status(&exchange, 200, says);
-        exchange.respond(&head);
+        exchange.respond(head.message());
         assert_eq!(exchange.needs_bare_body(), bare, "{line} {says}");
     }
 }
@@ -239,43 +249,43 @@ fn interim_responses() {
     let mut exchange = get();
     for code in [100, 102, 103, 199] {
         let head = status(&exchange, code, "");
-        assert_eq!(exchange.respond(&head), Some(Answer::Interim), "{code}");
+        assert_eq!(exchange.respond(head.message()), Some(Answer::Interim), "{code}");
         assert!(!exchange.is_answered() && exchange.status() == 0 && !exchange.keeps_server());
     }
     let head = status(&exchange, 200, "Content-Length: 0");
-    assert_eq!(exchange.respond(&head), Some(Answer::Final));
+    assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
     assert!(exchange.keeps_client() && exchange.keeps_server());
 }
 
 #[test]
 fn an_old_client_does_not_see_interim_responses() {
-    let mut exchange = Exchange::new(&request("GET / HTTP/1.0", ""));
+    let mut exchange = Exchange::new(request("GET / HTTP/1.0", "").message(), &LIMITS);
     assert_eq!(exchange.version(), Version::Http10);
     let head = status(&exchange, 100, "");
-    assert_eq!(exchange.respond(&head), Some(Answer::Hidden));
+    assert_eq!(exchange.respond(head.message()), Some(Answer::Hidden));
     let head = status(&exchange, 200, "Content-Length: 0");
-    assert_eq!(exchange.respond(&head), Some(Answer::Final));
+    assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
 }
 
 #[test]
 fn interim_responses_have_an_end() {
     for line in ["GET / HTTP/1.1", "GET / HTTP/1.0"] {
-        let mut exchange = Exchange::new(&request(line, ""));
+        let mut exchange = Exchange::new(request(line, "").message(), &LIMITS);
         let head = status(&exchange, 103, "");
         for number in 0..32 {
-            assert!(exchange.respond(&head).is_some(), "{line}: number {number}");
+            assert!(exchange.respond(head.message()).is_some(), "{line}: number {number}");
         }
         for _ in 0..300 {
-            assert_eq!(exchange.respond(&head), None, "{line}: one too many, and again");
+            assert_eq!(exchange.respond(head.message()), None, "{line}: one too many, and again");
         }
     }
 }
 
 #[test]
 fn an_upgrade_that_was_asked_for() {
-    let mut exchange = Exchange::new(&method("GET", WEBSOCKET));
+    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 101, WEBSOCKET);
-    assert_eq!(exchange.respond(&head), Some(Answer::Tunnel));
+    assert_eq!(exchange.respond(head.message()), Some(Answer::Tunnel));
     assert!(exchange.is_tunnel() && exchange.is_answered());
     assert_eq!((ends(&exchange.request), ends(&exchange.response)), (Ends::End, Ends::End));
     assert!(!exchange.is_asked(), "the client speaks on");
@@ -288,23 +298,50 @@ fn an_upgrade_that_was_asked_for() {
 #[test]
 fn an_upgrade_that_nobody_asked_for() {
     for asks in ["", "Upgrade: websocket", "Connection: upgrade"] {
-        let mut exchange = Exchange::new(&method("GET", asks));
+        let mut exchange = Exchange::new(method("GET", asks).message(), &LIMITS);
         let head = status(&exchange, 101, WEBSOCKET);
-        assert_eq!(exchange.respond(&head), None, "{asks}");
+        assert_eq!(exchange.respond(head.message()), None, "{asks}");
         assert!(!exchange.is_tunnel() && !exchange.is_answered());
     }
-    let mut exchange = Exchange::new(&request("GET / HTTP/1.0", WEBSOCKET));
+    let mut exchange = Exchange::new(request("GET / HTTP/1.0", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 101, WEBSOCKET);
-    assert_eq!(exchange.respond(&head), None, "HTTP/1.0 has no upgrade (RFC 9110 section 7.8)");
+    assert_eq!(exchange.respond(head.message()), None, "HTTP/1.0 has no upgrade (RFC 9110 section 7.8)");
+}
+
+#[test]
+fn an_upgrade_to_what_was_not_offered() {
+    let to = |protocols: &str| format!("Connection: upgrade\r\nUpgrade: {protocols}");
+    for (offered, switched, may) in [
+        ("websocket", "WebSocket", true),
+        ("a, b/2", "b/2", true),
+        ("a, b/2", "a, b/2", true),
+        ("a\r\nUpgrade: b", "b", true),
+        ("websocket", "echo", false),
+        ("websocket", "websocket, echo", false),
+        ("websocket", "websocket\r\nUpgrade: echo", false),
+        ("b/2", "b/3", false),
+        ("websocket", ",", false),
+        // It is taken from the offers before the server sees them.
+        ("h2c", "h2c", false),
+        ("H2C, websocket", "h2c", false),
+        ("h2c, websocket", "websocket, h2c", false),
+        ("h2c, websocket", "websocket", true),
+    ] {
+        let mut exchange = Exchange::new(method("GET", &to(offered)).message(), &LIMITS);
+        let head = status(&exchange, 101, &to(switched));
+        let answer = exchange.respond(head.message());
+        assert_eq!(answer, may.then_some(Answer::Tunnel), "{offered}: {switched}");
+        assert_eq!(exchange.is_tunnel(), may);
+    }
 }
 
 #[test]
 fn an_upgrade_after_interim_responses() {
-    let mut exchange = Exchange::new(&method("GET", WEBSOCKET));
+    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 100, "");
-    assert_eq!(exchange.respond(&head), Some(Answer::Interim));
+    assert_eq!(exchange.respond(head.message()), Some(Answer::Interim));
     let head = status(&exchange, 101, WEBSOCKET);
-    assert_eq!(exchange.respond(&head), Some(Answer::Tunnel));
+    assert_eq!(exchange.respond(head.message()), Some(Answer::Tunnel));
 }
 
 #[test]
@@ -312,20 +349,20 @@ fn connect() {
     for (code, answer) in
         [(200, Answer::Tunnel), (299, Answer::Tunnel), (302, Answer::Final), (407, Answer::Final)]
     {
-        let mut exchange = Exchange::new(&method("CONNECT", ""));
+        let mut exchange = Exchange::new(method("CONNECT", "").message(), &LIMITS);
         let head = status(&exchange, code, "");
-        assert_eq!(exchange.respond(&head), Some(answer), "{code}");
+        assert_eq!(exchange.respond(head.message()), Some(answer), "{code}");
         assert_eq!(exchange.is_tunnel(), answer == Answer::Tunnel);
     }
-    let mut exchange = Exchange::new(&method("CONNECT", ""));
+    let mut exchange = Exchange::new(method("CONNECT", "").message(), &LIMITS);
     let head = status(&exchange, 100, "");
-    assert_eq!(exchange.respond(&head), Some(Answer::Interim), "a success is 2xx");
+    assert_eq!(exchange.respond(head.message()), Some(Answer::Interim), "a success is 2xx");
 }
 
 #[test]
 fn what_may_be_sent_again() {
     for (name, nothing, repeatable, gone) in REPEATS {
-        let exchange = Exchange::new(&method(name, ""));
+        let exchange = Exchange::new(method(name, "").message(), &LIMITS);
         for (sent, may) in [(Sent::Nothing, nothing), (Sent::Repeatable, repeatable), (Sent::Gone, gone)] {
             assert_eq!(exchange.may_repeat(sent), may, "{name}, {sent:?}");
         }
@@ -336,13 +373,13 @@ fn what_may_be_sent_again() {
 fn nothing_is_sent_again_once_the_server_has_spoken() {
     let mut exchange = get();
     let head = status(&exchange, 103, "");
-    exchange.respond(&head);
+    exchange.respond(head.message());
     for sent in [Sent::Nothing, Sent::Repeatable, Sent::Gone] {
         assert!(!exchange.may_repeat(sent), "{sent:?}");
     }
     let mut exchange = get();
     let head = status(&exchange, 200, "Content-Length: 5");
-    exchange.respond(&head);
+    exchange.respond(head.message());
     assert!(!exchange.may_repeat(Sent::Repeatable));
 }
 
@@ -355,7 +392,7 @@ fn an_answer_of_our_own() {
     assert!(exchange.response.is_done());
     assert!(!exchange.may_repeat(Sent::Nothing));
 
-    let mut exchange = Exchange::new(&method("POST", "Content-Length: 3"));
+    let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message(), &LIMITS);
     exchange.answered(413);
     assert!(!exchange.keeps_client(), "the body is still coming");
 
@@ -369,16 +406,16 @@ fn an_answer_of_our_own() {
 fn a_response_that_is_withdrawn_leaves_room_for_an_answer_of_our_own() {
     let mut exchange = get();
     let head = status(&exchange, 200, "Content-Length: 5");
-    exchange.respond(&head);
+    exchange.respond(head.message());
     exchange.withdraw();
     assert!(!exchange.is_answered() && exchange.response.is_done() && !exchange.keeps_server());
     exchange.answered(502);
     assert_eq!(exchange.status(), 502);
     assert!(exchange.keeps_client(), "the client has done nothing wrong");
 
-    let mut exchange = Exchange::new(&method("GET", WEBSOCKET));
+    let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 101, WEBSOCKET);
-    exchange.respond(&head);
+    exchange.respond(head.message());
     exchange.withdraw();
     assert!(!exchange.is_tunnel() && exchange.is_asked());
     exchange.answered(502);

@@ -208,6 +208,7 @@ mod requests {
                 ["a.example/api", "api"],
                 ["a.example/closed", "closed"],
                 {"pattern": "*.b.example", "redirect": {"to": "https://b.example{uri}", "code": 301}},
+                {"pattern": "d.example", "redirect": {"to": "https://d.example/{client.address}/{tls.name}{request.id}{uri}", "code": 302}},
                 {"pattern": "b.example/x", "redirect": {"to": "/{header.X-Where}", "code": 302}},
                 {"pattern": "*/health", "respond": {"status": 200, "body": "ok", "headers": []}},
             ]},
@@ -253,6 +254,25 @@ mod requests {
         let all = told("old", json!({"name": "c.example", "path": "/p"}));
         assert_eq!((&all["location"], &all["status"]), (&json!("https://c.example/p"), &json!(308)));
         assert_eq!(all["method"], "GET");
+    }
+
+    #[test]
+    fn what_a_location_takes_and_nobody_knows_stays_a_variable() {
+        let asked = Asked {
+            name: Some("d.example".to_owned()),
+            path: Some("/p?q".to_owned()),
+            client: Some("192.0.2.9".parse().unwrap()),
+            ..Asked::default()
+        };
+        let nobody = Asked { client: None, ..asked.clone() };
+        let nowhere = Asked { name: None, ..asked.clone() };
+        for (listener, asked, location) in [
+            ("web", asked, "https://d.example/192.0.2.9/{request.id}/p?q"),
+            ("web", nobody, "https://d.example/{client.address}/{request.id}/p?q"),
+            ("old", nowhere, "https://{host}/p?q"),
+        ] {
+            assert_eq!(web().explain(listener, &asked).unwrap().location.as_deref(), Some(location));
+        }
     }
 
     #[test]

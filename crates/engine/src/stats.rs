@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use headworks_core::action::Side;
 use headworks_core::backend::{Admin, Server};
+use headworks_core::http::limits::RateLimit;
 use headworks_core::listener::Listener;
 use headworks_core::plan::Plan;
 use headworks_core::session::State;
@@ -74,6 +75,8 @@ pub struct ListenerStats {
     pub counters: Counters,
     /// Where it is bound.
     pub addresses: Vec<String>,
+    /// How often `rate_limit` forgot a client that was not at rest, since there were more than it remembers; 0 without one.
+    pub rate_limit_forgotten: u64,
     /// TLS handshakes completed; 0 where TLS does not end here, as are those below.
     pub handshakes: u64,
     /// Those of them that resumed an old session.
@@ -160,6 +163,7 @@ impl ListenerStats {
         Self {
             counters,
             addresses,
+            rate_limit_forgotten: listener.http.rate_limit.as_ref().map_or(0, RateLimit::forgotten),
             handshakes: tally.complete(),
             handshakes_resumed: tally.resumed(),
             handshakes_failed: failed.filter(|(_, count)| *count > 0).collect(),

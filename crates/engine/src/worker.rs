@@ -244,7 +244,7 @@ impl Worker {
             self.pause("as many connections are open as there are descriptors for");
             return false;
         }
-        if !self.supervisor.has_spare() {
+        if !self.has_spare() {
             self.pause("no descriptor would be left to connect to a server");
             return false;
         }
@@ -267,6 +267,8 @@ impl Worker {
             Err(error) => match error.raw_os_error() {
                 // A client that has gone again is no reason to stop.
                 Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO) => true,
+                // Neither is one for whom sockets that are only kept make room.
+                Some(libc::EMFILE | libc::ENFILE) if self.exchanges.make_room() => true,
                 Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                     self.pause(&error.to_string());
                     false
@@ -274,6 +276,11 @@ impl Worker {
                 _ => false,
             },
         }
+    }
+
+    /// Whether there is a descriptor to connect to a server with; sockets that are only kept make room for it.
+    fn has_spare(&mut self) -> bool {
+        self.supervisor.has_spare() || (self.exchanges.make_room() && self.supervisor.has_spare())
     }
 
     /// Stops watching the listening sockets, so that waiting clients do not keep the poll spinning.

@@ -6,10 +6,14 @@
 //!   response           interim* -- head ------- body ------- answered
 //! ```
 //!
-//! Must never hold bytes or sockets, route, or read a clock.
+//! Of the bytes it keeps only the names of the protocols that the request offered to switch to. Must never hold sockets,
+//! route, or read a clock.
 
-use crate::http::head::{Framing, Head, Method, Version};
+use crate::http::facts::Message;
+use crate::http::head::{Framing, Method, Version};
+use crate::http::rewrite::{may_switch_to, protocols};
 use crate::wire::body::Body;
+use crate::wire::http1::Limits;
 
 /// One request and its response.
 #[derive(Debug, Default)]
@@ -20,9 +24,12 @@ pub struct Exchange {
     pub request: Body,
     /// What is left of the response's body, once its head has come.
     pub response: Body,
+    /// How large heads and trailers may be.
+    limits: Limits,
     status: u16,
     interim: u8,
-    wants_upgrade: bool,
+    /// The protocols that the request, as the server gets it, offers to switch to; none is held by most.
+    offered: Vec<Box<[u8]>>,
     client_persists: bool,
     server_persists: bool,
     tunnel: bool,
@@ -56,16 +63,19 @@ pub enum Sent {
 const MOST_INTERIM: u8 = 32;
 
 impl Exchange {
-    /// An exchange that begins with this request.
-    pub fn new(head: &Head) -> Self {
+    /// An exchange that begins with this request. `limits` bound the trailer fields of both bodies.
+    pub fn new(message: Message<'_>, limits: &Limits) -> Self {
+        let head = message.head;
+        let offered = |protocol: &&[u8]| head.upgrade && may_switch_to(protocol);
         Self {
             method: head.method,
             version: head.version,
-            request: Body::new(head.framing),
+            request: Body::new(head.framing, limits),
             response: Body::None,
+            limits: *limits,
             status: 0,
             interim: 0,
-            wants_upgrade: head.upgrade,
+            offered: protocols(message).filter(offered).map(Box::from).collect(),
             client_persists: head.persistent,
             server_persists: true,
             tunnel: false,
@@ -102,10 +112,11 @@ impl Exchange {
         self.request.is_done()
     }
 
-    /// A response head came. None: it may not be passed on (an upgrade that nobody asked for, too many interim ones).
-    pub fn respond(&mut self, head: &Head) -> Option<Answer> {
+    /// A response head came. None: it may not be passed on (a switch that nobody offered, too many interim ones).
+    pub fn respond(&mut self, message: Message<'_>) -> Option<Answer> {
+        let head = message.head;
         let tunnel = head.status == 101 || (self.method == Method::Connect && head.status / 100 == 2);
-        if head.status == 101 && !self.wants_upgrade {
+        if head.status == 101 && !self.offers(message) {
             return None;
         }
         if head.status / 100 == 1 && !tunnel {
@@ -115,7 +126,7 @@ impl Exchange {
         }
         self.status = head.status;
         self.server_persists = head.persistent && head.framing != Framing::ToEnd && !tunnel;
-        self.response = Body::new(head.framing);
+        self.response = Body::new(head.framing, &self.limits);
         if tunnel {
             self.tunnel = true;
             self.request = Body::ToEnd;
@@ -125,6 +136,13 @@ impl Exchange {
         // more than anybody wants to read.
         self.client_persists &= self.is_asked() && !tunnel;
         Some(if tunnel { Answer::Tunnel } else { Answer::Final })
+    }
+
+    /// Whether a server switches to protocols that were offered to it, and to nothing else (RFC 9110 section 15.2.2).
+    fn offers(&self, message: Message<'_>) -> bool {
+        let offered = |protocol: &[u8]| self.offered.iter().any(|other| other.eq_ignore_ascii_case(protocol));
+        let mut switched = protocols(message).peekable();
+        switched.peek().is_some() && switched.all(offered)
     }
 
     /// An answer of our own takes the place of a response.

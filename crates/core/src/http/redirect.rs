@@ -36,11 +36,21 @@ impl Redirect {
 
     /// Appends the location.
     pub fn location(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+        self.write(out, facts, |template, out| template.write(out, facts, message));
+    }
+
+    /// Appends the location for an explanation: what is not known stays the variable that stands for it.
+    pub fn foresee(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+        let host = if facts.host.is_empty() { b"{host}" } else { facts.host };
+        self.write(out, &Facts { host, ..*facts }, |template, out| template.foresee(out, facts, message));
+    }
+
+    fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, fill_in: impl Fn(&Template, &mut Vec<u8>)) {
         let start = out.len();
         match &self.to {
             To::Https => push_https(out, facts),
             To::Location(template) => {
-                template.write(out, facts, message);
+                fill_in(template, out);
                 if template.begins_open() {
                     same_site(out, start);
                 }

@@ -259,17 +259,25 @@ fn push_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends an Upgrade field with the protocols that may be asked for and switched to; whether there is one.
+/// The protocols of the Upgrade fields.
+pub(super) fn protocols(message: Message<'_>) -> impl Iterator<Item = &[u8]> {
+    let fields = message.head.fields.iter().filter(|field| field.known == Known::Upgrade);
+    fields.flat_map(move |field| super::text::members(message.text(field.value)))
+}
+
+/// Whether a protocol may be asked for and switched to.
 ///
-/// `h2c` is not one of them: what is inside such a connection would pass by every rule here.
+/// `h2c` may not: what is inside such a connection would pass by every rule here.
+pub(super) fn may_switch_to(protocol: &[u8]) -> bool {
+    !protocol.eq_ignore_ascii_case(b"h2c")
+}
+
+/// Appends an Upgrade field with the protocols that may be asked for and switched to; whether there is one.
 fn push_upgrade(out: &mut Vec<u8>, message: Message<'_>) -> bool {
     let start = out.len();
-    let fields = message.head.fields.iter().filter(|field| field.known == Known::Upgrade);
-    for protocol in fields.flat_map(|field| super::text::members(message.text(field.value))) {
-        if !protocol.eq_ignore_ascii_case(b"h2c") {
-            out.extend_from_slice(if out.len() == start { b"Upgrade: " } else { b", " });
-            push_clean(out, protocol);
-        }
+    for protocol in protocols(message).filter(|protocol| may_switch_to(protocol)) {
+        out.extend_from_slice(if out.len() == start { b"Upgrade: " } else { b", " });
+        push_clean(out, protocol);
     }
     let any = out.len() > start;
     if any {

@@ -179,6 +179,16 @@ impl Template {
         }
     }
 
+    /// The same for an explanation, where not all is known: such variables stay as they are written.
+    pub fn foresee(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+        for part in &self.0 {
+            match part {
+                Part::Variable(variable) if !variable.is_known(facts) => variable.write_name(out),
+                part => part.write(out, facts, message),
+            }
+        }
+    }
+
     /// Whether filling it in takes our end of the client's connection, which the system must be asked for.
     pub fn asks_local(&self) -> bool {
         use Variable::{LocalAddress, LocalPort};
@@ -226,6 +236,28 @@ impl Variable {
             Self::Status if facts.status == 0 => {}
             Self::Status => push_number(out, u64::from(facts.status)),
             _ => push_clean(out, self.bytes(facts)),
+        }
+    }
+
+    /// Whether an explanation knows what a request would make of it.
+    fn is_known(self, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::ClientAddress => facts.client.is_some(),
+            Self::ClientPort => facts.client.is_some_and(|client| client.port() != 0),
+            Self::LocalAddress | Self::LocalPort => facts.local.is_some(),
+            Self::Host | Self::Name | Self::RequestId => !self.bytes(facts).is_empty(),
+            // Without TLS they are known to be empty.
+            Self::Tls(OfTls::Resumed) => facts.scheme == "http",
+            Self::Tls(_) => facts.scheme == "http" || !self.bytes(facts).is_empty(),
+            _ => true,
+        }
+    }
+
+    fn write_name(self, out: &mut Vec<u8>) {
+        if let Some((name, _)) = VARIABLES.iter().find(|(_, variable)| *variable == self) {
+            out.push(b'{');
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'}');
         }
     }
 

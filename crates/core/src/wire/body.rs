@@ -4,7 +4,7 @@
 //! take a byte that belongs to the next message.
 
 use super::chunked::Chunks;
-use super::http1::Malformed;
+use super::http1::{Limits, Malformed};
 use crate::http::head::Framing;
 
 /// What is left of a body.
@@ -22,12 +22,12 @@ pub enum Body {
 }
 
 impl Body {
-    /// A body that has not begun.
-    pub fn new(framing: Framing) -> Self {
+    /// A body that has not begun. `limits` are those of the head that it follows: they bound its trailer fields, too.
+    pub fn new(framing: Framing, limits: &Limits) -> Self {
         match framing {
             Framing::None => Self::None,
             Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunked(Chunks::default()),
+            Framing::Chunked => Self::Chunked(Chunks::new(limits)),
             Framing::ToEnd => Self::ToEnd,
         }
     }

@@ -5,18 +5,14 @@
 //! readers that do not would see another size), extensions are well formed and short, trailer fields are as strict as those
 //! of a head and may not be framing, routing or credentials. Must never keep content, nor grow with what is sent.
 
-use super::http1::{Malformed, is_framing_in_disguise, is_text, is_token_byte};
+use super::http1::{Limits, Malformed, is_framing_in_disguise, is_text, is_token_byte};
 
 /// The largest chunk; more is no size that anything honest announces.
 const LARGEST: u64 = 1 << 60;
 /// Digits of a size at most, leading zeros included.
-const DIGITS: u16 = 16;
+const DIGITS: u32 = 16;
 /// Bytes of a size line at most, without its CRLF.
-const LINE: u16 = 256;
-/// Bytes of all trailer fields at most.
-const TRAILERS: u16 = 8192;
-/// Trailer fields at most.
-const FIELDS: u8 = 64;
+const LINE: u32 = 256;
 /// Bytes of a trailer name that are kept: one more than the longest that is refused.
 const NAME: usize = 20;
 
@@ -59,9 +55,11 @@ pub struct Chunks {
     /// Content of all chunks that were announced so far.
     announced: u64,
     /// Bytes of this size line, or of all trailer fields.
-    line: u16,
-    /// Trailer fields so far.
-    fields: u8,
+    line: u32,
+    /// Bytes of trailer fields at most.
+    most: u32,
+    /// Trailer fields that may still come.
+    fields: u32,
     /// Bytes of the trailer name so far; all that do not fit in `name` count as one.
     named: u8,
     /// The trailer name, in lower case.
@@ -105,13 +103,22 @@ enum At {
     Failed(Malformed),
 }
 
-impl Default for Chunks {
-    fn default() -> Self {
-        Self { at: At::Size, left: 0, announced: 0, line: 0, fields: 0, named: 0, name: [0; NAME] }
-    }
-}
-
 impl Chunks {
+    /// A body that has not begun. Its trailer fields may together be as many and as large as those of a head.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let bounded = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+        Self {
+            at: At::Size,
+            left: 0,
+            announced: 0,
+            line: 0,
+            most: bounded(limits.head),
+            fields: bounded(limits.fields),
+            named: 0,
+            name: [0; NAME],
+        }
+    }
+
     /// Whether the last chunk and the trailer fields have passed.
     #[inline]
     pub fn is_done(&self) -> bool {
@@ -233,8 +240,8 @@ impl Chunks {
         if self.at == At::Trailer && byte == b'\r' {
             return Ok(At::End);
         }
-        self.line += 1;
-        if self.line > TRAILERS {
+        self.line = self.line.saturating_add(1);
+        if self.line > self.most {
             return Err(Malformed::TrailersTooLong);
         }
         match self.at {
@@ -248,10 +255,9 @@ impl Chunks {
     }
 
     fn begin_name(&mut self, byte: u8) -> Result<At, Malformed> {
-        self.fields += 1;
+        self.fields = self.fields.checked_sub(1).ok_or(Malformed::TrailersTooLong)?;
         self.named = 0;
         match byte {
-            _ if self.fields > FIELDS => Err(Malformed::TrailersTooLong),
             b' ' | b'\t' => Err(Malformed::Folded),
             _ => self.push_name(byte),
         }

@@ -2,16 +2,16 @@
 
 use headworks_core::http::head::Framing;
 use headworks_core::wire::body::Body;
-use headworks_core::wire::http1::Malformed;
+use headworks_core::wire::http1::{Limits, Malformed};
 
-use super::show;
+use super::{LIMITS, show};
 
 /// The content, and how many bytes the body took if it is complete.
 type Passed = Result<(Vec<u8>, Option<usize>), Malformed>;
 
 /// Passes the pieces one after the other until the body is complete.
 fn pass_pieces<'a>(framing: Framing, pieces: impl IntoIterator<Item = &'a [u8]>) -> Passed {
-    let (mut decoding, mut advancing) = (Body::new(framing), Body::new(framing));
+    let (mut decoding, mut advancing) = (Body::new(framing, &LIMITS), Body::new(framing, &LIMITS));
     let (mut content, mut taken) = (Vec::new(), 0);
     for piece in pieces {
         let decoded = decoding.decode(piece, &mut |bytes| content.extend_from_slice(bytes));
@@ -72,7 +72,7 @@ fn chunks_give_their_content() {
 #[test]
 fn sizes() {
     let begins = |size: &str| {
-        let mut body = Body::new(Framing::Chunked);
+        let mut body = Body::new(Framing::Chunked, &LIMITS);
         body.advance(format!("{size}\r\n").as_bytes()).map(|_| body.unseen())
     };
     assert_eq!(begins("1000000000000000"), Ok(1 << 60));
@@ -111,16 +111,23 @@ fn size_lines_are_short() {
 }
 
 #[test]
-fn trailers_are_few_and_small() {
+fn trailers_are_as_few_and_small_as_fields_of_a_head() {
     let few = |count| format!("0\r\n{}\r\n", "a:\r\n".repeat(count));
-    check(&few(64), "", 3 + 64 * 4 + 2);
-    refuse(&few(65), Malformed::TrailersTooLong);
-    let large = |size: usize| format!("0\r\na:{}\r\nb:\r\n\r\n", "x".repeat(size - 6));
-    let held = large(8193).into_bytes();
-    let mut body = Body::new(Framing::Chunked);
-    assert_eq!(body.advance(&held), Err(Malformed::TrailersTooLong));
-    let held = large(8192).into_bytes();
-    assert_eq!(Body::new(Framing::Chunked).advance(&held), Ok((held.len(), true)));
+    check(&few(LIMITS.fields), "", 3 + LIMITS.fields * 4 + 2);
+    refuse(&few(LIMITS.fields + 1), Malformed::TrailersTooLong);
+    let large = |size: usize| format!("0\r\na:{}\r\nb:\r\n\r\n", "x".repeat(size - 6)).into_bytes();
+    let others = Limits { head: 300, fields: 2, line: 100 };
+    for limits in [LIMITS, others] {
+        let take = |held: &[u8]| Body::new(Framing::Chunked, &limits).advance(held);
+        let held = large(limits.head);
+        assert_eq!(take(&held), Ok((held.len(), true)));
+        assert_eq!(take(&large(limits.head + 1)), Err(Malformed::TrailersTooLong));
+        assert!(take(few(limits.fields).as_bytes()).is_ok());
+        assert_eq!(take(few(limits.fields + 1).as_bytes()), Err(Malformed::TrailersTooLong));
+    }
+    let none = Limits { fields: 0, ..LIMITS };
+    assert!(Body::new(Framing::Chunked, &none).advance(few(0).as_bytes()).is_ok());
+    assert!(Body::new(Framing::Chunked, &none).advance(few(1).as_bytes()).is_err());
 }
 
 #[test]
@@ -150,7 +157,7 @@ fn known_lengths_and_the_end() {
 
 #[test]
 fn what_surely_follows_passes_unseen() {
-    let mut body = Body::new(Framing::Length(10));
+    let mut body = Body::new(Framing::Length(10), &LIMITS);
     assert_eq!(body.unseen(), 10);
     body.skip(4);
     assert_eq!(body.advance(b"abc"), Ok((3, false)));
@@ -158,7 +165,7 @@ fn what_surely_follows_passes_unseen() {
     body.skip(3);
     assert!(body.is_done() && body.unseen() == 0);
 
-    let mut body = Body::new(Framing::Chunked);
+    let mut body = Body::new(Framing::Chunked, &LIMITS);
     assert_eq!(body.unseen(), 0);
     assert_eq!(body.advance(b"10\r"), Ok((3, false)));
     assert_eq!(body.unseen(), 0);
@@ -170,15 +177,18 @@ fn what_surely_follows_passes_unseen() {
     assert_eq!(body.unseen(), 0);
     assert_eq!(body.advance(b"\r\n0\r\n\r\n?"), Ok((7, true)));
 
-    let mut body = Body::new(Framing::ToEnd);
+    let mut body = Body::new(Framing::ToEnd, &LIMITS);
     body.skip(body.unseen());
     assert_eq!((body.unseen(), body.is_done()), (u64::MAX, false));
-    assert_eq!((Body::new(Framing::None).unseen(), Body::new(Framing::None).is_done()), (0, true));
+    assert_eq!(
+        (Body::new(Framing::None, &LIMITS).unseen(), Body::new(Framing::None, &LIMITS).is_done()),
+        (0, true)
+    );
 }
 
 #[test]
 fn content_is_known_when_its_chunk_begins() {
-    let mut body = Body::new(Framing::Chunked);
+    let mut body = Body::new(Framing::Chunked, &LIMITS);
     let steps: [(&[u8], u64); 6] = [
         (b"5", 0),
         (b";a=b\r\n", 5),
@@ -192,5 +202,5 @@ fn content_is_known_when_its_chunk_begins() {
         assert_eq!(body.announced(), announced, "{}", show(bytes));
     }
     assert!(body.is_done());
-    assert_eq!(Body::new(Framing::Length(9)).announced(), 0);
+    assert_eq!(Body::new(Framing::Length(9), &LIMITS).announced(), 0);
 }

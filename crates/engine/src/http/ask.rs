@@ -22,6 +22,7 @@ use super::transfer::{Moved, Shape, Transfer};
 use super::{Exchanges, Phase, Step};
 use crate::connection::token;
 use crate::socket::{Socket, Written};
+use crate::sys;
 
 impl Exchanges {
     /// Sends the request whose head is on the desk and in `bytes`, with what of its body came along, to a backend.
@@ -182,8 +183,19 @@ impl Exchanges {
         }
     }
 
+    /// The same as [`Self::dial_once`]; where no descriptor is left for it, sockets that are only kept give way.
+    fn dial(&mut self, place: usize) -> Result<Socket, Fault> {
+        match self.dial_once(place) {
+            // Ports run out, too: that is told by a descriptor that can still be had.
+            Err(Fault::Exhausted) if sys::spare_descriptor().is_err() && self.make_room() => {
+                self.dial_once(place)
+            }
+            dialled => dialled,
+        }
+    }
+
     /// Begins to connect to the server chosen, by TLS if its backend says so.
-    fn dial(&self, place: usize) -> Result<Socket, Fault> {
+    fn dial_once(&self, place: usize) -> Result<Socket, Fault> {
         let client = &self.clients[place];
         let chosen =
             client.running.as_ref().and_then(|running| running.chosen(&client.plan).zip(running.choice));

@@ -152,6 +152,11 @@ impl Exchanges {
         self.clients.len()
     }
 
+    /// No descriptor is left: closes sockets to servers that nobody uses. Whether there were any.
+    pub(crate) fn make_room(&mut self) -> bool {
+        self.servers.make_room()
+    }
+
     /// A new turn begins.
     pub(crate) fn tick(&mut self, now: Millis) {
         self.now = now;

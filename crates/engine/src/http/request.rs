@@ -169,10 +169,10 @@ impl Exchanges {
         let owner = &client.plan.listeners[client.listener as usize];
         let http = &owner.http;
         owner.state.tally.add(self.shard, Count::Requests, 1);
-        running.begin(&desk.head, bytes, self.now);
+        let message = Message::new(&desk.head, bytes);
+        running.begin(message, &http.limits, self.now);
         if http.rules.wants_request_id() {
             let random = [self.random.next(), self.random.next()];
-            let message = Message::new(&desk.head, bytes);
             let id = http.rules.choose_request_id(message, client.address, random);
             running.asked.id.extend_from_slice(id.as_bytes());
         }

@@ -107,7 +107,7 @@ impl Exchanges {
                 }
                 Parsed::Invalid(_) => return self.refuse(desk, place, CloseReason::BadResponse),
             }
-            let answer = running.exchange.respond(&desk.head);
+            let answer = running.exchange.respond(Message::new(&desk.head, bytes));
             let length = desk.head.length;
             let step = match answer {
                 None => return self.refuse(desk, place, CloseReason::BadResponse),
@@ -382,7 +382,8 @@ impl Exchanges {
     /// request has only finished sending, and waits.
     pub(super) fn has_left(&mut self, desk: &mut Desk, place: usize) -> bool {
         let client = &mut self.clients[place];
-        let Some(running) = client.running.as_ref().filter(|running| running.exchange.is_asked()) else {
+        let asked = |running: &&Running| running.exchange.is_asked() && !running.exchange.is_tunnel();
+        let Some(running) = client.running.as_deref().filter(asked) else {
             return client.socket.broken;
         };
         let may_have_left = client.socket.ending && client.socket.readable && client.inbound.is_empty();

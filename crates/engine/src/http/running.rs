@@ -18,6 +18,7 @@ use headworks_core::http::rewrite;
 use headworks_core::listener::Listener;
 use headworks_core::plan::Plan;
 use headworks_core::time::Millis;
+use headworks_core::wire::http1::Limits;
 
 use super::client::Client;
 use super::transfer::Shape;
@@ -208,9 +209,9 @@ impl Running {
     }
 
     /// Begins with the head of a request.
-    pub(crate) fn begin(&mut self, head: &Head, bytes: &[u8], now: Millis) {
-        self.exchange = Exchange::new(head);
-        self.asked.fill(head, bytes);
+    pub(crate) fn begin(&mut self, message: Message<'_>, limits: &Limits, now: Millis) {
+        self.exchange = Exchange::new(message, limits);
+        self.asked.fill(message.head, message.bytes);
         self.times.begun = now;
     }
 
@@ -295,7 +296,7 @@ mod tests {
         let limits = http1::Limits { head: 1_000, fields: 10, line: 100 };
         let bytes = b"GET /path HTTP/1.1\r\nHost: a.example\r\nAccept: text/html\r\n\r\n";
         assert_eq!(http1::request(bytes, &limits, &mut head), http1::Parsed::Complete);
-        running.begin(&head, bytes, 1);
+        running.begin(Message::new(&head, bytes), &limits, 1);
         assert_eq!((running.asked.host(), running.asked.target()), (&b"a.example"[..], &b"/path"[..]));
         running.asked.fill_key(b"key");
         running.clear();

@@ -154,6 +154,17 @@ impl Servers {
         self.sweep = next;
     }
 
+    /// Closes some of the kept sockets, the oldest first: their descriptors are needed elsewhere. Whether there were any.
+    pub(crate) fn make_room(&mut self) -> bool {
+        let mut places: Vec<usize> = self.kept.values().flatten().map(|place| *place as usize).collect();
+        places.sort_unstable_by_key(|place| self.all.get(*place).map(|server| server.since));
+        places.truncate(ROOM);
+        for place in &places {
+            self.close(*place);
+        }
+        !places.is_empty()
+    }
+
     /// Closes every kept socket.
     pub(crate) fn forget(&mut self) {
         let all = &mut self.all;
@@ -163,6 +174,9 @@ impl Servers {
         self.sweep = None;
     }
 }
+
+/// Kept sockets that give way at once when descriptors run out: enough for a client, its server and a few more.
+const ROOM: usize = 16;
 
 /// A server stays the same over reloads as long as its state is handed on; the Arc of every kept socket holds it.
 fn identity(state: &Arc<ServerState>) -> usize {

@@ -3,7 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `deployment.rs` | a Plan with everything the engine made of it |
-//! | `stream.rs` | the TLS side of one socket |
+//! | `stream.rs`, `machine.rs` | the TLS side of one socket; rustls' state machines |
 //! | `acceptor.rs`, `connector.rs` | the configuration of one listener, of one backend |
 //! | `provider.rs`, `keys.rs` | suites, groups and versions; private keys that sign |
 //! | `resolver.rs` | the certificate for one client |
@@ -20,6 +20,7 @@ mod connector;
 mod deployment;
 mod fault;
 mod keys;
+mod machine;
 mod once;
 mod provider;
 mod resolver;
@@ -36,4 +37,5 @@ pub(crate) use acceptor::Acceptor;
 pub(crate) use connector::Connector;
 pub use deployment::Deployment;
 pub(crate) use fault::{fault_of, server_fault};
-pub(crate) use stream::{Failure, Stream};
+pub(crate) use machine::Failure;
+pub(crate) use stream::Stream;

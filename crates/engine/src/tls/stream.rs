@@ -10,20 +10,16 @@
 //! error means.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 
 use headworks_core::buffer::Buffer;
 use headworks_core::tls::TlsFacts;
-use rustls::client::{ClientConnectionData as OfClient, UnbufferedClientConnection};
-use rustls::server::{ServerConnectionData as OfServer, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncodeTlsData, InsufficientSizeError, ReadEarlyData, UnbufferedStatus,
-    WriteTraffic,
-};
-use rustls::{CommonState, Error, InvalidMessage, PeerMisbehaved};
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{CommonState, InvalidMessage, PeerMisbehaved};
 
+use super::machine::{Failure, Heard, Machine, Turn, Words};
 use crate::socket::{Read, Written};
 use crate::sys;
 
@@ -54,40 +50,6 @@ pub(crate) struct Stream {
     mute: Option<i32>,
     /// What the handshake agreed on, for those that are told.
     pub(crate) facts: Option<Box<TlsFacts>>,
-}
-
-/// How far the other end has gone in ending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    /// It goes on.
-    Nothing,
-    /// It said so: close_notify.
-    End,
-    /// The wire ended without a word: what came may not be all.
-    Truncation,
-}
-
-/// Why a stream is of no use any more.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Failure {
-    /// The protocol was broken, by either end.
-    Tls(Error),
-    /// The wire broke.
-    Wire,
-}
-
-enum Machine {
-    Server(Box<UnbufferedServerConnection>),
-    Client(Box<UnbufferedClientConnection>),
-}
-
-impl fmt::Debug for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Server(_) => "Server",
-            Self::Client(_) => "Client",
-        })
-    }
 }
 
 /// Scratch memory of one thread; nothing stays in it between calls.
@@ -149,10 +111,7 @@ impl Stream {
 
     /// What was agreed on so far.
     pub(crate) fn state(&self) -> &CommonState {
-        match &self.machine {
-            Machine::Server(machine) => machine,
-            Machine::Client(machine) => machine,
-        }
+        self.machine.state()
     }
 
     /// Whether the handshake is not complete.
@@ -351,10 +310,7 @@ impl Stream {
     fn digest(&mut self, incoming: &mut [u8], give: &mut dyn FnMut(&[u8])) -> usize {
         let Self { machine, owed, heard, early, failure, .. } = self;
         let mut turn = Turn { owed, heard, early, failure, give };
-        match machine {
-            Machine::Server(machine) => turn.feed(&mut **machine, incoming),
-            Machine::Client(machine) => turn.feed(&mut **machine, incoming),
-        }
+        machine.feed(&mut turn, incoming)
     }
 
     /// Writes plaintext: all of it is taken, unless the stream cannot take any now. `more`: further bytes or the end follow
@@ -417,10 +373,7 @@ impl Stream {
         let Self { machine, owed, heard, early, failure, plain, partial, .. } = self;
         // Nothing new is fed, so there is nothing to be read but what the machine had before.
         let mut turn = Turn { owed, heard, early, failure, give: &mut |bytes| plain.push(bytes) };
-        match machine {
-            Machine::Server(machine) => turn.say(&mut **machine, words, (partial, out)),
-            Machine::Client(machine) => turn.say(&mut **machine, words, (partial, out)),
-        }
+        machine.say(&mut turn, words, (partial, out))
     }
 
     /// Sends what is owed; whether nothing is any more.
@@ -474,167 +427,6 @@ enum Filled {
     Nothing,
     /// The wire gives no more, now or ever.
     Over,
-}
-
-/// One run of a machine, and where what it makes goes.
-struct Turn<'a> {
-    owed: &'a mut Buffer,
-    heard: &'a mut Heard,
-    early: &'a mut bool,
-    failure: &'a mut Option<Failure>,
-    give: &'a mut dyn FnMut(&[u8]),
-}
-
-impl Turn<'_> {
-    /// Feeds `incoming` until the machine wants more; how much of it is of no more use.
-    fn feed<M: Sans>(&mut self, machine: &mut M, incoming: &mut [u8]) -> usize {
-        let mut used = 0;
-        loop {
-            let UnbufferedStatus { discard, state } = machine.process(&mut incoming[used..]);
-            let goes_on = match state {
-                Ok(state) => self.step(state).is_none(),
-                Err(error) => {
-                    self.failure.get_or_insert(Failure::Tls(error));
-                    true
-                }
-            };
-            used += discard;
-            if !goes_on || self.is_over(machine) {
-                return used;
-            }
-        }
-    }
-
-    /// Lets the machine make records of `words` in `out`; how long they are. None: it cannot, any more or yet. A machine that
-    /// has a fragment of a message demands to see it in every run: `held` is what it has been fed and still needs.
-    fn say<M: Sans>(
-        &mut self,
-        machine: &mut M,
-        words: Words<'_>,
-        (held, out): (&mut Vec<u8>, &mut [u8]),
-    ) -> Option<usize> {
-        let mut used = 0;
-        loop {
-            held.drain(..std::mem::take(&mut used));
-            let UnbufferedStatus { discard, state } = machine.process(held);
-            used = discard;
-            match state {
-                Ok(state) => match self.step(state) {
-                    None => {}
-                    Some(None) => return None,
-                    Some(Some(mut traffic)) => {
-                        let made = match words {
-                            Words::Plain(plain) => traffic.encrypt(plain, out),
-                            Words::End => traffic.queue_close_notify(out),
-                        };
-                        return made.ok();
-                    }
-                },
-                Err(error) => _ = self.failure.get_or_insert(Failure::Tls(error)),
-            }
-            if self.is_over(machine) {
-                return None;
-            }
-        }
-    }
-
-    /// Acts on one state of a machine. None: it has more to do. Else what it may write by, if it may.
-    fn step<'c, D: Side>(
-        &mut self,
-        state: ConnectionState<'c, '_, D>,
-    ) -> Option<Option<WriteTraffic<'c, D>>> {
-        match state {
-            ConnectionState::ReadTraffic(mut traffic) => {
-                while let Some(Ok(record)) = traffic.next_record() {
-                    (self.give)(record.payload);
-                }
-            }
-            ConnectionState::ReadEarlyData(mut traffic) => {
-                *self.early = true;
-                D::early(&mut traffic, self.give);
-            }
-            ConnectionState::EncodeTlsData(mut message) => self.encode(&mut message),
-            ConnectionState::TransmitTlsData(made) => made.done(),
-            ConnectionState::PeerClosed => *self.heard = Heard::End,
-            ConnectionState::WriteTraffic(traffic) => return Some(Some(traffic)),
-            // Blocked for more of the handshake; or both have ended.
-            _ => return Some(None),
-        }
-        None
-    }
-
-    fn encode<D>(&mut self, message: &mut EncodeTlsData<'_, D>) {
-        let mut bytes = Vec::new();
-        while let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) =
-            message.encode(&mut bytes)
-        {
-            bytes.resize(required_size, 0);
-        }
-        self.owed.push(&bytes);
-    }
-
-    /// Whether the machine has failed and has no alert to send any more. What made it fail must not be shown to it again.
-    fn is_over<M: Sans>(&self, machine: &M) -> bool {
-        self.failure.is_some() && !machine.common().wants_write()
-    }
-}
-
-/// What is to be written.
-#[derive(Clone, Copy)]
-enum Words<'a> {
-    Plain(&'a [u8]),
-    /// close_notify.
-    End,
-}
-
-/// A machine of either side: ciphertext in, states out.
-trait Sans {
-    type Side: Side;
-
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side>;
-
-    fn common(&self) -> &CommonState;
-}
-
-impl Sans for UnbufferedServerConnection {
-    type Side = OfServer;
-
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
-        self.process_tls_records(incoming)
-    }
-
-    fn common(&self) -> &CommonState {
-        self
-    }
-}
-
-impl Sans for UnbufferedClientConnection {
-    type Side = OfClient;
-
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
-        self.process_tls_records(incoming)
-    }
-
-    fn common(&self) -> &CommonState {
-        self
-    }
-}
-
-/// What only one of the two sides has: early data comes to servers.
-trait Side: Sized {
-    fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8]));
-}
-
-impl Side for OfServer {
-    fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8])) {
-        while let Some(Ok(record)) = traffic.next_record() {
-            give(record.payload);
-        }
-    }
-}
-
-impl Side for OfClient {
-    fn early(_: &mut ReadEarlyData<'_, '_, Self>, _: &mut dyn FnMut(&[u8])) {}
 }
 
 fn is_full(error: &io::Error) -> bool {

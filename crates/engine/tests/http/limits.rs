@@ -28,6 +28,30 @@ fn heads_that_are_too_large() {
 }
 
 #[test]
+fn trailers_are_bounded_as_heads_are() {
+    let trailers = |count: usize, size: usize| {
+        let fields = format!("x:{}\r\n", "y".repeat(size - 4)).repeat(count);
+        format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{fields}\r\n")
+    };
+    refused(json!({"fields_limit": 3}), &trailers(4, 10), 431);
+    refused(json!({"head_limit": 1000, "line_limit": 1000}), &trailers(2, 600), 431);
+    // More than the defaults, where more is allowed.
+    let origin = Origin::new();
+    let proxy =
+        Proxy::start(web_with(&[origin.address()], json!({"fields_limit": 300, "head_limit": 60_000})));
+    let mut asks = client(&proxy);
+    asks.say(trailers(200, 200));
+    let mut answers = server(&origin);
+    answers.serve("/", "ok");
+    asks.expect_body("ok");
+    asks.ask("/");
+    answers.request();
+    let many = "x: y\r\n".repeat(200);
+    answers.say(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n{many}\r\n"));
+    asks.expect_body("ok");
+}
+
+#[test]
 fn what_is_no_request() {
     for said in [
         "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n",
@@ -284,6 +308,28 @@ fn too_often() {
         assert!(!refused.closes());
     }
     until("both are counted", || proxy.0.stats().listeners["web"].counters.denied == 2);
+}
+
+#[test]
+fn clients_forgotten_too_early_are_counted() {
+    let limit = json!({"requests": 1, "per": 3_600_000, "burst": 2, "header": "X-Key", "keys": 1});
+    let answer = json!({"status": 200, "body": "ok", "headers": []});
+    let mut written = web_with(&[], json!({"rate_limit": limit, "respond": answer}));
+    written["listeners"]["web"].as_object_mut().unwrap().remove("backend");
+    written.as_object_mut().unwrap().remove("backends");
+    let proxy = Proxy::start(written);
+    let forgotten = || proxy.0.stats().listeners["web"].rate_limit_forgotten;
+    let mut asks = client(&proxy);
+    let mut ask = |key: u32| {
+        asks.say(format!("GET / HTTP/1.1\r\nHost: a.example\r\nX-Key: {key}\r\n\r\n"));
+        asks.expect_body("ok");
+    };
+    ask(0);
+    assert_eq!(forgotten(), 0);
+    // At least one is remembered in each part of the map, and no map has so many parts.
+    (1..1000).for_each(&mut ask);
+    assert!(forgotten() > 0);
+    assert_eq!(Proxy::start(web(&[nobody()])).0.stats().listeners["web"].rate_limit_forgotten, 0);
 }
 
 #[test]

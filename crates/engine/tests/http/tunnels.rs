@@ -1,5 +1,7 @@
 //! Upgrades and CONNECT: after the last head bytes go both ways until both sides have ended.
 
+use std::io::Read;
+
 use serde_json::json;
 
 use super::*;
@@ -62,6 +64,26 @@ fn the_client_ends_first() {
     drop(answers);
     asks.expect_end();
     until("it is gone", || proxy.0.connections(1).is_empty());
+}
+
+#[test]
+fn a_client_that_ended_and_reads_slowly_gets_all() {
+    const MUCH: usize = 16 << 20;
+    let (proxy, _origin, mut asks, mut answers) = tunnel("", "");
+    finish(&asks.stream);
+    answers.expect_end();
+    std::thread::scope(|scope| {
+        let sent = scope.spawn(|| send_noise(&mut &answers.stream, 7, MUCH));
+        // The client begins to read when no more goes into its socket: that it does again wakes us, with its end.
+        until("it is full", || proxy.0.connections(1)[0].idle_ms > 100);
+        let got = read_noise(&mut (&asks.stream).take(MUCH as u64));
+        assert_eq!(got, (MUCH, sent.join().unwrap()));
+    });
+    // The server had nothing to send for a moment, and goes on.
+    answers.say("last words");
+    finish(&answers.stream);
+    asks.expect(b"last words");
+    asks.expect_end();
 }
 
 #[test]
@@ -132,6 +154,32 @@ fn a_switch_that_nobody_asked_for_is_no_response() {
     answers.say(SWITCHED);
     asks.expect_status(502);
     answers.expect_gone();
+}
+
+#[test]
+fn a_switch_to_what_was_not_offered_is_no_response() {
+    let ask = |protocols: &str| UPGRADE.replace("Upgrade: echo", &format!("Upgrade: {protocols}"));
+    // h2c is asked for, and we do not pass that on.
+    for (asked, seen, switched) in [
+        ("h2c", None, "h2c"),
+        ("h2c, chat", Some("chat"), "h2c"),
+        ("chat", Some("chat"), "echo"),
+        ("chat", Some("chat"), "chat, echo"),
+    ] {
+        let (origin, proxy) = pair();
+        let mut asks = client(&proxy);
+        asks.say(ask(asked));
+        let mut answers = server(&origin);
+        assert_eq!(answers.request().field("upgrade"), seen, "{asked}");
+        answers.say(SWITCHED.replace("Upgrade: echo", &format!("Upgrade: {switched}")));
+        asks.expect_status(502);
+        answers.expect_gone();
+        // Not a byte of it comes through, and the client goes on.
+        asks.ask("/next");
+        let mut answers = server(&origin);
+        answers.serve("/next", "ok");
+        asks.expect_body("ok");
+    }
 }
 
 #[test]
