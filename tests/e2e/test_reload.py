@@ -169,6 +169,7 @@ def test_counters_and_states_are_carried(start: Start, origin: MakeOrigin) -> No
     proxy.set_server("app", one.address, admin="drain")
     with connect(proxy.address("raw")):
         pass
+    until(lambda: proxy.stats().listeners["raw"].connections == 4, "the last client is accepted")
     until(lambda: proxy.stats().connections == 0)
     before = proxy.stats()
     config["backends"]["app"]["servers"] = [two.address, one.address]

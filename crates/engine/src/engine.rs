@@ -146,8 +146,10 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let control = self.control();
         let mut stats = Stats::new(&control.plan, self.mailboxes.len(), &control.addresses(), clock::now());
-        // Of every listener that ever was: connections outlast the configuration they came under.
-        stats.connections = self.shared.open.load(Relaxed) as u64;
+        // Of every listener that ever was: connections outlast the configuration they came under. Workers count at the end of
+        // a turn; who was accepted in this very turn has its permit already.
+        let permits: u64 = stats.listeners.values().map(|listener| listener.counters.active).sum();
+        stats.connections = permits.max(self.shared.open.load(Relaxed) as u64);
         stats.records_dropped = self.shared.log.as_ref().map_or(0, |log| log.dropped());
         stats
     }
