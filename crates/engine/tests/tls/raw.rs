@@ -107,6 +107,15 @@ pub(crate) fn machine(authority: &Authority) -> ClientConnection {
     ClientConnection::new(Arc::new(authority.client_config()), name).unwrap()
 }
 
+/// The same that speaks TLS 1.2 and nothing newer.
+pub(crate) fn old_machine(authority: &Authority) -> ClientConnection {
+    let name = ServerName::try_from("a.example").unwrap();
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites = vec![cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256];
+    let config = authority.client_config_by(provider);
+    ClientConnection::new(Arc::new(config), name).unwrap()
+}
+
 /// A ClientHello for `a.example`, in its record.
 pub(crate) fn client_hello(authority: &Authority) -> Vec<u8> {
     let mut bytes = Vec::new();

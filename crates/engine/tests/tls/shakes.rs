@@ -198,6 +198,80 @@ fn what_comes_instead_of_the_second_flight() {
     all_is_well(&logged.proxy);
 }
 
+/// Fatal, unencrypted: internal_error.
+const PLAIN_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+
+#[test]
+fn an_alert_at_every_step_of_a_handshake() {
+    let authority = Authority::new();
+    let logged = hasty(&authority, 10_000);
+    let hello = client_hello(&authority);
+    // Of a hello in two records: before it, and between them.
+    for held in [0, 1, 4, 40, hello.len() - 6] {
+        let first = match held {
+            0 => Vec::new(),
+            _ => [&[22, 3, 1, (held >> 8) as u8, held as u8], &hello[5..5 + held]].concat(),
+        };
+        told(&logged.proxy, &[&first[..], &PLAIN_ALERT].concat());
+    }
+    // Of a TLS 1.2 client's second flight: behind its key, behind its change of cipher.
+    for records in [1, 2] {
+        let mut stream = logged.proxy.client("web");
+        let mut client = old_machine(&authority);
+        stream.write_all(&said(&mut client)).unwrap();
+        while !client.wants_write() {
+            client.read_tls(&mut stream).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        let flight = said(&mut client);
+        let broken_off = [&flight[..end_of_record(&flight, records)], &PLAIN_ALERT].concat();
+        stream.write_all(&broken_off).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    let records = logged.records(7);
+    let reasons: Vec<_> = records.iter().map(|record| record["tls_error"].as_str().unwrap()).collect();
+    assert_eq!(reasons[..6], ["not_tls", "not_tls", "not_tls", "not_tls", "not_tls", "alerted"]);
+    // Behind the change of cipher nothing is said in the clear.
+    assert_eq!(reasons[6], "malformed");
+    all_is_well(&logged.proxy);
+}
+
+#[test]
+fn an_alert_at_every_step_of_a_request() {
+    let authority = Authority::new();
+    // Nobody accepts there, so that a whole request waits for its answer.
+    let origin = Origin::new();
+    let proxy = Proxy::start(web(&authority, &[origin.address()]));
+    let request = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\n0123456789";
+    for raw in [Raw::new, Raw::old] {
+        for said in [0, 1, 20, request.len() - 10, request.len() - 5, request.len()] {
+            let mut client = raw(&authority, proxy.client("web"));
+            if said > 0 {
+                client.send(BYTES, &request[..said]);
+            }
+            client.send(ALERT, &[2, 80]);
+            // Nothing is read of a client that waits for its answer, until it ends.
+            finish(&client.stream);
+            client.drain();
+        }
+    }
+    all_is_well(&proxy);
+}
+
+/// What a client has to say now.
+fn said(client: &mut rustls::ClientConnection) -> Vec<u8> {
+    let mut flight = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut flight).unwrap();
+    }
+    flight
+}
+
+/// Where so many of the first records end.
+fn end_of_record(flight: &[u8], records: usize) -> usize {
+    (0..records).fold(0, |at, _| at + 5 + usize::from(u16::from_be_bytes([flight[at + 3], flight[at + 4]])))
+}
+
 #[test]
 fn an_old_version_is_not_spoken() {
     let authority = Authority::new();
