@@ -1,6 +1,7 @@
 """Fixtures: certificates, origins and proxies that end with their test."""
 
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 import trustme
+import websockets.sync.server
 
 from headworks import Proxy
 from rig.http_origins import Answering, HttpOrigin
 from rig.origins import Behaviour, Origin, named_echo, tls_named
 from rig.tls_files import Pki
 from rig.tls_origins import TlsHttpOrigin
+from rig.waiting import PATIENCE
 
 Config = dict[str, Any]
 
@@ -105,3 +108,19 @@ def start(stack: ExitStack, capfd: pytest.CaptureFixture[str]) -> Iterator[Calla
     stack.close()
     said = capfd.readouterr().err
     assert "panicked at" not in said, said
+
+
+@pytest.fixture
+def websocket_echo() -> Iterator[str]:
+    """Run a WebSocket server that sends back what it gets; gives its address."""
+
+    def echo(connection: websockets.sync.server.ServerConnection) -> None:
+        for message in connection:
+            connection.send(message)
+
+    with websockets.sync.server.serve(echo, "127.0.0.1", 0, max_size=None) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield "{}:{}".format(*server.socket.getsockname())
+        server.shutdown()
+        thread.join(PATIENCE)

@@ -10,14 +10,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import websockets.sync.client
-import websockets.sync.server
 
 from headworks import Proxy
 from rig.configs import Config, sites
@@ -26,6 +24,7 @@ from rig.http_clients import Client, get
 from rig.http_origins import HttpOrigin, Reply
 from rig.messages import Request
 from rig.origins import hash_of, pattern
+from rig.programs import free_port, serving
 from rig.waiting import PATIENCE, until
 
 Start = Callable[[Config], Proxy]
@@ -191,22 +190,6 @@ def test_httpx_many_at_once(start: Start, http_origin: MakeHttp) -> None:
 # websockets.
 
 
-@pytest.fixture
-def websocket_echo() -> Iterator[str]:
-    """Run a WebSocket server that sends back what it gets; gives its address."""
-
-    def echo(connection: websockets.sync.server.ServerConnection) -> None:
-        for message in connection:
-            connection.send(message)
-
-    with websockets.sync.server.serve(echo, "127.0.0.1", 0, max_size=None) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield "{}:{}".format(*server.socket.getsockname())
-        server.shutdown()
-        thread.join(PATIENCE)
-
-
 def test_websockets(start: Start, websocket_echo: str, http_origin: MakeHttp) -> None:
     proxy = start(sites({"*/ws": "echo", "*": "app"}, {"echo": websocket_echo, "app": http_origin().address}))
     host, port = proxy.address("web")
@@ -264,34 +247,6 @@ def test_h2load(start: Start, http_origin: MakeHttp) -> None:
 
 
 # Servers that everybody uses.
-
-
-@contextlib.contextmanager
-def serving(*command: str, port: int) -> Iterator[str]:
-    """Run a server until the block ends; gives its address once it answers connects."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    try:
-
-        def answers() -> bool:
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return True
-            return False
-
-        until(answers, f"{command[0]} listens")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.communicate(timeout=PATIENCE)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as finder:
-        finder.bind(("127.0.0.1", 0))
-        return int(finder.getsockname()[1])
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 import websockets.sync.client
-import websockets.sync.server
 
 from headworks import Proxy
 from rig.http_clients import get
@@ -245,22 +244,6 @@ def test_an_answer_that_ends_with_its_connection_is_whole_or_an_error(
 
 
 # WebSockets.
-
-
-@pytest.fixture
-def websocket_echo() -> Iterator[str]:
-    """Run a WebSocket server that sends back what it gets; gives its address."""
-
-    def echo(connection: websockets.sync.server.ServerConnection) -> None:
-        for message in connection:
-            connection.send(message)
-
-    with websockets.sync.server.serve(echo, "127.0.0.1", 0, max_size=None) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield "{}:{}".format(*server.socket.getsockname())
-        server.shutdown()
-        thread.join(PATIENCE)
 
 
 def test_websockets(start: Start, websocket_echo: str, http_origin: MakeHttp, pki: Pki) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from rig.http_origins import HttpOrigin, Reply
 from rig.messages import Request
 from rig.origins import Origin, hash_of, pattern, tls_named
 from rig.process import command, running, write
+from rig.programs import free_port, serving
 from rig.tls_clients import ask_tls, needs, s_client
 from rig.tls_configs import Config, https, secured
 from rig.tls_files import Pki
@@ -275,34 +275,6 @@ def test_a_server_that_takes_no_body_is_not_the_client_s_fault(
 
 
 # Servers that everybody uses.
-
-
-@contextlib.contextmanager
-def serving(*arguments: str, port: int) -> Iterator[str]:
-    """Run a server until the block ends; gives its address once it answers connects."""
-    process = subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    try:
-
-        def answers() -> bool:
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return True
-            return False
-
-        until(answers, f"{arguments[0]} listens")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.communicate(timeout=PATIENCE)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as finder:
-        finder.bind(("127.0.0.1", 0))
-        return int(finder.getsockname()[1])
 
 
 @pytest.fixture
