@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Engine`] | the threads of one running configuration, and the way in for everybody else |
 //! | `worker`, `supervisor`, `connection` | the poll loop, its connections, the record of one |
+//! | `admission`, `handshakes`, `http` | what every accept begins with; clients in their handshakes; exchanges |
 //! | `socket`, `relay`, `pipes` | reading, writing, moving bytes |
 //! | `timer`, `clock`, `random` | deadlines, time, chance |
 //! | `bind`, `mailbox`, `health`, `access_log`, `notice`, `stats` | around the connections |
@@ -12,6 +13,7 @@
 
 mod aborts;
 mod access_log;
+mod admission;
 mod bind;
 mod clock;
 mod connection;

@@ -6,13 +6,12 @@
 use std::rc::Rc;
 
 use headworks_core::action::CloseReason;
-use headworks_core::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
-use headworks_core::listener::HeaderRule;
 use headworks_core::session::Entrance;
 use headworks_core::tls::{self, HandshakeFault};
 use headworks_core::wire::client_hello::{self, ClientHello, Parsed, ServerName};
 
 use super::{Handshakes, Phase, Step};
+use crate::admission::take_header;
 use crate::socket::Read;
 use crate::tls::Stream;
 
@@ -27,19 +26,14 @@ impl Handshakes {
         }
         let newcomer = &mut self.clients[place];
         let client = &mut newcomer.client;
-        let required = newcomer.rule == HeaderRule::Required;
-        let analyzer: &dyn Analyzer = if required { &ProxyHeader } else { &NoProxyHeader };
-        let mut facts = Facts { client: client.address, ..Facts::default() };
-        match analyzer.inspect(client.held.pending(), &mut facts) {
-            Verdict::Wait { .. } => return Step::Again,
-            Verdict::Pass { consumed } => client.held.take(consumed),
-            Verdict::Route => {}
-            Verdict::Reject(reason) => {
+        (client.address, client.local) = match take_header(newcomer.rule, &mut client.held, client.address) {
+            None => return Step::Again,
+            Some(Ok(ends)) => ends,
+            Some(Err(reason)) => {
                 self.account(place, HandshakeFault::NotTls);
                 return self.refuse(place, reason);
             }
-        }
-        (client.address, client.local) = (facts.client, facts.local);
+        };
         newcomer.phase = Phase::Hello;
         match client.held.is_empty() {
             true => Step::Again,

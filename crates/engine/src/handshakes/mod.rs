@@ -28,6 +28,7 @@ use mio::event::Event as Readiness;
 use slab::Slab;
 
 use crate::access_log::Recorder;
+use crate::admission;
 use crate::connection::{LocalPlan, token};
 use crate::relay::SCRATCH;
 use crate::socket::{Read, Socket};
@@ -175,13 +176,8 @@ impl Handshakes {
         address: Option<SocketAddr>,
     ) {
         let owner = &plan.listeners[listener as usize];
-        owner.state.tally.add(self.shard, Count::Connections, 1);
-        let Ok(permit) = owner.enter() else {
-            owner.state.tally.add(self.shard, Count::Denied, 1);
-            owner.state.tally.add(self.shard, Count::Ended, 1);
-            self.recorder.denied(owner, address, CloseReason::LimitReached);
-            return;
-        };
+        let permit = admission::enter(owner, address, self.shard, &mut self.recorder);
+        let Some(permit) = permit else { return };
         let rule = owner.header_rule(address);
         self.generation = self.generation.wrapping_add(1) & token::GENERATIONS;
         let client = Arrival {

@@ -39,7 +39,6 @@ use std::rc::Rc;
 
 use headworks_core::action::{CloseReason, Side};
 use headworks_core::listener::HeaderRule;
-use headworks_core::tally::Count;
 use headworks_core::time::Millis;
 use mio::Registry;
 use mio::event::Event as Readiness;
@@ -54,6 +53,7 @@ pub(crate) use self::running::{Asked, Running};
 use self::servers::Servers;
 use crate::aborts::Aborts;
 use crate::access_log::Recorder;
+use crate::admission;
 use crate::connection::{LocalPlan, token};
 use crate::handshakes::Arrival;
 use crate::pipes::Pipes;
@@ -200,20 +200,16 @@ impl Exchanges {
         address: Option<SocketAddr>,
     ) {
         let owner = &plan.listeners[listener as usize];
-        owner.state.tally.add(self.shard, Count::Connections, 1);
-        let Ok(permit) = owner.enter() else {
-            owner.state.tally.add(self.shard, Count::Denied, 1);
-            owner.state.tally.add(self.shard, Count::Ended, 1);
-            self.recorder.denied(owner, address, CloseReason::LimitReached);
-            return;
-        };
+        let permit = admission::enter(owner, address, self.shard, &mut self.recorder);
+        let Some(permit) = permit else { return };
         let rule = owner.header_rule(address);
         let place = self.insert(Client {
             phase: if rule == HeaderRule::Unknown { Phase::Head } else { Phase::Header },
             rule,
+            address,
+            accepted: self.now,
             ..Client::new(Rc::clone(plan), listener, permit, Socket::accepted(fd))
         });
-        self.clients[place].address = address;
         if rule != HeaderRule::Required {
             self.admit(place);
         }
@@ -223,16 +219,15 @@ impl Exchanges {
     /// Takes a client whose handshake is complete.
     pub(crate) fn enter_secured(&mut self, arrival: Arrival) {
         let Arrival { plan, listener, permit, socket, address, local, accepted, .. } = arrival;
-        let place = self.insert(Client { local, accepted, ..Client::new(plan, listener, permit, socket) });
-        self.clients[place].address = address;
+        let client = Client { address, local, accepted, ..Client::new(plan, listener, permit, socket) };
+        let place = self.insert(client);
         self.admit(place);
         self.drive(place);
     }
 
     fn insert(&mut self, client: Client) -> usize {
         self.generation = self.generation.wrapping_add(1) & token::GENERATIONS;
-        let accepted = if client.accepted == 0 { self.now } else { client.accepted };
-        self.clients.insert(Client { generation: self.generation, accepted, since: self.now, ..client })
+        self.clients.insert(Client { generation: self.generation, since: self.now, ..client })
     }
 
     /// Whether this client may be served; a refusal waits for its first request.

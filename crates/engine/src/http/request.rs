@@ -6,7 +6,6 @@
 use std::rc::Rc;
 
 use headworks_core::action::CloseReason;
-use headworks_core::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
 use headworks_core::http::facts::Message;
 use headworks_core::http::head::{Framing, Method};
 use headworks_core::listener::HeaderRule;
@@ -17,6 +16,7 @@ use headworks_core::wire::http1::{self, Malformed, Parsed};
 
 use super::desk::Desk;
 use super::{Exchanges, Phase, Step};
+use crate::admission::take_header;
 use crate::socket::Read;
 
 impl Exchanges {
@@ -29,18 +29,13 @@ impl Exchanges {
             Some(Read::Broken) => return Step::Over(CloseReason::ClientReset),
             Some(Read::Bytes(n)) => client.inbound.push(&desk.scratch[..n]),
         }
-        let required = client.rule == HeaderRule::Required;
-        let analyzer: &dyn Analyzer = if required { &ProxyHeader } else { &NoProxyHeader };
-        let mut facts = Facts { client: client.address, ..Facts::default() };
-        match analyzer.inspect(client.inbound.pending(), &mut facts) {
-            Verdict::Wait { .. } => return Step::Again,
-            Verdict::Pass { consumed } => client.inbound.take(consumed),
-            Verdict::Route => {}
-            Verdict::Reject(reason) => return self.refuse(desk, place, reason),
-        }
-        (client.address, client.local) = (facts.client, facts.local);
+        (client.address, client.local) = match take_header(client.rule, &mut client.inbound, client.address) {
+            None => return Step::Again,
+            Some(Ok(ends)) => ends,
+            Some(Err(reason)) => return self.refuse(desk, place, reason),
+        };
         client.phase = Phase::Head;
-        if required {
+        if client.rule == HeaderRule::Required {
             self.admit(place);
         }
         Step::Again

@@ -13,7 +13,6 @@ use std::rc::Rc;
 use headworks_core::action::{Action, CloseReason, Event, Side, Wait};
 use headworks_core::analyze::Facts;
 use headworks_core::session::{Scene, Session, State};
-use headworks_core::tally::Count;
 use headworks_core::time::Millis;
 use mio::Registry;
 use mio::event::Event as Readiness;
@@ -22,6 +21,7 @@ use slab::Slab;
 use self::accounts::{tally_bytes, tally_end};
 use crate::aborts::Aborts;
 use crate::access_log::Recorder;
+use crate::admission;
 use crate::connection::{Connection, Lane, LocalPlan, Times, token};
 use crate::handshakes::Arrival;
 use crate::random::Random;
@@ -111,13 +111,8 @@ impl Supervisor {
         client: Option<std::net::SocketAddr>,
     ) {
         let owner = &plan.listeners[listener as usize];
-        owner.state.tally.add(self.shard, Count::Connections, 1);
-        let Ok(permit) = owner.enter() else {
-            owner.state.tally.add(self.shard, Count::Denied, 1);
-            owner.state.tally.add(self.shard, Count::Ended, 1);
-            self.recorder.denied(owner, client, CloseReason::LimitReached);
-            return;
-        };
+        let permit = admission::enter(owner, client, self.shard, &mut self.recorder);
+        let Some(permit) = permit else { return };
         let facts = Facts { client, ..Facts::default() };
         let session = Session::new(plan, listener, facts, permit);
         let place = self.insert(Rc::clone(plan), session, Socket::accepted(fd), self.now);
