@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use headworks_core::http::head::Framing;
+use headworks_core::message::Framing;
 use headworks_core::wire::body::Body;
 use headworks_core::wire::http1::{Limits, Malformed};
 use libfuzzer_sys::fuzz_target;

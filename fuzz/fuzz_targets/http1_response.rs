@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use headworks_core::http::head::{Framing, Head, Known, Method};
+use headworks_core::message::{Framing, Head, Known, Method};
 use headworks_core::wire::http1::{Limits, Malformed, Parsed, response};
 use libfuzzer_sys::fuzz_target;
 

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use headworks_core::backend::HeaderVersion;
+use headworks_core::wire::proxy_protocol::HeaderVersion;
 use headworks_core::wire::proxy_protocol::{Announced, LIMIT, Parsed, begins_header, parse, write};
 use libfuzzer_sys::fuzz_target;
 

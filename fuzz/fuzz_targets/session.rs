@@ -3,7 +3,8 @@
 
 #![no_main]
 
-use headworks_core::action::{Action, Event, Fault, Side};
+use headworks_core::action::{Action, Event, Side};
+use headworks_core::close::Fault;
 use headworks_core::analyze::Facts;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};

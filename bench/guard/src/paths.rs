@@ -8,10 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use headworks_core::action::{Event, Side};
 use headworks_core::analyze::Facts;
-use headworks_core::backend::{HeaderVersion, Tried};
+use headworks_core::wire::proxy_protocol::HeaderVersion;
+use headworks_core::pool::Tried;
 use headworks_core::balance::{Balance, Candidate, Memory, REGISTRY, Seed, identity};
-use headworks_core::http::facts::{Facts as Known, Message};
-use headworks_core::http::head::{Framing, Head, Method};
+use headworks_core::http::facts::ExchangeFacts;
+use headworks_core::message::Message;
+use headworks_core::message::{Framing, Head, Method};
 use headworks_core::http::rewrite::{BackendRules, ListenerRules, Reply, Rewrite};
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session};
@@ -154,11 +156,11 @@ fn rewrite_request() -> Operation {
     let (listener, backend) = (rules(), BackendRules::default());
     let mut out = Vec::with_capacity(4096);
     Box::new(move |n| {
-        let facts = Known {
+        let facts = ExchangeFacts {
             client: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | n)), 4000)),
             scheme: "http",
             host: b"www.bench.example",
-            ..Known::default()
+            ..ExchangeFacts::default()
         };
         out.clear();
         let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts };
@@ -176,7 +178,7 @@ fn rewrite_response() -> Operation {
     let mut out = Vec::with_capacity(4096);
     Box::new(move |_| {
         out.clear();
-        let facts = Known { status: head.status, ..Known::default() };
+        let facts = ExchangeFacts { status: head.status, ..ExchangeFacts::default() };
         let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts };
         let reply = Reply { framing: head.framing, ..Reply::default() };
         let written = rewrite.response(&mut out, Message::new(&head, RESPONSE.as_bytes()), &reply);

@@ -8,24 +8,29 @@
 //! | [`session`], [`flow`], [`buffer`], [`action`] | one connection as a state machine |
 //! | [`protocol`], [`analyze`], [`wire`] | what a listener speaks, what looks at held bytes, how bytes are read |
 //! | [`http`], [`tls`] | requests and responses; what TLS presents, demands and has found out |
-//! | [`table`], [`backend`], [`balance`] | name -> backend -> server |
+//! | [`table`], [`pool`], [`balance`] | name -> backend -> server |
+//! | [`message`], [`host`], [`close`], [`problem`] | values that know no room: what is said, asked for, why it ended, what is wrong |
 
 #![forbid(unsafe_code)]
 
 pub mod action;
 pub mod address;
 pub mod analyze;
-pub mod backend;
 pub mod balance;
 pub mod buffer;
+pub mod close;
 pub mod explain;
 pub mod flow;
 pub mod histogram;
+pub mod host;
 pub mod http;
 pub mod listener;
 pub mod lock;
+pub mod message;
 pub mod networks;
 pub mod plan;
+pub mod pool;
+pub mod problem;
 pub mod protocol;
 pub mod session;
 pub mod spec;

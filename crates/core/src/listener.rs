@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use hashbrown::HashMap;
 
-use crate::action::CloseReason;
 use crate::address::Address;
+use crate::close::CloseReason;
 use crate::http::listener::HttpListener;
 use crate::lock::lock;
 use crate::networks::Networks;

@@ -10,13 +10,14 @@
 //! Owns every decision about a connection and the places it takes (listener, server), which come back when it is
 //! dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
 
-use crate::action::{Action, Choice, CloseReason, Event, Fault, Side, Wait};
+use crate::action::{Action, Choice, Event, Side, Wait};
 use crate::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
-use crate::backend::{Backend, Place, Tried};
 use crate::balance::Seed;
+use crate::close::{CloseReason, Fault};
 use crate::flow::Flow;
 use crate::listener::{HeaderRule, Listener, Permit};
 use crate::plan::{Plan, Routed};
+use crate::pool::{Backend, Place, Tried};
 use crate::table::{BackendIndex, Target};
 use crate::tally::Count;
 use crate::time::Millis;

@@ -17,16 +17,17 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use common::{certificate, plan};
-use headworks_core::backend::HeaderVersion;
 use headworks_core::http::answers::{Answer, Occasion};
-use headworks_core::http::facts::{Facts, Message};
-use headworks_core::http::head::{Head, Method};
+use headworks_core::http::facts::ExchangeFacts;
 use headworks_core::http::pages::Page;
 use headworks_core::http::rewrite::{Reply, Rewrite};
 use headworks_core::http::status::Always;
+use headworks_core::message::Message;
+use headworks_core::message::{Head, Method};
 use headworks_core::plan::Plan;
 use headworks_core::tls::{ClientCertificate, TlsFacts};
 use headworks_core::wire::http1::{self, Limits, Parsed};
+use headworks_core::wire::proxy_protocol::HeaderVersion;
 use headworks_core::wire::proxy_protocol::{self, Announced};
 use serde_json::json;
 
@@ -100,14 +101,14 @@ fn serve(plan: &Plan, tls: &TlsFacts, desk: &mut Desk) {
     let termination = listener.tls.as_ref().unwrap();
     assert!(asked.may_be_early() && !termination.misdirected(tls, request.host()));
     assert!(termination.misdirected(tls, b"192.0.2.2:443"));
-    let facts = Facts {
+    let facts = ExchangeFacts {
         client: Some(([192, 0, 2, 9], 4_000).into()),
         scheme: "https",
         tls: Some(tls),
         early: true,
         host: request.host(),
         target: request.target(),
-        ..Facts::default()
+        ..ExchangeFacts::default()
     };
     let out = &mut desk.out;
     out.clear();

@@ -11,8 +11,8 @@
 )]
 
 use headworks_core::http::exchange::{Answer, Exchange, Sent};
-use headworks_core::http::facts::Message;
-use headworks_core::http::head::{Head, Method, Version};
+use headworks_core::message::Message;
+use headworks_core::message::{Head, Method, Version};
 use headworks_core::wire::body::Body;
 use headworks_core::wire::http1::{self, Limits, Parsed};
 

@@ -12,8 +12,9 @@ mod common;
 use std::net::{IpAddr, SocketAddr};
 
 use common::{hello, plan, spec};
-use headworks_core::action::{Action, CloseReason, Event, Side};
+use headworks_core::action::{Action, Event, Side};
 use headworks_core::analyze::Facts;
+use headworks_core::close::CloseReason;
 use headworks_core::explain::Asked;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session};

@@ -12,13 +12,14 @@ mod common;
 use std::sync::Arc;
 
 use common::{plan, spec};
-use headworks_core::action::CloseReason;
-use headworks_core::plan::{Plan, PlanError};
+use headworks_core::close::CloseReason;
+use headworks_core::plan::Plan;
+use headworks_core::problem::Problem;
 use headworks_core::table::Target;
 use headworks_core::tally::Count;
 use serde_json::{Value, json};
 
-fn errors(written: Value) -> Vec<PlanError> {
+fn errors(written: Value) -> Vec<Problem> {
     Plan::compile(&spec(written), 1, None).unwrap_err()
 }
 

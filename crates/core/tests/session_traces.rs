@@ -15,8 +15,9 @@ mod common;
 use std::net::SocketAddr;
 
 use common::{alert, hello, plan};
-use headworks_core::action::{Action, Choice, CloseReason, Event, Fault, Side, Wait};
+use headworks_core::action::{Action, Choice, Event, Side, Wait};
 use headworks_core::analyze::Facts;
+use headworks_core::close::{CloseReason, Fault};
 use headworks_core::listener::Permit;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
@@ -81,7 +82,7 @@ impl House {
         Action::Connect(Choice { backend: backend as u32, server })
     }
 
-    fn server(&self, server: usize) -> &headworks_core::backend::ServerState {
+    fn server(&self, server: usize) -> &headworks_core::pool::ServerState {
         &self.plan.backends[0].servers[server].state
     }
 }

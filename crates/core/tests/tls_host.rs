@@ -7,8 +7,9 @@ mod common;
 use std::sync::Arc;
 
 use common::{certificate, plan};
+use headworks_core::host::covers;
 use headworks_core::plan::Plan;
-use headworks_core::tls::{Termination, TlsFacts, covers};
+use headworks_core::tls::{Termination, TlsFacts};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use headworks_core::backend::HeaderVersion;
 use headworks_core::tls::{ClientCertificate, TlsFacts};
+use headworks_core::wire::proxy_protocol::HeaderVersion;
 use headworks_core::wire::proxy_protocol::{Announced, LIMIT, Parsed, begins_header, parse, write};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use headworks_core::action::CloseReason;
+use headworks_core::close::CloseReason;
 use headworks_core::listener::Listener;
 use headworks_core::lock::lock;
 use headworks_core::time::Millis;

@@ -4,9 +4,9 @@
 
 use std::net::SocketAddr;
 
-use headworks_core::action::CloseReason;
 use headworks_core::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
 use headworks_core::buffer::Buffer;
+use headworks_core::close::CloseReason;
 use headworks_core::listener::{HeaderRule, Listener, Permit};
 use headworks_core::tally::Count;
 

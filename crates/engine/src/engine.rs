@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use headworks_core::backend::Admin;
 use headworks_core::lock::lock;
-use headworks_core::plan::{Plan, PlanError};
+use headworks_core::plan::Plan;
+use headworks_core::pool::Admin;
+use headworks_core::problem::Problem;
 use headworks_core::spec::Spec;
 use mio::{Poll, Waker};
 use serde::Deserialize;
@@ -51,7 +52,7 @@ pub struct Options {
 #[derive(Debug)]
 pub enum ApplyError {
     /// It cannot be compiled.
-    Plan(Vec<PlanError>),
+    Plan(Vec<Problem>),
     /// Addresses cannot be bound.
     Bind(Vec<BindError>),
     /// The system lacks something else.

@@ -8,7 +8,8 @@ mod tls;
 
 use std::net::SocketAddr;
 
-use headworks_core::action::{CloseReason, Fault, Side};
+use headworks_core::action::Side;
+use headworks_core::close::{CloseReason, Fault};
 use headworks_core::listener::Listener;
 use headworks_core::time::Millis;
 use headworks_core::tls::HandshakeFault;

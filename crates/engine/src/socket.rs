@@ -8,9 +8,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use headworks_core::action::Fault;
 use headworks_core::address::Address;
-use headworks_core::backend::Backend;
+use headworks_core::close::Fault;
+use headworks_core::pool::Backend;
 use headworks_core::tls::TlsFacts;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use headworks_core::action::Side;
-use headworks_core::backend::{Admin, Server};
 use headworks_core::http::limits::RateLimit;
 use headworks_core::listener::Listener;
 use headworks_core::plan::Plan;
+use headworks_core::pool::{Admin, Server};
 use headworks_core::session::State;
 use headworks_core::tally::{Count, Tally};
 use headworks_core::time::Millis;
@@ -211,7 +211,7 @@ impl ServerStats {
             up: state.is_up(),
             admin: state.admin(),
             ejected: state.is_ejected(now),
-            weight: server.effective_weight(now, 0) / headworks_core::backend::SCALE,
+            weight: server.effective_weight(now, 0) / headworks_core::pool::SCALE,
             backup: server.backup,
             connect_failures: state.tally.sum(Count::ConnectFailures),
         }

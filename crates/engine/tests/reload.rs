@@ -144,7 +144,7 @@ fn what_cannot_be_bound_changes_nothing() {
 
 #[test]
 fn a_server_set_aside_by_hand_stays_so_over_a_reload() {
-    use headworks_core::backend::Admin;
+    use headworks_core::pool::Admin;
     let (a, b) = (Origin::new(), Origin::new());
     let proxy = Proxy::start(plain(&[a.address(), b.address()]));
     let set = |admin| proxy.0.set_server("app", &a.address().to_string(), Some(admin), None);

@@ -13,7 +13,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use common::*;
-use headworks_core::backend::HeaderVersion;
+use headworks_core::wire::proxy_protocol::HeaderVersion;
 use headworks_core::wire::proxy_protocol::{self, Announced};
 use serde_json::json;
 

@@ -15,7 +15,7 @@ mod _engine {
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
-    use super::plan::{BindError, Plan, PlanError};
+    use super::plan::{BindError, Plan, Problem};
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]

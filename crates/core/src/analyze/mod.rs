@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 pub use proxy_header::{NoProxyHeader, ProxyHeader};
 pub use sni::Sni;
 
-use crate::action::CloseReason;
+use crate::close::CloseReason;
 
 /// Every analyzer, for the laws they all keep (any split of the input gives the same verdict; no panic on any bytes).
 pub static REGISTRY: &[&dyn Analyzer] = &[&ProxyHeader, &NoProxyHeader, &Sni];

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Analyzer, Facts, Verdict};
-use crate::action::CloseReason;
+use crate::close::CloseReason;
 use crate::wire::proxy_protocol::{self, LIMIT, Parsed};
 
 /// Demands a PROXY header and takes the client's addresses from it.

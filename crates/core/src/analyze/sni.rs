@@ -1,7 +1,7 @@
 //! The name a TLS client asks for, from its ClientHello, which is not consumed.
 
 use super::{Analyzer, Facts, Verdict};
-use crate::action::CloseReason;
+use crate::close::CloseReason;
 use crate::wire::client_hello::{self, Parsed, ServerName};
 
 /// Learns the name from the server_name extension (RFC 6066 section 3).

@@ -61,7 +61,7 @@ pub trait Balance: Debug + Sync {
 pub struct Candidate {
     /// Index in the backend's servers.
     pub server: usize,
-    /// Effective weight, at least 1 (in units of 1/16, see [`SCALE`](crate::backend::SCALE)).
+    /// Effective weight, at least 1 (in units of 1/16, see [`SCALE`](crate::pool::SCALE)).
     pub weight: u32,
     /// Open connections.
     pub active: u32,

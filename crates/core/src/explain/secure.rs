@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::{Asked, Explanation, read_server_name};
-use crate::action::CloseReason;
-use crate::http::facts::without_port;
+use crate::close::CloseReason;
+use crate::host::without_port;
 use crate::listener::Listener;
 use crate::plan::{Plan, Routed};
 use crate::table::Target;

@@ -3,8 +3,8 @@
 //! Read once a request into a few numbers, so that nothing of the request must be kept until the response comes. What
 //! is malformed counts as not accepted: to leave a response as it is never breaks a client.
 
-use super::compression::Coding;
-use super::head::{Head, Known};
+use crate::http::coding::Coding;
+use crate::message::{Head, Known};
 
 /// The whole weight: `q=1`. Weights are thousandths.
 const WHOLE: u16 = 1000;

@@ -7,13 +7,13 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::plan::PlanError;
+use crate::problem::Problem;
 use crate::spec::AffinitySpec;
 
-use super::facts::Message;
-use super::head::Known;
 use super::names::is_token;
 use super::text::push_number;
+use crate::message::Known;
+use crate::message::Message;
 
 /// Affinity of one backend.
 pub struct Affinity {
@@ -44,8 +44,8 @@ const SHORTEST_SECRET: usize = 16;
 
 impl Affinity {
     /// Compiles the rules; without a secret of its own the cookie is signed with `random`, which ends with the process.
-    pub fn compile(spec: &AffinitySpec, random: &[u8; 32]) -> Result<Self, Vec<PlanError>> {
-        let error = |key: &str, reason: String| PlanError { path: vec![key.to_owned()], reason, hint: None };
+    pub fn compile(spec: &AffinitySpec, random: &[u8; 32]) -> Result<Self, Vec<Problem>> {
+        let error = |key: &str, reason: String| Problem { path: vec![key.to_owned()], reason, hint: None };
         let mut errors = Vec::new();
         if !is_token(spec.cookie.as_bytes()) {
             errors.push(error(

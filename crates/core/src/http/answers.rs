@@ -3,15 +3,16 @@
 //! Compiled once and written whole, head and body, for each request. Must never be written in part: whoever writes it has all of the
 //! answer in `out`.
 
-use crate::plan::PlanError;
+use crate::problem::Problem;
 use crate::spec::{RedirectSpec, RespondSpec};
 
-use super::facts::{Facts, Message};
+use super::facts::ExchangeFacts;
 use super::headers::allowed;
 use super::redirect::Redirect;
 use super::status::{Always, HSTS, is_bodiless, push_length, push_start};
 use super::template::{Of, Template, Wrong};
 use super::text::{push_line, push_name};
+use crate::message::Message;
 
 /// A compiled redirect or static response.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub struct Respond {
 #[derive(Debug, Clone, Copy)]
 pub struct Occasion<'a> {
     /// What variables stand for. Its method says whether a body is wanted.
-    pub facts: &'a Facts<'a>,
+    pub facts: &'a ExchangeFacts<'a>,
     /// The request, for `{header.NAME}`.
     pub message: Option<Message<'a>>,
     /// What every response of ours has.
@@ -47,12 +48,12 @@ pub struct Occasion<'a> {
 
 impl Answer {
     /// Compiles a redirect; the paths of the errors are those below it.
-    pub fn redirect(spec: &RedirectSpec) -> Result<Self, Vec<PlanError>> {
+    pub fn redirect(spec: &RedirectSpec) -> Result<Self, Vec<Problem>> {
         Redirect::compile(spec).map(Self::Redirect)
     }
 
     /// Compiles a static response; the paths of the errors are those below it.
-    pub fn respond(spec: &RespondSpec) -> Result<Self, Vec<PlanError>> {
+    pub fn respond(spec: &RespondSpec) -> Result<Self, Vec<Problem>> {
         Respond::compile(spec).map(Self::Respond)
     }
 
@@ -84,7 +85,7 @@ impl Answer {
         // What the answer itself says goes before.
         let hsts = if self.says_hsts() { "" } else { occasion.always.hsts };
         push_start(out, self.status(), Always { hsts, ..occasion.always });
-        let facts = Facts { status: self.status(), ..*occasion.facts };
+        let facts = ExchangeFacts { status: self.status(), ..*occasion.facts };
         match self {
             Self::Redirect(redirect) => {
                 push_name(out, "Location");
@@ -98,7 +99,7 @@ impl Answer {
 }
 
 impl Respond {
-    fn compile(spec: &RespondSpec) -> Result<Self, Vec<PlanError>> {
+    fn compile(spec: &RespondSpec) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         if !(200..=599).contains(&spec.status) {
             let wrong = Wrong::new(format!("{} is no status between 200 and 599", spec.status));
@@ -127,7 +128,7 @@ impl Respond {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+    fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         if let Some(content_type) = self.content_type {
             push_line(out, "Content-Type", content_type.as_bytes());
         }
@@ -179,12 +180,12 @@ mod tests {
     }
 
     fn written(answer: &Answer, method: &str, close: bool) -> String {
-        let facts = Facts {
+        let facts = ExchangeFacts {
             scheme: "http",
             host: b"a.example",
             method: method.as_bytes(),
             target: b"/x?<y>",
-            ..Facts::default()
+            ..ExchangeFacts::default()
         };
         let mut out = b"before".to_vec();
         let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -216,7 +217,7 @@ mod tests {
             (Answer::respond(&own).unwrap(), "strict-transport-security: max-age=0\r\n"),
         ] {
             let mut out = Vec::new();
-            answer.write(&mut out, Occasion { facts: &Facts::default(), message: None, always });
+            answer.write(&mut out, Occasion { facts: &ExchangeFacts::default(), message: None, always });
             let text = String::from_utf8(out).unwrap();
             assert!(text.contains(said), "{text}");
             assert_eq!(text.to_lowercase().matches("strict-transport").count(), 1, "{text}");

@@ -5,34 +5,9 @@
 //! Accept-Encoding and needs `Vary` whether or not it is compressed for this client. Must never touch a body.
 
 use super::accept_encoding::AcceptEncoding;
-use super::head::{Framing, Head, Known, Method, Version};
+use super::coding::Coding;
+use crate::message::{Framing, Head, Known, Method, Version};
 use crate::spec::CompressionSpec;
-
-/// A content coding (RFC 9110 section 8.4.1, RFC 8878, RFC 7932).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Coding {
-    /// Zstandard.
-    Zstd = 0,
-    /// Brotli.
-    Brotli = 1,
-    /// Gzip.
-    Gzip = 2,
-}
-
-impl Coding {
-    /// All there are.
-    pub const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
-
-    /// The word in Accept-Encoding, Content-Encoding and the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Zstd => "zstd",
-            Self::Brotli => "br",
-            Self::Gzip => "gzip",
-        }
-    }
-}
 
 /// A listener's rules.
 #[derive(Debug, Clone)]
@@ -171,7 +146,7 @@ fn forbids_transforming(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::head::{Field, Span};
+    use crate::message::{Field, Span};
 
     fn spec() -> CompressionSpec {
         CompressionSpec {

@@ -9,9 +9,9 @@
 //! Of the bytes it keeps only the names of the protocols that the request offered to switch to. Must never hold sockets,
 //! route, or read a clock.
 
-use crate::http::facts::Message;
-use crate::http::head::{Framing, Method, Version};
 use crate::http::rewrite::{may_switch_to, protocols};
+use crate::message::Message;
+use crate::message::{Framing, Method, Version};
 use crate::wire::body::Body;
 use crate::wire::http1::Limits;
 

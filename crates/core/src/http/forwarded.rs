@@ -6,12 +6,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::networks::Networks;
-use crate::plan::PlanError;
+use crate::problem::Problem;
 
-use super::facts::{Facts, Message};
-use super::head::{Field, Known};
+use super::facts::ExchangeFacts;
 use super::names::{begins, is, is_token};
 use super::text::{push_clean, push_ip, push_line, push_name};
+use crate::message::Message;
+use crate::message::{Field, Known};
 
 /// What a listener writes about its clients, and whose word it takes.
 #[derive(Debug, Default)]
@@ -23,13 +24,13 @@ pub struct Forwarding {
 
 impl Forwarding {
     /// Compiles `forwarded` and `trusted` of a listener.
-    pub fn compile(written: &[String], trusted: &[String]) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(written: &[String], trusted: &[String]) -> Result<Self, Vec<Problem>> {
         let (mut this, mut errors) = (Self::default(), Vec::new());
         for (index, kind) in written.iter().enumerate() {
             match kind.as_str() {
                 "x_forwarded" => this.x_forwarded = true,
                 "forwarded" => this.forwarded = true,
-                _ => errors.push(PlanError {
+                _ => errors.push(Problem {
                     path: vec!["forwarded".into(), index.to_string()],
                     reason: format!("\"{kind}\" is no kind of forwarding fields"),
                     hint: Some("write x_forwarded or forwarded".into()),
@@ -38,7 +39,7 @@ impl Forwarding {
         }
         match Networks::parse(trusted) {
             Ok(networks) => this.trusted = networks,
-            Err(wrong) => errors.extend(wrong.into_iter().map(|(index, reason)| PlanError {
+            Err(wrong) => errors.extend(wrong.into_iter().map(|(index, reason)| Problem {
                 path: vec!["trusted".into(), index.to_string()],
                 reason,
                 hint: None,
@@ -70,7 +71,7 @@ impl Forwarding {
         &self,
         out: &mut Vec<u8>,
         message: Message<'_>,
-        facts: &Facts<'_>,
+        facts: &ExchangeFacts<'_>,
         wanted: Wanted<'_>,
     ) {
         if self.x_forwarded {
@@ -110,7 +111,7 @@ fn claims(name: &[u8]) -> bool {
     }
 }
 
-fn write_x_forwarded(out: &mut Vec<u8>, message: Message<'_>, facts: &Facts<'_>, wanted: Wanted<'_>) {
+fn write_x_forwarded(out: &mut Vec<u8>, message: Message<'_>, facts: &ExchangeFacts<'_>, wanted: Wanted<'_>) {
     if wanted.wants(b"x-forwarded-for") {
         push_name(out, "X-Forwarded-For");
         push_sent(out, message, Known::XForwardedFor, wanted.trusted);
@@ -142,7 +143,7 @@ fn push_sent(out: &mut Vec<u8>, message: Message<'_>, known: Known, trusted: boo
 }
 
 /// Appends our element: `for="[2001:db8::1]";proto=http;host="example.com:8080"`.
-fn push_element(out: &mut Vec<u8>, facts: &Facts<'_>) {
+fn push_element(out: &mut Vec<u8>, facts: &ExchangeFacts<'_>) {
     out.extend_from_slice(b"for=");
     match facts.client.map(|client| client.ip().to_canonical()) {
         Some(ip @ IpAddr::V4(_)) => push_ip(out, ip),
@@ -214,7 +215,8 @@ mod tests {
             (None, "", "for=unknown;proto=http"),
         ] {
             let client = client.map(|client| client.parse().unwrap());
-            let facts = Facts { client, scheme: "http", host: host.as_bytes(), ..Facts::default() };
+            let facts =
+                ExchangeFacts { client, scheme: "http", host: host.as_bytes(), ..ExchangeFacts::default() };
             let mut out = Vec::new();
             push_element(&mut out, &facts);
             assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::PlanError;
+use crate::problem::Problem;
 use crate::spec::HeadersSpec;
 
-use super::facts::{Facts, Message};
+use super::facts::ExchangeFacts;
 use super::names::{Names, is_token};
 use super::template::{Of, Template, Wrong};
 use super::text::push_name;
+use crate::message::Message;
 
 /// What happens to the fields of a head.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ const FRAMING: [&str; 9] = [
 
 impl Headers {
     /// Compiles the rules; the paths of the errors are those below the table of the rules.
-    pub fn compile(spec: &HeadersSpec, of: Of) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(spec: &HeadersSpec, of: Of) -> Result<Self, Vec<Problem>> {
         let mut compiler = Compiler { of, headers: Self::default(), errors: Vec::new() };
         compiler.compile(spec);
         match compiler.errors.is_empty() {
@@ -66,7 +67,7 @@ impl Headers {
     pub(super) fn write_known(
         &self,
         out: &mut Vec<u8>,
-        facts: &Facts<'_>,
+        facts: &ExchangeFacts<'_>,
         message: Message<'_>,
         dropped: &dyn Fn(&[u8]) -> bool,
     ) {
@@ -83,7 +84,13 @@ impl Headers {
     }
 
     /// Appends the fields that are set and added, but those that `later` drops.
-    pub fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Message<'_>, later: Option<&Self>) {
+    pub fn write(
+        &self,
+        out: &mut Vec<u8>,
+        facts: &ExchangeFacts<'_>,
+        message: Message<'_>,
+        later: Option<&Self>,
+    ) {
         for (name, template) in &self.written {
             if later.is_some_and(|later| later.drops(name.as_bytes())) {
                 continue;
@@ -98,7 +105,7 @@ impl Headers {
 struct Compiler {
     of: Of,
     headers: Headers,
-    errors: Vec<PlanError>,
+    errors: Vec<Problem>,
 }
 
 impl Compiler {

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use crossbeam_utils::CachePadded;
 use hashbrown::HashMap;
 
-use super::facts::Message;
 use super::names::is_token;
 use super::template::Wrong;
 use crate::lock::lock;
-use crate::plan::PlanError;
+use crate::message::Message;
+use crate::problem::Problem;
 use crate::spec::RateLimitSpec;
 use crate::time::Millis;
 
@@ -75,7 +75,7 @@ const NANOS: u64 = 1_000_000;
 impl RateLimit {
     /// Compiles a limit, which goes on with the buckets of `previous` if keys mean the same; the paths of the errors are those
     /// below `rate_limit`.
-    pub fn compile(spec: &RateLimitSpec, previous: Option<&Self>) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(spec: &RateLimitSpec, previous: Option<&Self>) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         for (key, number) in [
             ("requests", u64::from(spec.requests)),
@@ -216,7 +216,7 @@ pub struct RequestPermit(Option<(Arc<InFlight>, u64)>);
 
 impl Concurrency {
     /// A limit of `most` that goes on with what `previous` has in flight.
-    pub fn compile(most: u32, previous: Option<&Self>) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(most: u32, previous: Option<&Self>) -> Result<Self, Vec<Problem>> {
         if most == 0 {
             return Err(vec![Wrong::new("0 would let nothing pass").at(&[])]);
         }
@@ -278,7 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::http::head::{Field, Head, Span};
+    use crate::message::{Field, Head, Span};
 
     fn spec(requests: u32, per: u64, burst: u32) -> RateLimitSpec {
         RateLimitSpec { requests, per, burst, header: None, keys: 10_000 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::PlanError;
+use crate::problem::Problem;
 use crate::spec::PageSpec;
 
 use super::accepts;
@@ -42,7 +42,7 @@ pub struct Page<'a> {
 
 impl Pages {
     /// Compiles pages by status; the paths of the errors are those below `error_pages`.
-    pub fn compile(specs: &BTreeMap<String, PageSpec>) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(specs: &BTreeMap<String, PageSpec>) -> Result<Self, Vec<Problem>> {
         let (mut pages, mut errors) = (BTreeMap::new(), Vec::new());
         for (key, page) in specs {
             match (read_status(key), check_type(&page.content_type)) {
@@ -247,7 +247,7 @@ mod tests {
         (head.to_owned(), body.to_owned())
     }
 
-    fn given(pages: &[(&str, &str, &str)]) -> Result<Pages, Vec<PlanError>> {
+    fn given(pages: &[(&str, &str, &str)]) -> Result<Pages, Vec<Problem>> {
         let page = |content_type: &str, body: &str| PageSpec {
             content_type: content_type.to_owned(),
             body: body.to_owned(),

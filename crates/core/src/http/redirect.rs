@@ -2,12 +2,14 @@
 //!
 //! Must never send a client to another site than the rule says, whatever it asked for.
 
-use crate::plan::PlanError;
+use crate::problem::Problem;
 use crate::spec::RedirectSpec;
 
-use super::facts::{Facts, Message, without_port};
+use super::facts::ExchangeFacts;
 use super::template::{Of, Template, Wrong};
 use super::text::{push_clean, push_ip};
+use crate::host::without_port;
+use crate::message::Message;
 
 /// Where to, and how it is said.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ enum To {
 
 impl Redirect {
     /// Compiles a redirect; the paths of the errors are those below its table.
-    pub fn compile(spec: &RedirectSpec) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(spec: &RedirectSpec) -> Result<Self, Vec<Problem>> {
         let to = to(&spec.to).map_err(|wrong| ("to", wrong));
         let wrong = [code(spec.code).err().map(|wrong| ("code", wrong)), to.as_ref().err().cloned()];
         match to {
@@ -35,17 +37,19 @@ impl Redirect {
     }
 
     /// Appends the location.
-    pub fn location(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+    pub fn location(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         self.write(out, facts, |template, out| template.write(out, facts, message));
     }
 
     /// Appends the location for an explanation: what is not known stays the variable that stands for it.
-    pub fn foresee(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+    pub fn foresee(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         let host = if facts.host.is_empty() { b"{host}" } else { facts.host };
-        self.write(out, &Facts { host, ..*facts }, |template, out| template.foresee(out, facts, message));
+        self.write(out, &ExchangeFacts { host, ..*facts }, |template, out| {
+            template.foresee(out, facts, message)
+        });
     }
 
-    fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, fill_in: impl Fn(&Template, &mut Vec<u8>)) {
+    fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, fill_in: impl Fn(&Template, &mut Vec<u8>)) {
         let start = out.len();
         match &self.to {
             To::Https => push_https(out, facts),
@@ -80,7 +84,7 @@ fn to(text: &str) -> Result<To, Wrong> {
 }
 
 /// The same host and path by https. Its port is not known here: it is the standard one.
-fn push_https(out: &mut Vec<u8>, facts: &Facts<'_>) {
+fn push_https(out: &mut Vec<u8>, facts: &ExchangeFacts<'_>) {
     out.extend_from_slice(b"https://");
     match facts.local {
         Some(local) if facts.host.is_empty() && local.is_ipv6() => {
@@ -110,12 +114,12 @@ mod tests {
     use super::*;
 
     fn location(to: &str, host: &str, target: &str) -> String {
-        let facts = Facts {
+        let facts = ExchangeFacts {
             local: Some("192.0.2.7:80".parse().unwrap()),
             scheme: "http",
             host: host.as_bytes(),
             target: target.as_bytes(),
-            ..Facts::default()
+            ..ExchangeFacts::default()
         };
         let mut out = Vec::new();
         let spec = RedirectSpec { to: to.into(), code: 308 };

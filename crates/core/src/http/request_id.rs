@@ -3,8 +3,8 @@
 //! A trusted client's id is kept if it is sane; all others get a new one, a random UUID (version 4, RFC 9562 section 5.4). The
 //! randomness is the caller's. Must never keep an id that could break a line or a record.
 
-use super::facts::Message;
 use super::names;
+use crate::message::Message;
 
 /// Bytes of an id at most.
 const LONGEST: usize = 128;

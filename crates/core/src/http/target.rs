@@ -3,13 +3,14 @@
 //! Prefixes are matched as bytes on segment bounds: `/api` is in `/api` and `/api/x`, not in `/apix` and not in `/%61pi`.
 //! Must never write anything but one origin-form target, `*`, or the authority of CONNECT.
 
-use crate::plan::PlanError;
+use crate::problem::Problem;
 use crate::spec::BackendHttpSpec;
 
-use super::facts::{Facts, Message};
-use super::head::Method;
+use super::facts::ExchangeFacts;
 use super::names::is_token;
 use super::text::push_clean;
+use crate::message::Message;
+use crate::message::Method;
 
 /// What a backend makes of targets.
 #[derive(Debug, Default)]
@@ -24,12 +25,12 @@ pub struct Target {
 
 impl Target {
     /// Compiles the keys of a backend.
-    pub fn compile(spec: &BackendHttpSpec) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(spec: &BackendHttpSpec) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         let mut part = |key: &str, text: &Option<String>, check: fn(&str) -> Result<&str, String>| {
             let checked = check(text.as_deref()?);
             checked
-                .map_err(|reason| errors.push(PlanError { path: vec![key.into()], reason, hint: None }))
+                .map_err(|reason| errors.push(Problem { path: vec![key.into()], reason, hint: None }))
                 .ok()
                 .map(|text| Box::from(text.as_bytes()))
         };
@@ -59,7 +60,7 @@ impl Target {
     ///
     /// HTTP/1.1 asks for one: for a client that named none, as HTTP/1.0 allows, it is the name of the backend. The server's
     /// address would do as well, but a request is written once, whichever server gets it.
-    pub(super) fn write_host(&self, out: &mut Vec<u8>, message: Message<'_>, facts: &Facts<'_>) {
+    pub(super) fn write_host(&self, out: &mut Vec<u8>, message: Message<'_>, facts: &ExchangeFacts<'_>) {
         let sent = message.host();
         out.extend_from_slice(b"Host: ");
         match (self.host.is_empty(), sent.is_empty()) {
@@ -120,10 +121,8 @@ mod tests {
 
     fn written(strip: &str, add: &str, target: &str) -> String {
         let this = Target { strip: strip.as_bytes().into(), add: add.as_bytes().into(), ..Target::default() };
-        let head = super::super::head::Head {
-            target: super::super::head::Span::new(0, target.len()),
-            ..Default::default()
-        };
+        let head =
+            crate::message::Head { target: crate::message::Span::new(0, target.len()), ..Default::default() };
         let mut out = Vec::new();
         this.write(&mut out, Message::new(&head, target.as_bytes()));
         String::from_utf8(out).unwrap()

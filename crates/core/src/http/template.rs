@@ -3,11 +3,12 @@
 //! `{{` and `}}` stand for braces. What a variable says comes from outside: control bytes in it are left out, so that no value
 //! can end a line, and [`Template::write_html`] escapes it. Must never fail once compiled: what is not known is empty.
 
-use crate::plan::PlanError;
+use crate::problem::Problem;
 use crate::tls::{ClientCertificate, TlsFacts};
 
-use super::facts::{Facts, Message};
+use super::facts::ExchangeFacts;
 use super::text::{push_clean, push_ip, push_number};
+use crate::message::Message;
 
 /// A text with variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +44,9 @@ impl Wrong {
     }
 
     /// The same as a problem of the configuration, below these keys.
-    pub fn at(self, path: &[&str]) -> PlanError {
+    pub fn at(self, path: &[&str]) -> Problem {
         let path = path.iter().map(|key| (*key).to_owned()).collect();
-        PlanError { path, reason: self.reason, hint: self.hint }
+        Problem { path, reason: self.reason, hint: self.hint }
     }
 }
 
@@ -162,14 +163,14 @@ impl Template {
     }
 
     /// Appends the text, filled in. `message` is where `{header.NAME}` looks.
-    pub fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+    pub fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         for part in &self.0 {
             part.write(out, facts, message);
         }
     }
 
     /// The same for HTML: what variables say is escaped, the text itself is not.
-    pub fn write_html(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+    pub fn write_html(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         for part in &self.0 {
             let start = out.len();
             part.write(out, facts, message);
@@ -180,7 +181,7 @@ impl Template {
     }
 
     /// The same for an explanation, where not all is known: such variables stay as they are written.
-    pub fn foresee(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+    pub fn foresee(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         for part in &self.0 {
             match part {
                 Part::Variable(variable) if !variable.is_known(facts) => variable.write_name(out),
@@ -207,7 +208,7 @@ impl Template {
 }
 
 impl Part {
-    fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>, message: Option<Message<'_>>) {
+    fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         match self {
             Self::Text(text) => out.extend_from_slice(text),
             Self::Variable(variable) => variable.write(out, facts),
@@ -221,7 +222,7 @@ impl Part {
 }
 
 impl Variable {
-    fn write(self, out: &mut Vec<u8>, facts: &Facts<'_>) {
+    fn write(self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>) {
         match self {
             Self::ClientAddress => match facts.client {
                 Some(client) => push_ip(out, client.ip()),
@@ -240,7 +241,7 @@ impl Variable {
     }
 
     /// Whether an explanation knows what a request would make of it.
-    fn is_known(self, facts: &Facts<'_>) -> bool {
+    fn is_known(self, facts: &ExchangeFacts<'_>) -> bool {
         match self {
             Self::ClientAddress => facts.client.is_some(),
             Self::ClientPort => facts.client.is_some_and(|client| client.port() != 0),
@@ -262,7 +263,7 @@ impl Variable {
     }
 
     /// The variables that are bytes already.
-    fn bytes<'a>(self, facts: &Facts<'a>) -> &'a [u8] {
+    fn bytes<'a>(self, facts: &ExchangeFacts<'a>) -> &'a [u8] {
         match self {
             Self::Scheme => facts.scheme.as_bytes(),
             Self::Host => facts.host,
@@ -410,8 +411,8 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn facts() -> Facts<'static> {
-        Facts {
+    fn facts() -> ExchangeFacts<'static> {
+        ExchangeFacts {
             client: Some("[2001:db8::1]:5000".parse().unwrap()),
             local: Some("192.0.2.7:80".parse().unwrap()),
             scheme: "https",
@@ -429,7 +430,7 @@ mod tests {
         }
     }
 
-    fn fill(text: &str, facts: &Facts<'_>) -> String {
+    fn fill(text: &str, facts: &ExchangeFacts<'_>) -> String {
         let mut out = Vec::new();
         Template::compile(text, Of::Response).unwrap().write(&mut out, facts, None);
         String::from_utf8(out).unwrap()
@@ -479,7 +480,7 @@ mod tests {
             der: "MII=".into(),
         };
         let tls = of_tls(Some(certificate));
-        let facts = Facts { tls: Some(&tls), ..facts() };
+        let facts = ExchangeFacts { tls: Some(&tls), ..facts() };
         for (text, filled) in [
             ("{tls.version} {tls.cipher} {tls.group}", "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768"),
             ("{tls.name} {tls.alpn} {tls.resumed}", "a.example http/1.1 false"),
@@ -490,7 +491,7 @@ mod tests {
             assert_eq!(fill(text, &facts), filled, "{text}");
         }
         let resumed = TlsFacts { resumed: true, ..tls.clone() };
-        assert_eq!(fill("{tls.resumed}", &Facts { tls: Some(&resumed), ..facts }), "true");
+        assert_eq!(fill("{tls.resumed}", &ExchangeFacts { tls: Some(&resumed), ..facts }), "true");
     }
 
     #[test]
@@ -505,13 +506,13 @@ mod tests {
         let of_client = all.replace("{tls.client", "\0{tls.client");
         let of_client: String = of_client.split('\0').skip(1).collect();
         assert_eq!(of_client.matches("tls.client.").count(), 6);
-        assert_eq!(fill(&of_client, &Facts { tls: Some(&tls), ..facts() }), "");
+        assert_eq!(fill(&of_client, &ExchangeFacts { tls: Some(&tls), ..facts() }), "");
     }
 
     #[test]
     fn what_is_not_known_is_empty_or_unknown() {
         let text = "{client.address}|{client.port}|{local.address}|{local.port}|{host}|{status}";
-        assert_eq!(fill(text, &Facts::default()), "unknown||unknown|||");
+        assert_eq!(fill(text, &ExchangeFacts::default()), "unknown||unknown|||");
     }
 
     #[test]
@@ -546,7 +547,7 @@ mod tests {
 
     #[test]
     fn html_is_escaped_where_it_comes_from_outside() {
-        let facts = Facts { target: b"/<script>\"&'", ..Facts::default() };
+        let facts = ExchangeFacts { target: b"/<script>\"&'", ..ExchangeFacts::default() };
         let mut out = Vec::new();
         Template::compile("<b>{path}</b>", Of::Answer).unwrap().write_html(&mut out, &facts, None);
         assert_eq!(out, b"<b>/&lt;script&gt;&quot;&amp;&#39;</b>");

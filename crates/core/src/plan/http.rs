@@ -1,11 +1,12 @@
 //! Compiling what HTTP listeners and the backends behind them are told; the part of the Plan that is about HTTP alone.
 
-use super::{Compiler, PlanError};
+use super::Compiler;
 use crate::http::compression::Compression;
 use crate::http::limits::{Concurrency, RateLimit};
 use crate::http::listener::{HttpBackend, HttpListener};
 use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
+use crate::problem::Problem;
 use crate::spec::{BackendSpec, HttpSpec, ListenerSpec};
 use crate::wire::http1::Limits;
 
@@ -112,7 +113,7 @@ impl Compiler<'_> {
     }
 
     /// Reports errors whose paths are below `root`.
-    pub(super) fn below<T: Default>(&mut self, root: &[&str], compiled: Result<T, Vec<PlanError>>) -> T {
+    pub(super) fn below<T: Default>(&mut self, root: &[&str], compiled: Result<T, Vec<Problem>>) -> T {
         compiled.unwrap_or_else(|errors| {
             self.errors.extend(errors.into_iter().map(|error| error.below(root)));
             T::default()

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Compiler, NamedTable, PlanError};
+use super::{Compiler, NamedTable};
 use crate::balance;
 use crate::http::answers::Answer;
+use crate::problem::Problem;
 use crate::protocol::{self, Protocol};
 use crate::spec::{EntrySpec, ListenerSpec, RedirectSpec, RespondSpec};
 use crate::table::{AnswerIndex, BackendIndex, Table, Target};
@@ -88,7 +89,7 @@ impl Compiler<'_> {
         &mut self,
         path: &[&str],
         what: &'static str,
-        compiled: Result<Answer, Vec<PlanError>>,
+        compiled: Result<Answer, Vec<Problem>>,
     ) -> Option<AnswerIndex> {
         let root = [path, &[what]].concat();
         let answer = self.below(&root, compiled.map(Some))?;

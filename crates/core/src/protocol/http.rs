@@ -4,8 +4,8 @@
 //! response with a page, which takes more than a constant.
 
 use super::Protocol;
-use crate::action::CloseReason;
 use crate::analyze::Analyzer;
+use crate::close::CloseReason;
 
 /// HTTP/1.1 and 1.0.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 //! Its connections are Exchanges' as those of `http` are, once the handshake is complete.
 
 use super::Protocol;
-use crate::action::CloseReason;
 use crate::analyze::Analyzer;
+use crate::close::CloseReason;
 
 /// HTTP over TLS.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ mod tls;
 
 use std::fmt::Debug;
 
-use crate::action::CloseReason;
 use crate::analyze::Analyzer;
+use crate::close::CloseReason;
 
 /// Every protocol, by its name in the configuration.
 pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https];

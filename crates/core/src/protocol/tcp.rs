@@ -1,8 +1,8 @@
 //! `tcp`: bytes that nobody looks at, to one backend, from the first moment.
 
 use super::Protocol;
-use crate::action::CloseReason;
 use crate::analyze::Analyzer;
+use crate::close::CloseReason;
 
 /// Plain TCP.
 #[derive(Debug)]

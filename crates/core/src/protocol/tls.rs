@@ -1,8 +1,8 @@
 //! `tls`: routed by the name in the ClientHello and never decrypted.
 
 use super::Protocol;
-use crate::action::CloseReason;
 use crate::analyze::{Analyzer, Sni};
+use crate::close::CloseReason;
 use crate::tls;
 
 /// TLS passed through.

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use regex::bytes::{RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::Match;
-use super::pattern::Problem;
+use super::pattern::PatternProblem;
 
 /// Bytes one compiled expression may take.
 const ONE_LIMIT: usize = 64 << 10;
@@ -62,12 +62,15 @@ impl Expressions {
 
 impl Draft {
     /// Adds an expression, or returns the earlier entry that it repeats.
-    pub(super) fn add(&mut self, text: String, target: Match) -> Result<Option<u32>, Problem> {
+    pub(super) fn add(&mut self, text: String, target: Match) -> Result<Option<u32>, PatternProblem> {
         if let Some(earlier) = self.earlier.get(&text) {
             return Ok(Some(*earlier));
         }
         if self.texts.len() == MOST {
-            return Err(Problem::new(format!("a table holds at most {MOST} regular expressions"), None));
+            return Err(PatternProblem::new(
+                format!("a table holds at most {MOST} regular expressions"),
+                None,
+            ));
         }
         let built = RegexBuilder::new(&text)
             .case_insensitive(true)
@@ -83,7 +86,7 @@ impl Draft {
     }
 
     /// Compiles them together. Each compiles alone, so only their number can be wrong; the last one is blamed.
-    pub(super) fn compile(self) -> Result<Expressions, (usize, Problem)> {
+    pub(super) fn compile(self) -> Result<Expressions, (usize, PatternProblem)> {
         let Some(last) = self.targets.last() else {
             return Ok(Expressions::default());
         };
@@ -100,26 +103,29 @@ impl Draft {
     }
 }
 
-fn too_many(number: usize) -> Problem {
+fn too_many(number: usize) -> PatternProblem {
     let reason = format!(
         "the {number} regular expressions of this table together compile to over {}",
         size(ALL_LIMIT)
     );
-    Problem::new(reason, Some("write wildcards, or fewer and simpler expressions".into()))
+    PatternProblem::new(reason, Some("write wildcards, or fewer and simpler expressions".into()))
 }
 
 /// One line: a syntax error is reported by the regex crate as a drawing of several.
-fn in_words(error: &regex::Error) -> Problem {
+fn in_words(error: &regex::Error) -> PatternProblem {
     match error {
         regex::Error::CompiledTooBig(_) => {
             let hint = "large repetition counts such as {1000} are what takes space".to_owned();
-            Problem::new(format!("the regular expression compiles to over {}", size(ONE_LIMIT)), Some(hint))
+            PatternProblem::new(
+                format!("the regular expression compiles to over {}", size(ONE_LIMIT)),
+                Some(hint),
+            )
         }
         other => {
             let drawn = other.to_string();
             let line = drawn.lines().rev().find_map(|line| line.strip_prefix("error: "));
             let reason = line.or(drawn.lines().next_back()).unwrap_or("it does not compile");
-            Problem::new(format!("the regular expression is wrong: {reason}"), None)
+            PatternProblem::new(format!("the regular expression is wrong: {reason}"), None)
         }
     }
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 pub use explain::{Kind, Outcome, Step};
 use expressions::Expressions;
 use paths::Paths;
-use pattern::{LONGEST_NAME, Pattern, Problem, Written};
+use pattern::{LONGEST_NAME, Pattern, PatternProblem, Written};
 use resolved::Resolved;
 
 /// A backend's index in its Plan.
@@ -219,10 +219,10 @@ fn has_depth(depths: u128, labels: usize) -> bool {
     labels < 128 && depths >> labels & 1 == 1
 }
 
-fn repeats(entries: &[(String, Target)], earlier: u32) -> Problem {
+fn repeats(entries: &[(String, Target)], earlier: u32) -> PatternProblem {
     let written = entries.get(earlier as usize).map_or("", |(written, _)| written);
     let reason = format!("repeats \"{written}\", entry {} of this table", earlier + 1);
-    Problem::new(reason, Some("remove one of the two".into()))
+    PatternProblem::new(reason, Some("remove one of the two".into()))
 }
 
 #[cfg(test)]

@@ -38,12 +38,12 @@ pub(super) enum Pattern {
 
 /// What is wrong with a pattern.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct PatternProblem {
     reason: String,
     hint: Option<String>,
 }
 
-impl Problem {
+impl PatternProblem {
     pub(super) fn new(reason: impl Into<String>, hint: Option<String>) -> Self {
         Self { reason: reason.into(), hint }
     }
@@ -55,7 +55,7 @@ impl Problem {
 
 impl Written {
     /// Recognises what the user wrote. A regular expression is not compiled here.
-    pub(super) fn parse(written: &str) -> Result<Self, Problem> {
+    pub(super) fn parse(written: &str) -> Result<Self, PatternProblem> {
         if let Some(text) = written.strip_prefix('~') {
             return parse_expression(text).map(|host| Self { host, path: None });
         }
@@ -68,7 +68,7 @@ impl Written {
 }
 
 impl Pattern {
-    fn parse(host: &str) -> Result<Self, Problem> {
+    fn parse(host: &str) -> Result<Self, PatternProblem> {
         if host == "*" {
             return Ok(Self::Any);
         }
@@ -91,63 +91,66 @@ pub(super) fn normalise(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-fn parse_expression(text: &str) -> Result<Pattern, Problem> {
+fn parse_expression(text: &str) -> Result<Pattern, PatternProblem> {
     if text.trim().is_empty() {
-        return Err(Problem::new("the regular expression is empty", write("*")));
+        return Err(PatternProblem::new("the regular expression is empty", write("*")));
     }
     if !text.is_ascii() {
-        return Err(Problem::new("names arrive in ASCII, so this never matches", punycode()));
+        return Err(PatternProblem::new("names arrive in ASCII, so this never matches", punycode()));
     }
     if let Some(rest) = text.strip_prefix('*') {
         let hint = format!("case never matters, so write \"~{}\"", rest.trim_start());
-        return Err(Problem::new("a regular expression cannot begin with *", Some(hint)));
+        return Err(PatternProblem::new("a regular expression cannot begin with *", Some(hint)));
     }
     Ok(Pattern::Expression(text.to_owned()))
 }
 
 /// Things that people write where a host name belongs.
-fn refuse_what_is_no_name(written: &str) -> Result<(), Problem> {
+fn refuse_what_is_no_name(written: &str) -> Result<(), PatternProblem> {
     if written.trim().is_empty() {
-        return Err(Problem::new("the pattern is empty", Some("write \"*\" for any name".into())));
+        return Err(PatternProblem::new("the pattern is empty", Some("write \"*\" for any name".into())));
     }
     if let Some((scheme, rest)) = written.split_once("://") {
         let reason = format!("a table lists host names; \"{scheme}://\" does not belong here");
-        return Err(Problem::new(reason, write(host_of(rest))));
+        return Err(PatternProblem::new(reason, write(host_of(rest))));
     }
     let host = host_of(written);
     if is_ip_literal(written) || is_ip_literal(host) {
         let hint = "clients that give no name take \"*\" or the listener's fallback".into();
-        return Err(Problem::new("an IP address is never sent as a name (RFC 6066, section 3)", Some(hint)));
+        return Err(PatternProblem::new(
+            "an IP address is never sent as a name (RFC 6066, section 3)",
+            Some(hint),
+        ));
     }
     if let Some(end) = written.find(['?', '#']) {
-        return Err(Problem::new("an entry names a path, not a query", write(&written[..end])));
+        return Err(PatternProblem::new("an entry names a path, not a query", write(&written[..end])));
     }
     let (authority, path) = written.split_at(written.find('/').unwrap_or(written.len()));
     if authority.is_empty() {
         let hint = write(&format!("*{path}"));
-        return Err(Problem::new("a path follows a host; \"*\" is every host", hint));
+        return Err(PatternProblem::new("a path follows a host; \"*\" is every host", hint));
     }
     if host.len() < authority.len() {
         let hint = write(&format!("{host}{path}"));
-        return Err(Problem::new("the port belongs to the listener, not to the name", hint));
+        return Err(PatternProblem::new("the port belongs to the listener, not to the name", hint));
     }
     if !authority.is_ascii() {
-        return Err(Problem::new("names arrive in ASCII, so this never matches", punycode()));
+        return Err(PatternProblem::new("names arrive in ASCII, so this never matches", punycode()));
     }
     Ok(())
 }
 
 /// The prefix in `path`, which is empty or begins with `/`.
-fn parse_path(host: &str, path: &str) -> Result<Option<Box<[u8]>>, Problem> {
+fn parse_path(host: &str, path: &str) -> Result<Option<Box<[u8]>>, PatternProblem> {
     if let Some(odd) = path.chars().find(|c| c.is_whitespace() || c.is_control()) {
         let hint = write(&format!("{host}{}", path.replace(' ', "%20"))).filter(|_| odd == ' ');
-        return Err(Problem::new(format!("{odd:?} cannot be in a path"), hint));
+        return Err(PatternProblem::new(format!("{odd:?} cannot be in a path"), hint));
     }
     let resolved = Resolved::of(path.as_bytes());
     // Percent-encoding is another spelling; dots and empty segments are more likely a mistake.
     if path.contains("//") || path.split('/').any(|segment| matches!(segment, "." | "..")) {
         let hint = write(&format!("{host}{}", String::from_utf8_lossy(&resolved)));
-        return Err(Problem::new("requests are compared without \"//\", \"/./\" and \"/../\"", hint));
+        return Err(PatternProblem::new("requests are compared without \"//\", \"/./\" and \"/../\"", hint));
     }
     let prefix = resolved.strip_suffix(b"/").unwrap_or(&resolved);
     Ok((!prefix.is_empty()).then(|| prefix.into()))
@@ -169,36 +172,36 @@ fn is_ip_literal(text: &str) -> bool {
 }
 
 /// `a.*.com` and `*foo.com` need a regular expression, which is spelled out here.
-fn misplaced_star(name: &str) -> Problem {
+fn misplaced_star(name: &str) -> PatternProblem {
     let reason = "\"*\" stands only for whole labels at the start (\"*.example.org\") or alone";
     if name == "*" {
-        return Problem::new(reason, write("*"));
+        return PatternProblem::new(reason, write("*"));
     }
     let labels = name.split('.').map(|label| match label {
         "*" => "[^.]+".to_owned(),
         other => other.replace('*', "[^.]*"),
     });
-    Problem::new(reason, write(&format!("~^{}$", labels.collect::<Vec<_>>().join("\\."))))
+    PatternProblem::new(reason, write(&format!("~^{}$", labels.collect::<Vec<_>>().join("\\."))))
 }
 
-fn check_labels(fixed: &str, name: &str) -> Result<(), Problem> {
+fn check_labels(fixed: &str, name: &str) -> Result<(), PatternProblem> {
     if let Some(odd) = name.trim_start_matches("*.").chars().find(|c| !is_name_character(*c)) {
         return Err(odd_character(odd, name));
     }
     if let Some(apex) = name.strip_prefix('.').filter(|apex| !apex.is_empty()) {
         let hint = format!("write \"{apex}\" and \"*.{apex}\"");
-        return Err(Problem::new("a name does not begin with a dot", Some(hint)));
+        return Err(PatternProblem::new("a name does not begin with a dot", Some(hint)));
     }
     if fixed.split('.').any(str::is_empty) {
-        return Err(Problem::new("there is nothing between two dots", None));
+        return Err(PatternProblem::new("there is nothing between two dots", None));
     }
     if let Some(long) = fixed.split('.').find(|label| label.len() > LONGEST_LABEL) {
         let reason = format!("a label has {} bytes; at most {LONGEST_LABEL} are possible", long.len());
-        return Err(Problem::new(reason, None));
+        return Err(PatternProblem::new(reason, None));
     }
     if name.len() > LONGEST_NAME {
         let reason = format!("the name has {} bytes; at most {LONGEST_NAME} are possible", name.len());
-        return Err(Problem::new(reason, None));
+        return Err(PatternProblem::new(reason, None));
     }
     Ok(())
 }
@@ -207,7 +210,7 @@ fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
-fn odd_character(odd: char, name: &str) -> Problem {
+fn odd_character(odd: char, name: &str) -> PatternProblem {
     let hint = match odd {
         '^' | '$' | '(' | '[' | '\\' | '|' | '+' => {
             Some(format!("a regular expression begins with ~: \"~{name}\""))
@@ -215,7 +218,7 @@ fn odd_character(odd: char, name: &str) -> Problem {
         _ if odd.is_whitespace() => Some("one entry names one host; remove the space".to_owned()),
         _ => None,
     };
-    Problem::new(format!("{odd:?} cannot be in a host name"), hint)
+    PatternProblem::new(format!("{odd:?} cannot be in a host name"), hint)
 }
 
 fn write(pattern: &str) -> Option<String> {

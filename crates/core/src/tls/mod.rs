@@ -4,19 +4,16 @@
 //! Owns plain, checked values and the choice of a certificate by name. Must never speak TLS, hold a key in a form that
 //! signs, or read a clock: records, signatures and validity are the engine's.
 
-mod distinguished_name;
 mod facts;
-mod host;
+mod misdirected;
 mod names;
 mod refusal;
 mod tally;
-mod x509;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use facts::{ClientCertificate, TlsFacts};
-pub use host::covers;
 pub use names::{Candidates, Names};
 pub use refusal::{begins_http, refusal};
 pub use tally::{HandshakeFault, TlsTally};

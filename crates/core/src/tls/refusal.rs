@@ -2,7 +2,7 @@
 //!
 //! Must never say more than why the client should give up or what it should do instead.
 
-use crate::action::CloseReason;
+use crate::close::CloseReason;
 
 /// A fatal alert in a record of its own (RFC 8446 section 6). The record version is TLS 1.0's, which every client
 /// accepts before a version has been agreed on.
@@ -51,7 +51,7 @@ const LONGEST_METHOD: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::head::{Framing, Head, Method};
+    use crate::message::{Framing, Head, Method};
     use crate::wire::http1::{self, Limits, Parsed};
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::chunked::Chunks;
 use super::http1::{Limits, Malformed};
-use crate::http::head::Framing;
+use crate::message::Framing;
 
 /// What is left of a body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,5 +5,8 @@ pub mod body;
 pub mod chunk_writer;
 pub mod chunked;
 pub mod client_hello;
+pub(crate) mod der;
+mod distinguished_name;
 pub mod http1;
 pub mod proxy_protocol;
+mod x509;

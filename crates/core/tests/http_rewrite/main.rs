@@ -9,9 +9,10 @@ mod requests;
 mod responses;
 mod secure;
 
-use headworks_core::http::facts::{Facts, Message};
-use headworks_core::http::head::{Head, Method};
+use headworks_core::http::facts::ExchangeFacts;
 use headworks_core::http::rewrite::{BackendRules, ListenerRules, Reply, Rewrite, TooLarge};
+use headworks_core::message::Message;
+use headworks_core::message::{Head, Method};
 use headworks_core::spec::ListenerTlsSpec;
 use headworks_core::wire::http1::{self, Limits, Parsed};
 use serde_json::{Value, json};
@@ -66,8 +67,8 @@ fn with(mut spec: Value, keys: &Value) -> Value {
 }
 
 /// What is known of every exchange here but what the head says.
-fn facts() -> Facts<'static> {
-    Facts {
+fn facts() -> ExchangeFacts<'static> {
+    ExchangeFacts {
         client: Some("192.0.2.1:5000".parse().unwrap()),
         local: Some("192.0.2.7:80".parse().unwrap()),
         scheme: "http",
@@ -76,7 +77,7 @@ fn facts() -> Facts<'static> {
         backend: "app",
         server: "127.0.0.1:8001",
         request_id: b"an-id",
-        ..Facts::default()
+        ..ExchangeFacts::default()
     }
 }
 
@@ -103,12 +104,12 @@ fn read_response(bytes: &[u8], to: Method) -> Head {
 fn rewrite(
     bytes: &[u8],
     rules: (&ListenerRules, &BackendRules),
-    facts: &Facts<'_>,
+    facts: &ExchangeFacts<'_>,
 ) -> Result<Vec<u8>, TooLarge> {
     let head = read_lenient(bytes);
     let message = Message::new(&head, bytes);
     let method = message.text(head.method_span);
-    let facts = Facts { host: message.host(), target: message.target(), method, ..*facts };
+    let facts = ExchangeFacts { host: message.host(), target: message.target(), method, ..*facts };
     let mut out = b"before".to_vec();
     let outcome = Rewrite { listener: rules.0, backend: rules.1, facts: &facts }.request(&mut out, message);
     let written = out.strip_prefix(b"before").expect("what was there stays").to_vec();
@@ -122,7 +123,7 @@ fn request(text: &str, listener_keys: &Value, backend_keys: &Value) -> String {
 }
 
 fn request_of(client: Option<&str>, text: &str, listener_keys: &Value, backend_keys: &Value) -> String {
-    let facts = Facts { client: client.map(|client| client.parse().unwrap()), ..facts() };
+    let facts = ExchangeFacts { client: client.map(|client| client.parse().unwrap()), ..facts() };
     let (listener, backend) = (listener(listener_keys), backend(backend_keys));
     let written = rewrite(&wire(text), (&listener, &backend), &facts).unwrap();
     read_request(&written);
@@ -137,7 +138,7 @@ fn response(text: &str, reply: &Reply, listener_keys: &Value, backend_keys: &Val
 fn response_to(to: Method, text: &str, reply: &Reply, keys: (&Value, &Value)) -> String {
     let bytes = wire(text);
     let head = read_response(&bytes, to);
-    let facts = Facts { host: b"a.example", target: b"/x?y", status: head.status, ..facts() };
+    let facts = ExchangeFacts { host: b"a.example", target: b"/x?y", status: head.status, ..facts() };
     let (listener, backend) = (listener(keys.0), backend(keys.1));
     let mut out = Vec::new();
     let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts };

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use headworks_core::http::head::{Framing, Known};
+use headworks_core::message::{Framing, Known};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -81,7 +81,7 @@ fn rules(trusted: &str) -> (ListenerRules, BackendRules) {
 /// Name and value of every field, but those of framing and what concerns one hop, in which `ours` says which are not copied.
 fn copied(bytes: &[u8], ours: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let head = read_lenient(bytes);
-    let text = |span: headworks_core::http::head::Span| String::from_utf8(span.of(bytes).to_vec()).unwrap();
+    let text = |span: headworks_core::message::Span| String::from_utf8(span.of(bytes).to_vec()).unwrap();
     let passed = head.fields.iter().filter(|field| !field.hop_by_hop && field.known != Known::ContentLength);
     passed.map(|field| (text(field.name), text(field.value))).filter(|(name, _)| !ours(name)).collect()
 }
@@ -148,7 +148,7 @@ proptest! {
         let (listener, backend) = (listener(&keys), backend(&json!({})));
         let bytes = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: b\r\n\r\n";
         let head = read_request(bytes);
-        let facts = Facts {
+        let facts = ExchangeFacts {
             host: &host, target: &target, request_id: &id, name: &name, method: &id, listener: &name, backend: &name, server: &name, ..facts()
         };
         let mut out = Vec::new();
@@ -175,7 +175,7 @@ proptest! {
     #[test]
     fn any_client_is_written_as_what_it_is(client: SocketAddr) {
         let listener = listener(&json!({"forwarded": ["x_forwarded"]}));
-        let written = rewrite(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", (&listener, &backend(&json!({}))), &Facts { client: Some(client), ..facts() }).unwrap();
+        let written = rewrite(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", (&listener, &backend(&json!({}))), &ExchangeFacts { client: Some(client), ..facts() }).unwrap();
         let text = String::from_utf8(written).unwrap();
         let said = text.lines().find_map(|line| line.strip_prefix("X-Forwarded-For: ")).unwrap();
         prop_assert_eq!(said.parse::<std::net::IpAddr>().unwrap(), client.ip().to_canonical());

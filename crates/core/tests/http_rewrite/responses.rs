@@ -1,7 +1,7 @@
 //! Responses as clients get them, case by case.
 
-use headworks_core::http::head::Framing;
 use headworks_core::http::rewrite::{Coding, Persistence};
+use headworks_core::message::Framing;
 use serde_json::json;
 
 use super::*;

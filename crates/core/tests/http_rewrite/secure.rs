@@ -1,6 +1,6 @@
 //! What https adds to heads: who the client is by its certificate, early data, Strict-Transport-Security, secure cookies.
 
-use headworks_core::http::head::Framing;
+use headworks_core::message::Framing;
 use headworks_core::tls::{ClientCertificate, TlsFacts};
 use proptest::prelude::*;
 use serde_json::json;
@@ -15,13 +15,13 @@ fn shaken(subject: Option<&str>) -> TlsFacts {
 }
 
 fn secure_request(text: &str, tls: &TlsFacts, keys: &Value) -> String {
-    let facts = Facts { scheme: "https", tls: Some(tls), ..facts() };
+    let facts = ExchangeFacts { scheme: "https", tls: Some(tls), ..facts() };
     let written = rewrite(&wire(text), (&listener(keys), &backend(&json!({}))), &facts).unwrap();
     text_of(&written)
 }
 
 fn early_request(fields: &str, early: bool, keys: &Value) -> String {
-    let facts = Facts { early, ..facts() };
+    let facts = ExchangeFacts { early, ..facts() };
     let text = format!("GET / HTTP/1.1\nHost: a{fields}");
     let written = rewrite(&wire(&text), (&listener(keys), &backend(&json!({}))), &facts).unwrap();
     text_of(&written).strip_prefix("GET / HTTP/1.1\nHost: a").unwrap().to_owned()
@@ -30,7 +30,7 @@ fn early_request(fields: &str, early: bool, keys: &Value) -> String {
 fn secure_response(text: &str, scheme: &str, keys: (&Value, &Value)) -> String {
     let bytes = wire(text);
     let head = read_response(&bytes, Method::Get);
-    let facts = Facts { scheme, status: head.status, ..facts() };
+    let facts = ExchangeFacts { scheme, status: head.status, ..facts() };
     let (listener, backend) = (listener(keys.0), backend(keys.1));
     let reply = Reply { framing: Framing::Length(0), affinity: Some(5), ..Reply::default() };
     let mut out = Vec::new();
@@ -167,7 +167,7 @@ proptest! {
         let lines: Vec<_> = names.iter().map(|name| format!("{name}: evil\r\n")).collect();
         let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", lines.concat()).into_bytes();
         let tls = shaken(Some(&text));
-        let facts = Facts { tls: Some(&tls), ..facts() };
+        let facts = ExchangeFacts { tls: Some(&tls), ..facts() };
         let rules = listener(&certified(&[("X-Client-Subject", "{tls.client.subject}")]));
         let written = rewrite(&bytes, (&rules, &backend(&json!({}))), &facts).unwrap();
         prop_assert!(!written.windows(4).any(|part| part == b"evil"), "{}", written.escape_ascii());

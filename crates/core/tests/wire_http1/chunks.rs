@@ -1,6 +1,6 @@
 //! Bodies as they pass: chunked, of a known length, to the end; whole, at every split, byte by byte, and unseen.
 
-use headworks_core::http::head::Framing;
+use headworks_core::message::Framing;
 use headworks_core::wire::body::Body;
 use headworks_core::wire::http1::{Limits, Malformed};
 

@@ -1,6 +1,6 @@
 //! The corpus in `tests/corpus`: each case gets the answer written beside it, at every split.
 
-use headworks_core::http::head::{Framing, Method};
+use headworks_core::message::{Framing, Method};
 use headworks_core::wire::http1::{Malformed, Parsed};
 
 use super::chunks::pass;

@@ -8,7 +8,7 @@ mod properties;
 mod requests;
 mod responses;
 
-use headworks_core::http::head::{Head, Method};
+use headworks_core::message::{Head, Method};
 use headworks_core::wire::http1::{Limits, Malformed, Parsed, may_be_complete, request, response};
 
 const LIMITS: Limits = Limits { head: 16 * 1024, fields: 100, line: 8192 };

@@ -1,7 +1,7 @@
 //! Laws of the codec on arbitrary and on nearly valid bytes: no panic, one answer whatever the splits, and nothing accepted
 //! that another reader refuses.
 
-use headworks_core::http::head::{Framing, Head, Method, Span};
+use headworks_core::message::{Framing, Head, Method, Span};
 use headworks_core::wire::http1::{Limits, Malformed, Parsed};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Request heads: what is read from those that are accepted, limits, and the fields that concern one hop.
 
-use headworks_core::http::head::{Framing, Head, Known, Method, Version};
+use headworks_core::message::{Framing, Head, Known, Method, Version};
 use headworks_core::wire::http1::{Limits, Malformed, Parsed, may_be_complete};
 
 use super::{LIMITS, accept_request, decide, read, refuse_request};

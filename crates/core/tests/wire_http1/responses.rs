@@ -1,6 +1,6 @@
 //! Response heads: what ends their bodies, and what they may not say.
 
-use headworks_core::http::head::{Framing, Known, Method};
+use headworks_core::message::{Framing, Known, Method};
 use headworks_core::wire::http1::{Limits, Malformed, Parsed};
 
 use super::{LIMITS, accept_response, decide, refuse_response};

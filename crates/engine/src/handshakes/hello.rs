@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use headworks_core::action::CloseReason;
+use headworks_core::close::CloseReason;
 use headworks_core::session::Entrance;
 use headworks_core::tls::{self, HandshakeFault};
 use headworks_core::wire::client_hello::{self, ClientHello, Parsed, ServerName};

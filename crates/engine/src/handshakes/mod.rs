@@ -16,8 +16,8 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headworks_core::action::CloseReason;
 use headworks_core::buffer::Buffer;
+use headworks_core::close::CloseReason;
 use headworks_core::listener::{HeaderRule, Listener, Permit};
 use headworks_core::session::Entrance;
 use headworks_core::tally::Count;

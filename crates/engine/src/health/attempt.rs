@@ -2,9 +2,9 @@
 //!
 //! Driven by readiness; holds at most [`ANSWER_LIMIT`] bytes of an answer. Must never wait: the thread has others.
 
-use headworks_core::action::Fault;
-use headworks_core::backend::{Backend, HealthKind, Server};
+use headworks_core::close::Fault;
 use headworks_core::http::check::{ANSWER_LIMIT, HttpCheck, Judgement};
+use headworks_core::pool::{Backend, HealthKind, Server};
 use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::event::Event as Readiness;
 use mio::{Registry, Token};

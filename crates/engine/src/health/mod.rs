@@ -11,10 +11,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use headworks_core::action::Fault;
 use headworks_core::address::Address;
-use headworks_core::backend::Admin;
+use headworks_core::close::Fault;
 use headworks_core::lock::lock;
+use headworks_core::pool::Admin;
 use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
 use mio::{Events, Poll, Token, Waker};

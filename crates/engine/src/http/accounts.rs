@@ -2,7 +2,7 @@
 //!
 //! Called once for each exchange, when it is over. Must never allocate.
 
-use headworks_core::action::CloseReason;
+use headworks_core::close::CloseReason;
 use headworks_core::tally::{Count, Tally};
 
 use super::{Exchanges, Running};

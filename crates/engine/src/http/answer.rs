@@ -5,13 +5,14 @@
 
 use std::rc::Rc;
 
-use headworks_core::action::{CloseReason, Side};
-use headworks_core::backend::Backend;
+use headworks_core::action::Side;
+use headworks_core::close::CloseReason;
 use headworks_core::http::answers::Occasion;
-use headworks_core::http::facts::Message;
-use headworks_core::http::head::Method;
 use headworks_core::http::pages::Page;
 use headworks_core::http::status::Always;
+use headworks_core::message::Message;
+use headworks_core::message::Method;
+use headworks_core::pool::Backend;
 use headworks_core::table::AnswerIndex;
 use headworks_core::tally::Count;
 
@@ -137,7 +138,7 @@ impl Exchanges {
                 self.leave_line(place);
                 self.refuse(desk, place, CloseReason::QueueTimeout)
             }
-            Phase::Connecting => self.connect_failed(desk, place, headworks_core::action::Fault::TimedOut),
+            Phase::Connecting => self.connect_failed(desk, place, headworks_core::close::Fault::TimedOut),
             Phase::Asking if self.clients[place].is_held_up() => {
                 self.refuse(desk, place, CloseReason::ResponseTimeout)
             }

@@ -5,13 +5,14 @@
 
 use std::rc::Rc;
 
-use headworks_core::action::{Choice, CloseReason, Fault, Side};
-use headworks_core::backend::Backend;
+use headworks_core::action::{Choice, Side};
 use headworks_core::balance::Seed;
+use headworks_core::close::{CloseReason, Fault};
 use headworks_core::http::exchange::Sent;
-use headworks_core::http::facts::Message;
 use headworks_core::http::request_id::RequestId;
 use headworks_core::http::rewrite::Rewrite;
+use headworks_core::message::Message;
+use headworks_core::pool::Backend;
 use headworks_core::table::BackendIndex;
 use headworks_core::tally::Count;
 use headworks_core::wire::proxy_protocol::{self, Announced};

@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 
-use headworks_core::action::CloseReason;
 use headworks_core::buffer::Buffer;
+use headworks_core::close::CloseReason;
 use headworks_core::http::listener::HttpListener;
 use headworks_core::listener::{HeaderRule, Listener, Permit};
 use headworks_core::time::Millis;

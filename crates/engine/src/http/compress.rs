@@ -10,7 +10,7 @@ use std::io;
 use brotli::enc::StandardAlloc;
 use brotli::enc::encode::{BrotliEncoderOperation, BrotliEncoderParameter, BrotliEncoderStateStruct};
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
-use headworks_core::http::compression::Coding;
+use headworks_core::http::coding::Coding;
 use zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation, OutBuffer};
 
 /// Zstandard: level 3 with windows of 512 KiB; about 1.5 MiB in all. Decoders must take windows of 8 MiB (RFC 9659).

@@ -1,6 +1,6 @@
 //! Desk: what one worker works with during a call and clears before the next: scratch bytes and heads.
 
-use headworks_core::http::head::Head;
+use headworks_core::message::Head;
 
 use crate::relay::SCRATCH;
 

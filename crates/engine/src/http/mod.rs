@@ -37,7 +37,8 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use headworks_core::action::{CloseReason, Side};
+use headworks_core::action::Side;
+use headworks_core::close::CloseReason;
 use headworks_core::listener::HeaderRule;
 use headworks_core::time::Millis;
 use mio::Registry;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use headworks_core::backend::Backend;
+use headworks_core::pool::Backend;
 use headworks_core::time::Millis;
 
 /// How often places of other workers are looked for.

@@ -5,10 +5,10 @@
 
 use std::rc::Rc;
 
-use headworks_core::action::CloseReason;
-use headworks_core::http::facts::Message;
-use headworks_core::http::head::{Framing, Method};
+use headworks_core::close::CloseReason;
 use headworks_core::listener::HeaderRule;
+use headworks_core::message::Message;
+use headworks_core::message::{Framing, Method};
 use headworks_core::table::Target;
 use headworks_core::tally::Count;
 use headworks_core::wire::body::Body;

@@ -5,12 +5,14 @@
 
 use std::rc::Rc;
 
-use headworks_core::action::{CloseReason, Side};
+use headworks_core::action::Side;
 use headworks_core::buffer::Buffer;
+use headworks_core::close::CloseReason;
 use headworks_core::http::exchange::Answer;
-use headworks_core::http::facts::{Facts, Message};
-use headworks_core::http::head::{Framing, Version};
+use headworks_core::http::facts::ExchangeFacts;
 use headworks_core::http::rewrite::{self, Persistence, Reply, Rewrite};
+use headworks_core::message::Message;
+use headworks_core::message::{Framing, Version};
 use headworks_core::wire::http1::{self, Parsed};
 
 use super::desk::Desk;
@@ -216,7 +218,7 @@ impl Exchanges {
         let owner = client.owner();
         let Some(running) = client.running.as_deref() else { return Ok(()) };
         let Some((backend, server)) = running.chosen(&client.plan) else { return Ok(()) };
-        let facts = Facts { status: desk.head.status, ..running.facts(client, owner, &client.plan) };
+        let facts = ExchangeFacts { status: desk.head.status, ..running.facts(client, owner, &client.plan) };
         let rewrite = Rewrite { listener: &owner.http.rules, backend: &backend.http.rules, facts: &facts };
         let reply = Reply {
             framing: match &running.shape {

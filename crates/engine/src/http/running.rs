@@ -7,16 +7,18 @@
 //!
 //! Passive: must never decide or touch a socket.
 
-use headworks_core::action::{Choice, CloseReason, Fault, Side};
-use headworks_core::backend::{Backend, Place, Server, Tried};
-use headworks_core::http::compression::Coding;
+use headworks_core::action::{Choice, Side};
+use headworks_core::close::{CloseReason, Fault};
+use headworks_core::http::coding::Coding;
 use headworks_core::http::exchange::Exchange;
-use headworks_core::http::facts::{Facts, Message};
-use headworks_core::http::head::{Head, Known, Span};
+use headworks_core::http::facts::ExchangeFacts;
 use headworks_core::http::limits::RequestPermit;
 use headworks_core::http::rewrite;
 use headworks_core::listener::Listener;
+use headworks_core::message::Message;
+use headworks_core::message::{Head, Known, Span};
 use headworks_core::plan::Plan;
+use headworks_core::pool::{Backend, Place, Server, Tried};
 use headworks_core::time::Millis;
 use headworks_core::wire::http1::Limits;
 
@@ -240,9 +242,14 @@ impl Running {
     }
 
     /// What is known of it, for rewriting.
-    pub(crate) fn facts<'a>(&'a self, client: &'a Client, owner: &'a Listener, plan: &'a Plan) -> Facts<'a> {
+    pub(crate) fn facts<'a>(
+        &'a self,
+        client: &'a Client,
+        owner: &'a Listener,
+        plan: &'a Plan,
+    ) -> ExchangeFacts<'a> {
         let tls = client.socket.tls();
-        Facts {
+        ExchangeFacts {
             client: client.address,
             local: client.local,
             scheme: if tls.is_some() { "https" } else { "http" },

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use headworks_core::backend::ServerState;
 use headworks_core::buffer::Buffer;
+use headworks_core::pool::ServerState;
 use headworks_core::time::Millis;
 use slab::Slab;
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use headworks_core::action::{CloseReason, Fault};
+use headworks_core::close::{CloseReason, Fault};
 use headworks_core::time::Millis;
 
 use super::line::{Line, key};

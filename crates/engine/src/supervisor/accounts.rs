@@ -1,7 +1,8 @@
 //! Accounts: what a connection adds to the counters of its listener, backend and server.
 
-use headworks_core::action::{CloseReason, Side};
-use headworks_core::backend::{Backend, Server};
+use headworks_core::action::Side;
+use headworks_core::close::CloseReason;
+use headworks_core::pool::{Backend, Server};
 use headworks_core::tally::{Count, Tally};
 
 use crate::connection::Connection;

@@ -5,8 +5,9 @@
 
 use std::rc::Rc;
 
-use headworks_core::action::{Action, Choice, Event, Fault, Side};
-use headworks_core::backend::Backend;
+use headworks_core::action::{Action, Choice, Event, Side};
+use headworks_core::close::Fault;
+use headworks_core::pool::Backend;
 use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::event::Event as Readiness;
 

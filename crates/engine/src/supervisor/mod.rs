@@ -10,8 +10,9 @@ mod connect;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use headworks_core::action::{Action, CloseReason, Event, Side, Wait};
+use headworks_core::action::{Action, Event, Side, Wait};
 use headworks_core::analyze::Facts;
+use headworks_core::close::CloseReason;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::time::Millis;
 use mio::Registry;

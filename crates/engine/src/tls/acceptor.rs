@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headworks_core::plan::PlanError;
+use headworks_core::problem::Problem;
 use headworks_core::tls::{Names, Termination, TlsFacts};
 use rustls::pki_types::UnixTime;
 use rustls::server::UnbufferedServerConnection;
@@ -37,7 +37,7 @@ impl Acceptor {
         tls: &Termination,
         keys: &mut Keys,
         inherited: Inherited<'_>,
-    ) -> Result<Self, Vec<PlanError>> {
+    ) -> Result<Self, Vec<Problem>> {
         let provider = provider::provider(tls.post_quantum);
         let mut errors = Vec::new();
         let mut certified = Vec::with_capacity(tls.certificates.len());
@@ -104,8 +104,8 @@ impl Acceptor {
     }
 }
 
-fn problem(path: &[&str], reason: String) -> PlanError {
-    PlanError { path: path.iter().map(|&key| key.to_owned()).collect(), reason, hint: None }
+fn problem(path: &[&str], reason: String) -> Problem {
+    Problem { path: path.iter().map(|&key| key.to_owned()).collect(), reason, hint: None }
 }
 
 #[cfg(test)]

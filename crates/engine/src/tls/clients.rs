@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use headworks_core::plan::PlanError;
+use headworks_core::problem::Problem;
 use headworks_core::tls::{ClientCertificates, Der};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
@@ -17,7 +17,7 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 pub(super) fn verifier(
     clients: Option<&ClientCertificates>,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, Vec<PlanError>> {
+) -> Result<Arc<dyn ClientCertVerifier>, Vec<Problem>> {
     let Some(clients) = clients else { return Ok(WebPkiClientVerifier::no_client_auth()) };
     let (roots, mut errors) = authorities(&clients.ca);
     let build = |lists: &[Der], required| {
@@ -39,7 +39,7 @@ pub(super) fn verifier(
     build(&clients.crl, clients.required).map_err(|error| vec![problem("ca", None, error.to_string())])
 }
 
-fn authorities(ca: &[Der]) -> (Arc<RootCertStore>, Vec<PlanError>) {
+fn authorities(ca: &[Der]) -> (Arc<RootCertStore>, Vec<Problem>) {
     let (mut roots, mut errors) = (RootCertStore::empty(), Vec::new());
     for (index, der) in ca.iter().enumerate() {
         if let Err(error) = roots.add(CertificateDer::from(der.to_vec())) {
@@ -49,8 +49,8 @@ fn authorities(ca: &[Der]) -> (Arc<RootCertStore>, Vec<PlanError>) {
     (Arc::new(roots), errors)
 }
 
-fn problem(key: &str, index: Option<usize>, reason: String) -> PlanError {
+fn problem(key: &str, index: Option<usize>, reason: String) -> Problem {
     let index = index.map(|index| index.to_string());
     let path = ["client_certificates".to_owned(), key.to_owned()].into_iter().chain(index).collect();
-    PlanError { path, reason, hint: None }
+    Problem { path, reason, hint: None }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use headworks_core::address::Address;
-use headworks_core::plan::PlanError;
+use headworks_core::problem::Problem;
 use headworks_core::tls::{Der, Encryption};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
@@ -33,11 +33,11 @@ impl Connector {
         tls: &Encryption,
         keys: &mut Keys,
         old_keys: Option<&Keys>,
-    ) -> Result<Self, Vec<PlanError>> {
+    ) -> Result<Self, Vec<Problem>> {
         let provider = provider::provider(true);
         let mut errors = Vec::new();
         let mut keep = |key: &str, reason: String| {
-            errors.push(PlanError { path: vec![key.to_owned()], reason, hint: None });
+            errors.push(Problem { path: vec![key.to_owned()], reason, hint: None });
         };
         let verifier = verifier(tls.roots.as_deref(), &provider).map_err(|reason| keep("ca", reason)).ok();
         let name = tls.server_name.as_deref().map(|name| ServerName::try_from(name.to_owned()));
@@ -50,7 +50,7 @@ impl Connector {
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(provider::versions(tls.min_version))
             .map_err(|error| {
-                vec![PlanError { path: vec!["min_version".into()], reason: error.to_string(), hint: None }]
+                vec![Problem { path: vec!["min_version".into()], reason: error.to_string(), hint: None }]
             })?
             .dangerous()
             .with_custom_certificate_verifier(verifier);

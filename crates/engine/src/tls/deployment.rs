@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 
-use headworks_core::plan::{Plan, PlanError};
+use headworks_core::plan::Plan;
+use headworks_core::problem::Problem;
 use headworks_core::table::BackendIndex;
 use headworks_core::tls::Encryption;
 
@@ -21,7 +22,7 @@ pub struct Deployment {
 
 impl Deployment {
     /// Makes what `plan` asks for, taking live state (sessions, parsed keys) over from `previous`; or says everything that is wrong.
-    pub fn new(plan: Plan, previous: Option<&Self>) -> Result<Self, Vec<PlanError>> {
+    pub fn new(plan: Plan, previous: Option<&Self>) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         let mut keys = Keys::default();
         let old_keys = previous.map(|previous| &previous.keys);
@@ -86,7 +87,7 @@ impl Deref for Deployment {
 }
 
 /// Paths from the root for errors found below it.
-fn below(root: &[&str], mut errors: Vec<PlanError>) -> Vec<PlanError> {
+fn below(root: &[&str], mut errors: Vec<Problem>) -> Vec<Problem> {
     for error in &mut errors {
         error.path.splice(0..0, root.iter().map(|&key| key.to_owned()));
     }

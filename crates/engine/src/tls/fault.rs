@@ -1,6 +1,6 @@
 //! Why a handshake failed, in the few words that records and counters have for it.
 
-use headworks_core::action::Fault;
+use headworks_core::close::Fault;
 use headworks_core::tls::HandshakeFault;
 use rustls::{CertificateError, Error, PeerIncompatible};
 

@@ -3,12 +3,12 @@
 //! Always HTTP/1.1 with the target in origin form, one Host and the framing that the codec understood. Must never pass on what
 //! a client says of itself that only a proxy may say.
 
-use super::super::facts::Message;
 use super::super::forwarded::Wanted;
-use super::super::head::{Field, Framing, Head, Known, Version};
 use super::super::names;
 use super::super::text::{push_clean, push_name};
 use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_framing, push_length, push_upgrade};
+use crate::message::Message;
+use crate::message::{Field, Framing, Head, Known, Version};
 
 impl Rewrite<'_> {
     /// Appends the request that the server gets, with the empty line; nothing when it would be too large.

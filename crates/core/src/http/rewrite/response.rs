@@ -3,12 +3,12 @@
 //! Always HTTP/1.1 (RFC 9112 section 2.3: a version is its sender's own), framed the way the body is really sent. Must never
 //! promise a client a connection that is not kept.
 
-use super::super::facts::Message;
-use super::super::head::{Field, Framing, Known};
 use super::super::names;
 use super::super::status::HSTS;
 use super::super::text::{members, push_line, push_name, push_number};
 use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_framing, push_length, push_upgrade};
+use crate::message::Message;
+use crate::message::{Field, Framing, Known};
 
 /// How a response is sent to the client.
 #[derive(Debug, Clone, Copy, Default)]

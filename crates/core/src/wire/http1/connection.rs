@@ -1,10 +1,9 @@
 //! The Connection field (RFC 9110 section 7.6.1): its options, and the fields they nominate as concerning one hop only.
 //! Must never let an option take away a field that the next reader needs to see the same message.
 
-use super::Malformed;
 use super::bytes::is_token_byte;
-use super::fields::{Role, recognise};
-use crate::http::head::{Field, Known};
+use super::{Malformed, Role};
+use crate::message::{Field, Known};
 
 /// Options that nominate fields, in one head, at most. Each is compared with every field; real heads have one or two.
 const NOMINATIONS: usize = 16;
@@ -59,7 +58,7 @@ pub(super) fn nominate(held: &[u8], fields: &mut [Field], role: Role) -> Result<
 /// Fields meant for every reader may not be nominated (RFC 9110 section 7.6.1). Who nominates one wants the server to see
 /// another message, another client or no credentials: to take it away would do their work, to pass it on would disobey.
 fn is_end_to_end(option: &[u8], role: Role) -> bool {
-    match recognise(option) {
+    match Known::of(option) {
         Known::Other => option.eq_ignore_ascii_case(b"authorization"),
         Known::Http2Settings | Known::KeepAlive | Known::ProxyConnection | Known::Te | Known::Upgrade => {
             false

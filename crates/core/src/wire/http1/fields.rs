@@ -4,15 +4,8 @@
 use super::bytes::{blanks_end, text_end, token_end};
 use super::connection::{Options, nominate};
 use super::window::{Stop, Window, line_end};
-use super::{Malformed, authority};
-use crate::http::head::{Field, Head, Known, Span, Version};
-
-/// Whose head it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Request,
-    Response,
-}
+use super::{Malformed, Role, authority};
+use crate::message::{Field, Head, Known, Span, Version};
 
 /// What the fields say that is not in the Head yet.
 pub(super) struct Notes {
@@ -127,7 +120,7 @@ fn read_field(window: Window<'_>, at: usize, notes: &mut Notes, head: &mut Head)
         None => return Err(ran_out()),
     }
     let name = &line[at..colon];
-    let known = recognise(name);
+    let known = Known::of(name);
     if known == Known::Other && is_framing_in_disguise(name) {
         return Err(Malformed::Underscore.into());
     }
@@ -180,42 +173,6 @@ fn concerns_one_hop(known: Known) -> bool {
     )
 }
 
-/// Which name it is: by its length, then by its letters in any case.
-#[inline]
-pub(super) fn recognise(name: &[u8]) -> Known {
-    let candidates: &[(&[u8], Known)] = match name.len() {
-        2 => &[(b"te", Known::Te)],
-        3 => &[(b"via", Known::Via)],
-        4 => {
-            &[(b"host", Known::Host), (b"date", Known::Date), (b"etag", Known::Etag), (b"vary", Known::Vary)]
-        }
-        6 => &[(b"accept", Known::Accept), (b"cookie", Known::Cookie), (b"expect", Known::Expect)],
-        7 => &[(b"upgrade", Known::Upgrade), (b"trailer", Known::Trailer)],
-        9 => &[(b"forwarded", Known::Forwarded)],
-        10 => &[
-            (b"connection", Known::Connection),
-            (b"keep-alive", Known::KeepAlive),
-            (b"set-cookie", Known::SetCookie),
-            (b"early-data", Known::EarlyData),
-        ],
-        12 => &[(b"content-type", Known::ContentType)],
-        13 => &[(b"cache-control", Known::CacheControl), (b"content-range", Known::ContentRange)],
-        14 => &[(b"content-length", Known::ContentLength), (b"http2-settings", Known::Http2Settings)],
-        15 => &[(b"accept-encoding", Known::AcceptEncoding), (b"x-forwarded-for", Known::XForwardedFor)],
-        16 => &[
-            (b"content-encoding", Known::ContentEncoding),
-            (b"proxy-connection", Known::ProxyConnection),
-            (b"x-forwarded-host", Known::XForwardedHost),
-        ],
-        17 => {
-            &[(b"transfer-encoding", Known::TransferEncoding), (b"x-forwarded-proto", Known::XForwardedProto)]
-        }
-        _ => &[],
-    };
-    let found = candidates.iter().find(|(candidate, _)| name.eq_ignore_ascii_case(candidate));
-    found.map_or(Known::Other, |(_, known)| *known)
-}
-
 /// Whether a name becomes that of a framing or forwarding field for those who take `_` for `-`, as CGI and its heirs do.
 #[inline]
 pub(crate) fn is_framing_in_disguise(name: &[u8]) -> bool {
@@ -225,7 +182,7 @@ pub(crate) fn is_framing_in_disguise(name: &[u8]) -> bool {
         plain.copy_from_slice(name);
         plain.iter_mut().filter(|byte| **byte == b'_').for_each(|byte| *byte = b'-');
         matches!(
-            recognise(plain),
+            Known::of(plain),
             Known::ContentLength
                 | Known::TransferEncoding
                 | Known::XForwardedFor

@@ -4,7 +4,7 @@
 //! Ambiguity is refused, never repaired: what is accepted here must be read alike by every other reader. Must never accept a
 //! head that another part would have to look at twice, and never wait for bytes that could not help.
 
-use crate::http::head::{Head, Method};
+use crate::message::{Head, Method};
 
 mod authority;
 mod bytes;
@@ -21,6 +21,13 @@ pub use malformed::Malformed;
 
 pub(super) use bytes::{is_text, is_token_byte};
 pub(super) use fields::is_framing_in_disguise;
+
+/// Whose head it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Request,
+    Response,
+}
 
 /// How large a head may be.
 #[derive(Debug, Clone, Copy, Default)]

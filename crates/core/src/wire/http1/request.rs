@@ -1,10 +1,11 @@
 //! Request heads (RFC 9112 section 3). Must never guess where a request ends.
 
+use super::Role;
 use super::bytes::{target_end, token_end};
-use super::fields::{self, Notes, Role};
+use super::fields::{self, Notes};
 use super::window::{Stop, Window, line_end};
 use super::{Malformed, target, version};
-use crate::http::head::{Framing, Head, Method, Span, Version};
+use crate::message::{Framing, Head, Method, Span, Version};
 
 pub(super) fn read(window: Window<'_>, head: &mut Head) -> Result<(), Stop> {
     let start = skip_empty_line(window)?;

@@ -1,11 +1,12 @@
 //! Response heads (RFC 9112 section 4), and what ends the body of each (section 6.3). Must never take bytes for a body that a
 //! client would take for the next response.
 
+use super::Role;
 use super::bytes::text_end;
-use super::fields::{self, Notes, Role};
+use super::fields::{self, Notes};
 use super::window::{Stop, Window, line_end};
 use super::{Malformed, version};
-use crate::http::head::{Framing, Head, Known, Method, Span};
+use crate::message::{Framing, Head, Known, Method, Span};
 
 pub(super) fn read(window: Window<'_>, to: Method, head: &mut Head) -> Result<(), Stop> {
     let at = read_line(window, head)?;

@@ -2,7 +2,7 @@
 
 use super::Malformed;
 use super::authority;
-use crate::http::head::{Head, Method, Span};
+use crate::message::{Head, Method, Span};
 
 /// Takes the target apart. Its bytes are known to be visible ASCII without `#`.
 pub(super) fn read(held: &[u8], target: Span, head: &mut Head) -> Result<(), Malformed> {

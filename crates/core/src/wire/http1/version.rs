@@ -1,7 +1,7 @@
 //! The protocol version (RFC 9112 section 2.3). Must never accept a version whose rules are not those of this codec.
 
 use super::Malformed;
-use crate::http::head::Version;
+use crate::message::Version;
 
 const PREFIX: &[u8] = b"HTTP/";
 const LENGTH: usize = 8;

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use headworks_core::plan::{Plan, PlanError};
+use headworks_core::plan::Plan;
+use headworks_core::problem::Problem;
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use serde_json::{Value, json};
 
@@ -42,7 +43,7 @@ fn deployed(
     listener: &Value,
     backend_tls: Value,
     old: Option<&Deployment>,
-) -> Result<Deployment, Vec<PlanError>> {
+) -> Result<Deployment, Vec<Problem>> {
     let backend = json!({"servers": ["192.0.2.1:443"], "tls": backend_tls});
     let spec = described::spec(json!({"listeners": {"secure": listener}, "backends": {"app": backend}}));
     Deployment::new(Plan::compile(&spec, 1, old.map(|old| &**old))?, old)

@@ -1,24 +1,10 @@
-//! Host: whether the connection that a request came by was opened for the host that it asks for.
+//! Misdirected requests: whether the connection that a request came by was opened for the host that it asks for.
 //!
 //! A connection vouches for the name its client asked for in the handshake and for the names of the certificate it was shown;
 //! what is asked of another host on it is misdirected (RFC 9110 section 7.4). Must never allocate: every request is asked.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use super::{Termination, TlsFacts};
-use crate::http::facts::without_port;
-
-/// Whether a certificate with these names is one for `host`, as a request gives it: any case, a port, a trailing dot, an
-/// IPv6 address in brackets.
-///
-/// A wildcard stands for exactly one label, the leftmost, and never for an address (RFC 9525 section 6.3).
-pub fn covers(names: &[Box<str>], host: &[u8]) -> bool {
-    let host = bare(host);
-    match address(host) {
-        Some(address) => names.iter().any(|name| name.parse() == Ok(address)),
-        None => !host.is_empty() && names.iter().any(|name| is_for(name.as_bytes(), host)),
-    }
-}
+use crate::host::{bare, covers};
 
 impl Termination {
     /// Whether a request for `host` (its Host field; empty where it names none) came by a connection that was opened for
@@ -49,32 +35,5 @@ impl Termination {
     fn could_be_for(&self, name: Option<&str>, host: &[u8]) -> bool {
         let mut shown = self.names.for_client(name, self.strict_sni).into_iter().flatten();
         shown.any(|index| covers(&self.certificates[*index as usize].names, host))
-    }
-}
-
-/// A host without port and trailing dot.
-fn bare(host: &[u8]) -> &[u8] {
-    let host = without_port(host);
-    host.strip_suffix(b".").unwrap_or(host)
-}
-
-/// The address that a host is, if it is one.
-fn address(host: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(host).ok()?;
-    match text.strip_prefix('[') {
-        Some(inner) => inner.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-        // Only what ends in a digit can be one: the parser need not look at every name.
-        None if text.ends_with(|last: char| last.is_ascii_digit()) => text.parse().ok(),
-        None => None,
-    }
-}
-
-fn is_for(name: &[u8], host: &[u8]) -> bool {
-    match name.strip_prefix(b"*") {
-        Some(parent) => {
-            let first = host.iter().position(|byte| *byte == b'.').unwrap_or(0);
-            first > 0 && parent.len() > 1 && host[first..].eq_ignore_ascii_case(parent)
-        }
-        None => host.eq_ignore_ascii_case(name),
     }
 }

@@ -3,6 +3,8 @@
 //! One Head is reused for message after message, so that reading one allocates nothing once its list of fields has
 //! grown. A codec fills it; a Head is of use only beside the very bytes it was filled from. Must never be kept while those change.
 
+use super::{Field, Framing, Known, Method, Version};
+
 /// A range of the bytes that a Head was read from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
@@ -36,146 +38,6 @@ impl Span {
     pub fn is_empty(self) -> bool {
         self.start == self.end
     }
-}
-
-/// The version a message says it speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0.
-    Http10,
-    /// HTTP/1.1.
-    #[default]
-    Http11,
-}
-
-/// A request's method (RFC 9110 section 9, RFC 5789). Methods are case-sensitive.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Method {
-    /// GET.
-    #[default]
-    Get,
-    /// HEAD.
-    Head,
-    /// POST.
-    Post,
-    /// PUT.
-    Put,
-    /// DELETE.
-    Delete,
-    /// CONNECT.
-    Connect,
-    /// OPTIONS.
-    Options,
-    /// TRACE.
-    Trace,
-    /// PATCH.
-    Patch,
-    /// Any other token.
-    Other,
-}
-
-impl Method {
-    /// Whether it asks for nothing to be changed (RFC 9110 section 9.2.1).
-    pub fn is_safe(self) -> bool {
-        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
-    }
-
-    /// Whether sending it twice means the same as once (RFC 9110 section 9.2.2).
-    pub fn is_idempotent(self) -> bool {
-        matches!(self, Self::Get | Self::Head | Self::Put | Self::Delete | Self::Options | Self::Trace)
-    }
-}
-
-/// How the end of a message's body is found (RFC 9112 section 6.3).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Framing {
-    /// There is no body.
-    #[default]
-    None,
-    /// So many bytes.
-    Length(u64),
-    /// The chunked coding.
-    Chunked,
-    /// All until the connection ends (responses only).
-    ToEnd,
-}
-
-/// Field names that something here acts on. Recognised once, by the codec.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Known {
-    /// Any other name.
-    #[default]
-    Other,
-    /// Accept.
-    Accept,
-    /// Accept-Encoding.
-    AcceptEncoding,
-    /// Cache-Control.
-    CacheControl,
-    /// Connection.
-    Connection,
-    /// Content-Encoding.
-    ContentEncoding,
-    /// Content-Length.
-    ContentLength,
-    /// Content-Range.
-    ContentRange,
-    /// Content-Type.
-    ContentType,
-    /// Cookie.
-    Cookie,
-    /// Date.
-    Date,
-    /// Early-Data (RFC 8470).
-    EarlyData,
-    /// ETag.
-    Etag,
-    /// Expect.
-    Expect,
-    /// Forwarded.
-    Forwarded,
-    /// Host.
-    Host,
-    /// HTTP2-Settings.
-    Http2Settings,
-    /// Keep-Alive.
-    KeepAlive,
-    /// Proxy-Connection.
-    ProxyConnection,
-    /// Set-Cookie.
-    SetCookie,
-    /// TE.
-    Te,
-    /// Trailer.
-    Trailer,
-    /// Transfer-Encoding.
-    TransferEncoding,
-    /// Upgrade.
-    Upgrade,
-    /// Vary.
-    Vary,
-    /// Via.
-    Via,
-    /// X-Forwarded-For.
-    XForwardedFor,
-    /// X-Forwarded-Host.
-    XForwardedHost,
-    /// X-Forwarded-Proto.
-    XForwardedProto,
-}
-
-/// One field line.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Field {
-    /// Its name, in the case it was sent in.
-    pub name: Span,
-    /// Its value, without surrounding whitespace.
-    pub value: Span,
-    /// Which name it is.
-    pub known: Known,
-    /// It concerns one hop only and is not passed on: Connection and what it names, Keep-Alive, Proxy-Connection, TE, Transfer-Encoding, Upgrade (RFC 9110 section 7.6.1).
-    pub hop_by_hop: bool,
 }
 
 /// A message head.

@@ -9,14 +9,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::CloseReason;
-use crate::backend::Backend;
 use crate::balance::Seed;
+use crate::close::CloseReason;
 use crate::http::answers::Answer;
-use crate::http::facts::{Facts, Message};
-use crate::http::head::{Field, Head, Span};
+use crate::http::facts::ExchangeFacts;
 use crate::listener::{Listener, Route};
+use crate::message::Message;
+use crate::message::{Field, Head, Span};
 use crate::plan::{Plan, Routed};
+use crate::pool::Backend;
 use crate::table::Target;
 use crate::wire::client_hello::ServerName;
 
@@ -241,7 +242,7 @@ fn explain_answer(answer: &Answer, asked: &Asked, told: &mut Explanation) {
         let value = Span::new(name.end as usize, bytes.len());
         head.fields.push(Field { name, value, ..Field::default() });
     }
-    let facts = Facts {
+    let facts = ExchangeFacts {
         client: asked.client.map(|client| SocketAddr::new(client, 0)),
         scheme: if told.tls.is_some() { "https" } else { "http" },
         host: asked.name.as_deref().or(asked.sni.as_deref()).unwrap_or_default().as_bytes(),
@@ -250,7 +251,7 @@ fn explain_answer(answer: &Answer, asked: &Asked, told: &mut Explanation) {
         target: told.path.as_deref().unwrap_or_default().as_bytes(),
         listener: &told.listener,
         status: answer.status(),
-        ..Facts::default()
+        ..ExchangeFacts::default()
     };
     let mut location = Vec::new();
     redirect.foresee(&mut location, &facts, Some(Message::new(&head, &bytes)));

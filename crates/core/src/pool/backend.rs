@@ -1,24 +1,21 @@
-//! Backend (a named pool of Servers, immutable) and ServerState (what changes while running, in atomics).
+//! Backend: a named pool of Servers with one balancing policy, immutable; a Plan owns it.
 //!
-//! A Plan owns Backends; a ServerState is keyed by identity (backend name + server address) and handed from one Plan
-//! to the next, so that a reload forgets nothing. Whether a server may be chosen is decided here and nowhere else.
-//! Must never open a socket or read a clock: time is a parameter, in milliseconds of the engine's clock.
+//! Chooses a server and takes a place there. Must never open a socket or read a clock: time is a parameter, in milliseconds
+//! of the engine's clock.
 
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use serde::Serialize;
-use smallvec::SmallVec;
-
-use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
 use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
 use crate::lock::lock;
+use crate::pool::{Place, Server, Unusable};
 use crate::tally::Tally;
 use crate::time::Millis;
 use crate::tls::Encryption;
+use crate::wire::proxy_protocol::HeaderVersion;
 
 /// A named pool of servers with one balancing policy.
 #[derive(Debug)]
@@ -57,15 +54,6 @@ pub struct Backend {
     pub tally: Arc<Tally>,
 }
 
-/// Which PROXY header the servers get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderVersion {
-    /// Text.
-    V1,
-    /// Binary.
-    V2,
-}
-
 /// Active health checks of a backend, milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
@@ -89,291 +77,6 @@ pub enum HealthKind {
     /// Opens a connection and makes a request.
     Http(HttpCheck),
 }
-
-/// One server of a Backend.
-#[derive(Debug)]
-pub struct Server {
-    /// Its address and identity.
-    pub address: Address,
-    /// The address as text, for logs.
-    pub name: Box<str>,
-    /// Hash of the name, the same on every machine; what consistent hashing keys on.
-    pub identity: u64,
-    /// 0 to 256.
-    pub weight: u32,
-    /// Chosen only when no other server is usable.
-    pub backup: bool,
-    /// Open connections at most.
-    pub max_connections: u32,
-    /// What changes while running.
-    pub state: Arc<ServerState>,
-}
-
-/// Why a server is not chosen for a new connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unusable {
-    /// Active checks took it down.
-    Down,
-    /// It is in maintenance.
-    Maintenance,
-    /// It finishes what it has and gets nothing new.
-    Draining,
-    /// Its weight is 0.
-    NoWeight,
-    /// It holds `max_connections`.
-    Full,
-    /// Connecting failed or its responses were errors repeatedly; used only when nothing else is left.
-    Ejected,
-    /// This connection has already tried it.
-    Tried,
-}
-
-impl Unusable {
-    /// In words that follow "it".
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Down => "is down",
-            Self::Maintenance => "is in maintenance",
-            Self::Draining => "is draining",
-            Self::NoWeight => "has weight 0",
-            Self::Full => "holds max_connections",
-            Self::Ejected => "is ejected after failures",
-            Self::Tried => "was tried already",
-        }
-    }
-}
-
-/// What an operator said of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u32)]
-pub enum Admin {
-    /// In service.
-    Ready = 0,
-    /// No new connections.
-    Drain = 1,
-    /// No new connections and no checks.
-    Maintenance = 2,
-}
-
-/// What changes while running, shared by all workers.
-#[derive(Debug)]
-pub struct ServerState {
-    /// What active checks say.
-    up: AtomicBool,
-    /// [`Admin`] as a number.
-    admin: AtomicU32,
-    /// Weight set while running plus one; 0: the configured weight holds.
-    weight_override: AtomicU32,
-    /// Open or opening connections.
-    active: AtomicU32,
-    /// Failed connects in a row.
-    failures: AtomicU32,
-    /// Until when it is ejected; 0: it is not.
-    ejected_until: AtomicU64,
-    /// Responses of 500 and above in a row.
-    bad_responses: AtomicU32,
-    /// Until when its responses have it ejected, which no connect ends; 0: they do not.
-    responses_eject_until: AtomicU64,
-    /// When it last came up; 0: it was never down.
-    up_since: AtomicU64,
-    /// Counters.
-    pub tally: Tally,
-}
-
-impl ServerState {
-    /// A server that is taken to be up, with `shards` counters, one a worker.
-    pub fn new(shards: usize) -> Self {
-        Self {
-            up: AtomicBool::new(true),
-            admin: AtomicU32::new(Admin::Ready as u32),
-            weight_override: AtomicU32::new(0),
-            active: AtomicU32::new(0),
-            failures: AtomicU32::new(0),
-            ejected_until: AtomicU64::new(0),
-            bad_responses: AtomicU32::new(0),
-            responses_eject_until: AtomicU64::new(0),
-            up_since: AtomicU64::new(0),
-            tally: Tally::new(shards),
-        }
-    }
-
-    /// Whether active checks hold it to be up.
-    pub fn is_up(&self) -> bool {
-        self.up.load(Relaxed)
-    }
-
-    /// Open or opening connections.
-    pub fn active(&self) -> u32 {
-        self.active.load(Relaxed)
-    }
-
-    /// Failed connects in a row.
-    pub fn failures(&self) -> u32 {
-        self.failures.load(Relaxed)
-    }
-
-    /// What the operator said.
-    pub fn admin(&self) -> Admin {
-        match self.admin.load(Relaxed) {
-            1 => Admin::Drain,
-            2 => Admin::Maintenance,
-            _ => Admin::Ready,
-        }
-    }
-
-    /// Sets what the operator says.
-    pub fn set_admin(&self, admin: Admin) {
-        self.admin.store(admin as u32, Relaxed);
-    }
-
-    /// Overrides the configured weight, or returns to it.
-    pub fn set_weight(&self, weight: Option<u32>) {
-        self.weight_override.store(weight.map_or(0, |w| w.min(256) + 1), Relaxed);
-    }
-
-    /// Whether it is ejected at `now`.
-    pub fn is_ejected(&self, now: Millis) -> bool {
-        self.ejected_until.load(Relaxed) > now || self.responses_eject_until.load(Relaxed) > now
-    }
-
-    /// Active checks took it down or brought it up; true when that is a change.
-    pub fn set_up(&self, up: bool, now: Millis) -> bool {
-        let changed = self.up.swap(up, Relaxed) != up;
-        if changed && up {
-            self.revive(now);
-        }
-        changed
-    }
-
-    /// A connect succeeded; true when it ends an ejection.
-    pub fn connected(&self, now: Millis) -> bool {
-        if self.failures.load(Relaxed) == 0 {
-            return false;
-        }
-        self.failures.store(0, Relaxed);
-        let was_ejected = self.ejected_until.swap(0, Relaxed) != 0;
-        if was_ejected {
-            self.up_since.store(now.max(1), Relaxed);
-        }
-        was_ejected
-    }
-
-    /// A connect failed; true when that ejects it until `now + duration`.
-    pub fn connect_failed(&self, now: Millis, after: u32, duration: Millis) -> bool {
-        let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
-        if after == 0 || failures < after {
-            return false;
-        }
-        let until = self.ejected_until.load(Relaxed);
-        self.ejected_until.store(now.saturating_add(duration), Relaxed);
-        until <= now
-    }
-
-    /// It answered a request; true when that ejects it until `now + duration`.
-    ///
-    /// A response below 500 ends the run but no ejection: it may be to a request from before. An ejection ends by time,
-    /// and one more bad response ejects again.
-    pub fn answered(&self, status: u16, now: Millis, after: u32, duration: Millis) -> bool {
-        if status < 500 {
-            // Read first: this is shared by all workers and nearly always 0.
-            if self.bad_responses.load(Relaxed) != 0 {
-                self.bad_responses.store(0, Relaxed);
-            }
-            return false;
-        }
-        if after == 0 || self.bad_responses.fetch_add(1, Relaxed).saturating_add(1) < after {
-            return false;
-        }
-        self.responses_eject_until.swap(now.saturating_add(duration), Relaxed) <= now
-    }
-
-    /// Takes one of `limit` places; false when there is none.
-    pub fn take(&self, limit: u32) -> bool {
-        // Not add, compare and take back: in between, others would see a place taken that is free.
-        self.active.fetch_update(Relaxed, Relaxed, |active| (active < limit).then_some(active + 1)).is_ok()
-    }
-
-    /// Gives a place back.
-    pub fn release(&self) {
-        self.active.fetch_sub(1, Relaxed);
-    }
-
-    fn revive(&self, now: Millis) {
-        self.failures.store(0, Relaxed);
-        self.ejected_until.store(0, Relaxed);
-        self.bad_responses.store(0, Relaxed);
-        self.responses_eject_until.store(0, Relaxed);
-        self.up_since.store(now.max(1), Relaxed);
-    }
-}
-
-/// A place at a server, taken by [`Backend::engage`] and given back when dropped.
-#[derive(Debug)]
-pub struct Place(Arc<ServerState>);
-
-impl Place {
-    /// The server's state.
-    pub fn state(&self) -> &Arc<ServerState> {
-        &self.0
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.release();
-    }
-}
-
-impl Server {
-    /// Takes a place, or None when all are taken.
-    pub fn engage(&self) -> Option<Place> {
-        self.state.take(self.max_connections).then(|| Place(Arc::clone(&self.state)))
-    }
-
-    /// The weight a new connection sees at `now`: overridden or configured, and scaled while it starts slowly.
-    ///
-    /// Worked example: weight 100, `slow_start` 10 s, up for 5 s: 55.
-    pub fn effective_weight(&self, now: Millis, slow_start: Millis) -> u32 {
-        let weight = match self.state.weight_override.load(Relaxed) {
-            0 => self.weight,
-            set => set - 1,
-        };
-        let up_since = self.state.up_since.load(Relaxed);
-        let age = now.saturating_sub(up_since);
-        if weight == 0 || up_since == 0 || age >= slow_start {
-            return weight * SCALE;
-        }
-        // In u128 and divided last: any duration is safe, and weight 1 climbs to the whole without a leap.
-        let (age, slow_start) = (u128::from(age), u128::from(slow_start));
-        let scaled = u128::from(weight * SCALE) * (slow_start + 9 * age) / (10 * slow_start);
-        scaled.max(1) as u32
-    }
-
-    /// Why it cannot be chosen now, or None. Whether it is a backup does not matter here.
-    pub fn unusable(&self, now: Millis) -> Option<Unusable> {
-        let state = &*self.state;
-        match state.admin() {
-            Admin::Maintenance => return Some(Unusable::Maintenance),
-            Admin::Drain => return Some(Unusable::Draining),
-            Admin::Ready => {}
-        }
-        if !state.is_up() {
-            return Some(Unusable::Down);
-        }
-        if self.effective_weight(now, 0) == 0 {
-            return Some(Unusable::NoWeight);
-        }
-        if state.active() >= self.max_connections {
-            return Some(Unusable::Full);
-        }
-        state.is_ejected(now).then_some(Unusable::Ejected)
-    }
-}
-
-/// Effective weights are in 1/16 so that a slow start of weight 1 is not all or nothing.
-pub const SCALE: u32 = 16;
 
 /// Servers a connection has already tried (at most `retries + 1`).
 pub type Tried = SmallVec<[u16; 4]>;
@@ -468,8 +171,12 @@ impl Backend {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
     use super::*;
+    use crate::address::Address;
     use crate::balance;
+    use crate::pool::{Admin, SCALE, ServerState};
 
     fn server(index: u16, weight: u32, backup: bool) -> Server {
         let name = format!("192.0.2.1:{}", 8000 + index);

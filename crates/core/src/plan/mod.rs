@@ -12,20 +12,20 @@ mod http;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use crate::action::CloseReason;
 use crate::address::Address;
-use crate::backend::{Backend, HeaderVersion, Health, HealthKind, Server, ServerState};
 use crate::balance;
+use crate::close::CloseReason;
 use crate::http::answers::Answer;
 use crate::http::check::HttpCheck;
 use crate::listener::{AcceptFlags, Listener, ListenerState, Route, Timeouts};
 use crate::networks::Networks;
+use crate::pool::{Backend, Health, HealthKind, Server, ServerState};
+use crate::problem::Problem;
 use crate::protocol;
 use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ServerSpec, Spec};
 use crate::table::{BackendIndex, Match, Table, Target};
 use crate::tally::Tally;
+use crate::wire::proxy_protocol::HeaderVersion;
 
 /// One compiled configuration.
 #[derive(Debug)]
@@ -62,28 +62,9 @@ pub struct Routed {
     pub entry: Option<Match>,
 }
 
-/// One problem of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlanError {
-    /// Keys from the root; an array index is a number.
-    pub path: Vec<String>,
-    /// What is wrong.
-    pub reason: String,
-    /// What to write instead, where there is a good guess.
-    pub hint: Option<String>,
-}
-
-impl PlanError {
-    /// The same problem, of something that stands below `root`.
-    pub(crate) fn below(mut self, root: &[&str]) -> Self {
-        self.path.splice(0..0, root.iter().map(|&key| key.to_owned()));
-        self
-    }
-}
-
 impl Plan {
     /// Compiles `spec` for `shards` workers, taking live state over from `previous`; or says everything that is wrong.
-    pub fn compile(spec: &Spec, shards: usize, previous: Option<&Plan>) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(spec: &Spec, shards: usize, previous: Option<&Plan>) -> Result<Self, Vec<Problem>> {
         let secret = previous.map_or_else(http::secret, |previous| previous.secret);
         let mut compiler =
             Compiler { spec, shards, previous, secret, answers: Vec::new(), errors: Vec::new() };
@@ -168,7 +149,7 @@ struct Compiler<'a> {
     previous: Option<&'a Plan>,
     secret: [u8; 32],
     answers: Vec<Answer>,
-    errors: Vec<PlanError>,
+    errors: Vec<Problem>,
 }
 
 impl Compiler<'_> {
@@ -178,7 +159,7 @@ impl Compiler<'_> {
 
     fn report(&mut self, path: &[&str], reason: String, hint: Option<String>) {
         let path = path.iter().map(|&key| key.to_owned()).collect();
-        self.errors.push(PlanError { path, reason, hint });
+        self.errors.push(Problem { path, reason, hint });
     }
 
     fn backend(&mut self, name: &str, spec: &BackendSpec) -> Backend {
@@ -247,7 +228,7 @@ impl Compiler<'_> {
         let number = index.to_string();
         let mut problem = |key: &str, reason: String| {
             let path = ["backends", backend, "servers", &number, key].map(str::to_owned).to_vec();
-            self.errors.push(PlanError { path, reason, hint: None });
+            self.errors.push(Problem { path, reason, hint: None });
         };
         if spec.weight > 256 {
             problem("weight", format!("{} is more than 256", spec.weight));

@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::x509::{Element, OBJECT_IDENTIFIER, Reader, SEQUENCE, SET, hex};
+use super::der::{Element, OBJECT_IDENTIFIER, Reader, SEQUENCE, SET, hex};
 
 /// The content of a Name, most specific part first; None if it is no Name.
-pub(super) fn write(name: &[u8]) -> Option<String> {
+pub(crate) fn write(name: &[u8]) -> Option<String> {
     let mut parts = sets(name)?;
     parts.reverse();
     let mut text = String::new();
@@ -27,7 +27,7 @@ pub(super) fn write(name: &[u8]) -> Option<String> {
 }
 
 /// The most specific common name, escaped as in the whole name.
-pub(super) fn common_name(name: &[u8]) -> Option<String> {
+pub(crate) fn common_name(name: &[u8]) -> Option<String> {
     let parts = sets(name)?;
     let found = parts.iter().rev().flatten().find(|attribute| attribute.kind == COMMON_NAME)?;
     let mut text = String::new();

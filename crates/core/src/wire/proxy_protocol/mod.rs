@@ -7,13 +7,21 @@
 
 use std::net::SocketAddr;
 
-use crate::backend::HeaderVersion;
 use crate::tls::TlsFacts;
 
 mod crc32c;
 mod extensions;
 mod v1;
 mod v2;
+
+/// Which PROXY header the servers get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderVersion {
+    /// Text.
+    V1,
+    /// Binary.
+    V2,
+}
 
 /// What the bytes held so far are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

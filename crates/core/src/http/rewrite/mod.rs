@@ -9,19 +9,20 @@ mod response;
 
 use std::net::SocketAddr;
 
-use crate::plan::PlanError;
+use crate::problem::Problem;
 use crate::spec::{BackendHttpSpec, HeadersSpec, HttpSpec, ListenerTlsSpec};
 
 use super::affinity::Affinity;
-use super::facts::{Facts, Message};
+use super::facts::ExchangeFacts;
 use super::forwarded::Forwarding;
-use super::head::{Field, Framing, Known, Version};
 use super::headers::Headers;
 use super::names::is_token;
 use super::request_id::RequestId;
 use super::target::Target;
 use super::template::Of;
 use super::text::{push_clean, push_name, push_number};
+use crate::message::Message;
+use crate::message::{Field, Framing, Known, Version};
 
 pub use response::{Coding, Persistence, Reply};
 
@@ -53,7 +54,7 @@ pub struct ListenerRules {
 
 impl ListenerRules {
     /// Compiles the rules of a listener, which may end TLS; the paths of the errors are those below the listener's table.
-    pub fn compile(spec: &HttpSpec, tls: Option<&ListenerTlsSpec>) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(spec: &HttpSpec, tls: Option<&ListenerTlsSpec>) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         let via = spec.via.as_deref().filter(|via| said_of_us(via, &mut errors)).map(Box::from);
         let request_id =
@@ -123,7 +124,7 @@ pub struct BackendRules {
 impl BackendRules {
     /// Compiles the rules; the paths of the errors are those below the backend's table. `random` signs cookies of affinity that
     /// have no secret of their own.
-    pub fn compile(spec: &BackendHttpSpec, random: &[u8; 32]) -> Result<Self, Vec<PlanError>> {
+    pub fn compile(spec: &BackendHttpSpec, random: &[u8; 32]) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         let affinity = spec.affinity.as_ref().map(|spec| Affinity::compile(spec, random));
         let this = Self {
@@ -162,7 +163,7 @@ pub struct Rewrite<'a> {
     /// The backend's rules.
     pub backend: &'a BackendRules,
     /// What is known.
-    pub facts: &'a Facts<'a>,
+    pub facts: &'a ExchangeFacts<'a>,
 }
 
 impl Rewrite<'_> {
@@ -286,7 +287,7 @@ fn push_upgrade(out: &mut Vec<u8>, message: Message<'_>) -> bool {
     any
 }
 
-fn take<T: Default>(below: &[&str], compiled: Result<T, Vec<PlanError>>, errors: &mut Vec<PlanError>) -> T {
+fn take<T: Default>(below: &[&str], compiled: Result<T, Vec<Problem>>, errors: &mut Vec<Problem>) -> T {
     compiled.unwrap_or_else(|wrong| {
         errors.extend(wrong.into_iter().map(|error| error.below(below)));
         T::default()
@@ -294,7 +295,7 @@ fn take<T: Default>(below: &[&str], compiled: Result<T, Vec<PlanError>>, errors:
 }
 
 /// The rules for fields that are made of the client's certificate.
-fn certified(tls: &ListenerTlsSpec, errors: &mut Vec<PlanError>) -> Headers {
+fn certified(tls: &ListenerTlsSpec, errors: &mut Vec<Problem>) -> Headers {
     let Some(clients) = &tls.client_certificates else { return Headers::default() };
     let rules = HeadersSpec { set: clients.headers.clone(), ..HeadersSpec::default() };
     let compiled = Headers::compile(&rules, Of::Request).map_err(|mut wrong| {
@@ -306,34 +307,34 @@ fn certified(tls: &ListenerTlsSpec, errors: &mut Vec<PlanError>) -> Headers {
 }
 
 /// The value of Strict-Transport-Security, if it is one (RFC 6797 section 6.1).
-fn hsts(tls: &ListenerTlsSpec, errors: &mut Vec<PlanError>) -> Option<Box<str>> {
+fn hsts(tls: &ListenerTlsSpec, errors: &mut Vec<Problem>) -> Option<Box<str>> {
     let value = tls.hsts.as_deref()?;
     let good = value.starts_with("max-age=") && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if !good {
         let reason = format!("\"{}\" is no value of Strict-Transport-Security", value.escape_debug());
-        errors.push(PlanError { path: vec!["tls".into(), "hsts".into()], reason, hint: None });
+        errors.push(Problem { path: vec!["tls".into(), "hsts".into()], reason, hint: None });
     }
     good.then(|| value.into())
 }
 
 /// Whether a pseudonym is one (RFC 9110 section 7.6.3): a token, or a host and port.
-fn said_of_us(via: &str, errors: &mut Vec<PlanError>) -> bool {
+fn said_of_us(via: &str, errors: &mut Vec<Problem>) -> bool {
     let (name, port) = via.rsplit_once(':').unwrap_or((via, "0"));
     let good = is_token(name.as_bytes()) && port.parse::<u16>().is_ok();
     if !good {
         let reason =
             format!("\"{}\" is not a pseudonym: letters, digits, dots and hyphens", via.escape_debug());
-        errors.push(PlanError { path: vec!["via".into()], reason, hint: None });
+        errors.push(Problem { path: vec!["via".into()], reason, hint: None });
     }
     good
 }
 
 /// Whether the request id can be in this field.
-fn names_field(name: &str, errors: &mut Vec<PlanError>) -> bool {
+fn names_field(name: &str, errors: &mut Vec<Problem>) -> bool {
     let rules =
         crate::spec::HeadersSpec { set: vec![(name.to_owned(), String::new())], ..Default::default() };
     let wrong = Headers::compile(&rules, Of::Request).err().unwrap_or_default();
     let good = wrong.is_empty();
-    errors.extend(wrong.into_iter().map(|error| PlanError { path: vec!["request_id".into()], ..error }));
+    errors.extend(wrong.into_iter().map(|error| Problem { path: vec!["request_id".into()], ..error }));
     good
 }

@@ -1,0 +1,115 @@
+//! Server: one address with a weight, and why it cannot be chosen.
+//!
+//! Whether a server may be chosen now is decided here and nowhere else. Must never choose one: backends do.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde::Serialize;
+
+use crate::address::Address;
+use crate::pool::{Admin, Place, ServerState};
+use crate::time::Millis;
+
+/// One server of a Backend.
+#[derive(Debug)]
+pub struct Server {
+    /// Its address and identity.
+    pub address: Address,
+    /// The address as text, for logs.
+    pub name: Box<str>,
+    /// Hash of the name, the same on every machine; what consistent hashing keys on.
+    pub identity: u64,
+    /// 0 to 256.
+    pub weight: u32,
+    /// Chosen only when no other server is usable.
+    pub backup: bool,
+    /// Open connections at most.
+    pub max_connections: u32,
+    /// What changes while running.
+    pub state: Arc<ServerState>,
+}
+
+/// Why a server is not chosen for a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unusable {
+    /// Active checks took it down.
+    Down,
+    /// It is in maintenance.
+    Maintenance,
+    /// It finishes what it has and gets nothing new.
+    Draining,
+    /// Its weight is 0.
+    NoWeight,
+    /// It holds `max_connections`.
+    Full,
+    /// Connecting failed or its responses were errors repeatedly; used only when nothing else is left.
+    Ejected,
+    /// This connection has already tried it.
+    Tried,
+}
+
+impl Unusable {
+    /// In words that follow "it".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "is down",
+            Self::Maintenance => "is in maintenance",
+            Self::Draining => "is draining",
+            Self::NoWeight => "has weight 0",
+            Self::Full => "holds max_connections",
+            Self::Ejected => "is ejected after failures",
+            Self::Tried => "was tried already",
+        }
+    }
+}
+
+impl Server {
+    /// Takes a place, or None when all are taken.
+    pub fn engage(&self) -> Option<Place> {
+        self.state.take(self.max_connections).then(|| Place(Arc::clone(&self.state)))
+    }
+
+    /// The weight a new connection sees at `now`: overridden or configured, and scaled while it starts slowly.
+    ///
+    /// Worked example: weight 100, `slow_start` 10 s, up for 5 s: 55.
+    pub fn effective_weight(&self, now: Millis, slow_start: Millis) -> u32 {
+        let weight = match self.state.weight_override.load(Relaxed) {
+            0 => self.weight,
+            set => set - 1,
+        };
+        let up_since = self.state.up_since.load(Relaxed);
+        let age = now.saturating_sub(up_since);
+        if weight == 0 || up_since == 0 || age >= slow_start {
+            return weight * SCALE;
+        }
+        // In u128 and divided last: any duration is safe, and weight 1 climbs to the whole without a leap.
+        let (age, slow_start) = (u128::from(age), u128::from(slow_start));
+        let scaled = u128::from(weight * SCALE) * (slow_start + 9 * age) / (10 * slow_start);
+        scaled.max(1) as u32
+    }
+
+    /// Why it cannot be chosen now, or None. Whether it is a backup does not matter here.
+    pub fn unusable(&self, now: Millis) -> Option<Unusable> {
+        let state = &*self.state;
+        match state.admin() {
+            Admin::Maintenance => return Some(Unusable::Maintenance),
+            Admin::Drain => return Some(Unusable::Draining),
+            Admin::Ready => {}
+        }
+        if !state.is_up() {
+            return Some(Unusable::Down);
+        }
+        if self.effective_weight(now, 0) == 0 {
+            return Some(Unusable::NoWeight);
+        }
+        if state.active() >= self.max_connections {
+            return Some(Unusable::Full);
+        }
+        state.is_ejected(now).then_some(Unusable::Ejected)
+    }
+}
+
+/// Effective weights are in 1/16 so that a slow start of weight 1 is not all or nothing.
+pub const SCALE: u32 = 16;
