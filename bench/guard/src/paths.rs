@@ -261,7 +261,7 @@ fn backend_choose() -> Operation {
     }));
     Box::new(move |n| {
         let seed = Seed { client: Some(client(n).ip()), random: random(n), now: 1_000, ..Seed::default() };
-        _ = black_box(plan.backends[0].choose(&seed, &Tried::new()));
+        _ = black_box(plan.backends[0].choose(&seed, &Tried::new(), 0));
     })
 }
 

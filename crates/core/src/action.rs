@@ -53,10 +53,12 @@ pub enum Event<'a> {
 pub enum Action {
     /// Nothing until the next event.
     Wait,
-    /// Open a socket to this server and pass on what is held.
+    /// Open a socket to this server (see [`Attempts::server`](crate::pool::Attempts::server)) and pass on what is held.
     Connect(Choice),
     /// Autonomous mode: move bytes of every flow that is not held, both ways.
     Relay,
+    /// Show what is held of this side again, as [`Event::Held`]: the turn of another analyzer has come.
+    Show(Side),
     /// Pass the end of one side on: shut down our sending towards this side once all is delivered.
     Finish(Side),
     /// Send these bytes to the client, finish sending, and close when the client has closed too.
@@ -70,8 +72,8 @@ pub enum Action {
 pub struct Choice {
     /// Index of the backend in the Plan.
     pub backend: BackendIndex,
-    /// Index of the server in the backend.
-    pub server: u16,
+    /// Identity of the server; the Session's Attempts have it as a value.
+    pub server: u64,
 }
 
 /// What a connection is waiting for: every state has one deadline.
@@ -79,6 +81,10 @@ pub struct Choice {
 pub enum Wait {
     /// The first bytes, complete. Counted from accept.
     FirstBytes,
+    /// The verdict of an analyzer on what this side says. Counted from the beginning of its turn ([`Flow::since`]).
+    ///
+    /// [`Flow::since`]: crate::flow::Flow::since
+    Verdict(Side),
     /// The server's answer to our connect.
     Connect,
     /// Any byte, either way. Counted from the last byte.

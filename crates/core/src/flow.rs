@@ -1,8 +1,10 @@
 //! Flow: one direction of a connection: bytes from one side, whether they are held, and which analyzers still run.
 //!
-//! A flow is *held* while analyzers are attached: its bytes are shown to them and not passed on. When the last has
-//! passed, the hold ends for good and the relay moves bytes without asking. Must never own bytes: those are the
-//! engine's scratch or a [`Buffer`](crate::buffer::Buffer).
+//! A flow is *held* while analyzers have a turn to come: its bytes are shown to them and not passed on. After the last
+//! turn the hold ends for good and the relay moves bytes without asking. Must never own bytes: those are the engine's
+//! scratch or a [`Buffer`](crate::buffer::Buffer).
+
+use crate::time::Millis;
 
 /// One direction, named by the side that sends.
 #[derive(Debug, Default)]
@@ -11,8 +13,10 @@ pub struct Flow {
     pub hold: bool,
     /// This side has ended its sending.
     pub ended: bool,
-    /// How many analyzers have passed.
-    pub passed: u8,
+    /// How many analyzers have had their turn.
+    pub turns: u8,
+    /// When the present turn began.
+    pub since: Millis,
     /// Held bytes at the front that were for us alone (a PROXY header) and are not passed on.
     pub consumed: u32,
     /// No analyzer can say more before this many bytes are held.

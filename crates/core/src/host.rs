@@ -52,6 +52,16 @@ fn is_for(name: &[u8], host: &[u8]) -> bool {
     }
 }
 
+/// Appends a host without its port, in lower case and without a trailing dot. Codecs let nothing but ASCII through.
+pub fn push_name(name: &mut String, host: &[u8]) {
+    let end = match host.first() {
+        Some(b'[') => host.iter().position(|byte| *byte == b']').map_or(host.len(), |at| at + 1),
+        _ => host.iter().position(|byte| *byte == b':').unwrap_or(host.len()),
+    };
+    let host = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
+    name.extend(host.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +76,22 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(without_port(host.as_bytes()), bare.as_bytes());
+        }
+    }
+
+    #[test]
+    fn names() {
+        for (host, expected) in [
+            ("Shop.Example.COM:8080", "shop.example.com"),
+            ("example.com.", "example.com"),
+            ("example.com.:80", "example.com"),
+            ("[2001:DB8::1]:80", "[2001:db8::1]"),
+            ("[::1]", "[::1]"),
+            ("", ""),
+        ] {
+            let mut name = String::new();
+            push_name(&mut name, host.as_bytes());
+            assert_eq!(name, expected);
         }
     }
 }

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use hashbrown::HashMap;
 
+pub use crate::analyze::HeaderRule;
+
 use crate::address::Address;
+use crate::analyze::{Attached, NoProxyHeader, ProxyHeader};
 use crate::close::CloseReason;
 use crate::http::listener::HttpListener;
 use crate::lock::lock;
@@ -28,6 +31,8 @@ pub struct Listener {
     pub bind: Vec<Address>,
     /// What it speaks.
     pub protocol: &'static dyn Protocol,
+    /// What looks at the bytes of its connections before they are passed on, in order.
+    pub analyzers: Box<[Attached]>,
     /// Where its connections go.
     pub route: Route,
     /// Backend when no name is found or nothing matches.
@@ -52,6 +57,16 @@ pub struct Listener {
     pub http: HttpListener,
     /// Its TLS side, where TLS ends here.
     pub tls: Option<Termination>,
+}
+
+/// What looks at a connection: for PROXY headers, where some sources send them, then for what the protocol asks.
+pub fn analyzers(protocol: &dyn Protocol, flags: &AcceptFlags) -> Box<[Attached]> {
+    let header = Attached { rule: Some(HeaderRule::Required), ..Attached::new(&ProxyHeader) };
+    // A server that speaks first may do so while it is not known yet that no header comes.
+    let no_header =
+        Attached { rule: Some(HeaderRule::Forbidden), awaited: false, ..Attached::new(&NoProxyHeader) };
+    let headers = [header, no_header].into_iter().filter(|_| !flags.proxy_from.is_empty());
+    headers.chain(protocol.analyzers().iter().map(|analyzer| Attached::new(*analyzer))).collect()
 }
 
 /// Where connections go.
@@ -91,17 +106,6 @@ pub struct Timeouts {
     pub half_close: Millis,
 }
 
-/// Whether a client begins with a PROXY header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderRule {
-    /// The listener knows no PROXY headers.
-    Unknown,
-    /// This source must send one.
-    Required,
-    /// This source may not.
-    Forbidden,
-}
-
 /// What changes while running, shared by all workers.
 #[derive(Debug)]
 pub struct ListenerState {
@@ -137,6 +141,15 @@ impl Listener {
                 !self.deny.contains(address) && (self.allow.is_empty() || self.allow.contains(address))
             }
             None => self.allow.is_empty(),
+        }
+    }
+
+    /// Why a client is turned away under this listener that was, or was not, under the one before a reload.
+    pub fn readmit(&self, client: Option<IpAddr>, turned_away: Option<CloseReason>) -> Option<CloseReason> {
+        match (turned_away, self.admits(client)) {
+            (None, false) => Some(CloseReason::Denied),
+            (Some(CloseReason::Denied), true) => None,
+            (kept, _) => kept,
         }
     }
 

@@ -11,17 +11,16 @@
 //! dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
 
 use crate::action::{Action, Choice, Event, Side, Wait};
-use crate::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
+use crate::analyze::{Attached, Facts, HeaderRule, OnFailure, Verdict};
 use crate::balance::Seed;
 use crate::close::{CloseReason, Fault};
 use crate::flow::Flow;
-use crate::listener::{HeaderRule, Listener, Permit};
+use crate::listener::{Listener, Permit};
 use crate::plan::{Plan, Routed};
-use crate::pool::{Backend, Place, Tried};
+use crate::pool::{Attempts, Next};
+use crate::protocol::{self, Protocol};
 use crate::table::{BackendIndex, Target};
-use crate::tally::Count;
 use crate::time::Millis;
-use crate::tls;
 
 /// What surrounds one call: the Plan the connection was accepted under, and what only the engine can know.
 #[derive(Debug, Clone, Copy)]
@@ -53,11 +52,9 @@ pub enum State {
     Closed,
 }
 
-/// How a connection comes to its Session.
+/// How a connection comes to its Session whose first bytes were dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entrance {
-    /// As accepted: the listener's analyzers look at what the client says.
-    Accepted,
     /// Its ClientHello was read and is passed on untouched, by the table of what is passed through.
     PassedThrough,
     /// TLS ends here, and its handshake is complete.
@@ -69,41 +66,46 @@ pub enum Entrance {
 pub struct Session {
     state: State,
     listener: u32,
-    entrance: Entrance,
+    /// What a refusal is said in.
+    speaks: &'static dyn Protocol,
+    /// Routed by the table of what is passed through.
+    passed_through: bool,
+    /// What the client must do about a PROXY header, which says whose analyzers it gets.
     rule: HeaderRule,
-    choice: Option<Choice>,
+    attempts: Attempts,
     reason: Option<CloseReason>,
-    fault: Option<Fault>,
-    tried: Tried,
     flows: [Flow; 2],
     facts: Facts,
     permit: Permit,
-    place: Option<Place>,
 }
 
 impl Session {
     /// A session for a client of listener number `listener` that was given `permit`.
     pub fn new(plan: &Plan, listener: u32, facts: Facts, permit: Permit) -> Self {
-        let rule = plan.listeners[listener as usize].header_rule(facts.client);
-        Self { rule, ..Self::entered(Entrance::Accepted, listener, facts, permit) }
+        let owner = &plan.listeners[listener as usize];
+        let rule = owner.header_rule(facts.client);
+        Self { rule, speaks: owner.protocol, ..Self::entered(Entrance::Secured, listener, facts, permit) }
     }
 
     /// A session for a client whose first bytes were dealt with: its name is known, and no PROXY header is to come.
     pub fn entered(entrance: Entrance, listener: u32, facts: Facts, permit: Permit) -> Self {
+        let (speaks, passed_through) = match entrance {
+            Entrance::PassedThrough => (protocol::TLS, true),
+            // An alert could not be told from what the server would say.
+            Entrance::Secured => (protocol::TCP, false),
+        };
         let client = Flow { hold: true, ..Flow::default() };
         Self {
             state: State::Inspecting,
             listener,
-            entrance,
+            speaks,
+            passed_through,
             rule: HeaderRule::Unknown,
-            choice: None,
+            attempts: Attempts::default(),
             reason: None,
-            fault: None,
-            tried: Tried::new(),
             flows: [client, Flow::default()],
             facts,
             permit,
-            place: None,
         }
     }
 
@@ -140,9 +142,9 @@ impl Session {
         self.listener
     }
 
-    /// The server chosen last.
-    pub fn choice(&self) -> Option<Choice> {
-        self.choice
+    /// The backend it was routed to and the servers tried there.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Why it ended or is ending.
@@ -150,22 +152,22 @@ impl Session {
         self.reason
     }
 
-    /// Why the last connect that failed did.
-    pub fn fault(&self) -> Option<Fault> {
-        self.fault
-    }
-
-    /// Other servers tried. A client that got none has failed at every server tried, the first one included.
+    /// Other servers tried.
     pub fn retries(&self) -> usize {
-        self.tried.len().saturating_sub(usize::from(self.reason == Some(CloseReason::NoServer)))
+        self.attempts.retries(self.reason == Some(CloseReason::NoServer))
     }
 
     /// What it waits for and how long at most, or None when it is over.
     pub fn deadline(&self, plan: &Plan) -> Option<(Wait, Millis)> {
+        if let Some((side, timeout)) = self.verdict_due(plan) {
+            return Some((Wait::Verdict(side), timeout));
+        }
         let timeouts = &plan.listeners[self.listener as usize].timeouts;
         Some(match self.state {
             State::Inspecting => (Wait::FirstBytes, timeouts.first_bytes),
-            State::Connecting => (Wait::Connect, self.backend(plan)?.connect_timeout),
+            State::Connecting => {
+                (Wait::Connect, plan.backends[self.attempts.backend()? as usize].connect_timeout)
+            }
             State::Relaying => (Wait::Idle, timeouts.idle),
             State::HalfClosed(_) => (Wait::HalfClose, timeouts.half_close),
             State::Refused => (Wait::Linger, LINGER),
@@ -201,44 +203,43 @@ impl Session {
     }
 
     fn accepted(&mut self, scene: Scene<'_>) -> Action {
+        self.flows[Side::Client as usize].since = scene.now;
         // With a PROXY header to come, the client's address is not known yet.
-        if self.rule != HeaderRule::Required {
-            if let Err(reason) = self.admit(scene) {
-                return self.close(reason);
-            }
-            if self.analyzers(scene.plan).is_empty() {
-                self.flows[Side::Client as usize].hold = self.rule == HeaderRule::Forbidden;
-                return self.route(scene);
-            }
+        if self.rule != HeaderRule::Required
+            && let Err(reason) = self.admit(scene)
+        {
+            return self.close(reason);
         }
-        Action::Wait
+        let all = &self.listener_of(scene.plan).analyzers;
+        let mut of_client =
+            all.iter().filter(|attached| attached.looks_at(Side::Client, self.rule)).peekable();
+        let is_held = of_client.peek().is_some();
+        if of_client.any(|attached| attached.awaited) {
+            return Action::Wait;
+        }
+        self.flows[Side::Client as usize].hold = is_held;
+        self.route(scene)
     }
 
     fn held(&mut self, side: Side, held: &[u8], scene: Scene<'_>) -> Action {
-        let flow = &self.flows[side as usize];
-        if !flow.hold || held.len() < flow.need as usize {
-            return self.too_large(held, scene).unwrap_or(Action::Wait);
+        if !self.flows[side as usize].hold {
+            return Action::Wait;
         }
-        while let Some(analyzer) = self.next_analyzer(side, scene.plan) {
-            let flow = &mut self.flows[side as usize];
-            let consumed = flow.consumed as usize;
-            match analyzer.inspect(&held[consumed..], &mut self.facts) {
-                Verdict::Wait { need } => {
-                    flow.need = u32::try_from(consumed + need).unwrap_or(u32::MAX);
-                    return self.too_large(held, scene).unwrap_or(Action::Wait);
+        while let Some(attached) = self.attached(side, scene.plan) {
+            let consumed = match self.inspect(attached, held) {
+                Verdict::Pass { consumed } => consumed,
+                Verdict::Bypass => 0,
+                Verdict::Reject(reason) => return self.refuse(reason),
+                Verdict::Wait { .. } if !self.is_too_large(attached, held, scene.plan) => {
+                    return Action::Wait;
                 }
-                Verdict::Pass { consumed } => {
-                    flow.consumed += consumed as u32;
-                    if let Err(reason) = self.passed(side, scene) {
-                        return self.close(reason);
-                    }
+                Verdict::Wait { .. } if attached.on_failure == OnFailure::Reject => {
+                    return self.refuse(CloseReason::TooLarge);
                 }
-                Verdict::Route => {
-                    flow.passed += 1;
-                    flow.hold = false;
-                    return self.route(scene);
-                }
-                Verdict::Reject(reason) => return self.refuse(reason, scene.plan),
+                Verdict::Wait { .. } => 0,
+            };
+            if let Err(reason) = self.end_turn(attached, consumed, scene) {
+                return self.close(reason);
             }
         }
         self.flows[side as usize].hold = false;
@@ -249,37 +250,70 @@ impl Session {
         }
     }
 
-    /// The analyzer whose turn it is: the listener's header rule first, then the protocol's.
-    fn next_analyzer(&self, side: Side, plan: &Plan) -> Option<&'static dyn Analyzer> {
-        if side == Side::Server {
+    /// The analyzer whose turn it is.
+    fn attached<'p>(&self, side: Side, plan: &'p Plan) -> Option<&'p Attached> {
+        let all = &self.listener_of(plan).analyzers;
+        let turns = usize::from(self.flows[side as usize].turns);
+        all.iter().filter(|attached| attached.looks_at(side, self.rule)).nth(turns)
+    }
+
+    /// Asks an analyzer, if it can say more than it did.
+    fn inspect(&mut self, attached: &Attached, held: &[u8]) -> Verdict {
+        let flow = &mut self.flows[attached.side as usize];
+        let consumed = flow.consumed as usize;
+        if held.len() < flow.need as usize {
+            return Verdict::Wait { need: flow.need as usize - consumed };
+        }
+        let verdict = attached.analyzer.inspect(&held[consumed..], &mut self.facts);
+        if let Verdict::Wait { need } = verdict {
+            flow.need = u32::try_from(consumed + need).unwrap_or(u32::MAX);
+        }
+        verdict
+    }
+
+    /// Whether more is held, or needed, than an analyzer without a verdict may see.
+    fn is_too_large(&self, attached: &Attached, held: &[u8], plan: &Plan) -> bool {
+        let flow = &self.flows[attached.side as usize];
+        let own = attached.limit.map_or(usize::MAX, |limit| limit.saturating_add(flow.consumed as usize));
+        let limit = self.listener_of(plan).first_bytes_limit.min(own);
+        held.len() >= limit || flow.need as usize > limit
+    }
+
+    /// Goes on to the next analyzer. After the PROXY header the client is known and must be admitted.
+    fn end_turn(
+        &mut self,
+        attached: &Attached,
+        consumed: usize,
+        scene: Scene<'_>,
+    ) -> Result<(), CloseReason> {
+        let flow = &mut self.flows[attached.side as usize];
+        flow.consumed += consumed as u32;
+        flow.turns += 1;
+        flow.need = 0;
+        flow.since = scene.now;
+        if attached.rule == Some(HeaderRule::Required) { self.admit(scene) } else { Ok(()) }
+    }
+
+    /// The side whose analyzer has a deadline of its own, and how long its turn may take.
+    fn verdict_due(&self, plan: &Plan) -> Option<(Side, Millis)> {
+        if !matches!(self.state, State::Inspecting | State::Relaying | State::HalfClosed(_)) {
             return None;
         }
-        let passed = usize::from(self.flows[Side::Client as usize].passed);
-        let of_protocol = self.analyzers(plan);
-        match (self.rule, passed) {
-            (HeaderRule::Unknown, n) => of_protocol.get(n).copied(),
-            (HeaderRule::Required, 0) => Some(&ProxyHeader),
-            (HeaderRule::Forbidden, 0) => Some(&NoProxyHeader),
-            (_, n) => of_protocol.get(n - 1).copied(),
-        }
+        let held = |side: &Side| self.flows[*side as usize].hold;
+        let due = |side| Some((side, self.attached(side, plan)?.timeout?));
+        [Side::Client, Side::Server].into_iter().filter(held).find_map(due)
     }
 
-    /// What looks at the client's bytes, after the listener's header rule.
-    fn analyzers(&self, plan: &Plan) -> &'static [&'static dyn Analyzer] {
-        match self.entrance {
-            Entrance::Accepted => self.listener_of(plan).protocol.analyzers(),
-            Entrance::PassedThrough | Entrance::Secured => &[],
-        }
-    }
-
-    /// An analyzer passed; after the PROXY header the client is known and must be admitted.
-    fn passed(&mut self, side: Side, scene: Scene<'_>) -> Result<(), CloseReason> {
-        let flow = &mut self.flows[side as usize];
-        flow.passed += 1;
-        flow.need = 0;
-        match self.rule == HeaderRule::Required && flow.passed == 1 {
-            true => self.admit(scene),
-            false => Ok(()),
+    /// An analyzer has no verdict in time.
+    fn late(&mut self, side: Side, scene: Scene<'_>) -> Action {
+        match self.attached(side, scene.plan) {
+            Some(attached) if attached.on_failure == OnFailure::Pass => {
+                match self.end_turn(attached, 0, scene) {
+                    Ok(()) => Action::Show(side),
+                    Err(reason) => self.close(reason),
+                }
+            }
+            _ => self.refuse(CloseReason::FirstBytesTimeout),
         }
     }
 
@@ -292,24 +326,21 @@ impl Session {
         listener.enter_client(&mut self.permit, client)
     }
 
-    fn too_large(&mut self, held: &[u8], scene: Scene<'_>) -> Option<Action> {
-        let flow = &self.flows[Side::Client as usize];
-        let limit = self.listener_of(scene.plan).first_bytes_limit;
-        let hopeless = held.len() >= limit || flow.need as usize > limit;
-        (flow.hold && hopeless).then(|| self.refuse(CloseReason::TooLarge, scene.plan))
-    }
-
     fn route(&mut self, scene: Scene<'_>) -> Action {
         let (listener, name) = (self.listener_of(scene.plan), self.facts.name.as_deref());
-        let routed = match self.entrance {
-            Entrance::PassedThrough => scene.plan.pass_through(listener, name).ok_or(CloseReason::NoMatch),
-            Entrance::Accepted | Entrance::Secured => scene.plan.route(listener, name),
+        let routed = if self.passed_through {
+            scene.plan.pass_through(listener, name).ok_or(CloseReason::NoMatch)
+        } else {
+            scene.plan.route(listener, name)
         };
         match routed {
-            Ok(Routed { target: Target::Backend(backend), .. }) => self.choose(backend, scene),
+            Ok(Routed { target: Target::Backend(backend), .. }) => {
+                self.attempts.begin(backend);
+                self.choose(backend, scene)
+            }
             // No table of a listener without requests leads to an answer: compiling a Plan sees to that.
-            Ok(Routed { target: Target::Answer(_), .. }) => self.refuse(CloseReason::NoMatch, scene.plan),
-            Err(reason) => self.refuse(reason, scene.plan),
+            Ok(Routed { target: Target::Answer(_), .. }) => self.refuse(CloseReason::NoMatch),
+            Err(reason) => self.refuse(reason),
         }
     }
 
@@ -323,51 +354,39 @@ impl Session {
             now: scene.now,
             ..Seed::default()
         };
-        if let Some((server, place)) = backend.engage(&seed, &self.tried) {
-            self.place = Some(place);
-            let choice = Choice { backend: index, server };
-            self.choice = Some(choice);
-            self.state = State::Connecting;
-            return Action::Connect(choice);
+        let next = self.attempts.next(backend, &seed, None, scene.shard);
+        match (next, self.attempts.server()) {
+            (Next::Server, Some(server)) => {
+                self.state = State::Connecting;
+                Action::Connect(Choice { backend: index, server: server.identity })
+            }
+            // Connections do not wait in line.
+            _ => self.refuse(CloseReason::NoServer),
         }
-        self.choice.get_or_insert(Choice { backend: index, server: u16::MAX });
-        self.refuse(CloseReason::NoServer, scene.plan)
     }
 
     fn connected(&mut self, scene: Scene<'_>) -> Action {
         self.state = State::Relaying;
-        if let Some((backend, choice)) = self.backend(scene.plan).zip(self.choice) {
-            let state = &backend.servers[usize::from(choice.server)].state;
-            state.connected(scene.now);
-            state.tally.add(scene.shard, Count::Connections, 1);
-            backend.tally.add(scene.shard, Count::Connections, 1);
+        let is_held = self.attached(Side::Server, scene.plan).is_some();
+        let flow = &mut self.flows[Side::Server as usize];
+        (flow.hold, flow.since) = (is_held, scene.now);
+        if let Some(index) = self.attempts.backend() {
+            self.attempts.connected(&scene.plan.backends[index as usize], scene.now, scene.shard);
         }
-        match self.flows[Side::Client as usize].ended {
-            true => self.ended(Side::Client),
-            false => Action::Relay,
-        }
+        if self.flows[Side::Client as usize].ended { self.ended(Side::Client) } else { Action::Relay }
     }
 
     fn connect_failed(&mut self, fault: Fault, scene: Scene<'_>) -> Action {
-        self.place = None;
-        self.fault = Some(fault);
-        let Some((backend, choice)) = self.backend(scene.plan).zip(self.choice) else {
-            return self.refuse(CloseReason::NoServer, scene.plan);
+        let Some(index) = self.attempts.backend() else {
+            return self.refuse(CloseReason::NoServer);
         };
-        let state = &backend.servers[usize::from(choice.server)].state;
-        state.tally.add(scene.shard, Count::ConnectFailures, 1);
-        if fault.blames_server() {
-            state.connect_failed(scene.now, backend.eject_after, backend.eject_for);
+        let backend = &scene.plan.backends[index as usize];
+        self.attempts.failed(backend, fault, scene.now, scene.shard);
+        if self.attempts.may_try_another(backend) {
+            self.choose(index, scene)
+        } else {
+            self.refuse(CloseReason::NoServer)
         }
-        self.tried.push(choice.server);
-        if self.tried.len() > backend.retries as usize {
-            return self.refuse(CloseReason::NoServer, scene.plan);
-        }
-        let action = self.choose(choice.backend, scene);
-        if matches!(action, Action::Connect(_)) {
-            backend.tally.add(scene.shard, Count::Retries, 1);
-        }
-        action
     }
 
     fn ended(&mut self, side: Side) -> Action {
@@ -409,8 +428,11 @@ impl Session {
     }
 
     fn expired(&mut self, scene: Scene<'_>) -> Action {
+        if let Some((side, _)) = self.verdict_due(scene.plan) {
+            return self.late(side, scene);
+        }
         match self.state {
-            State::Inspecting => self.refuse(CloseReason::FirstBytesTimeout, scene.plan),
+            State::Inspecting => self.late(Side::Client, scene),
             State::Connecting => self.connect_failed(Fault::TimedOut, scene),
             State::Relaying => self.close(CloseReason::IdleTimeout),
             State::HalfClosed(_) => self.close(CloseReason::HalfCloseTimeout),
@@ -418,21 +440,17 @@ impl Session {
         }
     }
 
-    /// Refuses with the protocol's bytes; a client that may not know we exist gets none.
-    fn refuse(&mut self, reason: CloseReason, plan: &Plan) -> Action {
-        let bytes = match self.entrance {
-            Entrance::Accepted => self.listener_of(plan).protocol.refusal(reason),
-            Entrance::PassedThrough => tls::refusal(reason),
-            // An alert could not be told from what the server would say.
-            Entrance::Secured => b"",
-        };
+    /// Refuses with the protocol's bytes. Nobody gets any who may not know we exist, or in the middle of a server's.
+    fn refuse(&mut self, reason: CloseReason) -> Action {
+        let may_tell = matches!(self.state, State::Inspecting | State::Connecting);
+        let bytes = if may_tell { self.speaks.refusal(reason) } else { b"" };
         self.reason.get_or_insert(reason);
-        self.place = None;
-        self.state = State::Refused;
-        match bytes {
-            b"" => self.close(reason),
-            bytes => Action::Refuse(bytes),
+        self.attempts.release();
+        if bytes.is_empty() {
+            return self.close(reason);
         }
+        self.state = State::Refused;
+        Action::Refuse(bytes)
     }
 
     /// The first reason given is the one reported.
@@ -444,10 +462,6 @@ impl Session {
 
     fn listener_of<'a>(&self, plan: &'a Plan) -> &'a Listener {
         &plan.listeners[self.listener as usize]
-    }
-
-    fn backend<'a>(&self, plan: &'a Plan) -> Option<&'a Backend> {
-        self.choice.map(|choice| &plan.backends[choice.backend as usize])
     }
 }
 

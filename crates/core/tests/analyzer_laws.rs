@@ -92,6 +92,23 @@ fn every_split_of_every_beginning_gives_the_same_verdict() {
 }
 
 #[test]
+fn none_decides_without_a_byte() {
+    for analyzer in REGISTRY {
+        let verdict = analyzer.inspect(&[], &mut Facts::default());
+        assert!(matches!(verdict, Verdict::Wait { need: 1.. }), "{}: {verdict:?}", analyzer.name());
+    }
+}
+
+#[test]
+fn whatever_a_listener_attaches_keeps_the_laws() {
+    for protocol in headworks_core::protocol::REGISTRY {
+        for analyzer in protocol.analyzers() {
+            assert!(REGISTRY.iter().any(|known| known.name() == analyzer.name()), "{}", analyzer.name());
+        }
+    }
+}
+
+#[test]
 fn what_is_consumed_is_held() {
     for analyzer in REGISTRY {
         for bytes in beginnings() {

@@ -35,7 +35,9 @@ fn decided(plan: &Plan, name: Option<&str>, client: IpAddr) -> Result<(String, S
     match (action, session.reason()) {
         (Action::Connect(choice), None) => {
             let backend = &plan.backends[choice.backend as usize];
-            Ok((backend.name.to_string(), backend.servers[usize::from(choice.server)].name.to_string()))
+            let server = session.attempts().server().ok_or(CloseReason::NoServer)?;
+            assert_eq!(choice.server, server.identity);
+            Ok((backend.name.to_string(), server.name.to_string()))
         }
         (_, Some(reason)) => Err(reason),
         other => panic!("{other:?}"),
@@ -112,7 +114,7 @@ fn a_name_no_client_may_send_is_refused_here_too() {
 fn every_server_but_the_chosen_one_has_its_reason() {
     let plan = plan(sites());
     let app = plan.backend("app").unwrap();
-    app.servers[0].state.set_up(false, 0);
+    app.servers.list()[0].state.set_up(false, 0);
     let told = plan.explain("secure", &asked(Some("app.example"), None)).unwrap();
     assert_eq!(told.servers.len(), 3);
     for server in &told.servers {
@@ -165,7 +167,7 @@ proptest! {
         }
         // Tables that repeat a pattern are refused when they are compiled.
         let Ok(plan) = Plan::compile(&spec(written), 1, None) else { return Ok(()) };
-        let servers = plan.backends.iter().flat_map(|backend| &backend.servers);
+        let servers = plan.backends.iter().flat_map(|backend| backend.servers.list().to_vec());
         for (server, down) in servers.zip(&down) {
             server.state.set_up(!down, 0);
         }

@@ -13,6 +13,7 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use common::{alert, hello, plan};
 use headworks_core::action::{Action, Choice, Event, Side, Wait};
@@ -20,6 +21,7 @@ use headworks_core::analyze::Facts;
 use headworks_core::close::{CloseReason, Fault};
 use headworks_core::listener::Permit;
 use headworks_core::plan::Plan;
+use headworks_core::pool::ServerState;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::tally::Count;
 use headworks_core::time::Millis;
@@ -77,13 +79,14 @@ impl House {
     }
 
     /// The action that connects to a server.
-    fn connect(&self, backend: &str, server: u16) -> Action {
+    fn connect(&self, backend: &str, server: usize) -> Action {
         let backend = self.plan.backends.iter().position(|known| &*known.name == backend).unwrap();
+        let server = self.plan.backends[backend].servers.list()[server].identity;
         Action::Connect(Choice { backend: backend as u32, server })
     }
 
-    fn server(&self, server: usize) -> &headworks_core::pool::ServerState {
-        &self.plan.backends[0].servers[server].state
+    fn server(&self, server: usize) -> Arc<ServerState> {
+        Arc::clone(&self.plan.backends[0].servers.list()[server].state)
     }
 }
 
@@ -194,7 +197,7 @@ fn perform(client: &mut Client<'_>, row: &str) -> Action {
 /// The state that follows an action; None: the same as before.
 fn state_after(action: Action, row: &str) -> Option<State> {
     match action {
-        Action::Wait => None,
+        Action::Wait | Action::Show(_) => None,
         Action::Connect(_) => Some(State::Connecting),
         Action::Relay => Some(State::Relaying),
         Action::Finish(_) if row.starts_with("client") => Some(State::HalfClosed(Side::Client)),

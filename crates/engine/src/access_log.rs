@@ -13,15 +13,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use headworks_core::close::CloseReason;
-use headworks_core::listener::Listener;
 use headworks_core::lock::lock;
 use headworks_core::time::Millis;
-use headworks_core::tls::HandshakeFault;
 
 use crate::clock;
-use crate::connection::Connection;
-use crate::handshakes::Arrival;
 use crate::notice::{Notice, Notices};
 use crate::record::{ExchangeRecord, Format, Record};
 use crate::sys;
@@ -237,10 +232,10 @@ impl Recorder {
         Self { log, shard, lines: Vec::new(), count: 0, stamp: Stamp::default() }
     }
 
-    /// Records the end of a connection.
-    pub(crate) fn ended(&mut self, connection: &Connection, now: Millis) {
+    /// Records the end of a connection, or of a client that never became one.
+    pub(crate) fn record(&mut self, record: &Record<'_>, now: Millis) {
         if let Some(log) = &self.log {
-            Record::ended(connection, now).write(log.format, self.stamp.at(now), &mut self.lines);
+            record.write(log.format, self.stamp.at(now), &mut self.lines);
             self.count += 1;
         }
     }
@@ -254,28 +249,6 @@ impl Recorder {
     pub(crate) fn exchange(&mut self, record: &ExchangeRecord<'_>, now: Millis) {
         if let Some(log) = &self.log {
             record.write(log.format, self.stamp.at(now), &mut self.lines);
-            self.count += 1;
-        }
-    }
-
-    /// Records a client that never became a connection.
-    pub(crate) fn denied(
-        &mut self,
-        listener: &Listener,
-        client: Option<std::net::SocketAddr>,
-        reason: CloseReason,
-    ) {
-        if let Some(log) = &self.log {
-            let stamp = self.stamp.at(clock::now());
-            Record::denied(listener, client, reason).write(log.format, stamp, &mut self.lines);
-            self.count += 1;
-        }
-    }
-
-    /// Records a client whose handshake failed.
-    pub(crate) fn failed(&mut self, client: &Arrival, fault: HandshakeFault, now: Millis) {
-        if let Some(log) = &self.log {
-            Record::failed(client, fault, now).write(log.format, self.stamp.at(now), &mut self.lines);
             self.count += 1;
         }
     }

@@ -3,31 +3,59 @@
 //! Must never decide who is admitted (core's Listener and analyzers do).
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use headworks_core::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
 use headworks_core::buffer::Buffer;
 use headworks_core::close::CloseReason;
-use headworks_core::listener::{HeaderRule, Listener, Permit};
+use headworks_core::listener::HeaderRule;
 use headworks_core::tally::Count;
 
-use crate::access_log::Recorder;
+use crate::arrival::Arrival;
+use crate::deployment::LocalPlan;
+use crate::io::Socket;
+use crate::record::Record;
+use crate::tools::Tools;
+
+/// A client that was just accepted by listener number `listener` of `plan`.
+#[derive(Debug)]
+pub(crate) struct Accepted<'a> {
+    /// The Plan in force.
+    pub(crate) plan: &'a LocalPlan,
+    /// Index of the listener in the Plan.
+    pub(crate) listener: u32,
+    /// The client's socket.
+    pub(crate) socket: OwnedFd,
+    /// Its address; None for a unix client.
+    pub(crate) address: Option<SocketAddr>,
+}
 
 /// Counts a client that was accepted and takes a place for it. None: there is none; that is counted and recorded.
-pub(crate) fn enter(
-    owner: &Listener,
-    client: Option<SocketAddr>,
-    shard: usize,
-    recorder: &mut Recorder,
-) -> Option<Permit> {
+pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival> {
+    let Accepted { plan, listener, socket, address } = accepted;
+    let owner = &plan.listeners[listener as usize];
     let tally = &owner.state.tally;
-    tally.add(shard, Count::Connections, 1);
-    let permit = owner.enter().ok();
-    if permit.is_none() {
-        tally.add(shard, Count::Denied, 1);
-        tally.add(shard, Count::Ended, 1);
-        recorder.denied(owner, client, CloseReason::LimitReached);
-    }
-    permit
+    tally.add(tools.shard, Count::Connections, 1);
+    let Ok(permit) = owner.enter() else {
+        tally.add(tools.shard, Count::Denied, 1);
+        tally.add(tools.shard, Count::Ended, 1);
+        let record = Record::denied(owner, address, CloseReason::LimitReached);
+        tools.recorder.record(&record, tools.now);
+        return None;
+    };
+    Some(Arrival {
+        entrance: None,
+        plan: Rc::clone(plan),
+        listener,
+        permit: Some(permit),
+        socket: Socket::accepted(socket),
+        address,
+        local: None,
+        name: None,
+        held: Buffer::default(),
+        accepted: tools.now,
+    })
 }
 
 /// The two ends of a client's connection: the client's and ours.
@@ -44,7 +72,7 @@ pub(crate) fn take_header(
     match analyzer.inspect(held.pending(), &mut facts) {
         Verdict::Wait { .. } => return None,
         Verdict::Pass { consumed } => held.take(consumed),
-        Verdict::Route => {}
+        Verdict::Bypass => {}
         Verdict::Reject(reason) => return Some(Err(reason)),
     }
     Some(Ok((facts.client, facts.local)))

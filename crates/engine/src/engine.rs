@@ -23,14 +23,15 @@ use serde::Deserialize;
 use crate::access_log::AccessLog;
 use crate::bind::{self, BindError, Binder, Bound, Key};
 use crate::clock;
-use crate::connection::token;
 use crate::health::Checker;
-use crate::mailbox::{Listening, Mail, Mailbox};
 use crate::notice::{Notice, Notices};
 use crate::record::Format;
-use crate::stats::{ConnectionRow, Stats};
+use crate::row::ConnectionRow;
+use crate::stats::Stats;
 use crate::sys;
 use crate::tls::Deployment;
+use crate::token;
+use crate::worker::{Listening, Mail, Mailbox};
 use crate::worker::{Shared, Worker};
 
 /// What an Engine needs besides its Spec.
@@ -182,7 +183,8 @@ impl Engine {
     ) -> Result<(), UnknownServer> {
         let control = self.control();
         let backend = control.plan.backend(backend).ok_or(UnknownServer)?;
-        let server = backend.servers.iter().find(|entry| &*entry.name == server).ok_or(UnknownServer)?;
+        let list = backend.servers.list();
+        let server = list.iter().find(|entry| &*entry.name == server).ok_or(UnknownServer)?;
         if let Some(admin) = admin {
             server.state.set_admin(admin);
         }

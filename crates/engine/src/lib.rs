@@ -3,41 +3,46 @@
 //! | room | owns |
 //! |---|---|
 //! | [`Engine`] | the threads of one running configuration, and the way in for everybody else |
-//! | `worker`, `supervisor`, `connection` | the poll loop, its connections, the record of one |
-//! | `admission`, `handshakes`, `http` | what every accept begins with; clients in their handshakes; exchanges |
-//! | `socket`, `relay`, `pipes` | reading, writing, moving bytes |
-//! | `timer`, `clock`, `random` | deadlines, time, chance |
-//! | `bind`, `mailbox`, `health`, `access_log`, `notice`, `stats` | around the connections |
-//! | `tls` | TLS records and configurations; [`Deployment`] |
+//! | `worker` | the poll loop, its listening sockets, its mail |
+//! | `supervisor` | one worker's connections: in their handshakes, passed through, of requests |
+//! | `admission`, `arrival` | what every accept begins with; a client that was accepted |
+//! | `roster`, `token`, `tools` | records with places, deadlines and turns; their names in the poll; what is lent |
+//! | `io` | sockets, lanes, relaying, bodies |
+//! | `timer`, `clock`, `random`, `date` | deadlines, time, chance |
+//! | `bind`, `health`, `notice` | around the connections |
+//! | `record`, `access_log`, `row`, `stats` | what is told of them |
+//! | `tls`, `deployment` | TLS records and configurations; [`Deployment`] |
 //! | `sys` | the only `unsafe` |
 
-mod aborts;
 mod access_log;
 mod admission;
+mod arrival;
 mod bind;
 mod clock;
-mod connection;
+mod date;
+mod deployment;
 mod engine;
-mod handshakes;
 mod health;
-mod http;
-mod mailbox;
+mod io;
 mod notice;
-mod pipes;
+mod outcome;
 mod random;
 mod record;
-mod relay;
-mod socket;
+mod roster;
+mod row;
 mod stats;
 mod supervisor;
 mod sys;
 mod timer;
 mod tls;
+mod token;
+mod tools;
 mod worker;
 
 pub use bind::BindError;
 pub use engine::{ApplyError, Engine, Options, UnknownServer};
 pub use notice::Notice;
 pub use record::Format;
-pub use stats::{BackendStats, ConnectionRow, Counters, ListenerStats, ServerStats, Stats};
+pub use row::ConnectionRow;
+pub use stats::{BackendStats, Counters, ListenerStats, ServerStats, Stats};
 pub use tls::Deployment;

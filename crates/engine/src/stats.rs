@@ -2,20 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use headworks_core::action::Side;
 use headworks_core::http::limits::RateLimit;
 use headworks_core::listener::Listener;
 use headworks_core::plan::Plan;
 use headworks_core::pool::{Admin, Server};
-use headworks_core::session::State;
 use headworks_core::tally::{Count, Tally};
 use headworks_core::time::Millis;
 use headworks_core::tls::{HandshakeFault, Termination};
 use serde::Serialize;
-
-use crate::connection::Connection;
-use crate::handshakes::Arrival;
-use crate::http::{Asked, Client};
 
 /// Everything counted, at one moment.
 #[derive(Debug, Serialize)]
@@ -143,6 +137,7 @@ impl Stats {
         let backends = plan.backends.iter().map(|backend| {
             let servers: BTreeMap<_, _> = backend
                 .servers
+                .list()
                 .iter()
                 .map(|server| (server.name.to_string(), ServerStats::new(server, now)))
                 .collect();
@@ -214,117 +209,6 @@ impl ServerStats {
             weight: server.effective_weight(now, 0) / headworks_core::pool::SCALE,
             backup: server.backup,
             connect_failures: state.tally.sum(Count::ConnectFailures),
-        }
-    }
-}
-
-/// One live connection.
-#[derive(Debug, Serialize)]
-pub struct ConnectionRow {
-    /// Its listener.
-    pub listener: String,
-    /// The client's address, or `unix`.
-    pub client: String,
-    /// The name the client asked for.
-    pub sni: Option<String>,
-    /// What the request under way asks for: its host, as sent.
-    pub host: Option<String>,
-    /// Its method.
-    pub method: Option<String>,
-    /// Its path, with the query.
-    pub path: Option<String>,
-    /// Its backend, once chosen.
-    pub backend: Option<String>,
-    /// Its server, once chosen.
-    pub server: Option<String>,
-    /// `inspecting`, `connecting`, `relaying`, `half_closed` or `refused`; of an HTTP client `header`, `head`, `kept`, `queued`,
-    /// `connecting`, `asking`, `awaiting`, `answering`, `tunnel` or `lingering`.
-    pub state: &'static str,
-    /// Bytes from the client.
-    pub bytes_in: u64,
-    /// Bytes from the server.
-    pub bytes_out: u64,
-    /// Milliseconds since it was accepted.
-    pub age_ms: Millis,
-    /// Milliseconds since the last byte.
-    pub idle_ms: Millis,
-    /// Number of its worker.
-    pub worker: usize,
-}
-
-impl ConnectionRow {
-    pub(crate) fn of_newcomer(client: &Arrival, worker: usize, now: Millis) -> Self {
-        Self {
-            listener: client.owner().name.to_string(),
-            client: client.address.map_or_else(|| "unix".into(), |client| client.to_string()),
-            sni: client.name.as_deref().map(str::to_owned),
-            host: None,
-            method: None,
-            path: None,
-            backend: None,
-            server: None,
-            state: "handshake",
-            bytes_in: 0,
-            bytes_out: 0,
-            age_ms: now.saturating_sub(client.accepted),
-            idle_ms: now.saturating_sub(client.accepted),
-            worker,
-        }
-    }
-
-    pub(crate) fn of_client(client: &Client, worker: usize, now: Millis) -> Self {
-        let running = client.running.as_deref();
-        let backend = running.and_then(|running| running.backend(&client.plan));
-        let server = running.and_then(|running| running.chosen(&client.plan)).map(|(_, server)| server);
-        let asked = |what: fn(&Asked) -> &[u8]| {
-            let bytes = what(&running?.asked);
-            (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
-        };
-        let [bytes_in, bytes_out] = running.map_or([0, 0], |running| running.bytes);
-        Self {
-            listener: client.owner().name.to_string(),
-            client: client.address.map_or_else(|| "unix".into(), |client| client.to_string()),
-            sni: client.socket.tls_facts().and_then(|facts| facts.name.as_deref()).map(str::to_owned),
-            host: asked(Asked::host),
-            method: asked(Asked::method),
-            path: asked(Asked::target),
-            backend: backend.map(|backend| backend.name.to_string()),
-            server: server.map(|server| server.name.to_string()),
-            state: client.phase.as_str(),
-            bytes_in,
-            bytes_out,
-            age_ms: now.saturating_sub(client.accepted),
-            idle_ms: now.saturating_sub(client.since),
-            worker,
-        }
-    }
-
-    pub(crate) fn new(connection: &Connection, worker: usize, now: Millis) -> Self {
-        let session = &connection.session;
-        let facts = session.facts();
-        let backend = session.choice().map(|choice| &connection.plan.backends[choice.backend as usize]);
-        let server = session.choice().and_then(|choice| backend?.servers.get(usize::from(choice.server)));
-        Self {
-            listener: connection.plan.listeners[session.listener() as usize].name.to_string(),
-            client: facts.client.map_or_else(|| "unix".into(), |client| client.to_string()),
-            sni: facts.name.as_deref().map(str::to_owned),
-            host: None,
-            method: None,
-            path: None,
-            backend: backend.map(|backend| backend.name.to_string()),
-            server: server.map(|server| server.name.to_string()),
-            state: match session.state() {
-                State::Inspecting => "inspecting",
-                State::Connecting => "connecting",
-                State::Relaying => "relaying",
-                State::HalfClosed(_) => "half_closed",
-                State::Refused | State::Closed => "refused",
-            },
-            bytes_in: session.flow(Side::Client).bytes,
-            bytes_out: session.flow(Side::Server).bytes,
-            age_ms: now.saturating_sub(connection.times.accepted),
-            idle_ms: now.saturating_sub(connection.times.active),
-            worker,
         }
     }
 }

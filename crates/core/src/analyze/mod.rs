@@ -1,15 +1,18 @@
 //! Flow analyzers: each looks at the held bytes of one flow and answers with a Verdict.
 //!
-//! An analyzer is one file and one line in [`REGISTRY`]; which ones a flow gets is said by its Protocol. Must never
-//! keep state of its own: what it learns goes into [`Facts`], and it is called again with all held bytes when they grew.
+//! An analyzer is one file and one line in [`REGISTRY`]; which ones a flow gets, and within which bounds, is said by its
+//! listener's [`Attached`]. Must never keep state of its own: what it learns goes into [`Facts`], and it is called again
+//! with all held bytes when they grew.
 
+mod attached;
 mod proxy_header;
 mod sni;
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-pub use proxy_header::{NoProxyHeader, ProxyHeader};
+pub use attached::{Attached, OnFailure};
+pub use proxy_header::{HeaderRule, NoProxyHeader, ProxyHeader};
 pub use sni::Sni;
 
 use crate::close::CloseReason;
@@ -26,7 +29,7 @@ pub trait Analyzer: Debug + Sync {
     fn inspect(&self, held: &[u8], facts: &mut Facts) -> Verdict;
 }
 
-/// An analyzer's answer.
+/// An analyzer's answer. All but `Wait` end its turn: it is not called again on this flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Cannot say before `need` bytes are held.
@@ -39,8 +42,8 @@ pub enum Verdict {
         /// Bytes not to be passed on.
         consumed: usize,
     },
-    /// All is known that routing needs: the flow may be routed by [`Facts::name`].
-    Route,
+    /// It has nothing to look for in this flow, which goes on without it.
+    Bypass,
     /// Refuse the connection.
     Reject(CloseReason),
 }

@@ -6,6 +6,17 @@ use super::{Analyzer, Facts, Verdict};
 use crate::close::CloseReason;
 use crate::wire::proxy_protocol::{self, LIMIT, Parsed};
 
+/// Whether a client begins with a PROXY header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderRule {
+    /// The listener knows no PROXY headers.
+    Unknown,
+    /// This source must send one.
+    Required,
+    /// This source may not.
+    Forbidden,
+}
+
 /// Demands a PROXY header and takes the client's addresses from it.
 #[derive(Debug)]
 pub struct ProxyHeader;

@@ -21,7 +21,7 @@ impl Analyzer for Sni {
                 if let ServerName::Host(name) = hello.name {
                     facts.name = Some(name);
                 }
-                Verdict::Route
+                Verdict::Pass { consumed: 0 }
             }
         }
     }

@@ -185,22 +185,23 @@ impl Plan {
             now: 0,
         };
         let chosen = backend.foresee(&seed);
-        told.server = chosen.map(|index| backend.servers[index].name.to_string());
+        told.server = chosen.as_ref().map(|server| server.name.to_string());
         if chosen.is_none() {
             refuse(CloseReason::NoServer, told);
         }
-        let backups_rest = chosen.is_some_and(|index| !backend.servers[index].backup);
-        told.servers = (0..backend.servers.len())
-            .map(|index| {
-                let server = &backend.servers[index];
-                let reason =
-                    backend.why_not(index, 0).map(|why| why.as_str().to_owned()).unwrap_or_else(|| {
-                        match server.backup && backups_rest {
-                            true => "is a backup".to_owned(),
-                            false => format!("{} chose another this time", backend.balance.name()),
-                        }
-                    });
-                let is_chosen = chosen == Some(index);
+        let backups_rest = chosen.as_ref().is_some_and(|server| !server.backup);
+        told.servers = backend
+            .servers
+            .list()
+            .iter()
+            .map(|server| {
+                let reason = server.unusable(0).map(|why| why.as_str().to_owned()).unwrap_or_else(|| {
+                    match server.backup && backups_rest {
+                        true => "is a backup".to_owned(),
+                        false => format!("{} chose another this time", backend.balance.name()),
+                    }
+                });
+                let is_chosen = chosen.as_ref().is_some_and(|chosen| chosen.identity == server.identity);
                 ServerChoice {
                     address: server.name.to_string(),
                     chosen: is_chosen,

@@ -7,6 +7,21 @@ use std::net::SocketAddr;
 
 use crate::tls::TlsFacts;
 
+/// What is known of the client of an exchange.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ClientFacts<'a> {
+    /// The client; None when it came by a unix socket.
+    pub address: Option<SocketAddr>,
+    /// Our end of the client's connection; None for unix sockets.
+    pub local: Option<SocketAddr>,
+    /// The client speaks TLS with us.
+    pub secure: bool,
+    /// What its handshake agreed on; None without TLS, and before it is complete.
+    pub tls: Option<&'a TlsFacts>,
+    /// The request came as early data (RFC 8470), before the handshake was complete: it could be a repetition.
+    pub early: bool,
+}
+
 /// What is known of an exchange.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ExchangeFacts<'a> {

@@ -3,6 +3,7 @@
 //! Shared by all workers and carried over reloads; every map is split in parts with a lock each, and nothing is touched where no
 //! limit is configured. Must never grow beyond the keys it was given, nor read a clock.
 
+use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -143,6 +144,14 @@ impl RateLimit {
     }
 }
 
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let burst = self.tolerance / self.token + 1;
+        let key = self.header.as_deref().unwrap_or("address");
+        write!(f, "{burst} at once and one each {} ms for an {key}", self.token / NANOS)
+    }
+}
+
 impl Default for Buckets {
     fn default() -> Self {
         Self {
@@ -222,6 +231,11 @@ impl Concurrency {
         }
         let in_flight = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.in_flight));
         Ok(Self { most, in_flight })
+    }
+
+    /// How many.
+    pub fn most(&self) -> u32 {
+        self.most
     }
 
     /// Takes a place, or None when the client has all of its own in use. A unix client has no address and no limit.

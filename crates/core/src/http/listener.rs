@@ -6,6 +6,7 @@ use crate::http::compression::Compression;
 use crate::http::limits::{Concurrency, RateLimit};
 use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
+use crate::http::rules::Rule;
 use crate::time::Millis;
 use crate::wire::http1::Limits;
 
@@ -38,6 +39,8 @@ pub struct HttpListener {
     pub rules: ListenerRules,
     /// Compression of responses.
     pub compression: Option<Compression>,
+    /// Rules that can do anything but pass on its requests, in their order.
+    pub rules_in_force: Box<[&'static dyn Rule]>,
 }
 
 /// The HTTP side of a Backend.

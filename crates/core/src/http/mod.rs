@@ -21,6 +21,7 @@ pub mod pages;
 pub mod redirect;
 pub mod request_id;
 pub mod rewrite;
+pub mod rules;
 pub mod status;
 pub mod target;
 pub mod template;

@@ -1,6 +1,8 @@
 //! Status: the reason phrase of each status, and the beginning of a response that we write.
 
-use super::text::{push_line, push_number};
+use super::text::push_line;
+use crate::message::Persistence;
+use crate::wire::http1::write;
 
 /// The phrase of a status (RFC 9110 section 15 and the registry it sets up); empty for others, which is allowed.
 pub fn phrase(status: u16) -> &'static str {
@@ -86,11 +88,7 @@ pub struct Always<'a> {
 
 /// Appends the status line and what every response of ours has.
 pub(super) fn push_start(out: &mut Vec<u8>, status: u16, always: Always<'_>) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    push_number(out, u64::from(status));
-    out.push(b' ');
-    out.extend_from_slice(phrase(status).as_bytes());
-    out.extend_from_slice(b"\r\n");
+    write::status_line(out, status, phrase(status).as_bytes());
     if !always.date.is_empty() {
         push_line(out, "Date", always.date);
     }
@@ -98,13 +96,12 @@ pub(super) fn push_start(out: &mut Vec<u8>, status: u16, always: Always<'_>) {
         push_line(out, HSTS, always.hsts.as_bytes());
     }
     if always.close {
-        push_line(out, "Connection", b"close");
+        write::connection(out, Persistence::Close, false);
     }
 }
 
 /// Appends `Content-Length` and the end of the head.
 pub(super) fn push_length(out: &mut Vec<u8>, length: usize) {
-    out.extend_from_slice(b"Content-Length: ");
-    push_number(out, length as u64);
-    out.extend_from_slice(b"\r\n\r\n");
+    write::length(out, length as u64);
+    write::end(out);
 }

@@ -1,6 +1,6 @@
-//! Framing: how the end of a message's body is found.
+//! Framing: how the end of a message's body is found. Persistence: what becomes of a connection after a message.
 //!
-//! A plain value: finding that end in the bytes is `wire::body`'s.
+//! Plain values: finding that end in the bytes is `wire::body`'s, writing it each version's.
 
 /// How the end of a message's body is found (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,4 +14,16 @@ pub enum Framing {
     Chunked,
     /// All until the connection ends (responses only).
     ToEnd,
+}
+
+/// What becomes of the client's connection after a response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Persistence {
+    /// It is kept; that goes without saying in HTTP/1.1.
+    #[default]
+    Keep,
+    /// It is kept, and the client speaks HTTP/1.0, so that it must be told.
+    KeepSaid,
+    /// It is closed.
+    Close,
 }

@@ -8,7 +8,7 @@ mod head;
 mod method;
 
 pub use field::{Field, Known};
-pub use framing::Framing;
+pub use framing::{Framing, Persistence};
 pub use head::{Head, Span};
 pub use method::{Method, Version};
 

@@ -6,8 +6,10 @@ use crate::http::limits::{Concurrency, RateLimit};
 use crate::http::listener::{HttpBackend, HttpListener};
 use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
+use crate::http::rules::{self, Rule, Setting};
 use crate::problem::Problem;
 use crate::spec::{BackendSpec, HttpSpec, ListenerSpec};
+use crate::tls::Termination;
 use crate::wire::http1::Limits;
 
 impl Compiler<'_> {
@@ -52,6 +54,7 @@ impl Compiler<'_> {
             pages: self.below(&["listeners", name, "error_pages"], Pages::compile(&http.error_pages)),
             rules: self.below(&["listeners", name], ListenerRules::compile(http, spec.tls.as_ref())),
             compression: self.compression(name, http),
+            rules_in_force: Box::default(),
         }
     }
 
@@ -65,6 +68,17 @@ impl Compiler<'_> {
         if tls.hsts.is_some() {
             self.error(&["listeners", name, "tls", "hsts"], reason);
         }
+    }
+
+    /// The rules that can apply to requests of a listener.
+    pub(super) fn rules_in_force(
+        &self,
+        http: &HttpListener,
+        termination: Option<&Termination>,
+    ) -> Box<[&'static dyn Rule]> {
+        let mut backends = self.spec.backends.values();
+        let maintained = backends.any(|backend| backend.http.as_ref().is_some_and(|http| http.maintenance));
+        rules::in_force(&Setting { http, termination, maintained })
     }
 
     fn rate_limit(&mut self, name: &str, http: &HttpSpec) -> Option<RateLimit> {

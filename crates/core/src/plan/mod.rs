@@ -6,8 +6,11 @@
 
 mod tables;
 mod tls;
+mod view;
 
 mod http;
+
+pub use view::ListenerView;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,9 +20,9 @@ use crate::balance;
 use crate::close::CloseReason;
 use crate::http::answers::Answer;
 use crate::http::check::HttpCheck;
-use crate::listener::{AcceptFlags, Listener, ListenerState, Route, Timeouts};
+use crate::listener::{self, AcceptFlags, Listener, ListenerState, Route, Timeouts};
 use crate::networks::Networks;
-use crate::pool::{Backend, Health, HealthKind, Server, ServerState};
+use crate::pool::{Backend, Health, HealthKind, ServerSet, ServerSettings};
 use crate::problem::Problem;
 use crate::protocol;
 use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ServerSpec, Spec};
@@ -139,7 +142,7 @@ impl Plan {
     }
 }
 
-/// Servers of one backend at most: a connection remembers those it has tried in 16 bits each.
+/// Servers of one backend at most: every choice looks at each of them.
 const MOST_SERVERS: usize = 10_000;
 
 /// One run of `compile`: methods report problems and return what can be built all the same.
@@ -168,29 +171,7 @@ impl Compiler<'_> {
         if spec.servers.is_empty() {
             self.error(&[root[0], name, "servers"], "at least one server is needed");
         }
-        let mut servers: Vec<Server> = Vec::with_capacity(spec.servers.len());
-        let mut listed = BTreeSet::new();
-        for (index, server) in spec.servers.iter().enumerate() {
-            if let Some(server) = self.server(name, index, server, old) {
-                match listed.insert(server.address.clone()) {
-                    true => servers.push(server),
-                    false => {
-                        let reason = format!("{} is listed twice", server.address);
-                        self.error(&[root[0], name, "servers", &index.to_string(), "address"], reason);
-                    }
-                }
-            }
-        }
-        if servers.len() > MOST_SERVERS {
-            self.error(&[root[0], name, "servers"], format!("more than {MOST_SERVERS} servers"));
-        }
-        // The memory is in server order: it is of use only to the same servers in the same order.
-        let same = |old: &&Backend| {
-            let addresses =
-                |servers: &[Server]| servers.iter().map(|server| server.address.clone()).collect::<Vec<_>>();
-            addresses(&old.servers) == addresses(&servers)
-        };
-        let memory = old.filter(same).map_or_else(Arc::default, |old| Arc::clone(&old.memory));
+        let servers = self.servers(name, spec);
         self.check_hash_header(name, spec);
         let balance = balance::find(&spec.balance).unwrap_or_else(|| {
             let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
@@ -200,7 +181,7 @@ impl Compiler<'_> {
         });
         Backend {
             name: name.into(),
-            servers: servers.into(),
+            servers: ServerSet::new(servers, old.map(|old| &old.servers), self.shards),
             balance,
             connect_timeout: spec.connect_timeout,
             retries: spec.retries,
@@ -213,18 +194,29 @@ impl Compiler<'_> {
             eject_for: spec.ejection.duration,
             http: self.http_backend(name, spec),
             tls: self.encryption(name, spec),
-            memory,
             tally: old.map_or_else(|| Arc::new(Tally::new(self.shards)), |old| Arc::clone(&old.tally)),
         }
     }
 
-    fn server(
-        &mut self,
-        backend: &str,
-        index: usize,
-        spec: &ServerSpec,
-        old: Option<&Backend>,
-    ) -> Option<Server> {
+    fn servers(&mut self, name: &str, spec: &BackendSpec) -> Vec<ServerSettings> {
+        let mut servers = Vec::with_capacity(spec.servers.len());
+        let mut listed = BTreeSet::new();
+        for (index, server) in spec.servers.iter().enumerate() {
+            let Some(server) = self.server(name, index, server) else { continue };
+            if listed.insert(server.address.clone()) {
+                servers.push(server);
+            } else {
+                let reason = format!("{} is listed twice", server.address);
+                self.error(&["backends", name, "servers", &index.to_string(), "address"], reason);
+            }
+        }
+        if servers.len() > MOST_SERVERS {
+            self.error(&["backends", name, "servers"], format!("more than {MOST_SERVERS} servers"));
+        }
+        servers
+    }
+
+    fn server(&mut self, backend: &str, index: usize, spec: &ServerSpec) -> Option<ServerSettings> {
         let number = index.to_string();
         let mut problem = |key: &str, reason: String| {
             let path = ["backends", backend, "servers", &number, key].map(str::to_owned).to_vec();
@@ -252,18 +244,11 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let state = old
-            .and_then(|old| old.servers.iter().find(|server| server.address == address))
-            .map_or_else(|| Arc::new(ServerState::new(self.shards)), |server| Arc::clone(&server.state));
-        let name = address.to_string();
-        Some(Server {
-            identity: balance::identity(&name),
-            name: name.into(),
+        Some(ServerSettings {
             address,
             weight: spec.weight,
             backup: spec.backup,
             max_connections: spec.max_connections.unwrap_or(u32::MAX),
-            state,
         })
     }
 
@@ -348,17 +333,24 @@ impl Compiler<'_> {
         self.check_circles(name, spec);
         let fallback = self.backend_number(&["listeners", name, "fallback"], spec.fallback.as_deref());
         let old = self.previous.and_then(|plan| plan.listener(name));
+        let speaks = protocol?.exchanges();
+        let mut http = self.http_listener(name, spec, speaks);
+        if speaks {
+            http.rules_in_force = self.rules_in_force(&http, tls.as_ref());
+        }
+        let flags = AcceptFlags {
+            proxy_from: self.networks(name, "accept_proxy_from", &spec.accept_proxy_from),
+            keepalive: spec.keepalive,
+            ipv6_only: spec.ipv6_only,
+            backlog: spec.backlog,
+            unix_mode: spec.unix_mode,
+        };
         Some(Listener {
             name: name.into(),
             bind,
             fallback,
-            flags: AcceptFlags {
-                proxy_from: self.networks(name, "accept_proxy_from", &spec.accept_proxy_from),
-                keepalive: spec.keepalive,
-                ipv6_only: spec.ipv6_only,
-                backlog: spec.backlog,
-                unix_mode: spec.unix_mode,
-            },
+            analyzers: listener::analyzers(protocol?, &flags),
+            flags,
             allow: self.networks(name, "allow", &spec.allow),
             deny: self.networks(name, "deny", &spec.deny),
             first_bytes_limit: spec.first_bytes_limit as usize,
@@ -373,7 +365,7 @@ impl Compiler<'_> {
                 .map_or_else(|| Arc::new(ListenerState::new(self.shards)), |(_, old)| Arc::clone(&old.state)),
             protocol: protocol?,
             route: route?,
-            http: self.http_listener(name, spec, protocol?.exchanges()),
+            http,
             tls,
         })
     }

@@ -1,7 +1,7 @@
-//! Backend: a named pool of Servers with one balancing policy, immutable; a Plan owns it.
+//! Backend: a named pool of Servers with one balancing policy; a Plan owns it. Only its list of servers may change.
 //!
-//! Chooses a server and takes a place there. Must never open a socket or read a clock: time is a parameter, in milliseconds
-//! of the engine's clock.
+//! Chooses a server and takes a place there. Must never open a socket or read a clock: time is a parameter, in
+//! milliseconds of the engine's clock.
 
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::balance::{Balance, Candidate, Memory, Seed};
 use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
 use crate::lock::lock;
-use crate::pool::{Place, Server, Unusable};
+use crate::pool::{Place, Server, ServerList, ServerSet, Unusable};
 use crate::tally::Tally;
 use crate::time::Millis;
 use crate::tls::Encryption;
@@ -22,8 +22,8 @@ use crate::wire::proxy_protocol::HeaderVersion;
 pub struct Backend {
     /// Its name in the configuration.
     pub name: Box<str>,
-    /// Its servers, in file order.
-    pub servers: Box<[Server]>,
+    /// Its servers.
+    pub servers: ServerSet,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
     /// Milliseconds one attempt to connect may take.
@@ -48,8 +48,6 @@ pub struct Backend {
     pub http: HttpBackend,
     /// Its TLS side, where servers are reached by TLS.
     pub tls: Option<Encryption>,
-    /// Memory of the balancing policy, shared by all workers and carried over reloads.
-    pub memory: Arc<Mutex<Memory>>,
     /// Counters.
     pub tally: Arc<Tally>,
 }
@@ -78,55 +76,68 @@ pub enum HealthKind {
     Http(HttpCheck),
 }
 
-/// Servers a connection has already tried (at most `retries + 1`).
-pub type Tried = SmallVec<[u16; 4]>;
+/// Identities of the servers that a connection has already tried (at most `retries + 1`).
+pub type Tried = SmallVec<[u64; 4]>;
 
 impl Backend {
-    /// Chooses a server for a new connection, or None when none is usable.
+    /// Chooses a server for a new connection, or None when none is usable. `shard`: number of the worker.
     ///
     /// Tiers, the first that has a usable server wins: servers, backups, ejected servers, ejected backups. A server
     /// that checks hold to be down is never chosen.
-    pub fn choose(&self, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
-        self.choose_by(&self.memory, seed, tried)
+    pub fn choose(&self, seed: &Seed<'_>, tried: &Tried, shard: usize) -> Option<Arc<Server>> {
+        let list = self.servers.of(shard);
+        self.choose_of(&list, &list.memory, seed, tried).map(|number| Arc::clone(&list[number]))
     }
 
     /// Chooses a server and takes a place there, or None when no usable one has a place.
-    pub fn engage(&self, seed: &Seed<'_>, tried: &Tried) -> Option<(u16, Place)> {
-        let mut passed_over = tried.clone();
-        while let Some(server) = self.choose(seed, &passed_over) {
-            if let Some(place) = self.servers[server].engage() {
-                return Some((server as u16, place));
+    pub fn engage(&self, seed: &Seed<'_>, tried: &Tried, shard: usize) -> Option<Place> {
+        let list = self.servers.of(shard);
+        let mut chosen = self.choose_of(&list, &list.memory, seed, tried)?;
+        let mut passed_over = SmallVec::new();
+        loop {
+            if let Some(place) = Place::take(&list[chosen]) {
+                return Some(place);
             }
             // Another worker took the last place since it was looked at.
-            passed_over.push(server as u16);
+            if passed_over.is_empty() {
+                passed_over.clone_from(tried);
+            }
+            passed_over.push(list[chosen].identity);
+            chosen = self.choose_of(&list, &list.memory, seed, &passed_over)?;
         }
-        None
     }
 
-    /// Takes a place at the server with this identity, if it may be chosen now and was not tried. One that drains keeps the
-    /// clients it has, so that they can finish what they do there.
-    pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried) -> Option<(u16, Place)> {
-        let index = self.servers.iter().position(|server| server.identity == identity)?;
-        let server = &self.servers[index];
+    /// Takes a place at the server with this identity, if it may be chosen now and was not tried. One that drains keeps
+    /// the clients it has, so that they can finish what they do there.
+    pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried, shard: usize) -> Option<Place> {
+        let list = self.servers.of(shard);
+        let server = list.iter().find(|server| server.identity == identity)?;
         let keeps = matches!(server.unusable(now), None | Some(Unusable::Draining | Unusable::NoWeight));
-        let usable = keeps && !tried.contains(&(index as u16));
-        Some((index as u16, usable.then(|| server.engage()).flatten()?))
+        if keeps && !tried.contains(&identity) { Place::take(server) } else { None }
     }
 
     /// Whether a server would be usable if it did not hold `max_connections`: waiting may help.
-    pub fn is_full(&self, now: Millis) -> bool {
-        self.servers.iter().any(|server| server.unusable(now) == Some(Unusable::Full))
+    pub fn is_full(&self, now: Millis, shard: usize) -> bool {
+        self.servers.of(shard).iter().any(|server| server.unusable(now) == Some(Unusable::Full))
     }
 
     /// The server that would be chosen; nothing is remembered.
-    pub fn foresee(&self, seed: &Seed<'_>) -> Option<usize> {
-        let memory = lock(&self.memory).clone();
-        self.choose_by(&Mutex::new(memory), seed, &Tried::new())
+    pub fn foresee(&self, seed: &Seed<'_>) -> Option<Arc<Server>> {
+        let list = self.servers.list();
+        let memory = Mutex::new(lock(&list.memory).clone());
+        self.choose_of(&list, &memory, seed, &Tried::new()).map(|number| Arc::clone(&list[number]))
     }
 
-    fn choose_by(&self, memory: &Mutex<Memory>, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
+    fn choose_of(
+        &self,
+        list: &ServerList,
+        memory: &Mutex<Memory>,
+        seed: &Seed<'_>,
+        tried: &Tried,
+    ) -> Option<usize> {
         for (ejected, backup) in [(false, false), (false, true), (true, false), (true, true)] {
-            let candidates = self.candidates(seed.now, tried, ejected, backup);
+            let wanted = Tier { ejected, backup, now: seed.now };
+            let candidates = self.candidates(list, &wanted, tried);
             match candidates.as_slice() {
                 [] => {}
                 [only] if !self.balance.counts_every_choice() => return Some(only.server),
@@ -140,28 +151,18 @@ impl Backend {
         None
     }
 
-    /// Why `server` would not be chosen at `now`, for explanations.
-    pub fn why_not(&self, server: usize, now: Millis) -> Option<Unusable> {
-        self.servers.get(server)?.unusable(now)
-    }
-
-    fn candidates(
-        &self,
-        now: Millis,
-        tried: &Tried,
-        ejected: bool,
-        backup: bool,
-    ) -> SmallVec<[Candidate; 16]> {
-        let wanted = ejected.then_some(Unusable::Ejected);
-        self.servers
-            .iter()
+    fn candidates(&self, list: &[Arc<Server>], tier: &Tier, tried: &Tried) -> SmallVec<[Candidate; 16]> {
+        let wanted = tier.ejected.then_some(Unusable::Ejected);
+        list.iter()
             .enumerate()
-            .filter(|(index, server)| {
-                server.backup == backup && server.unusable(now) == wanted && !tried.contains(&(*index as u16))
+            .filter(|(_, server)| {
+                server.backup == tier.backup
+                    && server.unusable(tier.now) == wanted
+                    && !tried.contains(&server.identity)
             })
             .map(|(index, server)| Candidate {
                 server: index,
-                weight: server.effective_weight(now, self.slow_start),
+                weight: server.effective_weight(tier.now, self.slow_start),
                 active: server.state.active(),
                 identity: server.identity,
             })
@@ -169,33 +170,36 @@ impl Backend {
     }
 }
 
+/// The servers that are looked at together, now.
+struct Tier {
+    ejected: bool,
+    backup: bool,
+    now: Millis,
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     use super::*;
     use crate::address::Address;
     use crate::balance;
-    use crate::pool::{Admin, SCALE, ServerState};
+    use crate::pool::{Admin, SCALE, ServerSettings, ServerState};
+
+    pub(crate) fn settings(index: u16, weight: u32, backup: bool) -> ServerSettings {
+        let address = Address::parse(&format!("192.0.2.1:{}", 8000 + index)).unwrap();
+        ServerSettings { address, weight, backup, max_connections: 10 }
+    }
 
     fn server(index: u16, weight: u32, backup: bool) -> Server {
-        let name = format!("192.0.2.1:{}", 8000 + index);
-        Server {
-            address: Address::parse(&name).unwrap(),
-            identity: balance::identity(&name),
-            name: name.into(),
-            weight,
-            backup,
-            max_connections: 10,
-            state: Arc::new(ServerState::new(1)),
-        }
+        Server::new(settings(index, weight, backup), Arc::new(ServerState::new(1)))
     }
 
     /// Servers 0 and 1, backups 2 and 3.
-    fn backend() -> Backend {
+    pub(crate) fn backend() -> Backend {
         Backend {
             name: "app".into(),
-            servers: (0..4).map(|index| server(index, 1, index >= 2)).collect(),
+            servers: ServerSet::new((0..4).map(|index| settings(index, 1, index >= 2)).collect(), None, 1),
             balance: balance::find("round_robin").unwrap(),
             connect_timeout: 1000,
             retries: 2,
@@ -208,13 +212,20 @@ mod tests {
             eject_for: 5000,
             http: HttpBackend::default(),
             tls: None,
-            memory: Arc::default(),
             tally: Arc::new(Tally::new(1)),
         }
     }
 
-    fn choose(backend: &Backend, now: Millis, tried: &[u16]) -> Option<usize> {
-        backend.choose(&Seed { random: now, now, ..Seed::default() }, &Tried::from_slice(tried))
+    /// The number of the server chosen.
+    fn choose(backend: &Backend, now: Millis, tried: &[usize]) -> Option<usize> {
+        let list = backend.servers.list();
+        let tried: Tried = tried.iter().map(|number| list[*number].identity).collect();
+        let server = backend.choose(&Seed { random: now, now, ..Seed::default() }, &tried, 0)?;
+        list.iter().position(|known| Arc::ptr_eq(known, &server))
+    }
+
+    fn why_not(backend: &Backend, number: usize, now: Millis) -> Option<Unusable> {
+        backend.servers.list()[number].unusable(now)
     }
 
     /// Every server that is chosen in a few turns, in ascending order.
@@ -226,7 +237,8 @@ mod tests {
     }
 
     fn eject(backend: &Backend, index: usize, now: Millis) {
-        let ejections = (0..3).filter(|_| backend.servers[index].state.connect_failed(now, 3, 5000)).count();
+        let ejections =
+            (0..3).filter(|_| backend.servers.list()[index].state.connect_failed(now, 3, 5000)).count();
         assert_eq!(ejections, 1);
     }
 
@@ -238,13 +250,13 @@ mod tests {
         assert_eq!(chosen(&backend, 100), [1]);
         eject(&backend, 1, 100);
         assert_eq!(chosen(&backend, 100), [2, 3], "backups before ejected servers");
-        backend.servers[2].state.set_up(false, 100);
+        backend.servers.list()[2].state.set_up(false, 100);
         eject(&backend, 3, 100);
         assert_eq!(chosen(&backend, 100), [0, 1], "ejected servers before ejected backups");
-        backend.servers[0].state.set_up(false, 100);
-        backend.servers[1].state.set_admin(Admin::Maintenance);
+        backend.servers.list()[0].state.set_up(false, 100);
+        backend.servers.list()[1].state.set_admin(Admin::Maintenance);
         assert_eq!(chosen(&backend, 100), [3], "an ejected backup is the last resort");
-        backend.servers[3].state.set_up(false, 100);
+        backend.servers.list()[3].state.set_up(false, 100);
         assert_eq!(choose(&backend, 100, &[]), None, "down is never chosen");
     }
 
@@ -260,35 +272,34 @@ mod tests {
     #[test]
     fn each_reason_not_to_choose_a_server() {
         let backend = backend();
-        let state = &backend.servers[0].state;
-        assert_eq!(backend.why_not(0, 0), None);
-        assert_eq!(backend.why_not(9, 0), None);
+        let state = &backend.servers.list()[0].state;
+        assert_eq!(why_not(&backend, 0, 0), None);
         state.set_weight(Some(0));
-        assert_eq!(backend.why_not(0, 0), Some(Unusable::NoWeight));
+        assert_eq!(why_not(&backend, 0, 0), Some(Unusable::NoWeight));
         state.set_weight(None);
         assert_eq!((0..11).filter(|_| state.take(10)).count(), 10);
-        assert_eq!(backend.why_not(0, 0), Some(Unusable::Full));
+        assert_eq!(why_not(&backend, 0, 0), Some(Unusable::Full));
         eject(&backend, 0, 0);
-        assert_eq!(backend.why_not(0, 0), Some(Unusable::Full), "full even as a last resort");
+        assert_eq!(why_not(&backend, 0, 0), Some(Unusable::Full), "full even as a last resort");
         state.release();
-        assert_eq!(backend.why_not(0, 0), Some(Unusable::Ejected));
+        assert_eq!(why_not(&backend, 0, 0), Some(Unusable::Ejected));
         assert!(state.set_up(false, 0) && !state.set_up(false, 0));
-        assert_eq!(backend.why_not(0, 0), Some(Unusable::Down));
+        assert_eq!(why_not(&backend, 0, 0), Some(Unusable::Down));
         state.set_admin(Admin::Drain);
-        assert_eq!(backend.why_not(0, 0), Some(Unusable::Draining));
+        assert_eq!(why_not(&backend, 0, 0), Some(Unusable::Draining));
         state.set_admin(Admin::Maintenance);
-        assert_eq!(backend.why_not(0, 0), Some(Unusable::Maintenance));
+        assert_eq!(why_not(&backend, 0, 0), Some(Unusable::Maintenance));
         assert_eq!(chosen(&backend, 0), [1]);
         state.set_admin(Admin::Ready);
         assert!(state.set_up(true, 0) && !state.set_up(true, 0));
-        assert_eq!(backend.why_not(0, 0), None, "coming up ends the ejection");
+        assert_eq!(why_not(&backend, 0, 0), None, "coming up ends the ejection");
         assert_eq!(server(0, 0, false).unusable(0), Some(Unusable::NoWeight));
     }
 
     #[test]
     fn an_ejection_ends_by_time_or_by_success() {
         let backend = backend();
-        let state = &backend.servers[0].state;
+        let state = &backend.servers.list()[0].state;
         eject(&backend, 0, 100);
         assert!(state.is_ejected(5099) && !state.is_ejected(5100));
         assert!(state.connect_failed(6000, 3, 5000), "one more failure ejects again");
@@ -296,7 +307,7 @@ mod tests {
         assert!(state.is_ejected(11_999));
         assert!(state.connected(8000) && !state.connected(8000));
         assert!(!state.is_ejected(8000) && state.failures() == 0);
-        assert!(backend.servers[0].effective_weight(8000, 10_000) < SCALE, "it starts slowly");
+        assert!(backend.servers.list()[0].effective_weight(8000, 10_000) < SCALE, "it starts slowly");
         assert!(!(0..100).any(|_| state.connect_failed(0, 0, 5000)), "0 never ejects");
         assert!(state.connect_failed(1, 1, Millis::MAX) && state.is_ejected(Millis::MAX - 1));
     }
@@ -304,14 +315,14 @@ mod tests {
     #[test]
     fn responses_in_a_row_eject_until_their_time_is_over() {
         let backend = backend();
-        let state = &backend.servers[0].state;
+        let state = &backend.servers.list()[0].state;
         let answered = |status, now| state.answered(status, now, 3, 5000);
         for status in [500, 503, 499, 599, 500, 200, 502, 500] {
             assert!(!answered(status, 100), "{status}");
         }
         assert!(answered(500, 100) && !answered(500, 200), "ejected once");
         assert!(state.is_ejected(5199) && !state.is_ejected(5200), "the last counts");
-        assert_eq!(backend.why_not(0, 200), Some(Unusable::Ejected));
+        assert_eq!(why_not(&backend, 0, 200), Some(Unusable::Ejected));
         assert!(!answered(200, 300) && !state.connected(300));
         assert!(state.is_ejected(300), "neither an answer nor a connect ends it");
         assert!(!answered(500, 6000) && !answered(500, 6000) && answered(500, 6000), "the run began anew");
@@ -346,8 +357,8 @@ mod tests {
     #[test]
     fn a_slow_start_gets_its_part_of_the_turns() {
         let backend = backend();
-        backend.servers[0].state.set_up(false, 0);
-        backend.servers[0].state.set_up(true, 1000);
+        backend.servers.list()[0].state.set_up(false, 0);
+        backend.servers.list()[0].state.set_up(true, 1000);
         let count = |now| (0..110).filter(|_| choose(&backend, now, &[]) == Some(0)).count();
         let (start, middle, end) = (count(1000), count(6000), count(11_000));
         assert!(
@@ -382,7 +393,7 @@ mod tests {
     fn every_algorithm_respects_the_tiers() {
         for balance in balance::REGISTRY {
             let backend = Backend { balance: *balance, ..backend() };
-            backend.servers[0].state.set_up(false, 0);
+            backend.servers.list()[0].state.set_up(false, 0);
             for now in 0..50 {
                 assert_eq!(choose(&backend, now, &[]), Some(1), "{}", balance.name());
             }

@@ -2,14 +2,23 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `attempts.rs` | Attempts: the search for a server, retries included |
 //! | `backend.rs` | a Backend: policy and servers |
+//! | `place.rs` | a Place at a server |
+//! | `set.rs` | a ServerSet: the servers of a backend, which may change |
 //! | `server.rs` | a Server, and why it is not chosen |
-//! | `state.rs` | what changes while running; places |
+//! | `state.rs` | what changes while running |
 
+mod attempts;
 mod backend;
+mod place;
 mod server;
+mod set;
 mod state;
 
+pub use attempts::{Attempts, Next};
 pub use backend::{Backend, Health, HealthKind, Tried};
-pub use server::{SCALE, Server, Unusable};
-pub use state::{Admin, Place, ServerState};
+pub use place::Place;
+pub use server::{SCALE, Server, ServerSettings, Unusable};
+pub use set::{ServerList, ServerSet};
+pub use state::{Admin, ServerState};

@@ -8,17 +8,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 
 use crate::address::Address;
-use crate::pool::{Admin, Place, ServerState};
+use crate::balance;
+use crate::pool::{Admin, ServerState};
 use crate::time::Millis;
 
-/// One server of a Backend.
+/// One server of a Backend, immutable but for its state.
 #[derive(Debug)]
 pub struct Server {
-    /// Its address and identity.
+    /// The address, which is what it is known by.
     pub address: Address,
     /// The address as text, for logs.
     pub name: Box<str>,
-    /// Hash of the name, the same on every machine; what consistent hashing keys on.
+    /// Hash of the name, the same on every machine; the key of consistent hashing, affinity and retries.
     pub identity: u64,
     /// 0 to 256.
     pub weight: u32,
@@ -28,6 +29,19 @@ pub struct Server {
     pub max_connections: u32,
     /// What changes while running.
     pub state: Arc<ServerState>,
+}
+
+/// A server as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// The address, which is what it is known by.
+    pub address: Address,
+    /// 0 to 256.
+    pub weight: u32,
+    /// Chosen only when no other server is usable.
+    pub backup: bool,
+    /// Open connections at most.
+    pub max_connections: u32,
 }
 
 /// Why a server is not chosen for a new connection.
@@ -66,9 +80,17 @@ impl Unusable {
 }
 
 impl Server {
-    /// Takes a place, or None when all are taken.
-    pub fn engage(&self) -> Option<Place> {
-        self.state.take(self.max_connections).then(|| Place(Arc::clone(&self.state)))
+    /// A server with these settings, and a state that it may have had before.
+    pub fn new(settings: ServerSettings, state: Arc<ServerState>) -> Self {
+        let ServerSettings { address, weight, backup, max_connections } = settings;
+        let name = address.to_string().into_boxed_str();
+        Self { identity: balance::identity(&name), name, address, weight, backup, max_connections, state }
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> ServerSettings {
+        let Self { weight, backup, max_connections, .. } = *self;
+        ServerSettings { address: self.address.clone(), weight, backup, max_connections }
     }
 
     /// The weight a new connection sees at `now`: overridden or configured, and scaled while it starts slowly.

@@ -1,9 +1,8 @@
-//! ServerState: what changes of a server while running, in atomics, and Place: one of its connections.
+//! ServerState: what changes of a server while running, in atomics.
 //!
-//! Keyed by identity and handed from one Plan to the next, so that a reload forgets nothing. Must never read a clock: time is a
-//! parameter, in milliseconds of the engine's clock.
+//! Keyed by identity and handed from one Plan to the next, so that a reload forgets nothing. Must never read a clock:
+//! time is a parameter, in milliseconds of the engine's clock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
@@ -114,6 +113,11 @@ impl ServerState {
         changed
     }
 
+    /// Takes it to be up until checks say otherwise.
+    pub(super) fn assume_up(&self) {
+        self.up.store(true, Relaxed);
+    }
+
     /// A connect succeeded; true when it ends an ejection.
     pub fn connected(&self, now: Millis) -> bool {
         if self.failures.load(Relaxed) == 0 {
@@ -173,22 +177,5 @@ impl ServerState {
         self.bad_responses.store(0, Relaxed);
         self.responses_eject_until.store(0, Relaxed);
         self.up_since.store(now.max(1), Relaxed);
-    }
-}
-
-/// A place at a server, taken by [`Backend::engage`] and given back when dropped.
-#[derive(Debug)]
-pub struct Place(pub(super) Arc<ServerState>);
-
-impl Place {
-    /// The server's state.
-    pub fn state(&self) -> &Arc<ServerState> {
-        &self.0
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.release();
     }
 }

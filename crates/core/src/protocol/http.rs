@@ -4,8 +4,6 @@
 //! response with a page, which takes more than a constant.
 
 use super::Protocol;
-use crate::analyze::Analyzer;
-use crate::close::CloseReason;
 
 /// HTTP/1.1 and 1.0.
 #[derive(Debug)]
@@ -16,19 +14,11 @@ impl Protocol for Http {
         "http"
     }
 
-    fn analyzers(&self) -> &'static [&'static dyn Analyzer] {
-        &[]
-    }
-
     fn names(&self) -> bool {
         true
     }
 
     fn exchanges(&self) -> bool {
         true
-    }
-
-    fn refusal(&self, _reason: CloseReason) -> &'static [u8] {
-        b""
     }
 }

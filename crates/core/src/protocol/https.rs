@@ -3,8 +3,6 @@
 //! Its connections are Exchanges' as those of `http` are, once the handshake is complete.
 
 use super::Protocol;
-use crate::analyze::Analyzer;
-use crate::close::CloseReason;
 
 /// HTTP over TLS.
 #[derive(Debug)]
@@ -15,19 +13,11 @@ impl Protocol for Https {
         "https"
     }
 
-    fn analyzers(&self) -> &'static [&'static dyn Analyzer] {
-        &[]
-    }
-
     fn names(&self) -> bool {
         true
     }
 
     fn exchanges(&self) -> bool {
         true
-    }
-
-    fn refusal(&self, _reason: CloseReason) -> &'static [u8] {
-        b""
     }
 }

@@ -15,14 +15,22 @@ use crate::close::CloseReason;
 /// Every protocol, by its name in the configuration.
 pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https];
 
+/// Plain bytes: whoever is refused is told nothing.
+pub static TCP: &dyn Protocol = &tcp::Tcp;
+
+/// TLS that is passed through: whoever is refused is told by an alert.
+pub static TLS: &dyn Protocol = &tls::Tls;
+
 /// What a listener speaks.
 pub trait Protocol: Debug + Sync {
     /// Its name in the configuration.
     fn name(&self) -> &'static str;
 
-    /// Analyzers of what the client sends, in order. The last one answers
-    /// [`Verdict::Route`](crate::analyze::Verdict::Route); with none the connection is routed when it is accepted.
-    fn analyzers(&self) -> &'static [&'static dyn Analyzer];
+    /// Analyzers of what the client sends, in order, each for every client. The connection is routed when all have had
+    /// their turn; with none it is routed when it is accepted.
+    fn analyzers(&self) -> &'static [&'static dyn Analyzer] {
+        &[]
+    }
 
     /// Whether clients name what they want, so that a table can be consulted.
     fn names(&self) -> bool;
@@ -33,7 +41,9 @@ pub trait Protocol: Debug + Sync {
     }
 
     /// Bytes sent to a refused client before its connection is closed; may be empty.
-    fn refusal(&self, reason: CloseReason) -> &'static [u8];
+    fn refusal(&self, _reason: CloseReason) -> &'static [u8] {
+        b""
+    }
 }
 
 /// The protocol called `name`.

@@ -1,8 +1,6 @@
 //! `tcp`: bytes that nobody looks at, to one backend, from the first moment.
 
 use super::Protocol;
-use crate::analyze::Analyzer;
-use crate::close::CloseReason;
 
 /// Plain TCP.
 #[derive(Debug)]
@@ -13,15 +11,7 @@ impl Protocol for Tcp {
         "tcp"
     }
 
-    fn analyzers(&self) -> &'static [&'static dyn Analyzer] {
-        &[]
-    }
-
     fn names(&self) -> bool {
         false
-    }
-
-    fn refusal(&self, _reason: CloseReason) -> &'static [u8] {
-        b""
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
+use crate::close::CloseReason;
 use crate::histogram::Histogram;
 use crate::time::Millis;
 
@@ -41,6 +42,15 @@ pub enum HandshakeFault {
 }
 
 impl HandshakeFault {
+    /// Returns why a connection ends whose handshake failed so.
+    pub fn reason(self) -> CloseReason {
+        match self {
+            Self::TimedOut => CloseReason::HandshakeTimeout,
+            Self::PlainHttp => CloseReason::PlainHttp,
+            _ => CloseReason::HandshakeFailed,
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 13] = [
         Self::TimedOut,

@@ -1,7 +1,8 @@
 //! Responses as clients get them, case by case.
 
-use headworks_core::http::rewrite::{Coding, Persistence};
+use headworks_core::http::rewrite::Variation;
 use headworks_core::message::Framing;
+use headworks_core::message::Persistence;
 use serde_json::json;
 
 use super::*;
@@ -87,7 +88,8 @@ fn upgrades() {
 #[test]
 fn compression_changes_what_depends_on_the_bytes() {
     let text = "HTTP/1.1 200 OK\nETag: \"a\"\nContent-Length: 100\nAccept-Ranges: bytes\nContent-MD5: x\nDigest: y\nVary: Origin";
-    let reply = Reply { framing: Framing::Chunked, coding: Coding::Applied("zstd"), ..Reply::default() };
+    let reply =
+        Reply { framing: Framing::Chunked, variation: Variation::Applied("zstd"), ..Reply::default() };
     assert_eq!(
         plain(text, &reply),
         "HTTP/1.1 200 OK\nETag: W/\"a\"\nVary: Origin\nContent-Encoding: zstd\nVary: Accept-Encoding\nTransfer-Encoding: chunked"
@@ -101,7 +103,7 @@ fn compression_changes_what_depends_on_the_bytes() {
 
 #[test]
 fn caches_are_told_that_others_could_get_it_compressed() {
-    let varies = Reply { coding: Coding::Varies, ..of_length(1) };
+    let varies = Reply { variation: Variation::Varies, ..of_length(1) };
     for (sent, written) in [("Vary: *", "Vary: *"), ("ETag: \"a\"", "ETag: \"a\"\nVary: Accept-Encoding")] {
         let text = format!("HTTP/1.1 200 OK\n{sent}\nContent-Length: 1");
         assert_eq!(plain(&text, &varies), format!("HTTP/1.1 200 OK\n{written}\nContent-Length: 1"));

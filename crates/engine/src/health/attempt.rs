@@ -9,7 +9,8 @@ use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::event::Event as Readiness;
 use mio::{Registry, Token};
 
-use crate::socket::{Read, Socket, Written};
+use crate::io::Socket;
+use crate::outcome::{Read, Written};
 use crate::tls::{Connector, Stream};
 
 /// What a check found: why the server is not well, in words.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use headworks_core::address::Address;
 use headworks_core::close::Fault;
 use headworks_core::lock::lock;
-use headworks_core::pool::Admin;
+use headworks_core::pool::{Admin, Server};
 use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
 use mio::{Events, Poll, Token, Waker};
@@ -82,7 +82,7 @@ const WAKE: Token = Token(usize::MAX);
 #[derive(Debug)]
 struct Check {
     backend: u32,
-    server: usize,
+    server: Arc<Server>,
     identity: (Box<str>, Address),
     /// The check under way.
     attempt: Option<Attempt>,
@@ -146,13 +146,13 @@ impl Checks {
             self.checks.drain(..).map(|check| (check.identity.clone(), check)).collect();
         let now = clock::now();
         for (index, backend) in plan.backends.iter().enumerate() {
-            for (server, entry) in backend.servers.iter().enumerate() {
-                let identity = (backend.name.clone(), entry.address.clone());
+            for server in backend.servers.list().iter() {
+                let identity = (backend.name.clone(), server.address.clone());
                 let old = known.remove(&identity);
                 let Some(health) = &backend.health else {
                     // Nobody checks it any more, so nobody would bring it up again.
                     if old.is_some() {
-                        entry.state.set_up(true, now);
+                        server.state.set_up(true, now);
                     }
                     continue;
                 };
@@ -161,7 +161,7 @@ impl Checks {
                 let against = old.map_or(0, |old| old.against);
                 self.checks.push(Check {
                     backend: index as u32,
-                    server,
+                    server: Arc::clone(server),
                     identity,
                     attempt: None,
                     due,
@@ -177,7 +177,7 @@ impl Checks {
         let check = &mut self.checks[number];
         let backend = &plan.backends[check.backend as usize];
         let Some(health) = &backend.health else { return };
-        let server = &backend.servers[check.server];
+        let server = &check.server;
         if server.state.admin() == Admin::Maintenance {
             check.due = now + health.interval;
             return;
@@ -212,7 +212,7 @@ impl Checks {
         let backend = &plan.backends[check.backend as usize];
         let Some(health) = &backend.health else { return };
         check.due = now + self.random.around(health.interval);
-        let server = &backend.servers[check.server];
+        let server = &check.server;
         if server.state.is_up() == finding.is_ok() {
             check.against = 0;
             return;

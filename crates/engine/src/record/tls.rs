@@ -3,7 +3,7 @@
 use headworks_core::tls::{HandshakeFault, TlsFacts};
 
 use super::line::{Line, key};
-use crate::socket::Socket;
+use crate::io::Socket;
 
 /// What is told of one connection's TLS.
 #[derive(Debug, Clone, Copy, Default)]

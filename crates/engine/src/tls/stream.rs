@@ -20,7 +20,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::{CommonState, InvalidMessage, PeerMisbehaved};
 
 use super::machine::{Failure, Heard, Machine, Turn, Words};
-use crate::socket::{Read, Written};
+use crate::outcome::{Read, Written};
 use crate::sys;
 
 /// The TLS side of a socket.

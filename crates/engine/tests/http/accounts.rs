@@ -217,3 +217,32 @@ fn counters_add_up() {
         assert_eq!(counters.connections, 2, "one that failed was replaced");
     }
 }
+
+#[test]
+fn retries_are_counted_alike_for_connections_and_requests() {
+    let dead = nobody();
+    let tcp = json!({"protocol": "tcp", "backend": "app"});
+    let http = json!({"protocol": "http", "backend": "app"});
+    for (listener, live) in [(&tcp, false), (&http, false), (&tcp, true), (&http, true)] {
+        let origin = Origin::new();
+        let mut servers = vec![json!({"address": dead.to_string()})];
+        if live {
+            // The dead one is asked first, then the other one.
+            servers.push(json!({"address": origin.address().to_string(), "backup": true}));
+        }
+        let proxy = Proxy::start(json!({
+            "listeners": {"web": listener},
+            "backends": {"app": {"servers": servers, "retries": 2, "ejection": {"failures": 1, "duration": 60_000}}},
+        }));
+        let mut asks = client(&proxy);
+        asks.ask("/");
+        if live {
+            server(&origin).request();
+        } else {
+            until("it has ended", || proxy.0.stats().listeners["web"].counters.failed == 1);
+        }
+        let backend = &proxy.0.stats().backends["app"];
+        assert_eq!(backend.retries, u64::from(live), "{listener}: another server was chosen or not");
+        assert_eq!(backend.servers[&dead.to_string()].connect_failures, 1);
+    }
+}

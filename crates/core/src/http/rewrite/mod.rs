@@ -20,11 +20,11 @@ use super::names::is_token;
 use super::request_id::RequestId;
 use super::target::Target;
 use super::template::Of;
-use super::text::{push_clean, push_name, push_number};
 use crate::message::Message;
-use crate::message::{Field, Framing, Known, Version};
+use crate::message::{Field, Known, Version};
+use crate::wire::http1::write;
 
-pub use response::{Coding, Persistence, Reply};
+pub use response::{Reply, Variation};
 
 /// Bytes that rewriting may add to the largest head that a listener reads.
 ///
@@ -245,21 +245,6 @@ fn is_ours_alone(field: &Field) -> bool {
     )
 }
 
-/// Appends the field that says where the body ends, if one does.
-fn push_framing(out: &mut Vec<u8>, framing: Framing) {
-    match framing {
-        Framing::Length(length) => push_length(out, length),
-        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Framing::None | Framing::ToEnd => {}
-    }
-}
-
-fn push_length(out: &mut Vec<u8>, length: u64) {
-    push_name(out, "Content-Length");
-    push_number(out, length);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// The protocols of the Upgrade fields.
 pub(super) fn protocols(message: Message<'_>) -> impl Iterator<Item = &[u8]> {
     let fields = message.head.fields.iter().filter(|field| field.known == Known::Upgrade);
@@ -275,16 +260,7 @@ pub(super) fn may_switch_to(protocol: &[u8]) -> bool {
 
 /// Appends an Upgrade field with the protocols that may be asked for and switched to; whether there is one.
 fn push_upgrade(out: &mut Vec<u8>, message: Message<'_>) -> bool {
-    let start = out.len();
-    for protocol in protocols(message).filter(|protocol| may_switch_to(protocol)) {
-        out.extend_from_slice(if out.len() == start { b"Upgrade: " } else { b", " });
-        push_clean(out, protocol);
-    }
-    let any = out.len() > start;
-    if any {
-        out.extend_from_slice(b"\r\n");
-    }
-    any
+    write::upgrade(out, protocols(message).filter(|protocol| may_switch_to(protocol)))
 }
 
 fn take<T: Default>(below: &[&str], compiled: Result<T, Vec<Problem>>, errors: &mut Vec<Problem>) -> T {

@@ -6,19 +6,30 @@
 use super::super::forwarded::Wanted;
 use super::super::names;
 use super::super::text::{push_clean, push_name};
-use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_framing, push_length, push_upgrade};
+use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_upgrade};
 use crate::message::Message;
 use crate::message::{Field, Framing, Head, Known, Version};
+use crate::wire::http1::write;
 
 impl Rewrite<'_> {
     /// Appends the request that the server gets, with the empty line; nothing when it would be too large.
     pub fn request(&self, out: &mut Vec<u8>, message: Message<'_>) -> Result<(), TooLarge> {
         let start = out.len();
         let head = message.head;
-        out.extend_from_slice(message.text(head.method_span));
-        out.push(b' ');
+        write::method(out, message.text(head.method_span));
         self.backend.target.write(out, message);
-        out.extend_from_slice(b" HTTP/1.1\r\n");
+        write::request_line_end(out);
+        self.request_lines(out, message);
+        push_request_framing(out, message);
+        if head.upgrade && head.version == Version::Http11 && push_upgrade(out, message) {
+            write::connection_upgrade(out);
+        }
+        write::end(out);
+        self.within_limit(out, start)
+    }
+
+    /// Appends the field lines that the server gets.
+    fn request_lines(&self, out: &mut Vec<u8>, message: Message<'_>) {
         let keeps_host = self.backend.target.keeps_host(message);
         if !keeps_host {
             self.backend.target.write_host(out, message, self.facts);
@@ -35,12 +46,6 @@ impl Rewrite<'_> {
             }
         });
         self.push_own(out, message, trusted);
-        push_request_framing(out, message);
-        if head.upgrade && head.version == Version::Http11 && push_upgrade(out, message) {
-            out.extend_from_slice(b"Connection: upgrade\r\n");
-        }
-        out.extend_from_slice(b"\r\n");
-        self.within_limit(out, start)
     }
 
     #[inline]
@@ -105,8 +110,8 @@ impl Rewrite<'_> {
 /// Requests have no body unless they say so; an empty one that was said stays said.
 fn push_request_framing(out: &mut Vec<u8>, message: Message<'_>) {
     match message.head.framing {
-        Framing::None if has_length(message.head) => push_length(out, 0),
-        framing => push_framing(out, framing),
+        Framing::None if has_length(message.head) => write::length(out, 0),
+        framing => write::framing(out, framing),
     }
 }
 

@@ -5,10 +5,11 @@
 
 use super::super::names;
 use super::super::status::HSTS;
-use super::super::text::{members, push_line, push_name, push_number};
-use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_framing, push_length, push_upgrade};
+use super::super::text::{members, push_line, push_name};
+use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_upgrade};
 use crate::message::Message;
-use crate::message::{Field, Framing, Known};
+use crate::message::{Field, Framing, Known, Persistence};
+use crate::wire::http1::write;
 
 /// How a response is sent to the client.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,26 +20,14 @@ pub struct Reply {
     /// What becomes of the client's connection.
     pub persistence: Persistence,
     /// Compression on the way.
-    pub coding: Coding,
+    pub variation: Variation,
     /// Identity of the server that a new affinity cookie names; None when the client has the right one.
     pub affinity: Option<u64>,
 }
 
-/// What becomes of the client's connection after a response.
+/// How a response depends on Accept-Encoding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Persistence {
-    /// It is kept; that goes without saying in HTTP/1.1.
-    #[default]
-    Keep,
-    /// It is kept, and the client speaks HTTP/1.0, so that it must be told.
-    KeepSaid,
-    /// It is closed.
-    Close,
-}
-
-/// Compression on the way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Coding {
+pub enum Variation {
     /// None, whatever the client accepts.
     #[default]
     Never,
@@ -52,12 +41,16 @@ impl Rewrite<'_> {
     /// Appends the response that the client gets, with the empty line; nothing when it would be too large.
     pub fn response(&self, out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) -> Result<(), TooLarge> {
         let start = out.len();
-        let head = message.head;
-        out.extend_from_slice(b"HTTP/1.1 ");
-        push_number(out, u64::from(head.status));
-        out.push(b' ');
-        out.extend_from_slice(message.text(head.reason));
-        out.extend_from_slice(b"\r\n");
+        write::status_line(out, message.head.status, message.text(message.head.reason));
+        self.response_lines(out, message, reply);
+        push_response_framing(out, message, reply);
+        push_connection(out, message, reply);
+        write::end(out);
+        self.within_limit(out, start)
+    }
+
+    /// Appends the field lines that the client gets.
+    fn response_lines(&self, out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
         copy_fields(
             out,
             message,
@@ -70,10 +63,6 @@ impl Rewrite<'_> {
             },
         );
         self.push_own_of_response(out, message, reply);
-        push_response_framing(out, message, reply);
-        push_connection(out, message, reply);
-        out.extend_from_slice(b"\r\n");
-        self.within_limit(out, start)
     }
 
     fn response_fate(&self, field: &Field, message: Message<'_>, reply: &Reply) -> Fate {
@@ -83,7 +72,7 @@ impl Rewrite<'_> {
             || self.replaces(name)
             || self.listener.response.drops(name)
             || self.backend.response.drops(name);
-        let coded = matches!(reply.coding, Coding::Applied(_));
+        let coded = matches!(reply.variation, Variation::Applied(_));
         match field.known {
             _ if dropped => Fate::Drop,
             Known::Trailer if reply.framing != Framing::Chunked => Fate::Drop,
@@ -107,12 +96,12 @@ impl Rewrite<'_> {
         if is_interim(message.head.status) {
             return;
         }
-        if let Coding::Applied(coding) = reply.coding {
+        if let Variation::Applied(coding) = reply.variation {
             push_name(out, "Content-Encoding");
             out.extend_from_slice(coding.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
-        if reply.coding != Coding::Never && (drops(b"vary") || !varies(message)) {
+        if reply.variation != Variation::Never && (drops(b"vary") || !varies(message)) {
             out.extend_from_slice(b"Vary: Accept-Encoding\r\n");
         }
         if let Some(hsts) = self.listener.hsts.as_deref().filter(|_| !drops(HSTS.as_bytes())) {
@@ -153,14 +142,14 @@ fn push_response_framing(out: &mut Vec<u8>, message: Message<'_>, reply: &Reply)
     let head = message.head;
     match reply.framing {
         _ if matches!(head.status, 100..200 | 204) => {}
-        Framing::None if reply.coding == Coding::Never || reply.coding == Coding::Varies => {
+        Framing::None if reply.variation == Variation::Never || reply.variation == Variation::Varies => {
             let field = head.field(Known::ContentLength).filter(|field| !field.hop_by_hop);
             let length = field.and_then(|field| std::str::from_utf8(message.text(field.value)).ok());
             if let Some(length) = length.and_then(|length| length.parse().ok()) {
-                push_length(out, length);
+                write::length(out, length);
             }
         }
-        framing => push_framing(out, framing),
+        framing => write::framing(out, framing),
     }
 }
 
@@ -171,12 +160,9 @@ fn push_connection(out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
     }
     // 426 must name the protocols that would do (RFC 9110 section 15.5.22).
     let upgrade = matches!(status, 101 | 426) && push_upgrade(out, message);
-    out.extend_from_slice(match (reply.persistence, upgrade) {
-        (_, true) if status == 101 => b"Connection: upgrade\r\n",
-        (Persistence::Close, true) => b"Connection: close, upgrade\r\n",
-        (_, true) => b"Connection: upgrade\r\n",
-        (Persistence::Keep, false) => b"",
-        (Persistence::KeepSaid, false) => b"Connection: keep-alive\r\n",
-        (Persistence::Close, false) => b"Connection: close\r\n",
-    });
+    if status == 101 && upgrade {
+        write::connection_upgrade(out);
+    } else {
+        write::connection(out, reply.persistence, upgrade);
+    }
 }

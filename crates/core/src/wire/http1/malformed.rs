@@ -1,5 +1,7 @@
 //! Why a message is refused. Must never be told apart by guessing: one variant for each rule.
 
+use crate::close::CloseReason;
+
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $status:literal, $text:literal;)*) => {
         /// The rule that a message breaks. For a response all of them mean 502.
@@ -15,6 +17,17 @@ macro_rules! reasons {
             /// The status that a request is refused with.
             pub fn status(self) -> u16 {
                 match self { $(Self::$name => $status,)* }
+            }
+
+            /// Returns why a request that breaks it ends.
+            pub fn reason(self) -> CloseReason {
+                match self.status() {
+                    414 => CloseReason::TargetTooLong,
+                    431 => CloseReason::TooLarge,
+                    501 => CloseReason::NotImplemented,
+                    505 => CloseReason::VersionNotSupported,
+                    _ => CloseReason::BadRequest,
+                }
             }
 
             /// For the log.

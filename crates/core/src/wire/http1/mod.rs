@@ -16,6 +16,7 @@ mod response;
 mod target;
 mod version;
 mod window;
+pub mod write;
 
 pub use malformed::Malformed;
 

@@ -1,0 +1,175 @@
+//! The language between an Exchange and the engine: Events in, Actions out, and what surrounds a call.
+//!
+//! Must never carry sockets, owned bytes or engine types.
+
+use crate::close::{CloseReason, Fault};
+use crate::http::coding::Coding;
+use crate::http::facts::ClientFacts;
+use crate::listener::Listener;
+use crate::message::Message;
+use crate::plan::Plan;
+use crate::table::{AnswerIndex, BackendIndex};
+use crate::time::Millis;
+
+/// The surroundings of one call: the Plan in force for the exchange, and what only the engine can know.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The Plan in force when the exchange began.
+    pub plan: &'a Plan,
+    /// The listener that its client came by.
+    pub listener: &'a Listener,
+    /// The engine's clock.
+    pub now: Millis,
+    /// A fresh random number.
+    pub random: u64,
+    /// Number of the worker, for its counters.
+    pub shard: usize,
+    /// Others wait already for a place at the backend of this exchange.
+    pub others_wait: bool,
+}
+
+/// An event in the life of an exchange.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The head of the request is complete, and as much of its body as had come was counted.
+    Asked(&'a Request<'a>),
+    /// The connection has no request to answer: one that cannot be read, or is not to be waited for.
+    Unreadable(CloseReason),
+    /// The request is written as its server gets it.
+    Written,
+    /// The request would be larger than servers may be sent.
+    Overflown,
+    /// There may be a place at a server now: the turn of this exchange has come.
+    Called,
+    /// As many wait for a place as may.
+    LineFull,
+    /// A server's connection stands: a new one, or one that was kept.
+    Connected {
+        /// The connection has served another exchange before.
+        kept: bool,
+    },
+    /// A server cannot be connected to.
+    ConnectFailed(Fault),
+    /// Bytes of the request were passed on, as far as they went.
+    RequestPassed(Passage),
+    /// Bytes of the response were passed on, as far as they went.
+    ResponsePassed(Passage),
+    /// The head of a response is complete.
+    Answered(Message<'a>),
+    /// The server says what is no response.
+    Garbled,
+    /// The head of the final response is written as the client gets it.
+    Replied,
+    /// The head of the final response cannot be written, or the body does not begin as it must.
+    Spoiled,
+    /// The server's connection broke or ended before the head of a response.
+    Lost(Lost),
+    /// The client has left.
+    Left {
+        /// By a reset, not by an end.
+        broken: bool,
+    },
+    /// The current deadline (see [`Wait`](super::Wait)) has passed.
+    Expired,
+}
+
+/// A request that was read, and who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Its head.
+    pub message: Message<'a>,
+    /// What is known of its client.
+    pub client: &'a ClientFacts<'a>,
+    /// Why the client may not be served at all.
+    pub turned_away: Option<CloseReason>,
+}
+
+/// What passing bytes of a message on has come to.
+#[derive(Debug, Clone, Copy)]
+pub struct Passage {
+    /// Bytes of the body that were read from their sender.
+    pub read: u64,
+    /// Bytes moved, whether they had been read now or before.
+    pub moved: bool,
+    /// Why it stopped.
+    pub stopped: Stopped,
+}
+
+/// Why passing on a message's body stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The sender has nothing more now.
+    Dry,
+    /// The receiver takes no more now.
+    Full,
+    /// It had its turn; more may be there.
+    Unfinished,
+    /// The whole message is delivered.
+    Done,
+    /// The sender ended before its body did.
+    Cut,
+    /// The sender's framing is malformed.
+    Malformed,
+    /// The body is larger than it may be: what went beyond was not passed on.
+    TooLarge,
+    /// The sender's connection is broken.
+    SourceBroken {
+        /// By the lack of the close_notify that ends TLS.
+        truncated: bool,
+    },
+    /// The receiver's connection is broken.
+    SinkBroken,
+}
+
+/// A server's connection that was lost before a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The connection had served another exchange before.
+    pub kept: bool,
+    /// Some byte of the request was taken by its socket.
+    pub begun: bool,
+}
+
+/// What the engine does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing until the next event.
+    Wait,
+    /// Write the request as the servers of this backend get it.
+    Write(BackendIndex),
+    /// Stand in line for a place at a server.
+    Line,
+    /// Take a kept connection to the server chosen, or open one.
+    Connect {
+        /// Only a new connection will do.
+        fresh: bool,
+    },
+    /// Pass the request on, and listen for a response.
+    Ask,
+    /// The server takes no more of the request: listen for what it said before.
+    Listen,
+    /// Pass this informational response on.
+    PassInterim,
+    /// Leave this informational response out: the client is too old for it.
+    Skip,
+    /// Write the final head to the client, and pass on the body.
+    Reply {
+        /// Compressed so, if a compressor can be had.
+        compress: Option<Coding>,
+    },
+    /// Give the answer that the configuration has.
+    Answer(AnswerIndex),
+    /// Say why there is no response.
+    Refuse(CloseReason),
+    /// End our sending to the server; it may go on (a tunnel).
+    FinishServer,
+    /// End our sending to the client; it may go on (a tunnel).
+    FinishClient,
+    /// The response is delivered: the exchange is over.
+    Finish {
+        /// The client's connection serves for another exchange.
+        keep: bool,
+    },
+    /// The exchange is over, and its client's connection with it.
+    Abort(CloseReason),
+}

@@ -1,0 +1,589 @@
+//! Exchange: the pure state machine that supervises one request and its response, as a Session supervises a connection.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `mod.rs` | the one way in: an Event happened, do the Action answered |
+//! | `state.rs` | the states and their values, and the deadline of each |
+//! | `terms.rs` | how far both messages have come, what may be sent again, what may be kept |
+//! | `reply.rs` | the form in which a response is passed on |
+//! | `said.rs` | what the client said, copied from its head |
+//! | `language.rs` | Events and Actions |
+//!
+//! Owns every decision about a request once its head is read, and the places that it takes (at a server, among its client's
+//! requests). It knows no version of HTTP but what heads say. Must never hold sockets, move bytes or read a clock.
+
+mod language;
+mod reply;
+mod said;
+mod state;
+mod terms;
+
+pub use language::{Action, Event, Lost, Passage, Request, Stopped, Surroundings};
+pub use reply::Form;
+pub use said::Said;
+pub use state::{Attempt, Ends, State, Wait};
+pub use terms::{Answer, Sent};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::balance::Seed;
+use crate::close::{CloseReason, Fault};
+use crate::http::coding::Coding;
+use crate::http::rewrite::Variation;
+use crate::http::rules::{self, Case, Granted};
+use crate::message::{Message, Method, Version};
+use crate::plan::ListenerView;
+use crate::pool::{Attempts, Backend, Next, Server};
+use crate::table::Target;
+use crate::tally::Count;
+use crate::time::Millis;
+use crate::wire::body::Body;
+use crate::wire::http1::Limits;
+
+/// One request and its response.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    state: State,
+    method: Method,
+    version: Version,
+    /// What is left of the request's body.
+    pub request: Body,
+    /// What is left of the response's body, once its head has come.
+    pub response: Body,
+    /// How large heads and trailers may be.
+    limits: Limits,
+    status: u16,
+    interim: u8,
+    /// The protocols that the request, as the server gets it, offers to switch to; none is held by most.
+    offered: Vec<Box<[u8]>>,
+    client_persists: bool,
+    server_persists: bool,
+    tunnel: bool,
+    /// What the client said.
+    pub said: Said,
+    /// Where the client is, for balancing by its address.
+    client: Option<SocketAddr>,
+    /// The servers tried, and the place at the one chosen.
+    attempts: Attempts,
+    /// No kept connection is tried any more: one that failed says the same of all others that are as old.
+    fresh: bool,
+    /// Identity of the server that the client's affinity cookie names.
+    cookie: Option<u64>,
+    /// The coding that the client accepts, should the response suit it.
+    offer: Option<Coding>,
+    form: Form,
+    variation: Variation,
+    /// Permits that the rules gave, and when to ask again.
+    granted: Granted,
+    /// The client ended with its request: it has finished sending and waits for the answer.
+    ended_asking: bool,
+    /// Bytes of the request's body, and when the first of them came that did not come with the head.
+    body: u64,
+    body_begun: Option<Millis>,
+    /// Why the exchange fails if no server is left.
+    failure: Option<CloseReason>,
+    /// Why it ends, once that is known.
+    reason: Option<CloseReason>,
+    times: Times,
+    /// When the present wait began.
+    since: Millis,
+    /// Bytes on their way to the client when the exchange last seemed idle.
+    in_flight: usize,
+}
+
+/// When things happened, engine clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// The head of the request was complete.
+    pub begun: Millis,
+    /// The decision where it goes.
+    pub decided: Option<Millis>,
+    /// A server's connection was ready for it.
+    pub connected: Option<Millis>,
+    /// The head of the final response was written.
+    pub answered: Option<Millis>,
+}
+
+/// Milliseconds before the rate of a body is judged.
+const GRACE: Millis = 2_000;
+
+impl Exchange {
+    /// Makes an exchange that begins with this request. `limits` bound the trailer fields of both bodies.
+    pub fn new(message: Message<'_>, limits: &Limits) -> Self {
+        let mut exchange = Self::default();
+        exchange.begin(message, limits, 0);
+        exchange
+    }
+
+    /// Begins with this request, in an exchange that is new or cleared.
+    pub fn begin(&mut self, message: Message<'_>, limits: &Limits, now: Millis) {
+        self.take_terms(message, limits);
+        self.said.fill(message);
+        (self.times.begun, self.since) = (now, now);
+    }
+
+    /// Begins without a request: it can only be refused, and its connection ends with it.
+    pub fn begin_unreadable(&mut self, now: Millis) {
+        self.client_persists = false;
+        (self.times.begun, self.since) = (now, now);
+    }
+
+    /// Makes it ready for another request, with modest memory only.
+    pub fn clear(&mut self) {
+        let mut said = std::mem::take(&mut self.said);
+        said.clear();
+        *self = Self { said, ..Self::default() };
+    }
+
+    // ----- What is asked of it ------------------------------------------------------------------------------------------
+
+    /// Returns where it stands.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Returns when its present wait began.
+    pub fn since(&self) -> Millis {
+        self.since
+    }
+
+    /// Returns its moments.
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// Returns the backend that it was routed to.
+    pub fn backend<'p>(&self, around: &Surroundings<'p>) -> Option<&'p Backend> {
+        self.attempts.backend().map(|index| &around.plan.backends[index as usize])
+    }
+
+    /// Returns the servers tried and the one chosen.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
+    /// Returns the server chosen last.
+    pub fn server(&self) -> Option<&Arc<Server>> {
+        self.attempts.server()
+    }
+
+    /// Returns the other servers tried. A request that got none failed at every server tried, the first one included.
+    pub fn retries(&self) -> usize {
+        self.attempts.retries(self.reason == Some(CloseReason::NoServer))
+    }
+
+    /// Returns the seconds after which a client that asks too often may ask again.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.granted.retry_after
+    }
+
+    /// Returns milliseconds until the decision, and from there until a server's connection was ready.
+    pub fn waits(&self) -> (Option<Millis>, Option<Millis>) {
+        let Times { begun, decided, connected, .. } = self.times;
+        (decided.map(|at| at - begun), connected.zip(decided).map(|(connected, decided)| connected - decided))
+    }
+
+    /// Returns when its present wait is over; None while nothing is waited for.
+    pub fn deadline(&self, around: &Surroundings<'_>) -> Option<Millis> {
+        let limits = state::Limits {
+            timeouts: &around.listener.timeouts,
+            listener: &around.listener.http,
+            backend: self.backend(around).map(|backend| (&backend.http, backend.connect_timeout)),
+        };
+        self.state.wait().map(|wait| self.since.saturating_add(limits.of(wait)))
+    }
+
+    /// Whether an end of the client's sending means that it has left: it ended after it had asked. One that ended with its
+    /// request has only finished sending, and waits.
+    pub fn ends_with_client(&self) -> bool {
+        self.is_asked() && !self.tunnel && !self.ended_asking
+    }
+
+    /// Whether bytes of the request are to be passed on to the server.
+    #[inline]
+    pub fn passes_request(&self) -> bool {
+        match self.state {
+            State::Asking(attempt) | State::Awaiting(attempt) | State::Answering(attempt) => !attempt.deaf,
+            State::Tunnel(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Notes what its client is like, beside what its head says.
+    pub fn meet(&mut self, client: Option<SocketAddr>, ended_asking: bool) {
+        (self.client, self.ended_asking) = (client, ended_asking);
+    }
+
+    /// Counts bytes of the request's body that came with its head.
+    pub fn count_body(&mut self, bytes: usize) {
+        self.body = bytes as u64;
+    }
+
+    /// Gives the place at the server back: the server has done its part.
+    pub fn give_place_back(&mut self) {
+        self.attempts.release();
+    }
+
+    /// Whether bytes that were handed to the kernel still move towards the client: a slow reader takes from megabytes there.
+    /// Asked when the exchange seems idle for as long as it may.
+    pub fn still_delivers(&mut self, in_flight: usize, now: Millis) -> bool {
+        if !matches!(self.state, State::Answering(_) | State::Told | State::Tunnel(_)) {
+            return false;
+        }
+        let moves = in_flight != 0 && in_flight != std::mem::replace(&mut self.in_flight, in_flight);
+        if moves {
+            self.since = now;
+        }
+        moves
+    }
+
+    /// Ends it for `reason`, unless another was given before; returns the reason that is recorded, and gives its place back.
+    pub fn end(&mut self, reason: CloseReason) -> CloseReason {
+        self.state = State::Over;
+        self.attempts.release();
+        *self.reason.get_or_insert(reason)
+    }
+
+    // ----- The one way in -----------------------------------------------------------------------------------------------
+
+    /// Answers an event with what the engine does next.
+    pub fn handle(&mut self, event: Event<'_>, around: Surroundings<'_>) -> Action {
+        use State::{Answering, Asking, Awaiting, Connecting, InLine, Over, Ruling, Told, Tunnel};
+        match (event, self.state) {
+            (_, Over) => Action::Wait,
+            (Event::Asked(request), Ruling) => self.asked(request, &around),
+            (Event::Unreadable(reason), Ruling) => self.refuse(reason, &around),
+            (Event::Written, Ruling) | (Event::Called, InLine) => self.look_for_server(&around),
+            (Event::Overflown, Ruling) => self.refuse(CloseReason::Overflow, &around),
+            (Event::LineFull, InLine) => self.refuse(CloseReason::QueueFull, &around),
+            (Event::Connected { kept }, Connecting) => self.connected(kept, &around),
+            (Event::ConnectFailed(fault), Connecting) => self.connect_failed(fault, &around),
+            (Event::Lost(lost), Asking(attempt) | Awaiting(attempt)) => self.lost(lost, attempt, &around),
+            (Event::Lost(_), Answering(_) | Tunnel(_)) => Action::Abort(CloseReason::ServerReset),
+            (Event::RequestPassed(passage), Asking(_) | Awaiting(_) | Answering(_) | Tunnel(_)) => {
+                self.request_passed(passage, &around)
+            }
+            (Event::Answered(message), Asking(_) | Awaiting(_)) => self.answered_by_server(message, &around),
+            (Event::Garbled, Asking(_) | Awaiting(_)) => self.refuse(CloseReason::BadResponse, &around),
+            (Event::Replied, Asking(attempt) | Awaiting(attempt)) => self.replied(attempt, &around),
+            (Event::Spoiled, Asking(_) | Awaiting(_)) => {
+                self.withdraw();
+                self.refuse(CloseReason::BadResponse, &around)
+            }
+            (Event::ResponsePassed(passage), Answering(_) | Tunnel(_) | Told) => {
+                self.response_passed(passage, &around)
+            }
+            (Event::Left { broken }, _) => Action::Abort(left(broken)),
+            (Event::Expired, state) => self.expired(state, &around),
+            // What these speak of is over or has not begun: such an event changes nothing.
+            (
+                Event::Asked(_)
+                | Event::Unreadable(_)
+                | Event::Written
+                | Event::Overflown
+                | Event::Called
+                | Event::LineFull
+                | Event::Connected { .. }
+                | Event::ConnectFailed(_)
+                | Event::RequestPassed(_)
+                | Event::ResponsePassed(_)
+                | Event::Answered(_)
+                | Event::Garbled
+                | Event::Replied
+                | Event::Spoiled
+                | Event::Lost(_),
+                _,
+            ) => Action::Wait,
+        }
+    }
+
+    /// The head is complete: the rules say where the request goes, or why it goes nowhere.
+    fn asked(&mut self, request: &Request<'_>, around: &Surroundings<'_>) -> Action {
+        around.listener.state.tally.add(around.shard, Count::Requests, 1);
+        let message = request.message;
+        self.offer = around
+            .listener
+            .http
+            .compression
+            .as_ref()
+            .and_then(|rules| rules.offer(message.head, message.bytes));
+        let client = request.client;
+        let case = Case {
+            plan: &ListenerView { plan: around.plan, listener: around.listener },
+            http: &around.listener.http,
+            termination: around.listener.tls.as_ref(),
+            client: client.address,
+            turned_away: request.turned_away,
+            message,
+            tls: client.tls,
+            early: client.early,
+            begun: &self.request,
+            host: self.said.host(),
+            name: self.said.name(),
+            target: self.said.target(),
+            now: around.now,
+        };
+        let decided = rules::decide(&case, &mut self.granted);
+        if let Some(Target::Backend(index)) = self.granted.target {
+            self.attempts.begin(index);
+        }
+        match decided {
+            Err(reason) => self.refuse(reason, around),
+            Ok(Target::Answer(index)) => {
+                self.times.decided = Some(around.now);
+                self.answered(around.plan.answers[index as usize].status());
+                self.go_to(State::Told, around.now);
+                Action::Answer(index)
+            }
+            Ok(Target::Backend(index)) => {
+                let http = &around.plan.backends[index as usize].http;
+                if let Some(value) = http.hash_header.as_deref().and_then(|name| message.value(name)) {
+                    self.said.fill_key(value);
+                }
+                self.cookie = http.rules.affinity.as_ref().and_then(|affinity| affinity.read(message));
+                Action::Write(index)
+            }
+        }
+    }
+
+    /// Chooses a server and takes a place there, or waits for one.
+    fn look_for_server(&mut self, around: &Surroundings<'_>) -> Action {
+        let waited = self.state == State::InLine;
+        let Some(backend) = self.backend(around) else { return Action::Wait };
+        if !waited && self.attempts.is_first() && around.others_wait {
+            return self.stand_in_line(around);
+        }
+        let seed = Seed {
+            client: self.client.map(|address| address.ip()),
+            host: self.said.name(),
+            path: Some(self.said.target()),
+            header: self.said.key(),
+            random: around.random,
+            now: around.now,
+        };
+        match self.attempts.next(backend, &seed, self.cookie, around.shard) {
+            Next::Server => {
+                self.times.decided.get_or_insert(around.now);
+                self.go_to(State::Connecting, around.now);
+                Action::Connect { fresh: self.fresh }
+            }
+            Next::Full if waited => Action::Wait,
+            Next::Full if self.attempts.is_first() => self.stand_in_line(around),
+            Next::Full | Next::Nobody => self.refuse(self.failure.unwrap_or(CloseReason::NoServer), around),
+        }
+    }
+
+    fn stand_in_line(&mut self, around: &Surroundings<'_>) -> Action {
+        self.go_to(State::InLine, around.now);
+        Action::Line
+    }
+
+    fn connected(&mut self, kept: bool, around: &Surroundings<'_>) -> Action {
+        if kept {
+            self.times.connected.get_or_insert(around.now);
+        } else {
+            self.times.connected = Some(around.now);
+            if let Some(backend) = self.backend(around) {
+                self.attempts.connected(backend, around.now, around.shard);
+            }
+        }
+        self.go_to(State::Asking(Attempt::default()), around.now);
+        Action::Ask
+    }
+
+    fn connect_failed(&mut self, fault: Fault, around: &Surroundings<'_>) -> Action {
+        if let Some(backend) = self.backend(around) {
+            self.attempts.failed(backend, fault, around.now, around.shard);
+        }
+        self.try_another(CloseReason::NoServer, around)
+    }
+
+    /// Tries another server, as often as the backend says; if there is none the exchange fails for `reason`.
+    fn try_another(&mut self, reason: CloseReason, around: &Surroundings<'_>) -> Action {
+        self.failure = Some(reason);
+        match self.backend(around) {
+            Some(backend) if self.attempts.may_try_another(backend) => self.look_for_server(around),
+            _ => self.refuse(reason, around),
+        }
+    }
+
+    /// The request is sent again where that is safe: a kept connection may end at any moment, which says nothing of its
+    /// server; a fresh one that does speaks against it.
+    fn lost(&mut self, lost: Lost, attempt: Attempt, around: &Surroundings<'_>) -> Action {
+        let sent = match (lost.begun, attempt.gone) {
+            (false, false) => Sent::Nothing,
+            (true, false) => Sent::Repeatable,
+            (_, true) => Sent::Gone,
+        };
+        if !self.may_repeat(sent) {
+            return self.refuse(CloseReason::ServerReset, around);
+        }
+        if !lost.kept {
+            self.attempts.unanswered();
+            return self.try_another(CloseReason::ServerReset, around);
+        }
+        self.fresh = true;
+        self.go_to(State::Connecting, around.now);
+        Action::Connect { fresh: true }
+    }
+
+    /// Bytes of the request went to the server, as far as they do.
+    fn request_passed(&mut self, passage: Passage, around: &Surroundings<'_>) -> Action {
+        let Passage { read, moved, stopped } = passage;
+        if moved || read > 0 {
+            self.since = around.now;
+        }
+        if let Some(attempt) = self.state.attempt() {
+            attempt.full = stopped == Stopped::Full;
+            attempt.gone |= read > 0;
+        }
+        if read > 0 && self.is_too_slow(read, around) {
+            return self.refuse(CloseReason::BodyTimeout, around);
+        }
+        match stopped {
+            Stopped::Dry | Stopped::Full | Stopped::Unfinished => Action::Wait,
+            Stopped::Done => self.request_delivered(around),
+            Stopped::TooLarge => self.refuse(CloseReason::BodyTooLarge, around),
+            Stopped::Malformed => self.refuse(CloseReason::BadRequest, around),
+            Stopped::Cut => Action::Abort(CloseReason::ClientClosed),
+            Stopped::SourceBroken { truncated: true } => Action::Abort(CloseReason::ClientTruncated),
+            Stopped::SourceBroken { truncated: false } => Action::Abort(CloseReason::ClientReset),
+            Stopped::SinkBroken => match self.state.attempt() {
+                Some(attempt) => {
+                    attempt.deaf = true;
+                    Action::Listen
+                }
+                None => Action::Abort(CloseReason::ServerReset),
+            },
+        }
+    }
+
+    /// Whether the body comes more slowly than it must.
+    fn is_too_slow(&mut self, read: u64, around: &Surroundings<'_>) -> bool {
+        self.body += read;
+        // A client may have waited, for a server or to be told that it may go on: that is no slowness of its own.
+        let elapsed = around.now - *self.body_begun.get_or_insert(around.now);
+        let least = around.listener.http.min_body_rate;
+        let slow = elapsed > GRACE && self.body.saturating_mul(1000) / elapsed < least;
+        slow && !self.is_asked() && !self.tunnel
+    }
+
+    /// All of the request is on its way.
+    fn request_delivered(&mut self, around: &Surroundings<'_>) -> Action {
+        match self.state {
+            State::Asking(attempt) => {
+                self.go_to(State::Awaiting(attempt), around.now);
+                Action::Wait
+            }
+            State::Tunnel(ends) if ends.server => Action::Abort(CloseReason::Completed),
+            State::Tunnel(ends) if !ends.client => {
+                self.state = State::Tunnel(Ends { client: true, ..ends });
+                Action::FinishServer
+            }
+            _ => Action::Wait,
+        }
+    }
+
+    fn answered_by_server(&mut self, message: Message<'_>, around: &Surroundings<'_>) -> Action {
+        match self.respond(message) {
+            None => self.refuse(CloseReason::BadResponse, around),
+            Some(Answer::Hidden) => Action::Skip,
+            Some(Answer::Interim) => Action::PassInterim,
+            Some(Answer::Final | Answer::Tunnel) => {
+                Action::Reply { compress: self.compressible(message, around) }
+            }
+        }
+    }
+
+    /// The head of the response goes out. Too many bad responses in a row eject a server.
+    fn replied(&mut self, attempt: Attempt, around: &Surroundings<'_>) -> Action {
+        self.times.answered = Some(around.now);
+        if let Some((backend, server)) = self.backend(around).zip(self.attempts.server()) {
+            let after = backend.http.eject_after_responses;
+            server.state.answered(self.status, around.now, after, backend.eject_for);
+        }
+        let next = if self.tunnel { State::Tunnel(Ends::default()) } else { State::Answering(attempt) };
+        self.go_to(next, around.now);
+        Action::Wait
+    }
+
+    /// Bytes of the response went to the client, as far as they do.
+    fn response_passed(&mut self, passage: Passage, around: &Surroundings<'_>) -> Action {
+        if passage.moved || passage.read > 0 {
+            self.since = around.now;
+        }
+        Action::Abort(match passage.stopped {
+            Stopped::Dry | Stopped::Full | Stopped::Unfinished => return Action::Wait,
+            Stopped::Done => return self.response_delivered(),
+            Stopped::Cut => CloseReason::ServerClosed,
+            Stopped::Malformed | Stopped::TooLarge => CloseReason::BadResponse,
+            Stopped::SourceBroken { truncated: true } => CloseReason::ServerTruncated,
+            Stopped::SourceBroken { truncated: false } => CloseReason::ServerReset,
+            Stopped::SinkBroken => CloseReason::ClientReset,
+        })
+    }
+
+    /// The response is delivered: the client may ask again, or is let go.
+    fn response_delivered(&mut self) -> Action {
+        match self.state {
+            State::Tunnel(ends) if ends.client => Action::Abort(CloseReason::Completed),
+            State::Tunnel(ends) if !ends.server => {
+                self.state = State::Tunnel(Ends { server: true, ..ends });
+                Action::FinishClient
+            }
+            State::Tunnel(_) => Action::Wait,
+            _ => Action::Finish { keep: self.keeps_client() },
+        }
+    }
+
+    fn expired(&mut self, state: State, around: &Surroundings<'_>) -> Action {
+        match state {
+            State::Ruling | State::Over => Action::Wait,
+            State::InLine => self.refuse(CloseReason::QueueTimeout, around),
+            State::Connecting => self.connect_failed(Fault::TimedOut, around),
+            State::Asking(attempt) if !attempt.full => self.refuse(CloseReason::BodyTimeout, around),
+            State::Asking(_) | State::Awaiting(_) => self.refuse(CloseReason::ResponseTimeout, around),
+            State::Answering(_) | State::Told => Action::Abort(CloseReason::IdleTimeout),
+            State::Tunnel(_) => Action::Abort(CloseReason::TunnelTimeout),
+        }
+    }
+
+    /// No server answers: what was taken there is given back, and the client is told why unless a response has begun.
+    fn refuse(&mut self, reason: CloseReason, around: &Surroundings<'_>) -> Action {
+        let Some(status) = reason.status() else { return Action::Abort(reason) };
+        self.attempts.release();
+        if self.is_answered() {
+            return Action::Abort(reason);
+        }
+        self.reason = Some(reason);
+        self.times.decided.get_or_insert(around.now);
+        self.answered(status);
+        self.client_persists &= !ends_connection(reason);
+        self.go_to(State::Told, around.now);
+        Action::Refuse(reason)
+    }
+
+    fn go_to(&mut self, state: State, now: Millis) {
+        (self.state, self.since) = (state, now);
+    }
+}
+
+/// Why an exchange ends whose client has gone.
+fn left(broken: bool) -> CloseReason {
+    if broken { CloseReason::ClientReset } else { CloseReason::ClientClosed }
+}
+
+/// Whether the client's connection ends with such a refusal: the client is too slow or may not be here at all, or what
+/// follows cannot be understood (after CONNECT it may be meant for a tunnel).
+fn ends_connection(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::FirstBytesTimeout
+            | CloseReason::Denied
+            | CloseReason::LimitReached
+            | CloseReason::MethodNotAllowed
+            | CloseReason::BadRequest
+    )
+}

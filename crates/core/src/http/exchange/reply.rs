@@ -1,0 +1,102 @@
+//! Reply: the form in which a response is passed on, and what is known when its head is written.
+//!
+//! Must never write a head: rewriting does.
+
+use super::{Exchange, Surroundings};
+use crate::http::coding::Coding;
+use crate::http::facts::{ClientFacts, ExchangeFacts};
+use crate::http::rewrite::{Reply, Variation};
+use crate::message::{Framing, Head, Message, Persistence, Version};
+
+/// The form in which the body of a response is passed on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As it came.
+    #[default]
+    Same,
+    /// Its content alone, without chunks: the client is too old to know them.
+    Bare,
+    /// Compressed, in chunks.
+    Compressed(Coding),
+}
+
+impl Exchange {
+    /// Returns the coding to compress this response with, if it suits and the client accepts one.
+    pub(super) fn compressible(&mut self, message: Message<'_>, around: &Surroundings<'_>) -> Option<Coding> {
+        let rules = around.listener.http.compression.as_ref();
+        let suits = rules.is_some_and(|rules| rules.suits(message.head, message.bytes));
+        self.variation = if suits { Variation::Varies } else { Variation::Never };
+        self.offer.filter(|_| suits)
+    }
+
+    /// Decides the form of the body, now that it is known which compressor could be had. After it the client's connection is
+    /// kept only if the client will see the end of the body.
+    pub fn decide_form(&mut self, head: &Head, compressor: Option<Coding>) -> Form {
+        self.form = match compressor {
+            Some(coding) => Form::Compressed(coding),
+            None if self.needs_bare_body() => Form::Bare,
+            None => Form::Same,
+        };
+        if let Some(coding) = compressor {
+            self.variation = Variation::Applied(coding.as_str());
+        }
+        let to_end = head.framing == Framing::ToEnd && compressor.is_none();
+        if to_end || self.form == Form::Bare {
+            self.client_persists = false;
+        }
+        self.form
+    }
+
+    /// Returns how a head is to be written for the client.
+    pub fn reply(&self, head: &Head, around: &Surroundings<'_>) -> Reply {
+        let affinity = self.backend(around).is_some_and(|backend| backend.http.rules.affinity.is_some());
+        let needs_cookie = affinity && !self.attempts.is_bound();
+        Reply {
+            framing: match self.form {
+                Form::Same => head.framing,
+                Form::Bare => Framing::ToEnd,
+                Form::Compressed(_) => Framing::Chunked,
+            },
+            persistence: match (self.client_persists, self.version) {
+                (false, _) => Persistence::Close,
+                (true, Version::Http10) => Persistence::KeepSaid,
+                (true, Version::Http11) => Persistence::Keep,
+            },
+            variation: self.variation,
+            affinity: self.server().filter(|_| needs_cookie).map(|server| server.identity),
+        }
+    }
+
+    /// Returns what is known of it, for rewriting.
+    pub fn facts<'a>(&'a self, client: &ClientFacts<'a>, around: &Surroundings<'a>) -> ExchangeFacts<'a> {
+        ExchangeFacts {
+            client: client.address,
+            local: client.local,
+            scheme: if client.secure { "https" } else { "http" },
+            tls: client.tls,
+            early: client.early,
+            host: self.said.host(),
+            name: self.said.name().unwrap_or_default(),
+            method: self.said.method(),
+            target: self.said.target(),
+            request_id: &self.said.id,
+            listener: &around.listener.name,
+            backend: self.backend(around).map_or("", |backend| &backend.name),
+            server: self.server().map_or("", |server| &server.name),
+            status: self.status,
+        }
+    }
+
+    /// Whether the server's connection may serve for another exchange, as far as this one is concerned. `sent`: its socket has
+    /// taken all of the request that came. What of it is not sent, a server that answered early would read from its next request.
+    pub fn may_keep_server(&self, sent: bool, around: &Surroundings<'_>) -> bool {
+        // A PROXY header speaks for one client only.
+        let one_client = self.backend(around).is_none_or(|backend| backend.proxy_header.is_some());
+        self.keeps_server() && sent && !self.is_deaf() && !one_client
+    }
+
+    fn is_deaf(&self) -> bool {
+        let mut state = self.state;
+        state.attempt().is_some_and(|attempt| attempt.deaf)
+    }
+}

@@ -1,0 +1,221 @@
+//! Rules: where a request goes, or why it goes nowhere, and what can be foreseen of that.
+//!
+//! A rule is one file and one line in [`REGISTRY`], whose order is the order in which requests are judged. The same registry
+//! decides ([`decide`]) and explains ([`foresee`]): a condition is written once. Rules see values and a [`PlanView`], so
+//! that they stand below the Plan, which keeps those in force for each listener. Must never allocate to judge, nor read a clock.
+
+mod access;
+mod body_limit;
+mod concurrency;
+mod early_data;
+mod maintenance;
+mod method;
+mod misdirected;
+mod rate;
+mod route;
+
+use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddr};
+
+use super::limits::RequestPermit;
+use super::listener::HttpListener;
+use crate::close::CloseReason;
+use crate::message::Message;
+use crate::table::{BackendIndex, Target};
+use crate::time::Millis;
+use crate::tls::{Termination, TlsFacts};
+use crate::wire::body::Body;
+
+/// Every rule, in the order in which they judge: what costs least and lets least through comes first.
+pub static REGISTRY: &[&dyn Rule] = &[
+    &access::Access,
+    &early_data::EarlyData,
+    &misdirected::Misdirected,
+    &method::Connect,
+    &body_limit::BodyLimit,
+    &rate::Rate,
+    &concurrency::AtOnce,
+    &route::Destination,
+    &maintenance::Maintenance,
+];
+
+/// One rule that requests are judged by.
+pub trait Rule: Debug + Sync {
+    /// The word for it, which no other rule has.
+    fn name(&self) -> &'static str;
+
+    /// Whether it could do anything but pass on a listener that is set up like this. Asked once, when a Plan is made.
+    fn in_force(&self, _setting: &Setting<'_>) -> bool {
+        true
+    }
+
+    /// Judges a request, and may leave something for it in `granted`.
+    fn judge(&self, case: &Case<'_>, granted: &mut Granted) -> Ruling;
+
+    /// Judges what is known of a request that has not come, says why and what else it depends on, and changes nothing.
+    fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling;
+}
+
+/// What a rule says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// Nothing against it: the next rule judges.
+    Pass,
+    /// It goes nowhere.
+    Refuse(CloseReason),
+    /// It goes there, if the rules that follow have nothing against it.
+    Route(Target),
+}
+
+/// What a listener of a Plan is set up for.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// The listener's HTTP side.
+    pub http: &'a HttpListener,
+    /// The listener's TLS side, where TLS ends there.
+    pub termination: Option<&'a Termination>,
+    /// A backend of the Plan is in maintenance.
+    pub maintained: bool,
+}
+
+/// What is known of a request when it is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The Plan in force.
+    pub plan: &'a dyn PlanView,
+    /// The listener's HTTP side.
+    pub http: &'a HttpListener,
+    /// The listener's TLS side, where TLS ends there.
+    pub termination: Option<&'a Termination>,
+    /// The client's address; None for a unix client.
+    pub client: Option<SocketAddr>,
+    /// Why the client may not be served at all.
+    pub turned_away: Option<CloseReason>,
+    /// The request's head.
+    pub message: Message<'a>,
+    /// What the handshake agreed on, once it is complete.
+    pub tls: Option<&'a TlsFacts>,
+    /// The request came as early data, and the handshake is not complete.
+    pub early: bool,
+    /// The body, as far as it came with the head.
+    pub begun: &'a Body,
+    /// The host as it was sent, with its port; empty when there is none.
+    pub host: &'a [u8],
+    /// The host as tables know it.
+    pub name: Option<&'a str>,
+    /// Path and query; of CONNECT the authority.
+    pub target: &'a [u8],
+    /// The engine's clock.
+    pub now: Millis,
+}
+
+/// What rules have granted a request, or have to say to its client.
+#[derive(Debug, Default)]
+pub struct Granted {
+    /// Its place among the client's requests.
+    pub permit: Option<RequestPermit>,
+    /// Seconds after which a client that asks too often may ask again.
+    pub retry_after: Option<u64>,
+    /// Where it would go, also when a later rule has refused it.
+    pub target: Option<Target>,
+}
+
+/// What rules may ask of the Plan, and of the listener that a request came to.
+pub trait PlanView: Debug {
+    /// Where a request for this host and target goes.
+    fn route(&self, name: Option<&str>, target: &[u8]) -> Result<Target, CloseReason>;
+
+    /// Whether a backend is in maintenance.
+    fn is_maintained(&self, backend: BackendIndex) -> bool;
+
+    /// Says what a client's admission depends on, or why it is denied.
+    fn tell_access(&self, client: Option<IpAddr>, foreseen: &mut Foreseen);
+
+    /// Says which entries are consulted for this host and target, and which is taken.
+    fn tell_route(&self, name: Option<&str>, target: &[u8], foreseen: &mut Foreseen);
+}
+
+/// A request that has not come.
+#[derive(Debug, Clone, Copy)]
+pub struct Prospect<'a> {
+    /// What is known of it.
+    pub case: Case<'a>,
+    /// What is not.
+    pub unknown: Unknown,
+}
+
+/// What may be unknown of a request that has not come.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unknown {
+    /// Who its client is.
+    pub client: bool,
+    /// Whether it comes as early data.
+    pub early: bool,
+    /// How long its body is.
+    pub body: bool,
+}
+
+/// What rules say of a request that has not come.
+#[derive(Debug, Default)]
+pub struct Foreseen {
+    /// A sentence each.
+    pub steps: Vec<String>,
+    /// The table consulted.
+    pub table: Option<String>,
+    /// The pattern that matched.
+    pub entry: Option<String>,
+    /// Where it would go, also when a later rule would refuse it.
+    pub target: Option<Target>,
+}
+
+/// Where a request goes, or why it goes nowhere.
+#[inline]
+pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Result<Target, CloseReason> {
+    for rule in &case.http.rules_in_force {
+        match rule.judge(case, granted) {
+            Ruling::Pass => {}
+            Ruling::Route(target) => granted.target = Some(target),
+            Ruling::Refuse(reason) => return Err(reason),
+        }
+    }
+    granted.target.ok_or(CloseReason::NoMatch)
+}
+
+/// Where a request that has not come would go, or why it would go nowhere.
+pub fn foresee(prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Result<Target, CloseReason> {
+    for rule in &prospect.case.http.rules_in_force {
+        match rule.foresee(prospect, foreseen) {
+            Ruling::Pass => {}
+            Ruling::Route(target) => foreseen.target = Some(target),
+            Ruling::Refuse(reason) => return Err(reason),
+        }
+    }
+    foreseen.target.ok_or(CloseReason::NoMatch)
+}
+
+/// The rules that a listener set up like this keeps, in order.
+pub fn in_force(setting: &Setting<'_>) -> Box<[&'static dyn Rule]> {
+    REGISTRY.iter().copied().filter(|rule| rule.in_force(setting)).collect()
+}
+
+impl Ruling {
+    /// Refuses a request that this is wrong with.
+    fn refuse_if(wrong: bool, reason: CloseReason) -> Self {
+        if wrong { Self::Refuse(reason) } else { Self::Pass }
+    }
+}
+
+impl Prospect<'_> {
+    /// What a rule that changes nothing says of what is known.
+    fn judged(&self, rule: &dyn Rule, foreseen: &Foreseen) -> Ruling {
+        let mut granted = Granted { target: foreseen.target, ..Granted::default() };
+        rule.judge(&self.case, &mut granted)
+    }
+}
+
+impl Foreseen {
+    /// Adds a sentence.
+    pub fn say(&mut self, step: impl Into<String>) {
+        self.steps.push(step.into());
+    }
+}

@@ -1,0 +1,23 @@
+//! Where a request goes: the backend or answer that its listener names, or that the table has for its host and path.
+
+use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling};
+
+/// Finds the target.
+#[derive(Debug)]
+pub(super) struct Destination;
+
+impl Rule for Destination {
+    fn name(&self) -> &'static str {
+        "route"
+    }
+
+    fn judge(&self, case: &Case<'_>, _granted: &mut Granted) -> Ruling {
+        case.plan.route(case.name, case.target).map_or_else(Ruling::Refuse, Ruling::Route)
+    }
+
+    fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
+        let Case { plan, name, target, .. } = prospect.case;
+        plan.tell_route(name, target, foreseen);
+        prospect.judged(self, foreseen)
+    }
+}

@@ -1,0 +1,91 @@
+//! View: what rules may ask of a Plan and one of its listeners, and how the answers are put in words.
+//!
+//! Must never decide anything that [`Plan`] does not.
+
+use std::net::IpAddr;
+
+use super::{Plan, Routed};
+use crate::close::CloseReason;
+use crate::http::rules::{Foreseen, PlanView};
+use crate::listener::{Listener, Route};
+use crate::table::{BackendIndex, Target};
+
+/// A Plan as a request at one of its listeners sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerView<'a> {
+    /// The Plan.
+    pub plan: &'a Plan,
+    /// The listener.
+    pub listener: &'a Listener,
+}
+
+impl PlanView for ListenerView<'_> {
+    #[inline]
+    fn route(&self, name: Option<&str>, target: &[u8]) -> Result<Target, CloseReason> {
+        self.plan.route_request(self.listener, name, target).map(|routed| routed.target)
+    }
+
+    #[inline]
+    fn is_maintained(&self, backend: BackendIndex) -> bool {
+        self.plan.backends[backend as usize].http.maintenance
+    }
+
+    fn tell_access(&self, client: Option<IpAddr>, foreseen: &mut Foreseen) {
+        let Listener { allow, deny, max_connections_per_client, .. } = self.listener;
+        match client {
+            None if !allow.is_empty() || !deny.is_empty() => {
+                foreseen.say("it would be refused (403) from an address that allow and deny do not admit");
+            }
+            Some(client) if deny.contains(client) => foreseen.say("the client's address is in deny"),
+            Some(_) if !self.listener.admits(client) => {
+                foreseen.say("the client's address is not in allow");
+            }
+            _ => {}
+        }
+        if let Some(most) = max_connections_per_client {
+            foreseen.say(format!("it would be refused (503) if the client had {most} connections already"));
+        }
+    }
+
+    fn tell_route(&self, name: Option<&str>, target: &[u8], foreseen: &mut Foreseen) {
+        self.tell_way(name, Some(target), foreseen);
+    }
+}
+
+impl ListenerView<'_> {
+    /// Says which entries are consulted for a request, or for a connection where there is no path, and which is taken.
+    pub fn tell_way(&self, name: Option<&str>, path: Option<&[u8]>, foreseen: &mut Foreseen) {
+        let Self { plan, listener } = *self;
+        let table = match listener.route {
+            Route::Table(table) => &plan.tables[table as usize],
+            Route::Answer(_) => {
+                return foreseen.say("the listener answers every request itself; no table is consulted");
+            }
+            Route::Backend(_) => {
+                return foreseen.say("the listener names its backend; no table is consulted");
+            }
+        };
+        foreseen.table = Some(table.name.to_string());
+        // Without a name the fallback comes before the table.
+        if name.is_some() || listener.fallback.is_none() {
+            let steps = table.table.explain(name, path);
+            foreseen.steps.extend(steps.into_iter().map(|step| format!("{}: {}", step.pattern, step.why)));
+        }
+        let routed = match path {
+            Some(path) => plan.route_request(listener, name, path),
+            None => plan.route(listener, name),
+        };
+        let what = match (name, path) {
+            (None, _) => "the client gives no name",
+            (Some(_), None) => "nothing matches the name",
+            (Some(_), Some(_)) => "nothing matches the name and path",
+        };
+        match routed {
+            Ok(Routed { entry: Some(entry), .. }) => {
+                foreseen.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
+            }
+            Ok(_) => foreseen.say(format!("{what}: the listener's fallback takes it")),
+            Err(_) => foreseen.say(format!("{what}, and the listener has no fallback")),
+        }
+    }
+}

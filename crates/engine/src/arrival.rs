@@ -1,0 +1,73 @@
+//! Arrival: a client that was accepted: who it is, as far as that is known, and what it brings.
+//!
+//! Every record of a connection has one, from accept to end; it goes from one supervisor to the next as a whole. A value:
+//! must know no supervisor.
+
+use std::net::SocketAddr;
+
+use headworks_core::buffer::Buffer;
+use headworks_core::listener::{Listener, Permit};
+use headworks_core::session::Entrance;
+use headworks_core::time::Millis;
+
+use crate::deployment::LocalPlan;
+use crate::io::Socket;
+use crate::row::ConnectionRow;
+use crate::tools::Tools;
+
+/// A client on its way to where it belongs.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// How it came through its first bytes; None: nothing of them was looked at.
+    pub(crate) entrance: Option<Entrance>,
+    /// The Plan it was accepted under.
+    pub(crate) plan: LocalPlan,
+    /// Its listener in the Plan.
+    pub(crate) listener: u32,
+    /// Its place at the listener; None: its Session has it.
+    pub(crate) permit: Option<Permit>,
+    /// Its socket, with a TLS side if TLS ends here.
+    pub(crate) socket: Socket,
+    /// Its address: as accepted, or from a PROXY header. None for a unix client.
+    pub(crate) address: Option<SocketAddr>,
+    /// Where it connected to, from a PROXY header.
+    pub(crate) local: Option<SocketAddr>,
+    /// The name it asked for.
+    pub(crate) name: Option<Box<str>>,
+    /// What it said and nobody has taken: the ClientHello of one that is passed through.
+    pub(crate) held: Buffer,
+    /// When it was accepted.
+    pub(crate) accepted: Millis,
+}
+
+impl Arrival {
+    /// Its listener.
+    pub(crate) fn owner(&self) -> &Listener {
+        &self.plan.listeners[self.listener as usize]
+    }
+
+    /// Whether requests are made on it from now on.
+    pub(crate) fn makes_requests(&self) -> bool {
+        self.entrance != Some(Entrance::PassedThrough) && self.owner().protocol.exchanges()
+    }
+
+    /// Returns what lists of connections say of it while nothing else is known.
+    pub(crate) fn row(&self, state: &'static str, tools: &Tools) -> ConnectionRow {
+        ConnectionRow {
+            listener: self.owner().name.to_string(),
+            client: self.address.map_or_else(|| "unix".into(), |client| client.to_string()),
+            sni: self.name.as_deref().map(str::to_owned),
+            host: None,
+            method: None,
+            path: None,
+            backend: None,
+            server: None,
+            state,
+            bytes_in: 0,
+            bytes_out: 0,
+            age_ms: tools.now.saturating_sub(self.accepted),
+            idle_ms: tools.now.saturating_sub(self.accepted),
+            worker: tools.shard,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Bodies: the body of one message on its way, from one socket to another, by count: it stops where the body does.
+//!
+//! One for both directions. Passed on as it came (spliced where much of it needs no look), or in another form: without
+//! chunks for a client that knows none, or compressed. Back-pressure is the lane's: what the receiver does not take waits,
+//! and nothing more is read. Must never know which side it reads from or what a message means.
+
+use std::io;
+
+use headworks_core::buffer::Buffer;
+use headworks_core::http::exchange::{Passage, Stopped};
+use headworks_core::wire::body::Body;
+use headworks_core::wire::chunk_writer::{chunk, last_chunk};
+
+use super::{Compressor, Lane, PIPE_SIZE, Pipes, READS, Socket, Stop, TURN};
+use crate::outcome::{Read, Written};
+
+/// The form in which a body is passed on.
+#[derive(Debug, Default)]
+pub(crate) enum BodyForm {
+    /// As it came.
+    #[default]
+    Same,
+    /// Its data alone, without chunks.
+    Bare,
+    /// Compressed, in chunks.
+    Compressed(Box<Compressed>),
+}
+
+/// A compressor, and the bytes it has made before they are framed.
+#[derive(Debug)]
+pub(crate) struct Compressed {
+    /// Compresses the body.
+    pub(crate) compressor: Compressor,
+    made: Vec<u8>,
+    /// Input was not flushed yet.
+    owes: bool,
+}
+
+impl Compressed {
+    /// With nothing made.
+    pub(crate) fn new(compressor: Compressor) -> Self {
+        Self { compressor, made: Vec::new(), owes: false }
+    }
+
+    /// Appends what `make` makes, as a chunk.
+    fn chunk(
+        &mut self,
+        out: &mut Vec<u8>,
+        make: impl FnOnce(&mut Compressor, &mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.made.clear();
+        make(&mut self.compressor, &mut self.made)?;
+        chunk(out, &self.made);
+        Ok(())
+    }
+}
+
+/// One body on its way.
+pub(crate) struct Transfer<'a> {
+    /// Who sends.
+    pub(crate) source: &'a mut Socket,
+    /// Who receives.
+    pub(crate) sink: &'a mut Socket,
+    /// What waits in between.
+    pub(crate) lane: &'a mut Lane,
+    /// What is left of the body.
+    pub(crate) body: &'a mut Body,
+    /// The form it is passed on in.
+    pub(crate) form: &'a mut BodyForm,
+    /// Bytes read beyond its end.
+    pub(crate) excess: &'a mut Buffer,
+    /// Bytes of the body that were read.
+    pub(crate) read: u64,
+    /// Bytes that the receiver gets for them.
+    pub(crate) passed: u64,
+    /// Content in chunks at most.
+    pub(crate) limit: u64,
+    /// The receiver's connection is closed after it.
+    pub(crate) last: bool,
+}
+
+impl Transfer<'_> {
+    /// Moves bytes until something stops it.
+    pub(crate) fn run(&mut self, scratch: &mut [u8], out: &mut Vec<u8>, pipes: &mut Pipes) -> Passage {
+        let waiting = self.lane.waiting();
+        let mut stopped = self.pump(scratch, out, pipes);
+        if !matches!(stopped, Stopped::Full | Stopped::Unfinished) {
+            self.lane.return_pipe(pipes);
+        }
+        if stopped == Stopped::Cut && self.source.broken {
+            stopped = self.broken();
+        }
+        Passage { read: self.read, moved: self.lane.waiting() != waiting, stopped }
+    }
+
+    /// Says how the sender's connection broke.
+    fn broken(&self) -> Stopped {
+        Stopped::SourceBroken { truncated: self.source.was_truncated() }
+    }
+
+    fn pump(&mut self, scratch: &mut [u8], out: &mut Vec<u8>, pipes: &mut Pipes) -> Stopped {
+        for reads in 0.. {
+            match self.lane.deliver(self.sink) {
+                Some(Stop::Full) => return Stopped::Full,
+                Some(Stop::Broken) => return Stopped::SinkBroken,
+                None if self.body.is_done() => return Stopped::Done,
+                None if self.lane.ended => return Stopped::Cut,
+                None if !self.source.readable && self.pause(out) => continue,
+                None if !self.source.readable => return Stopped::Dry,
+                None if self.read >= TURN as u64 || reads >= READS => return Stopped::Unfinished,
+                None => {}
+            }
+            let unseen = self.body.unseen();
+            let plain = matches!(self.form, BodyForm::Same)
+                && self.excess.is_empty()
+                && self.source.is_plain()
+                && self.sink.is_plain();
+            let read = match plain && unseen >= WORTH_A_PIPE && self.lane.spliced(pipes) {
+                true => self.splice(unseen),
+                false => match self.copy(scratch, out) {
+                    Ok(read) => read,
+                    Err(why) => return why,
+                },
+            };
+            match read {
+                Read::Bytes(_) | Read::Nothing => {}
+                // The error was told elsewhere: no such end makes a body complete.
+                Read::End if self.source.broken || self.source.was_truncated() => return self.broken(),
+                Read::End => self.end(out),
+                Read::Broken => return self.broken(),
+            }
+        }
+        Stopped::Unfinished
+    }
+
+    fn splice(&mut self, unseen: u64) -> Read {
+        let Some(pipe) = self.lane.pipe.as_mut() else { return Read::Nothing };
+        let most = usize::try_from(unseen).unwrap_or(PIPE_SIZE).min(PIPE_SIZE);
+        let read = self.source.read_into_pipe(pipe.write_end(), most);
+        if let Read::Bytes(n) = read {
+            pipe.held += n;
+            self.count(n);
+            self.passed += n as u64;
+            self.body.skip(n as u64);
+        }
+        read
+    }
+
+    fn copy(&mut self, scratch: &mut [u8], out: &mut Vec<u8>) -> Result<Read, Stopped> {
+        // Of a body whose length is known, nothing beyond its end is read.
+        let most = match *self.body {
+            Body::Length(left) => usize::try_from(left).unwrap_or(scratch.len()).min(scratch.len()),
+            _ => scratch.len(),
+        };
+        debug_assert!(most > 0, "a read of no bytes looks like the end");
+        let read = self.source.read(&mut scratch[..most]);
+        let passed = match read {
+            Read::Bytes(n) => self.pass(&scratch[..n], out),
+            _ => Ok(()),
+        };
+        passed.map(|()| read)
+    }
+
+    /// Passes on what was read, in the right form; keeps what is beyond the body.
+    fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Stopped> {
+        if matches!(self.form, BodyForm::Same) {
+            let (n, _) = self.body.advance(bytes).map_err(|_| Stopped::Malformed)?;
+            self.count(n);
+            if self.body.announced() > self.limit {
+                return Err(Stopped::TooLarge);
+            }
+            self.excess.push(&bytes[n..]);
+            return self.write(&bytes[..n]);
+        }
+        out.clear();
+        let n = self.form.convert(self.body, bytes, out).map_err(|()| Stopped::Malformed)?;
+        self.count(n);
+        self.excess.push(&bytes[n..]);
+        self.write(out)
+    }
+
+    fn count(&mut self, n: usize) {
+        self.read += n as u64;
+        self.lane.run += n as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.passed += bytes.len() as u64;
+        let closing = self.last && self.body.is_done();
+        match self.sink.writable.then(|| self.sink.write(bytes, closing)) {
+            None => self.lane.buffer.push(bytes),
+            Some(Written::Bytes(n)) => self.lane.buffer.push(&bytes[n..]),
+            Some(Written::Broken) => return Err(Stopped::SinkBroken),
+        }
+        Ok(())
+    }
+
+    /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it is sent.
+    /// Whether there was anything.
+    fn pause(&mut self, out: &mut Vec<u8>) -> bool {
+        let BodyForm::Compressed(coded) = self.form else { return false };
+        if !std::mem::take(&mut coded.owes) {
+            return false;
+        }
+        out.clear();
+        // One that fails here fails again at the end, where it is told.
+        let _ = coded.chunk(out, Compressor::flush);
+        self.passed += out.len() as u64;
+        self.lane.buffer.push(out);
+        !out.is_empty()
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.lane.ended = true;
+        if matches!(self.body, Body::ToEnd) {
+            out.clear();
+            if self.form.finish(out).is_ok() {
+                *self.body = Body::None;
+                self.passed += out.len() as u64;
+                self.lane.buffer.push(out);
+            }
+        }
+    }
+}
+
+impl BodyForm {
+    /// Appends `bytes` of `body` to `out` in this form; how many belonged to the body.
+    pub(crate) fn convert(&mut self, body: &mut Body, bytes: &[u8], out: &mut Vec<u8>) -> Result<usize, ()> {
+        match self {
+            Self::Same => {
+                let (n, _) = body.advance(bytes).map_err(drop)?;
+                out.extend_from_slice(&bytes[..n]);
+                Ok(n)
+            }
+            Self::Bare => {
+                let (n, _) = body.decode(bytes, &mut |part| out.extend_from_slice(part)).map_err(drop)?;
+                Ok(n)
+            }
+            Self::Compressed(coded) => {
+                let (mut n, mut done) = (0, false);
+                let fed = coded.chunk(out, |compressor, made| {
+                    let mut fed = Ok(());
+                    let advanced = body.decode(bytes, &mut |part| {
+                        if fed.is_ok() {
+                            fed = compressor.feed(part, made);
+                        }
+                    });
+                    (n, done) = advanced.map_err(|_| io::ErrorKind::InvalidData)?;
+                    fed
+                });
+                fed.map_err(drop)?;
+                coded.owes |= n > 0;
+                if done {
+                    self.finish(out).map_err(drop)?;
+                }
+                Ok(n)
+            }
+        }
+    }
+
+    /// Appends what ends the body.
+    fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        if let Self::Compressed(coded) = self {
+            coded.chunk(out, Compressor::finish)?;
+            last_chunk(out);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that need no look, below which a pipe is not worth its two calls.
+const WORTH_A_PIPE: u64 = 64 * 1024;
+
+impl Lane {
+    /// Writes what waits at the end of a message; says how far that went.
+    pub(crate) fn deliver_all(&mut self, sink: &mut Socket) -> Stopped {
+        match self.deliver(sink) {
+            None => Stopped::Done,
+            Some(Stop::Full) => Stopped::Full,
+            Some(Stop::Broken) => Stopped::SinkBroken,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Outcomes: what a read gave and what a write took, of plain sockets and of TLS alike.
+//!
+//! Plain values: must know no other room.
+
+/// What a read gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    /// The end.
+    End,
+    /// The other end reset the connection, or it broke.
+    Broken,
+}
+
+/// What a write took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// So many bytes; fewer than given when the socket is full.
+    Bytes(usize),
+    /// The other end reset the connection, or it broke.
+    Broken,
+}

@@ -1,0 +1,182 @@
+//! Roster: the records of one kind that a supervisor keeps, each with a place, a generation, a deadline and a turn.
+//!
+//! A token names a record by place and generation, so that one which is gone is not taken for its successor. A timer that
+//! fires too early finds out and is armed again: that is rarer than a change of deadline. Must never know what a record is.
+
+use std::ops::{Index, IndexMut};
+
+use headworks_core::time::Millis;
+use slab::Slab;
+
+use crate::timer::Timer;
+use crate::token;
+
+/// Records by their places.
+#[derive(Debug)]
+pub(crate) struct Roster<T> {
+    slots: Slab<Slot<T>>,
+    timer: Timer,
+    /// Places of those that had their turn and have more to do.
+    turns: Vec<usize>,
+    generation: u32,
+}
+
+/// A record, and what its roster knows of it.
+#[derive(Debug)]
+struct Slot<T> {
+    record: T,
+    /// Told apart from earlier records in the same place.
+    generation: u32,
+    /// When its timer fires; 0: it has none.
+    armed: Millis,
+    /// It stands in `turns`.
+    queued: bool,
+}
+
+impl<T> Roster<T> {
+    /// Makes an empty roster.
+    pub(crate) fn new(now: Millis) -> Self {
+        Self { slots: Slab::new(), timer: Timer::new(now), turns: Vec::new(), generation: 0 }
+    }
+
+    /// Returns how many records there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Adds a record; returns its place.
+    pub(crate) fn insert(&mut self, record: T) -> usize {
+        self.generation = self.generation.wrapping_add(1) & token::GENERATIONS;
+        self.slots.insert(Slot { record, generation: self.generation, armed: 0, queued: false })
+    }
+
+    /// Takes a record out.
+    pub(crate) fn remove(&mut self, place: usize) -> T {
+        let slot = self.slots.remove(place);
+        if slot.armed != 0 {
+            self.timer.disarm(place);
+        }
+        slot.record
+    }
+
+    /// Returns the record at a place, if there is one.
+    pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut T> {
+        self.slots.get_mut(place).map(|slot| &mut slot.record)
+    }
+
+    /// Returns the record of this generation; None when it is gone.
+    #[inline]
+    pub(crate) fn find(&mut self, place: usize, generation: u32) -> Option<&mut T> {
+        let slot = self.slots.get_mut(place).filter(|slot| slot.generation == generation)?;
+        Some(&mut slot.record)
+    }
+
+    /// Returns the generation of the record at a place.
+    pub(crate) fn generation(&self, place: usize) -> u32 {
+        self.slots[place].generation
+    }
+
+    /// Returns all records, in order of their places.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.slots.iter().map(|(place, slot)| (place, &slot.record))
+    }
+
+    /// Returns all places.
+    pub(crate) fn places(&self) -> Vec<usize> {
+        self.slots.iter().map(|(place, _)| place).collect()
+    }
+
+    /// Has the record be due at `at` at the latest.
+    #[inline]
+    pub(crate) fn arm(&mut self, place: usize, at: Millis) {
+        let armed = &mut self.slots[place].armed;
+        if *armed == 0 || at < *armed {
+            *armed = at;
+            self.timer.arm(place, at);
+        }
+    }
+
+    /// Returns the places of those whose timers have fired.
+    pub(crate) fn due(&mut self, now: Millis) -> Vec<usize> {
+        let mut due = Vec::new();
+        self.timer.turn(now, &mut due);
+        for place in &due {
+            if let Some(slot) = self.slots.get_mut(*place) {
+                slot.armed = 0;
+            }
+        }
+        due
+    }
+
+    /// Gives the record another turn, after all others had theirs.
+    pub(crate) fn enqueue(&mut self, place: usize) {
+        if !std::mem::replace(&mut self.slots[place].queued, true) {
+            self.turns.push(place);
+        }
+    }
+
+    /// Returns the places of those that have a turn coming.
+    pub(crate) fn turns(&mut self) -> Vec<usize> {
+        let mut turns = std::mem::take(&mut self.turns);
+        turns.retain(|place| {
+            let slot = self.slots.get_mut(*place);
+            slot.is_some_and(|slot| std::mem::take(&mut slot.queued))
+        });
+        turns
+    }
+
+    /// Returns when it wants to be asked again although nothing happened; None for never.
+    pub(crate) fn next(&self, now: Millis) -> Option<Millis> {
+        if self.turns.is_empty() { self.timer.next() } else { Some(now) }
+    }
+}
+
+impl<T> Index<usize> for Roster<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, place: usize) -> &T {
+        &self.slots[place].record
+    }
+}
+
+impl<T> IndexMut<usize> for Roster<T> {
+    #[inline]
+    fn index_mut(&mut self, place: usize) -> &mut T {
+        &mut self.slots[place].record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_gone_is_not_taken_for_its_successor() {
+        let mut roster = Roster::new(0);
+        let place = roster.insert("first");
+        let generation = roster.generation(place);
+        assert_eq!(roster.find(place, generation), Some(&mut "first"));
+        roster.enqueue(place);
+        roster.arm(place, 100);
+        assert_eq!(roster.remove(place), "first");
+        assert_eq!(roster.insert("second"), place);
+        assert_eq!(roster.find(place, generation), None);
+        assert!(roster.turns().is_empty() && roster.due(1_000).is_empty());
+    }
+
+    #[test]
+    fn a_turn_and_a_deadline_come_once() {
+        let mut roster = Roster::new(0);
+        let place = roster.insert(());
+        assert_eq!(roster.next(7), None);
+        roster.enqueue(place);
+        roster.enqueue(place);
+        assert_eq!((roster.next(7), roster.turns()), (Some(7), vec![place]));
+        assert!(roster.turns().is_empty());
+        roster.arm(place, 500);
+        roster.arm(place, 900);
+        assert!(roster.due(400).is_empty());
+        assert_eq!((roster.due(600), roster.due(2_000)), (vec![place], vec![]));
+    }
+}

@@ -1,0 +1,102 @@
+//! Accounts: what a connection adds to the counters of its listener, backend and server.
+
+use headworks_core::action::Side;
+use headworks_core::close::CloseReason;
+use headworks_core::session::State;
+use headworks_core::tally::{Count, Tally};
+use headworks_core::time::Millis;
+
+use super::Connection;
+use crate::record::{Record, TlsKeys};
+use crate::row::ConnectionRow;
+use crate::tools::Tools;
+
+/// Adds bytes not yet counted; while a connection runs, only in steps worth the writes.
+pub(super) fn tally_bytes(connection: &mut Connection, shard: usize, all: bool) {
+    const STEP: u64 = 64 * 1024;
+    for (side, count) in [(Side::Client, Count::BytesIn), (Side::Server, Count::BytesOut)] {
+        let total = connection.session.flow(side).bytes;
+        let fresh = total - connection.lanes[side as usize].tallied;
+        if fresh == 0 || (fresh < STEP && !all) {
+            continue;
+        }
+        connection.lanes[side as usize].tallied = total;
+        connection.who.owner().state.tally.add(shard, count, fresh);
+        if let Some((backend, server)) = connection.chosen() {
+            backend.tally.add(shard, count, fresh);
+            server.state.tally.add(shard, count, fresh);
+        }
+    }
+}
+
+/// Counts the end of a connection: at its listener, and at its server if it was connected.
+pub(super) fn tally_end(connection: &Connection, shard: usize) {
+    let listener = &connection.who.owner().state.tally;
+    let reason = connection.session.reason();
+    let count = match reason {
+        Some(CloseReason::Denied | CloseReason::LimitReached) => Count::Denied,
+        Some(reason) if reason.is_failure() => Count::Failed,
+        _ => Count::Ended,
+    };
+    let count_at = |tally: &Tally| {
+        tally.add(shard, Count::Ended, 1);
+        if count != Count::Ended {
+            tally.add(shard, count, 1);
+        }
+    };
+    count_at(listener);
+    if let Some((backend, server)) = connection.chosen().filter(|_| connection.times.connected.is_some()) {
+        count_at(&backend.tally);
+        count_at(&server.state.tally);
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Makes the record of a connection that ends now.
+    pub(super) fn of(connection: &'a Connection, now: Millis) -> Self {
+        let (session, times, who) = (&connection.session, &connection.times, &connection.who);
+        let backend = session.attempts().backend().map(|index| &who.plan.backends[index as usize]);
+        let server = connection.chosen().map(|(_, server)| &*server.name);
+        Self {
+            listener: &who.owner().name,
+            client: session.facts().client,
+            sni: session.facts().name.as_deref(),
+            backend: backend.map(|backend| &*backend.name),
+            server,
+            bytes_in: session.flow(Side::Client).bytes,
+            bytes_out: session.flow(Side::Server).bytes,
+            wait: times.decided.map(|decided| decided - who.accepted),
+            connect: times.connected.zip(times.decided).map(|(connected, decided)| connected - decided),
+            total: now - who.accepted,
+            end: session.reason().unwrap_or(CloseReason::Drained),
+            retries: session.retries(),
+            tls: TlsKeys::of(&who.socket),
+            connect_error: session.attempts().fault(),
+        }
+    }
+}
+
+/// Returns what lists of connections say of one.
+pub(super) fn row(connection: &Connection, tools: &Tools) -> ConnectionRow {
+    let session = &connection.session;
+    let facts = session.facts();
+    let state = match session.state() {
+        State::Inspecting => "inspecting",
+        State::Connecting => "connecting",
+        State::Relaying => "relaying",
+        State::HalfClosed(_) => "half_closed",
+        State::Refused | State::Closed => "refused",
+    };
+    let index = session.attempts().backend();
+    let backend = index.map(|index| &connection.who.plan.backends[index as usize]);
+    ConnectionRow {
+        client: facts.client.map_or_else(|| "unix".into(), |client| client.to_string()),
+        sni: facts.name.as_deref().map(str::to_owned),
+        backend: backend.map(|backend| backend.name.to_string()),
+        server: connection.chosen().map(|(_, server)| server.name.to_string()),
+        bytes_in: session.flow(Side::Client).bytes,
+        bytes_out: session.flow(Side::Server).bytes,
+        idle_ms: tools.now.saturating_sub(connection.times.active),
+        ..connection.who.row(state, tools)
+    }
+}

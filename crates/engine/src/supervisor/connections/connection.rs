@@ -1,0 +1,84 @@
+//! Connection: the record of one accepted client: its sockets, buffers, times and its Session.
+//!
+//! Passive: the supervisor feeds the Session and performs its Actions, the relay moves the bytes.
+
+use headworks_core::action::Side;
+use headworks_core::pool::{Backend, Server};
+use headworks_core::session::{Session, State};
+use headworks_core::time::Millis;
+
+use crate::arrival::Arrival;
+use crate::io::{Lane, Socket};
+
+/// One accepted client and the server found for it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Who it is, with the client's socket.
+    pub(crate) who: Arrival,
+    /// Decides.
+    pub(crate) session: Session,
+    /// The server's socket, once one is being connected.
+    pub(crate) server: Option<Socket>,
+    /// The two directions, by the side that sends.
+    pub(crate) lanes: [Lane; 2],
+    /// Moments of its life.
+    pub(crate) times: Times,
+    /// A side that is broken; what it had sent is still being delivered to the other.
+    pub(crate) lost: Option<Side>,
+    /// The PROXY header was put in front of what the server gets.
+    pub(crate) announced: bool,
+}
+
+/// When things happened, engine clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// The decision where to route (or that it is refused).
+    pub(crate) decided: Option<Millis>,
+    /// The last server was connected.
+    pub(crate) connected: Option<Millis>,
+    /// The state that the current deadline belongs to began.
+    pub(crate) since: Millis,
+    /// The last byte, either way.
+    pub(crate) active: Millis,
+    /// Bytes on their way to either side when the connection last seemed idle.
+    pub(crate) in_flight: usize,
+}
+
+impl Connection {
+    /// Returns the backend and server that it was last given.
+    pub(crate) fn chosen(&self) -> Option<(&Backend, &Server)> {
+        let attempts = self.session.attempts();
+        Some((&self.who.plan.backends[attempts.backend()? as usize], attempts.server()?))
+    }
+
+    /// The socket on one side.
+    pub(crate) fn socket(&mut self, side: Side) -> Option<&mut Socket> {
+        match side {
+            Side::Client => Some(&mut self.who.socket),
+            Side::Server => self.server.as_mut(),
+        }
+    }
+
+    /// The side whose socket is in error, while what it had sent is still being delivered.
+    pub(crate) fn broken_side(&self) -> Option<Side> {
+        if self.who.socket.broken {
+            return Some(Side::Client);
+        }
+        self.server.as_ref().filter(|server| server.broken).map(|_| Side::Server)
+    }
+
+    /// Whether bytes that we handed to the kernel still move, so that a connection that seems idle is not: a slow
+    /// reader takes from megabytes there without our seeing it. Called when it seems idle for as long as it may.
+    pub(crate) fn still_delivers(&mut self, now: Millis) -> bool {
+        if !matches!(self.session.state(), State::Relaying | State::HalfClosed(_)) {
+            return false;
+        }
+        let in_flight =
+            self.who.socket.unacknowledged() + self.server.as_ref().map_or(0, Socket::unacknowledged);
+        let moves = in_flight != 0 && in_flight != std::mem::replace(&mut self.times.in_flight, in_flight);
+        if moves {
+            self.times.active = now;
+        }
+        moves
+    }
+}

@@ -1,0 +1,427 @@
+//! Connections: one worker's connections that are passed through. Makes them, feeds their Sessions with Events, performs the Actions answered,
+//! keeps their deadlines, and removes them.
+//!
+//! `connect.rs` is the part between a decision and the relay, `account.rs` adds up counters and makes records.
+//! Must never decide (Sessions do) or move bytes in autonomous mode (the relay does).
+
+mod account;
+mod connect;
+mod connection;
+
+use headworks_core::action::{Action, Event, Side, Wait};
+use headworks_core::analyze::Facts;
+use headworks_core::close::CloseReason;
+use headworks_core::session::{Scene, Session, State};
+use headworks_core::time::Millis;
+use mio::Token;
+use mio::event::Event as Readiness;
+
+use self::account::{row, tally_bytes, tally_end};
+pub(crate) use self::connection::{Connection, Times};
+use super::Supervisor;
+use crate::arrival::Arrival;
+use crate::io::{Lane, Pump, Pumped};
+use crate::outcome::{Read, Written};
+use crate::record::Record;
+use crate::roster::Roster;
+use crate::row::ConnectionRow;
+use crate::token::{self, Kind, Meaning};
+use crate::tools::Tools;
+
+/// One worker's connections.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    connections: Roster<Connection>,
+}
+
+impl Supervisor for Connections {
+    /// Takes a client as it was accepted, one that comes from its handshake, or one that is passed through by what it said
+    /// there.
+    fn take_over(&mut self, tools: &mut Tools, mut arrival: Arrival) {
+        let Some(permit) = arrival.permit.take() else { return };
+        let facts = Facts { client: arrival.address, local: arrival.local, name: arrival.name.take() };
+        let (plan, listener) = (&arrival.plan, arrival.listener);
+        let session = match arrival.entrance {
+            None => Session::new(plan, listener, facts, permit),
+            Some(entrance) => Session::entered(entrance, listener, facts, permit),
+        };
+        let held = std::mem::take(&mut arrival.held);
+        let nothing_held = held.is_empty();
+        let mut connection = Connection {
+            who: arrival,
+            session,
+            server: None,
+            lanes: [Lane { buffer: held, ..Lane::default() }, Lane::default()],
+            times: Times {
+                decided: None,
+                connected: None,
+                since: tools.now,
+                active: tools.now,
+                in_flight: 0,
+            },
+            lost: None,
+            announced: false,
+        };
+        connection.session.count(Side::Client, connection.lanes[0].buffer.len() as u64);
+        let place = self.connections.insert(connection);
+        let action = match self.feed(tools, place, Event::Accepted) {
+            Action::Wait => self.inspect(tools, place, Side::Client),
+            Action::Connect(choice) if nothing_held => self.open_with_first_bytes(tools, place, choice),
+            other => other,
+        };
+        self.perform(tools, place, action);
+    }
+
+    fn ready(&mut self, tools: &mut Tools, whose: Meaning, readiness: &Readiness) {
+        let Meaning { generation, place, side, .. } = whose;
+        let Some(connection) = self.connections.find(place, generation) else { return };
+        let Some(socket) = connection.socket(side) else { return };
+        let broken = readiness.is_error();
+        socket.became(readiness);
+        let action = match connection.session.state() {
+            State::Inspecting => self.inspect(tools, place, Side::Client),
+            State::Connecting => self.connecting(tools, place, side, readiness),
+            // Nothing is read any more from a side that has ended: only this tells of its reset.
+            State::HalfClosed(ended) if ended == side && broken => {
+                self.feed(tools, place, Event::Reset(side))
+            }
+            State::Relaying | State::HalfClosed(_) => {
+                let action = if readiness.is_writable() {
+                    self.relay(tools, place, side.other())
+                } else {
+                    Action::Wait
+                };
+                if action == Action::Wait { self.relay(tools, place, side) } else { action }
+            }
+            State::Refused => self.discard(tools, place),
+            State::Closed => Action::Close,
+        };
+        self.perform(tools, place, action);
+    }
+
+    fn resume(&mut self, tools: &mut Tools) {
+        for place in self.connections.turns() {
+            self.perform(tools, place, Action::Relay);
+        }
+    }
+
+    fn expire(&mut self, tools: &mut Tools) {
+        for place in self.connections.due(tools.now) {
+            if self.connections.get_mut(place).is_some() {
+                let action = self.judge_deadline(tools, place);
+                self.perform(tools, place, action);
+            }
+        }
+    }
+
+    fn next_deadline(&self, now: Millis) -> Option<Millis> {
+        self.connections.next(now)
+    }
+
+    fn cut(&mut self, tools: &mut Tools) {
+        for place in self.connections.places() {
+            let action = self.connections[place].session.cut();
+            self.perform(tools, place, action);
+        }
+    }
+
+    fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow> {
+        self.connections.iter().take(limit).map(|(_, connection)| row(connection, tools)).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.connections.len()
+    }
+}
+
+impl Connections {
+    /// Makes one without connections.
+    pub(crate) fn new(now: Millis) -> Self {
+        Self { connections: Roster::new(now) }
+    }
+
+    /// Returns the token of one of a connection's sockets.
+    fn token(&self, place: usize, side: Side) -> Token {
+        token::make(Kind::Connection, self.connections.generation(place), place, side)
+    }
+
+    /// A timer fired: its deadline has passed, or had moved since it was armed.
+    fn judge_deadline(&mut self, tools: &mut Tools, place: usize) -> Action {
+        let connection = &mut self.connections[place];
+        if deadline(connection).is_none_or(|at| at > tools.now) || connection.still_delivers(tools.now) {
+            return Action::Wait;
+        }
+        match (connection.session.state(), connection.broken_side()) {
+            (State::Relaying | State::HalfClosed(_), Some(side)) => {
+                self.feed(tools, place, Event::Reset(side))
+            }
+            _ => self.feed(tools, place, Event::Expired),
+        }
+    }
+
+    fn feed(&mut self, tools: &mut Tools, place: usize, event: Event<'_>) -> Action {
+        let connection = &mut self.connections[place];
+        let random = tools.random.next();
+        let scene = Scene { plan: &connection.who.plan, now: tools.now, random, shard: tools.shard };
+        connection.session.handle(event, scene)
+    }
+
+    /// Performs actions until there is nothing left to do.
+    fn perform(&mut self, tools: &mut Tools, place: usize, mut action: Action) {
+        loop {
+            action = match action {
+                Action::Wait => return self.rest(tools, place),
+                Action::Close => return self.remove(tools, place),
+                Action::Connect(choice) => self.open(tools, place, choice, &[]),
+                Action::Show(side) => self.show_held(tools, place, side),
+                Action::Refuse(bytes) => self.refuse(tools, place, bytes),
+                Action::Relay => match self.relay(tools, place, Side::Client) {
+                    Action::Wait => self.relay(tools, place, Side::Server),
+                    other => other,
+                },
+                Action::Finish(side) => {
+                    if let Some(socket) = self.connections[place].socket(side) {
+                        socket.finish();
+                    }
+                    // The end of the other side may have been read before.
+                    self.relay(tools, place, side)
+                }
+            };
+        }
+    }
+
+    /// Nothing more to do now: be woken for the next event and by the next deadline.
+    fn rest(&mut self, tools: &mut Tools, place: usize) {
+        let client = self.token(place, Side::Client);
+        let connection = &mut self.connections[place];
+        if connection.who.socket.watch_reads(&tools.registry, client).is_err() {
+            connection.session.cut();
+            return self.remove(tools, place);
+        }
+        let Some(at) = deadline(connection) else { return };
+        self.connections.arm(place, at);
+    }
+
+    /// Reads what a side said and shows it to the Session, with what it said before.
+    fn inspect(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
+        let mut scratch = std::mem::take(&mut tools.scratch);
+        let mut action = Action::Wait;
+        while action == Action::Wait && self.connections[place].session.flow(side).hold {
+            let connection = &mut self.connections[place];
+            let limit = connection.who.owner().first_bytes_limit;
+            let room = limit.saturating_sub(connection.lanes[side as usize].buffer.len());
+            let room = room.clamp(1, scratch.len());
+            let Some(socket) = connection.socket(side).filter(|socket| socket.readable) else { break };
+            action = match socket.read(&mut scratch[..room]) {
+                Read::Bytes(n) => self.show(tools, place, side, &scratch[..n]),
+                Read::Nothing => Action::Wait,
+                Read::End => self.ended_while_held(tools, place, side),
+                Read::Broken => self.feed(tools, place, Event::Reset(side)),
+            };
+        }
+        tools.scratch = scratch;
+        action
+    }
+
+    /// Takes note that a side ended while its flow was held. With a server connected, what is held is all there will be: it
+    /// goes.
+    fn ended_while_held(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
+        let connection = &mut self.connections[place];
+        if connection.session.state() == State::Inspecting {
+            return self.feed(tools, place, Event::Ended(side));
+        }
+        connection.session.release(side);
+        connection.lanes[side as usize].ended = true;
+        Action::Relay
+    }
+
+    /// Shows fresh bytes to the Session; they are kept only if they cannot be sent on at once.
+    fn show(&mut self, tools: &mut Tools, place: usize, side: Side, fresh: &[u8]) -> Action {
+        let connection = &mut self.connections[place];
+        connection.session.count(side, fresh.len() as u64);
+        let lane = &mut connection.lanes[side as usize];
+        if !lane.buffer.is_empty() {
+            lane.buffer.push(fresh);
+            return self.show_held(tools, place, side);
+        }
+        let random = tools.random.next();
+        let scene = Scene { plan: &connection.who.plan, now: tools.now, random, shard: tools.shard };
+        let action = connection.session.handle(Event::Held(side, fresh), scene);
+        let flow = connection.session.flow(side);
+        let kept = if flow.hold { fresh } else { &fresh[flow.consumed as usize..] };
+        match action {
+            Action::Connect(choice) => self.open(tools, place, choice, kept),
+            Action::Wait | Action::Relay => {
+                lane.buffer.push(kept);
+                action
+            }
+            refused => refused,
+        }
+    }
+
+    /// Shows all that is held of a side to the Session.
+    fn show_held(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
+        let connection = &mut self.connections[place];
+        let lane = &mut connection.lanes[side as usize];
+        let random = tools.random.next();
+        let scene = Scene { plan: &connection.who.plan, now: tools.now, random, shard: tools.shard };
+        let action = connection.session.handle(Event::Held(side, lane.buffer.pending()), scene);
+        let flow = connection.session.flow(side);
+        if !flow.hold {
+            lane.buffer.take(flow.consumed as usize);
+        }
+        action
+    }
+
+    /// Lets the relay move bytes from one side, and tells the Session only of ends and errors.
+    fn relay(&mut self, tools: &mut Tools, place: usize, from: Side) -> Action {
+        let connection = &mut self.connections[place];
+        let flow = connection.session.flow(from);
+        if flow.hold {
+            return self.inspect(tools, place, from);
+        }
+        if flow.ended || connection.lost == Some(from.other()) {
+            return Action::Wait;
+        }
+        let waiting = connection.lanes[from as usize].waiting();
+        let Connection { who: Arrival { socket: client, .. }, server: Some(server), lanes, .. } = connection
+        else {
+            return Action::Wait;
+        };
+        let (source, sink) = if from == Side::Client { (client, server) } else { (server, client) };
+        let mut pump = Pump { from, source, sink, lane: &mut lanes[from as usize], read: 0 };
+        let why = pump.run(&mut tools.scratch, &mut tools.pipes);
+        let read = pump.read;
+        if read > 0 {
+            connection.session.count(from, read);
+            tally_bytes(connection, tools.shard, false);
+        }
+        if read > 0 || connection.lanes[from as usize].waiting() != waiting {
+            connection.times.active = tools.now;
+        }
+        match why {
+            Pumped::Dry if connection.lost != Some(from) => Action::Wait,
+            Pumped::Full => self.watch_writes(tools, place, from.other()),
+            Pumped::Unfinished => {
+                self.connections.enqueue(place);
+                Action::Wait
+            }
+            Pumped::Ended if connection.lost != Some(from) => {
+                // After a long silence the other side still has all of `half_close` to answer.
+                connection.times.active = tools.now;
+                self.feed(tools, place, Event::Ended(from))
+            }
+            Pumped::Broken(side) if side != from => self.lose(tools, place, side),
+            Pumped::Dry | Pumped::Ended | Pumped::Broken(_) => {
+                let truncated = connection.socket(from).is_some_and(|socket| socket.was_truncated());
+                self.feed(tools, place, if truncated { Event::Truncated(from) } else { Event::Reset(from) })
+            }
+        }
+    }
+
+    /// A side takes nothing more; what it had sent before is still delivered, then the connection ends.
+    fn lose(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
+        let connection = &mut self.connections[place];
+        let lane = &mut connection.lanes[side.other() as usize];
+        lane.buffer.clear();
+        if let Some(pipe) = lane.pipe.take() {
+            tools.pipes.give_back(pipe);
+        }
+        connection.lost = Some(side);
+        match connection.session.flow(side).ended {
+            true => self.feed(tools, place, Event::Reset(side)),
+            false => self.relay(tools, place, side),
+        }
+    }
+
+    fn watch_writes(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
+        let token = self.token(place, side);
+        let connection = &mut self.connections[place];
+        let registry = &tools.registry;
+        let watched = match side {
+            Side::Client => connection.who.socket.watch_both(registry, token),
+            Side::Server => {
+                connection.server.as_mut().map_or(Ok(()), |server| server.watch_both(registry, token))
+            }
+        };
+        match watched {
+            Ok(()) => Action::Wait,
+            Err(_) => self.feed(tools, place, Event::Reset(side)),
+        }
+    }
+
+    /// Says why, ends our sending, and reads on so that closing does not destroy what was said.
+    fn refuse(&mut self, tools: &mut Tools, place: usize, bytes: &[u8]) -> Action {
+        let connection = &mut self.connections[place];
+        connection.times.since = tools.now;
+        connection.times.decided.get_or_insert(tools.now);
+        connection.server = None;
+        connection.lanes[Side::Client as usize].buffer.clear();
+        if connection.who.socket.write(bytes, false) == Written::Broken {
+            return self.feed(tools, place, Event::Reset(Side::Client));
+        }
+        connection.session.count(Side::Server, bytes.len() as u64);
+        connection.who.socket.finish();
+        self.discard(tools, place)
+    }
+
+    /// Reads and forgets what a refused client still sends.
+    fn discard(&mut self, tools: &mut Tools, place: usize) -> Action {
+        let connection = &mut self.connections[place];
+        for _ in 0..DISCARDS {
+            if !connection.who.socket.readable {
+                return Action::Wait;
+            }
+            match connection.who.socket.read(&mut tools.scratch) {
+                Read::Bytes(_) | Read::Nothing => {}
+                Read::End => return self.feed(tools, place, Event::Ended(Side::Client)),
+                Read::Broken => return self.feed(tools, place, Event::Reset(Side::Client)),
+            }
+        }
+        // It was refused and goes on sending: there is nothing more to say.
+        Action::Close
+    }
+
+    /// The end: one access record, counters, and everything given back.
+    fn remove(&mut self, tools: &mut Tools, place: usize) {
+        let mut connection = self.connections.remove(place);
+        tally_bytes(&mut connection, tools.shard, true);
+        tally_end(&connection, tools.shard);
+        tools.recorder.record(&Record::of(&connection, tools.now), tools.now);
+        for lane in &mut connection.lanes {
+            if let Some(pipe) = lane.pipe.take() {
+                tools.pipes.give_back(pipe);
+            }
+        }
+        // What was broken off is passed on as a reset, so that nobody takes it for complete.
+        use CloseReason::{ClientReset, ClientTruncated, ServerReset, ServerTruncated};
+        let Connection { session, who: Arrival { socket: client, .. }, server, .. } = connection;
+        match (session.reason(), server) {
+            (Some(ClientReset | ClientTruncated), Some(server)) => tools.leaving.break_off(server, tools.now),
+            (Some(ServerReset | ServerTruncated), Some(_)) => tools.leaving.break_off(client, tools.now),
+            (_, server) => {
+                server.into_iter().chain([client]).for_each(|socket| tools.leaving.close(socket, tools.now));
+            }
+        }
+    }
+}
+
+/// Reads of a refused client before its connection is closed for good, [`SCRATCH`](crate::io::SCRATCH) bytes each.
+const DISCARDS: usize = 16;
+
+/// When a connection's present wait is over.
+fn deadline(connection: &Connection) -> Option<Millis> {
+    let (wait, limit) = connection.session.deadline(&connection.who.plan)?;
+    let times = &connection.times;
+    let from = match wait {
+        Wait::FirstBytes => connection.who.accepted,
+        Wait::Connect | Wait::Linger => times.since,
+        Wait::Idle | Wait::HalfClose => times.active,
+        Wait::Verdict(side) => connection.session.flow(side).since,
+    };
+    // Of a side that is broken nothing more comes: the other one gets no longer than after an ordinary end.
+    let half_close = connection.who.owner().timeouts.half_close;
+    let limit =
+        if wait == Wait::Idle && connection.broken_side().is_some() { limit.min(half_close) } else { limit };
+    Some(from.saturating_add(limit))
+}

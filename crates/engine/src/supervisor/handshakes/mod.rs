@@ -1,0 +1,318 @@
+//! Handshakes: one worker's clients whose TLS handshake is not complete. Only when it is does the accept of their protocol run.
+//!
+//! ```text
+//!   Header -> Hello -> Shaking -> to http (https) or connections (tcp), with a TLS side
+//!               |  \-> to connections, untouched, if the name is to be passed through
+//!               \----> Lingering -> gone
+//! ```
+//!
+//! The ClientHello is held and read once, by our own parser; whoever gets the client gets the same bytes. `hello.rs` reads
+//! what comes before the handshake. Must never choose a server or look at plaintext.
+
+mod hello;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use headworks_core::action::Side;
+use headworks_core::close::CloseReason;
+use headworks_core::listener::HeaderRule;
+use headworks_core::session::Entrance;
+use headworks_core::tally::Count;
+use headworks_core::time::Millis;
+use headworks_core::tls::HandshakeFault;
+use mio::event::Event as Readiness;
+
+use super::Supervisor;
+use crate::arrival::Arrival;
+use crate::outcome::Read;
+use crate::record::{Record, TlsKeys};
+use crate::roster::Roster;
+use crate::row::ConnectionRow;
+use crate::tls::{Acceptor, Failure, fault_of};
+use crate::token::{self, Kind, Meaning};
+use crate::tools::Tools;
+
+/// One worker's clients in their handshakes.
+#[derive(Debug)]
+pub(crate) struct Handshakes {
+    clients: Roster<Newcomer>,
+    /// Those that are ready to go where they belong.
+    ready: Vec<Arrival>,
+}
+
+/// A client in its handshake.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    phase: Phase,
+    /// Who it is, as far as that is known, and what it brings.
+    who: Arrival,
+    rule: HeaderRule,
+    /// Index of the certificate that it was shown.
+    presented: Option<u32>,
+    since: Millis,
+}
+
+/// What a newcomer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Its PROXY header, complete.
+    Header,
+    /// Its ClientHello, complete.
+    Hello,
+    /// The rest of the handshake.
+    Shaking,
+    /// Its end, after it was told why it is refused.
+    Lingering,
+}
+
+/// What a step of a newcomer came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It waits for an event or its deadline.
+    Wait,
+    /// There is more to do now.
+    Again,
+    /// It goes where it belongs.
+    Done,
+    /// It failed and was told what there is to tell.
+    Failed(HandshakeFault),
+    /// It is over, and was counted and recorded before.
+    Over,
+}
+
+/// How long a refused client may take to read why and close, milliseconds.
+const LINGER: Millis = 2_000;
+/// Reads of a refused client in one go.
+const DISCARDS: usize = 16;
+
+impl Handshakes {
+    /// Makes one without clients.
+    pub(crate) fn new(now: Millis) -> Self {
+        Self { clients: Roster::new(now), ready: Vec::new() }
+    }
+
+    fn expired(&mut self, tools: &mut Tools, place: usize) {
+        match self.clients[place].phase {
+            Phase::Lingering => drop(self.remove(place)),
+            Phase::Shaking => {
+                self.account(tools, place, HandshakeFault::TimedOut);
+                drop(self.remove(place));
+            }
+            Phase::Header | Phase::Hello => {
+                self.account(tools, place, HandshakeFault::TimedOut);
+                self.refuse(tools, place, CloseReason::FirstBytesTimeout);
+                self.drive(tools, place);
+            }
+        }
+    }
+
+    /// Takes a client as far as it goes without waiting.
+    fn drive(&mut self, tools: &mut Tools, place: usize) {
+        loop {
+            let step = match self.clients[place].phase {
+                Phase::Header => self.read_header(tools, place),
+                Phase::Hello => self.read_hello(tools, place),
+                Phase::Shaking => self.shake(tools, place),
+                Phase::Lingering => self.linger(tools, place),
+            };
+            match step {
+                Step::Again => {}
+                Step::Wait => return self.rest(tools, place),
+                Step::Done => {
+                    let arrival = self.remove(place);
+                    return self.ready.push(arrival);
+                }
+                Step::Failed(fault) => {
+                    self.account(tools, place, fault);
+                    return drop(self.remove(place));
+                }
+                Step::Over => return drop(self.remove(place)),
+            }
+        }
+    }
+
+    /// The handshake went as far as it goes.
+    fn shake(&mut self, tools: &mut Tools, place: usize) -> Step {
+        let newcomer = &mut self.clients[place];
+        newcomer.who.socket.shake();
+        // Asked at once: the next client may be answered with another one.
+        newcomer.presented = Acceptor::presented().or(newcomer.presented);
+        let plan = Rc::clone(&newcomer.who.plan);
+        let client = &mut newcomer.who;
+        let (Some(acceptor), Some(tls)) = (plan.acceptor(client.listener), client.socket.tls_mut()) else {
+            return Step::Failed(HandshakeFault::Other);
+        };
+        match tls.failure() {
+            Some(Failure::Wire) => return Step::Failed(HandshakeFault::Left),
+            Some(Failure::Tls(error)) => {
+                let fault = fault_of(error);
+                self.account(tools, place, fault);
+                return self.dismiss(tools, place);
+            }
+            None if tls.is_shaking() && !tls.is_early() => return Step::Wait,
+            None => {}
+        }
+        if let Err(error) = acceptor.readmits(tls.state()) {
+            self.account(tools, place, fault_of(&error));
+            return self.dismiss(tools, place);
+        }
+        let mut facts = acceptor.facts(tls.state(), client.name.as_deref());
+        facts.handshake_ms = tools.now - client.accepted;
+        let owner = &plan.listeners[client.listener as usize];
+        let certificates = owner.tls.as_ref().map_or(&[][..], |tls| &tls.certificates);
+        let shown = newcomer.presented.and_then(|index| certificates.get(index as usize));
+        facts.certificate = shown.map(|shown| Arc::clone(&shown.names));
+        owner.state.tls.completed(tools.shard, facts.resumed, facts.handshake_ms);
+        tls.facts = Some(Box::new(facts));
+        Step::Done
+    }
+
+    /// The machine has said its alert: it is given the time to arrive.
+    fn dismiss(&mut self, tools: &mut Tools, place: usize) -> Step {
+        self.clients[place].who.socket.finish();
+        self.go_to(tools, place, Phase::Lingering);
+        Step::Again
+    }
+
+    /// Reads and forgets what a refused client still sends, so that closing does not destroy what it was told.
+    fn linger(&mut self, tools: &mut Tools, place: usize) -> Step {
+        let socket = &mut self.clients[place].who.socket;
+        for _ in 0..DISCARDS {
+            if socket.owes() {
+                let _ = socket.write(&[], false);
+            }
+            match socket.discard(&mut tools.scratch) {
+                Read::Bytes(_) => {}
+                Read::Nothing => return Step::Wait,
+                Read::End | Read::Broken => return Step::Over,
+            }
+        }
+        // It was refused and goes on sending: there is nothing more to say.
+        Step::Over
+    }
+
+    /// Nothing more to do now: be woken for the next event and by the next deadline.
+    fn rest(&mut self, tools: &mut Tools, place: usize) {
+        let generation = self.clients.generation(place);
+        let newcomer = &mut self.clients[place];
+        let token = token::make(Kind::Handshake, generation, place, Side::Client);
+        let lingers = newcomer.phase == Phase::Lingering;
+        if newcomer.who.socket.watch_reads(&tools.registry, token).is_err() {
+            if !lingers {
+                self.account(tools, place, HandshakeFault::Other);
+            }
+            return drop(self.remove(place));
+        }
+        let at = self.clients[place].deadline();
+        self.clients.arm(place, at);
+    }
+
+    fn go_to(&mut self, tools: &mut Tools, place: usize, phase: Phase) {
+        let newcomer = &mut self.clients[place];
+        newcomer.phase = phase;
+        newcomer.since = tools.now;
+    }
+
+    /// A handshake failed: it is counted, and recorded as a connection that is over.
+    fn account(&mut self, tools: &mut Tools, place: usize, fault: HandshakeFault) {
+        let client = &self.clients[place].who;
+        let owner = client.owner();
+        owner.state.tls.failed(fault);
+        owner.state.tally.add(tools.shard, Count::Failed, 1);
+        owner.state.tally.add(tools.shard, Count::Ended, 1);
+        let record = Record {
+            sni: client.name.as_deref(),
+            total: tools.now - client.accepted,
+            tls: TlsKeys { facts: None, error: Some(fault) },
+            ..Record::denied(owner, client.address, fault.reason())
+        };
+        tools.recorder.record(&record, tools.now);
+    }
+
+    fn remove(&mut self, place: usize) -> Arrival {
+        let mut client = self.clients.remove(place).who;
+        client.socket.hand_on();
+        client
+    }
+}
+
+impl Supervisor for Handshakes {
+    fn take_over(&mut self, tools: &mut Tools, arrival: Arrival) {
+        let rule = arrival.owner().header_rule(arrival.address);
+        let phase = if rule == HeaderRule::Unknown { Phase::Hello } else { Phase::Header };
+        let who = Arrival { entrance: Some(Entrance::Secured), ..arrival };
+        let place = self.clients.insert(Newcomer { phase, who, rule, presented: None, since: tools.now });
+        self.drive(tools, place);
+    }
+
+    fn ready(&mut self, tools: &mut Tools, whose: Meaning, readiness: &Readiness) {
+        if let Some(newcomer) = self.clients.find(whose.place, whose.generation) {
+            newcomer.who.socket.became(readiness);
+            self.drive(tools, whose.place);
+        }
+    }
+
+    fn resume(&mut self, tools: &mut Tools) {
+        for place in self.clients.turns() {
+            self.drive(tools, place);
+        }
+    }
+
+    fn expire(&mut self, tools: &mut Tools) {
+        for place in self.clients.due(tools.now) {
+            match self.clients.get_mut(place).map(|newcomer| newcomer.deadline()) {
+                Some(at) if at <= tools.now => self.expired(tools, place),
+                Some(_) => self.rest(tools, place),
+                None => {}
+            }
+        }
+    }
+
+    fn next_deadline(&self, now: Millis) -> Option<Millis> {
+        self.clients.next(now)
+    }
+
+    fn cut(&mut self, tools: &mut Tools) {
+        self.ready.clear();
+        for place in self.clients.places() {
+            let newcomer = self.clients.remove(place);
+            if newcomer.phase == Phase::Lingering {
+                // It was counted and recorded when it was refused.
+                continue;
+            }
+            let owner = newcomer.who.owner();
+            owner.state.tally.add(tools.shard, Count::Ended, 1);
+            tools
+                .recorder
+                .record(&Record::denied(owner, newcomer.who.address, CloseReason::Drained), tools.now);
+        }
+    }
+
+    fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow> {
+        self.clients.iter().take(limit).map(|(_, newcomer)| newcomer.who.row("handshake", tools)).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.clients.len() + self.ready.len()
+    }
+
+    fn next_arrival(&mut self) -> Option<Arrival> {
+        self.ready.pop()
+    }
+}
+
+impl Newcomer {
+    /// When its present wait is over.
+    fn deadline(&self) -> Millis {
+        let owner = self.who.owner();
+        match self.phase {
+            Phase::Lingering => self.since.saturating_add(LINGER),
+            _ => {
+                let limit =
+                    owner.tls.as_ref().map_or(owner.timeouts.first_bytes, |tls| tls.handshake_timeout);
+                self.who.accepted.saturating_add(limit)
+            }
+        }
+    }
+}

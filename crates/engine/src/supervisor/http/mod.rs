@@ -1,0 +1,372 @@
+//! HTTP: one worker's HTTP clients, the streams under way and the connections to servers. What `connections` is for clients
+//! that are passed through, this is for requests and responses.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `mod.rs` | accepting clients, readiness and deadlines; driving each client until it waits |
+//! | `client.rs` | a client's connection: reading heads, sending, lingering |
+//! | `stream.rs` | one exchange under way: what decides, and the bytes in between |
+//! | `perform.rs` | performing what an Exchange answers: one match |
+//! | `server.rs`, `pool.rs` | connections to servers: in use; all of them, and those that are kept |
+//! | `queue.rs` | streams that wait for a place at a server |
+//! | `answers.rs`, `account.rs` | answers of our own; counters and access records |
+//!
+//! ```text
+//!   client   Header -> Head -> Exchange(stream) -> Kept -> Head ...
+//!                        \_ refused _/        \-> Lingering -> gone
+//!   stream   see core's http::exchange
+//! ```
+//!
+//! Must never decide what a request is worth, where it goes or whether it is repeated (core's Exchange does).
+
+mod account;
+mod answers;
+mod client;
+mod perform;
+mod pool;
+mod queue;
+mod server;
+mod stream;
+
+use std::rc::Rc;
+
+use headworks_core::action::Side;
+use headworks_core::close::CloseReason;
+use headworks_core::http::exchange::Event;
+use headworks_core::tally::Count;
+use headworks_core::time::Millis;
+use mio::event::Event as Readiness;
+
+use self::account::row;
+use self::client::{Client, Phase};
+use self::perform::Standing;
+use self::pool::Servers;
+use self::queue::Queue;
+use self::stream::{Stream, Work};
+use super::Supervisor;
+use crate::arrival::Arrival;
+use crate::deployment::LocalPlan;
+use crate::io::BodyForm;
+use crate::roster::Roster;
+use crate::row::ConnectionRow;
+use crate::token::{self, Kind, Meaning};
+use crate::tools::Tools;
+
+/// One worker's HTTP clients.
+#[derive(Debug)]
+pub(crate) struct HttpSupervisor {
+    clients: Roster<Client>,
+    streams: Roster<Stream>,
+    servers: Servers,
+    queue: Queue,
+    /// The work of streams that are over, for the next ones.
+    #[expect(clippy::vec_box, reason = "boxes go to streams and come back: a stream moves by a word")]
+    spare: Vec<Box<Work>>,
+    /// The Plan in force: each new exchange is decided by it.
+    plan: LocalPlan,
+    /// No listener is left: exchanges end, and kept clients are let go.
+    draining: bool,
+}
+
+/// The outcome of a step of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// An event or a deadline is waited for.
+    Wait,
+    /// There is more to do now.
+    Again,
+    /// The client's connection is over; an exchange under way ends for this reason.
+    Over(CloseReason),
+}
+
+/// Exchanges of one client in one go before others get their turn.
+const TURNS: u32 = 16;
+/// Steps of one client in one go before others get their turn: each may read, and get little.
+const STEPS: u32 = 256;
+/// Work kept for the next streams.
+const SPARES: usize = 1024;
+
+impl Supervisor for HttpSupervisor {
+    fn take_over(&mut self, tools: &mut Tools, arrival: Arrival) {
+        let mut client = Client::new(arrival, tools.now);
+        if client.is_known() {
+            client.admit();
+        }
+        let place = self.clients.insert(client);
+        self.drive(tools, place);
+    }
+
+    fn ready(&mut self, tools: &mut Tools, whose: Meaning, readiness: &Readiness) {
+        let Meaning { generation, place, side, .. } = whose;
+        let place = match side {
+            Side::Client => match self.clients.find(place, generation) {
+                Some(client) => {
+                    client.who.socket.became(readiness);
+                    place
+                }
+                None => return,
+            },
+            Side::Server => match self.server_ready(place, generation, readiness) {
+                Some(stream) => self.streams[stream].client,
+                None => return,
+            },
+        };
+        self.drive(tools, place);
+    }
+
+    /// Those that were called to a place have a turn, too.
+    fn resume(&mut self, tools: &mut Tools) {
+        for place in self.clients.turns() {
+            if self.clients.get_mut(place).is_some() {
+                self.drive(tools, place);
+            }
+        }
+        if self.queue.has_called() {
+            for (at, generation) in self.queue.take_called() {
+                self.call(tools, at, generation);
+            }
+        }
+    }
+
+    fn expire(&mut self, tools: &mut Tools) {
+        for place in self.clients.due(tools.now) {
+            match self.clients.get_mut(place).map(|client| client.deadline()) {
+                Some(Some(at)) if at <= tools.now => {
+                    self.act(tools, place, |this, tools| this.client_expired(tools, place));
+                }
+                Some(_) => self.rest(tools, place),
+                None => {}
+            }
+        }
+        for at in self.streams.due(tools.now) {
+            self.judge_deadline(tools, at);
+        }
+        if self.queue.is_due(tools.now) {
+            self.queue.call_all();
+        }
+        self.servers.expire(tools.now);
+    }
+
+    fn next_deadline(&self, now: Millis) -> Option<Millis> {
+        if self.queue.has_called() {
+            return Some(now);
+        }
+        let waits = [self.clients.next(now), self.streams.next(now), self.servers.next(), self.queue.next()];
+        waits.into_iter().flatten().min()
+    }
+
+    fn apply(&mut self, plan: &LocalPlan) {
+        self.plan = Rc::clone(plan);
+    }
+
+    /// Exchanges under way are the last of their clients.
+    fn drain(&mut self, tools: &mut Tools) {
+        self.draining = true;
+        self.servers.forget();
+        let silent = self.clients.iter().filter(|(_, client)| client.is_silent());
+        for place in silent.map(|(place, _)| place).collect::<Vec<_>>() {
+            self.drive(tools, place);
+        }
+    }
+
+    fn cut(&mut self, tools: &mut Tools) {
+        for place in self.clients.places() {
+            self.remove(tools, place, CloseReason::Drained);
+        }
+        self.servers.forget();
+    }
+
+    fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow> {
+        let of = |client: &Client| row(client, client.stream().map(|at| &self.streams[at]), tools);
+        self.clients.iter().take(limit).map(|(_, client)| of(client)).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Connections to servers that nobody uses can be spared.
+    fn make_room(&mut self) -> bool {
+        self.servers.make_room()
+    }
+}
+
+impl HttpSupervisor {
+    /// Makes one without clients.
+    pub(crate) fn new(plan: &LocalPlan, now: Millis) -> Self {
+        Self {
+            clients: Roster::new(now),
+            streams: Roster::new(now),
+            servers: Servers::default(),
+            queue: Queue::default(),
+            spare: Vec::new(),
+            plan: Rc::clone(plan),
+            draining: false,
+        }
+    }
+
+    /// Takes note that a server's connection became ready; returns the stream that it works for.
+    fn server_ready(&mut self, number: usize, generation: u32, readiness: &Readiness) -> Option<usize> {
+        let server = self.servers.get_mut(number).filter(|server| server.generation == generation)?;
+        server.socket.became(readiness);
+        // An idle socket that becomes readable has ended or speaks out of turn. Writability alone changes nothing.
+        if server.stream.is_none() && (server.socket.broken || !server.is_silent()) {
+            self.servers.close(number);
+            return None;
+        }
+        server.stream
+    }
+
+    /// Tells a stream that its turn has come, if it is still there.
+    fn call(&mut self, tools: &mut Tools, at: usize, generation: u32) {
+        if let Some(place) = self.streams.find(at, generation).map(|stream| stream.client) {
+            self.act(tools, place, |this, tools| this.turn(tools, at, Event::Called));
+        }
+    }
+
+    /// Tells a stream whose timer fired that its deadline has passed, unless that had moved, or bytes that were handed to the
+    /// kernel still do.
+    fn judge_deadline(&mut self, tools: &mut Tools, at: usize) {
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        let place = stream.client;
+        let passed = stream.work.exchange.deadline(&stream.around(tools)).is_some_and(|at| at <= tools.now);
+        let in_flight = if passed { self.clients[place].who.socket.unacknowledged() } else { 0 };
+        if passed && !self.streams[at].work.exchange.still_delivers(in_flight, tools.now) {
+            self.act(tools, place, |this, tools| this.turn(tools, at, Event::Expired));
+        } else {
+            self.rest(tools, place);
+        }
+    }
+
+    /// The deadline of a client without a stream has passed.
+    fn client_expired(&mut self, tools: &mut Tools, place: usize) -> Step {
+        match self.clients[place].phase {
+            Phase::Header | Phase::Head => {
+                self.refuse_unreadable(tools, place, CloseReason::FirstBytesTimeout)
+            }
+            Phase::Kept => Step::Over(CloseReason::IdleTimeout),
+            Phase::Exchange(_) => Step::Wait,
+            Phase::Lingering => Step::Over(CloseReason::ClientClosed),
+        }
+    }
+
+    /// Takes a client as far as it goes without waiting.
+    fn drive(&mut self, tools: &mut Tools, place: usize) {
+        self.act(tools, place, |_, _| Step::Again);
+    }
+
+    /// Takes one step and then as many as there are to take.
+    fn act(&mut self, tools: &mut Tools, place: usize, first: impl FnOnce(&mut Self, &mut Tools) -> Step) {
+        let mut step = first(self, tools);
+        let before = self.clients[place].requests;
+        let mut steps = 0;
+        while step == Step::Again {
+            steps += 1;
+            if steps > STEPS || self.clients[place].requests.wrapping_sub(before) >= TURNS {
+                self.clients.enqueue(place);
+                break;
+            }
+            step = self.step(tools, place);
+        }
+        match step {
+            Step::Over(reason) => self.remove(tools, place, reason),
+            Step::Wait | Step::Again => self.rest(tools, place),
+        }
+    }
+
+    fn step(&mut self, tools: &mut Tools, place: usize) -> Step {
+        match self.clients[place].phase {
+            Phase::Header => self.read_header(tools, place),
+            Phase::Head | Phase::Kept => self.read_head(tools, place),
+            Phase::Exchange(at) => self.carry_on(tools, at),
+            Phase::Lingering => self.linger(tools, place),
+        }
+    }
+
+    /// Waits: for the next event, and for the next deadline.
+    fn rest(&mut self, tools: &mut Tools, place: usize) {
+        let token = token::make(Kind::Http, self.clients.generation(place), place, Side::Client);
+        let client = &mut self.clients[place];
+        if client.who.socket.watch_reads(&tools.registry, token).is_err() {
+            return self.remove(tools, place, CloseReason::ClientReset);
+        }
+        match client.phase {
+            Phase::Exchange(at) => {
+                let stream = &self.streams[at];
+                if let Some(deadline) = stream.work.exchange.deadline(&stream.around(tools)) {
+                    self.streams.arm(at, deadline);
+                }
+            }
+            _ => {
+                if let Some(deadline) = client.deadline() {
+                    self.clients.arm(place, deadline);
+                }
+            }
+        }
+    }
+
+    /// Adds a stream for a client that asked; returns its place.
+    fn add_stream(&mut self, place: usize, work: Box<Work>) -> usize {
+        let client = &mut self.clients[place];
+        let (plan, listener) = (Rc::clone(&client.who.plan), client.who.listener);
+        let stream = Stream { plan, listener, client: place, server: None, work };
+        let at = self.streams.insert(stream);
+        client.phase = Phase::Exchange(at);
+        at
+    }
+
+    /// Gives a stream's place at its server back, since that has done its part.
+    fn serve_next(&mut self, at: usize) {
+        let before = Standing::of(&self.streams[at]);
+        self.streams[at].work.exchange.give_place_back();
+        self.hand_on(at, before);
+    }
+
+    /// Ends a stream: it is counted and recorded, and what it used is given back.
+    fn end_stream(&mut self, tools: &mut Tools, at: usize, reason: CloseReason) {
+        let before = Standing::of(&self.streams[at]);
+        let reason = self.streams[at].work.exchange.end(reason);
+        self.hand_on(at, before);
+        let mut stream = self.streams.remove(at);
+        let client = &mut self.clients[stream.client];
+        (client.phase, client.since) = (Phase::Kept, tools.now);
+        self.account(tools, &stream, reason);
+        let work = &mut stream.work;
+        if let Some(server) = stream.server.and_then(|number| self.servers.remove(number)) {
+            match work.exchange.is_tunnel() {
+                true if stream::breaks_off(reason) => tools.leaving.break_off(server.socket, tools.now),
+                true => tools.leaving.close(server.socket, tools.now),
+                false => drop(server),
+            }
+        }
+        if let BodyForm::Compressed(compressed) = std::mem::take(&mut work.form) {
+            tools.compressors.give_back(compressed.compressor);
+        }
+        for lane in &mut work.lanes {
+            if let Some(pipe) = lane.pipe.take() {
+                tools.pipes.give_back(pipe);
+            }
+        }
+        if self.spare.len() < SPARES {
+            stream.work.clear();
+            self.spare.push(stream.work);
+        }
+    }
+
+    /// Ends a client, and its stream if one is under way.
+    fn remove(&mut self, tools: &mut Tools, place: usize, reason: CloseReason) {
+        let stream = self.clients[place].stream();
+        let cut_short = stream.is_some_and(|at| self.streams[at].work.is_cut_short());
+        if let Some(at) = stream {
+            self.end_stream(tools, at, reason);
+        }
+        let client = self.clients.remove(place);
+        client.owner().state.tally.add(tools.shard, Count::Ended, 1);
+        // A response that broke off must not look as if it were complete.
+        if cut_short && reason != CloseReason::ClientReset {
+            tools.leaving.break_off(client.who.socket, tools.now);
+        } else {
+            tools.leaving.close(client.who.socket, tools.now);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Queue: streams of one worker that wait for a place at a server, first come first served for each backend.
+//!
+//! Places given back by this worker are passed on at once; those of other workers are looked for every [`GLANCE`]. Whoever
+//! waits stays in line until it has a place or leaves, so that nobody who comes later is served before.
+//! Must never decide who gets in: it only says whose turn it is.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use headworks_core::pool::Backend;
+use headworks_core::time::Millis;
+
+/// How often places of other workers are looked for.
+const GLANCE: Millis = 16;
+
+/// Who waits.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    lines: HashMap<usize, VecDeque<Waiting>, foldhash::fast::RandomState>,
+    /// Those whose turn has come, until they are told.
+    called: Vec<Waiting>,
+    looked: Millis,
+}
+
+/// A stream that waits: its place and generation.
+pub(crate) type Waiting = (usize, u32);
+
+impl Queue {
+    /// Whether `backend` takes one more, who now waits.
+    pub(crate) fn join(&mut self, backend: &Backend, waiting: Waiting) -> bool {
+        let line = self.lines.entry(key(backend)).or_default();
+        let room = line.len() < backend.http.queue_limit as usize;
+        if room {
+            line.push_back(waiting);
+        }
+        room
+    }
+
+    /// Whoever waits longest for `backend`.
+    pub(crate) fn first(&self, backend: &Backend) -> Option<Waiting> {
+        if self.lines.is_empty() {
+            return None;
+        }
+        self.lines.get(&key(backend))?.front().copied()
+    }
+
+    /// Whether nobody waits.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Calls whoever waits longest for `backend`. It leaves the line when it has got a place: until then nobody who comes
+    /// later may take one.
+    pub(crate) fn call(&mut self, backend: &Backend) {
+        if let Some(first) = self.first(backend) {
+            self.called.push(first);
+        }
+    }
+
+    /// Calls whoever is first in each line.
+    pub(crate) fn call_all(&mut self) {
+        self.called.extend(self.lines.values().filter_map(|line| line.front()));
+    }
+
+    /// Takes those that were called.
+    pub(crate) fn take_called(&mut self) -> Vec<Waiting> {
+        std::mem::take(&mut self.called)
+    }
+
+    /// Whether somebody was called and not told yet.
+    pub(crate) fn has_called(&self) -> bool {
+        !self.called.is_empty()
+    }
+
+    /// Somebody got a place, or gave up waiting.
+    pub(crate) fn leave(&mut self, backend: &Backend, waiting: Waiting) {
+        if let Some(line) = self.lines.get_mut(&key(backend)) {
+            line.retain(|other| *other != waiting);
+            if line.is_empty() {
+                self.lines.remove(&key(backend));
+            }
+        }
+    }
+
+    /// When to look for places of other workers; None: nobody waits.
+    pub(crate) fn next(&self) -> Option<Millis> {
+        (!self.lines.is_empty()).then_some(self.looked + GLANCE)
+    }
+
+    /// Whether it is time to look, which is taken as done.
+    pub(crate) fn is_due(&mut self, now: Millis) -> bool {
+        let due = self.next().is_some_and(|at| at <= now);
+        if due {
+            self.looked = now;
+        }
+        due
+    }
+}
+
+/// A backend stays the same over reloads as long as its counters are handed on.
+fn key(backend: &Backend) -> usize {
+    Arc::as_ptr(&backend.tally) as usize
+}

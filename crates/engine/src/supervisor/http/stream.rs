@@ -1,0 +1,128 @@
+//! Stream: one exchange under way as the engine sees it: the Exchange that decides, the request as its server gets it, and
+//! the bytes in between.
+//!
+//! Its memory serves exchange after exchange, so that none of it is allocated per request. Passive: must never decide or
+//! touch a socket.
+
+use headworks_core::action::Side;
+use headworks_core::close::CloseReason;
+use headworks_core::http::exchange::{Exchange, Surroundings};
+use headworks_core::http::facts::ClientFacts;
+use headworks_core::listener::Listener;
+use headworks_core::pool::Backend;
+
+use super::client::Client;
+use crate::deployment::LocalPlan;
+use crate::io::{BodyForm, Lane};
+use crate::tools::Tools;
+
+/// One exchange under way.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// The Plan in force when it began.
+    pub(crate) plan: LocalPlan,
+    /// Index of its listener in the Plan.
+    pub(crate) listener: u32,
+    /// Place of the client that asked.
+    pub(crate) client: usize,
+    /// Place of the server's connection, while there is one.
+    pub(crate) server: Option<usize>,
+    /// Its work.
+    pub(crate) work: Box<Work>,
+}
+
+/// The part of a stream that is used again for the next: what decides, and the bytes of both messages.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    /// Decides.
+    pub(crate) exchange: Exchange,
+    /// The request as the server gets it: its head, and the body that came with it.
+    pub(crate) request: Vec<u8>,
+    /// How much of that the server's socket has taken.
+    pub(crate) sent: usize,
+    /// Bytes that wait in each direction, by the side that sends.
+    pub(crate) lanes: [Lane; 2],
+    /// The form of the response's body.
+    pub(crate) form: BodyForm,
+    /// Bytes of requests and responses, heads included, by the side that sends.
+    pub(crate) counted: [u64; 2],
+}
+
+/// Capacity that spare work keeps for the next request.
+const MODEST: usize = 8 * 1024;
+
+impl Stream {
+    /// Returns the listener that its client came by.
+    pub(crate) fn owner(&self) -> &Listener {
+        &self.plan.listeners[self.listener as usize]
+    }
+
+    /// Returns the backend that it was routed to.
+    pub(crate) fn backend(&self) -> Option<&Backend> {
+        let index = self.work.exchange.attempts().backend()?;
+        Some(&self.plan.backends[index as usize])
+    }
+
+    /// Returns what surrounds a call of its exchange.
+    #[inline]
+    pub(crate) fn around(&self, tools: &Tools) -> Surroundings<'_> {
+        surroundings(&self.plan, self.listener, tools)
+    }
+}
+
+/// Returns what surrounds a call of an exchange, with nobody waiting for a place.
+#[inline]
+pub(crate) fn surroundings<'p>(plan: &'p LocalPlan, listener: u32, tools: &Tools) -> Surroundings<'p> {
+    Surroundings {
+        plan,
+        listener: &plan.listeners[listener as usize],
+        now: tools.now,
+        random: 0,
+        shard: tools.shard,
+        others_wait: false,
+    }
+}
+
+impl Work {
+    /// Makes it ready for another exchange, with modest memory only. Its pipes must have been given back.
+    pub(crate) fn clear(&mut self) {
+        self.exchange.clear();
+        let mut request = std::mem::take(&mut self.request);
+        request.clear();
+        request.shrink_to(MODEST);
+        let exchange = std::mem::take(&mut self.exchange);
+        *self = Self { exchange, request, ..Self::default() };
+    }
+
+    /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server that answered
+    /// early would read from its next request.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent == self.request.len() && self.lanes[Side::Client as usize].waiting() == 0
+    }
+
+    /// Whether the client got some of a response and not all.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        let undelivered = self.lanes[Side::Server as usize].waiting() > 0;
+        self.exchange.is_answered() && (undelivered || !self.exchange.response.is_done())
+    }
+}
+
+impl Client {
+    /// Returns what is known of this client, for rewriting.
+    pub(crate) fn facts(&self) -> ClientFacts<'_> {
+        let tls = self.who.socket.tls();
+        ClientFacts {
+            address: self.who.address,
+            local: self.who.local,
+            secure: tls.is_some(),
+            tls: self.who.socket.tls_facts(),
+            early: tls.is_some_and(|tls| tls.is_early() && tls.is_shaking()),
+        }
+    }
+}
+
+/// Whether a stream that ended for `reason` leaves its server's connection broken off: in a tunnel nothing but its end says
+/// whether what went through it was all.
+pub(super) fn breaks_off(reason: CloseReason) -> bool {
+    matches!(reason, CloseReason::ClientReset | CloseReason::ClientTruncated)
+}

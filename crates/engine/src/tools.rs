@@ -1,0 +1,81 @@
+//! Tools: what one worker works with during a call and lends to its supervisors: scratch bytes, heads, pipes, the clock of
+//! this turn.
+//!
+//! Nothing in it belongs to one connection; what a call leaves there the next may overwrite. Must never decide.
+
+use std::os::fd::OwnedFd;
+
+use headworks_core::message::Head;
+use headworks_core::time::Millis;
+use mio::Registry;
+
+use crate::access_log::Recorder;
+use crate::date::Date;
+use crate::io::{Compressors, Leaving, Pipes, SCRATCH};
+use crate::random::Random;
+use crate::sys;
+
+/// One worker's tools.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    /// Watches sockets.
+    pub(crate) registry: Registry,
+    /// Writes access records.
+    pub(crate) recorder: Recorder,
+    /// Chance.
+    pub(crate) random: Random,
+    /// Bytes just read. Whoever passes a part of them on with the tools takes them out meanwhile.
+    pub(crate) scratch: Box<[u8]>,
+    /// Bytes about to be written.
+    pub(crate) out: Vec<u8>,
+    /// The head just read.
+    pub(crate) head: Head,
+    /// Pipes for splicing.
+    pub(crate) pipes: Pipes,
+    /// Compressors that nobody uses.
+    pub(crate) compressors: Compressors,
+    /// Sockets that are closed when their last bytes have arrived.
+    pub(crate) leaving: Leaving,
+    /// The value of the Date field.
+    pub(crate) date: Date,
+    /// A descriptor kept for a server's socket when there is no other.
+    spare: Option<OwnedFd>,
+    /// Number of the worker.
+    pub(crate) shard: usize,
+    /// The clock, as read at the beginning of this turn.
+    pub(crate) now: Millis,
+}
+
+impl Tools {
+    /// Makes the tools of worker number `shard`.
+    pub(crate) fn new(registry: Registry, recorder: Recorder, shard: usize, now: Millis) -> Self {
+        Self {
+            registry,
+            recorder,
+            random: Random::new(),
+            scratch: vec![0; SCRATCH].into(),
+            out: Vec::with_capacity(SCRATCH),
+            head: Head::default(),
+            pipes: Pipes::default(),
+            compressors: Compressors::default(),
+            leaving: Leaving::default(),
+            date: Date::default(),
+            spare: sys::spare_descriptor().ok(),
+            shard,
+            now,
+        }
+    }
+
+    /// Whether a client accepted now could be given a server's socket, even if accepting takes the last descriptor.
+    pub(crate) fn has_spare(&mut self) -> bool {
+        if self.spare.is_none() {
+            self.spare = sys::spare_descriptor().ok();
+        }
+        self.spare.is_some()
+    }
+
+    /// Gives the spare descriptor up for a socket that needs it; whether there was one.
+    pub(crate) fn use_spare(&mut self) -> bool {
+        self.spare.take().is_some()
+    }
+}

@@ -1,0 +1,75 @@
+//! Mailbox: how the rest of the process speaks to a worker: letters in a queue and a wake-up of its poll.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+
+use headworks_core::lock::lock;
+use mio::Waker;
+
+use crate::bind::Key;
+use crate::row::ConnectionRow;
+use crate::tls::Deployment;
+
+/// A letter to a worker.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// Serve this Plan on these sockets; answered when that is so.
+    Apply {
+        /// The new Plan.
+        plan: Arc<Deployment>,
+        /// Every socket this worker listens on.
+        sockets: Vec<Listening>,
+        /// Told when it is done.
+        done: Sender<()>,
+    },
+    /// Stop accepting; answered when that is so.
+    Drain(Sender<()>),
+    /// Close everything and end.
+    Stop,
+    /// List at most so many connections.
+    List(usize, Sender<Vec<ConnectionRow>>),
+}
+
+/// A socket to listen on.
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    /// Its identity over reloads.
+    pub(crate) key: Key,
+    /// The socket.
+    pub(crate) socket: Arc<OwnedFd>,
+    /// Index of its listener in the Plan.
+    pub(crate) listener: u32,
+}
+
+/// One worker's mailbox.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    letters: Mutex<VecDeque<Mail>>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    /// An empty mailbox that wakes by `waker`.
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self { letters: Mutex::default(), waker }
+    }
+
+    /// Posts a letter.
+    pub(crate) fn post(&self, mail: Mail) {
+        lock(&self.letters).push_back(mail);
+        self.wake();
+    }
+
+    /// Makes the worker look.
+    pub(crate) fn wake(&self) {
+        // Fails only if the poll is gone, and with it its worker.
+        let _ = self.waker.wake();
+    }
+
+    /// Takes the oldest letter.
+    pub(crate) fn take(&self) -> Option<Mail> {
+        lock(&self.letters).pop_front()
+    }
+}
