@@ -84,7 +84,7 @@ TITLES = {
 }
 """Sections that are not called by their path."""
 
-CHOICES = {(Listener, "protocol"): _engine.protocols, (Backend, "balance"): _engine.balances}
+CHOICES = {(Listener, "protocol"): lambda: list(_engine.protocols()), (Backend, "balance"): _engine.balances}
 """Keys whose values are a registry's names."""
 
 

@@ -4,8 +4,8 @@
 #![no_main]
 
 use headworks_core::action::{Action, Event, Side};
-use headworks_core::close::Fault;
 use headworks_core::analyze::Facts;
+use headworks_core::close::Fault;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::spec::{
@@ -136,7 +136,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(session.state(), State::Closed);
     drop(session);
     assert_eq!(plan.listeners[0].state.active(), 0);
-    for server in plan.backends.iter().flat_map(|backend| &backend.servers) {
+    for server in plan.backends.iter().flat_map(|backend| backend.servers.list().to_vec()) {
         assert_eq!(server.state.active(), 0);
     }
 });

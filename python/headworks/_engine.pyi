@@ -1,6 +1,6 @@
 """The native module: Plans, the Engine, and TOML with positions. JSON text crosses the boundary, never live objects."""
 
-from typing import final
+from typing import Any, final
 
 __all__ = [
     "BindError",
@@ -33,8 +33,14 @@ def parse_toml(text: str) -> str:
 def balances() -> list[str]:
     """Names of every balancing algorithm."""
 
-def protocols() -> list[str]:
-    """Names of every protocol a listener can speak."""
+def protocols() -> dict[str, dict[str, Any]]:
+    """The facts of every protocol a listener can speak, by its name.
+
+    ``{"names": ..., "requests": ..., "tls": "never" | "may" | "must", "passes_tls": ..., "versions": [...]}``: whether its
+    clients give a name (only then may there be a table), whether they make requests, whether TLS ends at its listeners,
+    whether what it passes on is its clients' own TLS, and its versions by their names in ALPN (RFC 7301), the one that is
+    offered by itself first.
+    """
 
 @final
 class Plan:

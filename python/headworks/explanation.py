@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from headworks import _engine
 from headworks.config import Config
+from headworks.config.loaded import load
+from headworks.config.protocols import HTTPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class ServerChoice:
     address: str
     chosen: bool
     reason: str | None
-    """Why it was not chosen."""
+    """The reason that it was not chosen."""
 
 
 _OPTIONAL = (
@@ -44,7 +46,7 @@ _OPTIONAL = (
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What a new connection or request would get. ``str()`` of it is for people."""
+    """The decision on a new connection or request. ``str()`` of it is for people."""
 
     listener: str
     protocol: str
@@ -54,7 +56,7 @@ class Explanation:
     sni: str | None = None
     """The name in the ClientHello, on listeners that end TLS."""
     tls: str | None = None
-    """What becomes of the client's TLS on such listeners: ``terminated`` or ``passed_through``."""
+    """The fate of the client's TLS on such listeners: ``terminated`` or ``passed_through``."""
     certificate: str | None = None
     """The certificate presented: the file it was read from, or what made it."""
     method: str | None = None
@@ -65,17 +67,17 @@ class Explanation:
     entry: str | None
     """The pattern that matched."""
     target: str | None = None
-    """What that leads to: ``backend``, ``redirect`` or ``respond``; None for a client that is refused."""
+    """The kind of target: ``backend``, ``redirect`` or ``respond``; None for a client that is refused."""
     backend: str | None
     server: str | None
     status: int | None = None
     """Status of an answer of our own, or of a refusal (http)."""
     location: str | None = None
-    """Where a redirect leads."""
+    """The location that a redirect leads to."""
     refusal: str | None
-    """Why the client is refused; None when it is served."""
+    """The reason that the client is refused; None when it is served."""
     steps: tuple[str, ...]
-    """How it was decided, one sentence each."""
+    """Steps of the decision, one sentence each."""
     servers: tuple[ServerChoice, ...]
     """Every server of the backend, in file order."""
 
@@ -140,10 +142,8 @@ def explain(  # noqa: PLR0913  (what a client may say)
     KeyError when there is no such listener, ValueError when ``client`` is no address or when both ``sni`` and ``host``
     are given (but for https).
     """
-    from headworks.proxy import load
-
-    loaded = load(config)
-    secure = listener in loaded.listeners and loaded.listeners[listener].protocol == "https"
+    loaded = load(config).config
+    secure = listener in loaded.listeners and loaded.listeners[listener].protocol in HTTPS
     if sni is not None and host is not None and not secure:
         raise ValueError("a client gives a name in its ClientHello or in its request: give sni or host, not both")
     plan = _engine.Plan.compile(loaded.spec())

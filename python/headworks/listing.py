@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headworks.certificates import Certificate, Files, Reader, Store, look
-from headworks.config import Config
 from headworks.config.check import examine
 from headworks.config.document import Document
+from headworks.config.models.whole import Whole
 from headworks.config.routes import names_of
 from headworks.config.tls import places
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _SOON = 30
 _VERY_SOON = 7
 """Days left from which on a certificate is shown in yellow, in red."""
+_FEW = 8
+"""Rows that the eye can follow without stripes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class Row:
     """One certificate."""
 
     user: str | None
-    """What presents it: ``listeners.secure``, ``backends.app``; None when it was looked at by itself."""
+    """The table that presents it: ``listeners.secure``, ``backends.app``; None when it was looked at by itself."""
     certificate: Certificate
 
     @property
@@ -62,7 +64,7 @@ class Listing:
     rows: tuple[Row, ...]
     warnings: tuple[str, ...]
     problems: tuple[str, ...] = ()
-    """Why there may be more that could not be read."""
+    """Reasons that there may be more that could not be read."""
 
     @property
     def is_bad(self) -> bool:
@@ -100,7 +102,8 @@ def table(listing: Listing) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    laid = Table(box=None, pad_edge=False, header_style="bold", row_styles=["", "dim"] if len(listing.rows) > 8 else [])  # noqa: PLR2004
+    styles = ["", "dim"] if len(listing.rows) > _FEW else []
+    laid = Table(box=None, pad_edge=False, header_style="bold", row_styles=styles)
     has_users = any(row.user for row in listing.rows)
     for title in (*(("used by",) if has_users else ()), "names", "expires", "issuer", "key", "chain", "ocsp", "file"):
         laid.add_column(title, overflow="fold")
@@ -114,7 +117,7 @@ def table(listing: Listing) -> "Table":
     return laid
 
 
-def _rows(config: Config, store: Store) -> Iterator[Row]:
+def _rows(config: Whole, store: Store) -> Iterator[Row]:
     for name, listener in config.listeners.items():
         tls = listener.tls
         if tls is None:

@@ -16,7 +16,7 @@ from headworks.config.values import quote
 
 @dataclass(frozen=True)
 class Identity:
-    """Who to become."""
+    """The user and group to become."""
 
     user: int
     group: int

@@ -7,32 +7,19 @@ import asyncio
 import json
 import os
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self
+from collections.abc import Iterator
+from typing import Literal, Self
 
 from headworks import _engine
-from headworks.certificates import Authority, Store
-from headworks.config import Config, ConfigError, Problem
-from headworks.config.check import examine
-from headworks.config.document import Document, place, plain
-from headworks.config.spec import place as spec_place
-from headworks.errors import BindError
-from headworks.inherited import inherited
+from headworks.certificates import Store
+from headworks.config import Config, Problem
+from headworks.config.loaded import Source, load
+from headworks.notices import Notices
 from headworks.renewal import Renewal
 from headworks.stats import Connection, Notice, Stats
 
-Source = str | Path | Config | Mapping[str, Any]
-
-_GLANCE = 0.5
-"""Seconds that the main thread waits for a notice at a time: signals are handled between."""
-_NOTICES = 1000
-"""Notices of our own that are kept for whoever asks."""
-_LONG = 600.0
-"""Seconds that any other thread waits at a time: stopping wakes it."""
+_ONLY_AT_START = (("proxy", "workers"), ("proxy", "user"), ("proxy", "group"), ("logs", "access"), ("logs", "format"))
+"""Keys that only a start reads."""
 
 
 class Proxy:
@@ -44,13 +31,12 @@ class Proxy:
     """
 
     def __init__(self, source: Source, *, watch_interval: float = 1.0) -> None:
-        self._source = source
         self._engine: _engine.Engine | None = None
+        self._notices: Notices | None = None
         self._changing = threading.Lock()
         self._watch_interval = watch_interval
         self._renewal: Renewal | None = None
-        self._own_notices: deque[Notice] = deque(maxlen=_NOTICES)
-        self._loaded = _load(source, Authority())
+        self._loaded = load(source)
         self.config = self._loaded.config
         """The configuration that runs, or would."""
 
@@ -64,10 +50,11 @@ class Proxy:
             raise RuntimeError("the proxy is already running")
         logs = self.config.logs
         options = {"workers": self._workers(), "access_log": logs.access, "log_format": logs.format}
-        plan = _compile(self._loaded, self._source)
-        _write_authority(self._loaded)
-        with _errors_of(self._source):
+        plan = self._loaded.plan()
+        self._loaded.write_authority()
+        with self._loaded.errors():
             self._engine = _engine.Engine(plan, json.dumps(options), binder)
+        self._notices = Notices(self._engine)
         self._watch()
 
     def stop(self) -> None:
@@ -75,6 +62,9 @@ class Proxy:
         self._unwatch()
         with self._changing:
             engine, self._engine = self._engine, None
+            notices, self._notices = self._notices, None
+        if notices is not None:
+            notices.close()
         if engine is not None:
             engine.stop()
 
@@ -84,23 +74,22 @@ class Proxy:
         Certificates are read again in any case. Returns the keys that changed but need a restart, such as
         ``proxy.workers``. Raises ConfigError with every problem or BindError, and changes nothing then.
         """
-        if source is None and not isinstance(self._source, str | Path):
+        if source is None and not self._loaded.is_from_file:
             raise ValueError("this proxy was not made from a file: give reload the new configuration")
-        wanted = self._source if source is None else source
         with self._changing:
-            loaded = _load(wanted, self._loaded.store.authority)
-            plan = _compile(loaded, wanted)
-            _write_authority(loaded)
-            with _errors_of(wanted):
+            loaded = load(self._loaded.source if source is None else source, self._loaded.store.authority)
+            plan = loaded.plan()
+            loaded.write_authority()
+            with loaded.errors():
                 self._running().apply(plan)
             waiting = _needs_restart(self.config, loaded.config)
-            self._source, self._loaded, self.config = wanted, loaded, loaded.config
+            self._loaded, self.config = loaded, loaded.config
         self._watch()
         return waiting
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What is doubtful about the configuration that runs, such as certificates that expire soon."""
+        """Return what is doubtful about the configuration that runs, such as certificates that expire soon."""
         return self._loaded.warnings
 
     def authority(self, listener: str) -> str:
@@ -151,14 +140,12 @@ class Proxy:
         self._running().set_server(backend, server, admin, weight)
 
     def notices(self) -> Iterator[Notice]:
-        """Yield rare events as they come, until the proxy is stopped. For one thread of yours."""
-        is_main = threading.current_thread() is threading.main_thread()
-        while (engine := self._engine) is not None:
-            while self._own_notices:
-                yield self._own_notices.popleft()
-            # Nothing wakes it for notices of our own.
-            if (text := engine.next_notice(_GLANCE if is_main or self._renewal else _LONG)) is not None:
-                yield Notice.decode(text)
+        """Return an iterator over rare events as they come; it ends when the proxy is stopped.
+
+        Every caller gets all of them. What comes while nobody asks waits for the next one who does.
+        """
+        notices = self._notices
+        return iter(()) if notices is None else notices.subscribe()
 
     def reopen_logs(self) -> None:
         """Open the access log by its path again, after it was rotated. Raises OSError; the old one is kept then."""
@@ -198,8 +185,9 @@ class Proxy:
     def _watch(self) -> None:
         """Watch the files of the certificates that are presented now."""
         self._unwatch()
-        if self.config.proxy.watch_certificates and self._loaded.store.places():
-            self._renewal = Renewal(self._loaded.store, self._renew, self._own_notices.append)
+        notices, store = self._notices, self._loaded.store
+        if notices is not None and self.config.proxy.watch_certificates and store.places():
+            self._renewal = Renewal(store, self._renew, notices.put)
             self._renewal.start(self._watch_interval)
 
     def _unwatch(self) -> None:
@@ -212,87 +200,14 @@ class Proxy:
         with self._changing:
             if self._engine is None or store is not self._loaded.store:
                 return
-            with _errors_of(self._source):
-                self._engine.apply(_compile(self._loaded, self._source))
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A checked configuration, its certificates, and what is doubtful about them."""
-
-    config: Config
-    store: Store
-    warnings: tuple[Problem, ...]
-
-
-def load(source: Source) -> Config:
-    """Return the checked configuration.
-
-    Raises ConfigError with every problem, OSError for a file that cannot be read.
-    """
-    return _load(source, Authority()).config
-
-
-def _load(source: Source, authority: Authority) -> _Loaded:
-    store = Store(authority)
-    if isinstance(source, str | Path):
-        document = Document.read(source)
-    else:
-        document = Document.of(plain(source) if isinstance(source, Config) else source)
-    config, warnings = examine(document, store)
-    return _Loaded(config, store, tuple(warnings))
-
-
-def _compile(loaded: _Loaded, source: Source) -> _engine.Plan:
-    """The Plan to run: ``fd:NAME`` must be there now. What else could be wrong was found when it was loaded."""
-    try:
-        return _engine.Plan.compile(loaded.config.spec(inherited(), loaded.store))
-    except ConfigError as error:
-        raise (place(error, source) if isinstance(source, str | Path) else error) from None
-
-
-@contextmanager
-def _errors_of(source: Source) -> Iterator[None]:
-    """Raise what the engine says as errors of ours."""
-    try:
-        yield
-    except _engine.BindError as error:
-        raise BindError.decode(error.args[0]) from None
-    except _engine.PlanError as error:
-        # A key that does not sign, for example, is found only where TLS is spoken.
-        found = [
-            Problem(path=tuple(spec_place(one["path"])), reason=one["reason"]) for one in json.loads(error.args[0])
-        ]
-        wrong = ConfigError(found)
-        raise (place(wrong, source) if isinstance(source, str | Path) else wrong) from None
-
-
-def _write_authority(loaded: _Loaded) -> None:
-    """Write the throwaway authority's certificate where a listener wants it. Raises ConfigError."""
-    for name, listener in loaded.config.listeners.items():
-        if listener.tls is None or listener.tls.self_signed_ca is None:
-            continue
-        file, text = Path(listener.tls.self_signed_ca), loaded.store.authority.pem()
-        try:
-            # A reload may have lost the right to write what a start has written.
-            if not file.is_file() or file.read_text() != text:
-                file.write_text(text)
-        except OSError as error:
-            reason = f'"{listener.tls.self_signed_ca}" cannot be written: {error.strerror}'
-            raise ConfigError([Problem(path=("listeners", name, "tls", "self_signed_ca"), reason=reason)]) from None
+            with self._loaded.errors():
+                self._engine.apply(self._loaded.plan())
 
 
 def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:
-    """Keys with another value that only a start reads."""
-    keys = (
-        ("proxy", "workers"),
-        ("proxy", "user"),
-        ("proxy", "group"),
-        ("logs", "access"),
-        ("logs", "format"),
-    )
+    """List the keys with another value that only a start reads."""
     return tuple(
         f"{section}.{key}"
-        for section, key in keys
+        for section, key in _ONLY_AT_START
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     )

@@ -1,4 +1,4 @@
-"""What a running proxy tells of itself: counters, live connections, rare events. Plain frozen values.
+"""Statistics of a running proxy: counters, live connections, rare events. Plain frozen values.
 
 Counters count since the start; a reload keeps those of everything that keeps its name (a server: its address).
 Must never fail for a key that a newer engine adds.
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """What is counted of every listener, backend and server."""
+    """Counters that every listener, backend and server has."""
 
     connections: int
     """Connections accepted (listener) or made (backend, server)."""
@@ -56,9 +56,9 @@ class ListenerStats(Counters):
     """One listener."""
 
     addresses: tuple[str, ...]
-    """Where it is bound."""
+    """Addresses where it is bound."""
     rate_limit_forgotten: int = 0
-    """How often ``rate_limit`` forgot a client early, since there were more than it remembers; 0 without one."""
+    """Times that ``rate_limit`` forgot a client early, since there were more than it remembers; 0 without one."""
     handshakes: int = 0
     """TLS handshakes completed; 0 where TLS does not end, as are those below."""
     handshakes_resumed: int = 0
@@ -70,7 +70,7 @@ class ListenerStats(Counters):
     handshake_p99_ms: float = 0.0
     """The same for 99 handshakes in a hundred."""
     certificate_expires: float | None = None
-    """When the first of its certificates ends, seconds since 1970; None without certificates."""
+    """The end of the first of its certificates to end, seconds since 1970; None without certificates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +137,11 @@ class Connection:
     sni: str | None
     """The name that the client asked for."""
     host: str | None
-    """What the request under way asks for: its host, as sent."""
+    """Host that the request under way asks for, as sent."""
     method: str | None
-    """Its method."""
+    """Method of that request."""
     path: str | None
-    """Its path, with the query."""
+    """Path of that request, with the query."""
     backend: str | None
     server: str | None
     state: str
@@ -169,12 +169,12 @@ class Notice:
     """A rare event: ``server_up``, ``server_down``, ``worker_panicked``, ``accept_paused`` ...
 
     Of certificates whose files have changed: ``certificate_renewed``, ``certificate_refused`` and
-    ``certificate_doubtful``.
+    ``certificate_doubtful``. ``notices_dropped`` is for one subscriber alone: it has not kept up.
     """
 
     kind: str
     facts: Mapping[str, object]
-    """What belongs to the event, such as ``backend`` and ``server``."""
+    """Facts of the event, such as ``backend`` and ``server``."""
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -187,7 +187,7 @@ class Notice:
         """The level of the log line that it deserves."""
         if self.kind in ("worker_panicked", "certificate_refused"):
             return "error"
-        warnings = ("server_down", "accept_paused", "records_dropped", "certificate_doubtful")
+        warnings = ("server_down", "accept_paused", "records_dropped", "notices_dropped", "certificate_doubtful")
         return "warning" if self.kind in warnings else "info"
 
 

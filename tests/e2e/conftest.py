@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 import websockets.sync.server
 
 from headworks import Proxy
+from headworks.certificates import Authority
 from rig.http_origins import Answering, HttpOrigin
 from rig.origins import Behaviour, Origin, named_echo, tls_named
 from rig.tls_files import Pki
@@ -29,16 +29,16 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
+def authority() -> Authority:
     """The authority that signs every origin's certificate."""
-    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+    return Authority("Authority of the tests")
 
 
 @pytest.fixture(scope="session")
-def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trusted(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file with the authority's certificate."""
     file = tmp_path_factory.mktemp("authority") / "ca.pem"
-    authority.cert_pem.write_to_path(str(file))
+    file.write_text(authority.pem())
     return file
 
 
@@ -71,12 +71,14 @@ def http_origin(stack: ExitStack) -> Callable[..., HttpOrigin]:
 
 
 @pytest.fixture
-def tls_origin(origin: Callable[..., Origin], authority: trustme.CA) -> Callable[..., Origin]:
+def tls_origin(origin: Callable[..., Origin], authority: Authority, tmp_path: Path) -> Callable[..., Origin]:
     """Make TLS origins that answer with their name: ``tls_origin("a", "a.example", ...)``."""
 
     def make(name: str, *identities: str) -> Origin:
+        file = tmp_path / f"{name}.pem"
+        file.write_text(authority.issue(*identities).pem())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*identities, key_type=trustme.KeyType.ECDSA).configure_cert(context)
+        context.load_cert_chain(file)
         return origin(tls_named(context), name=name)
 
     return make

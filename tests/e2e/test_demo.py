@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 import headworks.demo
-from headworks.demo import clients, origins, stage, toml, tour
+from headworks.config.write import sketch
+from headworks.demo import clients, origins, stage, tour
 from headworks.demo.report import Result, Step
 from headworks.demo.steps import STEPS
 
@@ -288,7 +289,7 @@ def test_a_signal_during_the_tour_is_no_success_of_once(monkeypatch: pytest.Monk
 def test_a_configuration_is_written_as_people_would() -> None:
     with stage.Stage() as made:
         text = made.file.read_text()
-        assert tomllib.loads(text) == made.settings == tomllib.loads(toml.to_toml(made.settings))
+        assert tomllib.loads(text) == made.settings == tomllib.loads(sketch(made.settings))
 
 
 def test_messages_of_all_sizes_are_framed() -> None:

@@ -130,7 +130,7 @@ def test_the_reference_is_what_the_models_say() -> None:
 
 
 def test_every_reason_to_close_is_explained() -> None:
-    reasons = rust_names("crates/core/src/action.rs", "CloseReason")
+    reasons = rust_names("crates/core/src/close.rs", "CloseReason")
     missing = [reason for reason in reasons if f"| `{reason}` |" not in COMMANDS]
     assert not missing, f"docs/commands.md does not explain {', '.join(missing)}"
 
@@ -138,7 +138,7 @@ def test_every_reason_to_close_is_explained() -> None:
 def test_only_reasons_that_exist_are_explained() -> None:
     section = COMMANDS.partition("| `end` | means |")[2]
     explained = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
-    reasons = set(rust_names("crates/core/src/action.rs", "CloseReason"))
+    reasons = set(rust_names("crates/core/src/close.rs", "CloseReason"))
     assert explained <= reasons, f"docs/commands.md explains {explained - reasons}, which do not exist"
 
 
@@ -158,7 +158,7 @@ def test_every_way_in_which_handshakes_fail_is_explained() -> None:
 
 
 def test_every_key_of_an_access_record_is_explained() -> None:
-    sources = [ROOT / "crates/engine/src" / name for name in ("record.rs", "record/exchange.rs", "record/line.rs")]
+    sources = [ROOT / "crates/engine/src" / name for name in ("record/mod.rs", "record/exchange.rs", "record/line.rs")]
     keys = [key for source in sources for key in re.findall(r'key!\("(\w{2,})"\)', source.read_text())] + ["ts"]
     assert len(set(keys)) >= 17, "the test no longer finds the keys of records"
     missing = [key for key in keys if f"`{key}`" not in COMMANDS]
@@ -197,11 +197,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
     if page.name == "adding.md":  # its examples are files to be made
-        text = re.sub(r"`crates/core/src/\w+/(first|no_sslv2|postgres)\.rs`", "", text)
+        text = re.sub(r"`crates/core/src/[\w/]+/(first|no_sslv2|postgres|no_trace)\.rs`", "", text)
     named = re.findall(r"`((?:crates|python|tests|tools|docs|fuzz|bench|examples)/[\w./-]+\.\w+)`", text)
     named += [f"crates/{file}" for file in re.findall(r"`((?:core|engine)/src/[\w./-]+)`", text)]
     missing = [file for file in named if not (ROOT / file).exists() and not file.startswith("bench/results/")]
     assert not missing, f"{name(page)} names {', '.join(missing)}"
+
+
+def test_the_rule_of_the_recipe_is_the_one_that_is_tested() -> None:
+    recipe = next(block for block in blocks(ROOT / "docs" / "adding.md", "rust") if "impl Rule for" in block)
+    tested = (ROOT / "crates" / "core" / "tests" / "rules.rs").read_text()
+    assert "impl Rule for" + recipe.partition("impl Rule for")[2] in tested
 
 
 def test_every_page_is_in_the_navigation() -> None:

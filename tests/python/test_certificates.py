@@ -2,6 +2,7 @@
 
 import base64
 import os
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -448,3 +449,16 @@ def test_many_certificates_of_one_directory(tmp_path):
     assert content.flaws == ()
     assert {one.names for one in content.certificates} == {(f"n{number}.test",) for number in range(200)}
     assert {len(one.chain) for one in content.certificates} == {2}
+
+
+def test_what_an_authority_issues_is_new_and_its_own(tmp_path):
+    authority = Authority("Authority of this test")
+    one, two = authority.issue("a.test"), authority.issue("a.test")
+    assert one.names == two.names == ("a.test",)
+    assert one.key != two.key
+    assert one.issuer == "Authority of this test"
+    (tmp_path / "a.pem").write_text(one.pem())
+    presenting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    presenting.load_cert_chain(tmp_path / "a.pem")
+    (found,), flaws = look(Reader(), str(tmp_path / "a.pem"))
+    assert (found.names, found.chain, flaws) == (one.names, one.chain, [])

@@ -120,7 +120,7 @@ def test_a_wrong_or_absent_file_is_exit_2(wrong, command):
 
 def test_run_without_any_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("headworks.cli.DEFAULT_FILES", (Path("headworks.toml"), tmp_path / "etc.toml"))
+    monkeypatch.setattr("headworks.cli.shared.DEFAULT_FILES", (Path("headworks.toml"), tmp_path / "etc.toml"))
     code, _, stderr = headworks("run")
     assert code == 2
     assert "headworks.toml" in stderr
@@ -264,7 +264,7 @@ def test_check_imports_nothing_it_does_not_need(file):
     program = (
         "import sys; from headworks.cli import app\n"
         f"app(['check', {str(file)!r}], standalone_mode=False)\n"
-        "print(sorted({'rich', 'trustme', 'asyncio', 'headworks.proxy'} & set(sys.modules)))"
+        "print(sorted({'rich', 'tomlkit', 'asyncio', 'headworks.proxy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr

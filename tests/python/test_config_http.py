@@ -21,7 +21,8 @@ from headworks.config import (
     Target,
     Timeouts,
 )
-from headworks.config.models.base import HTTP, only
+from headworks.config.models.base import only
+from headworks.config.protocols import HTTP
 from headworks.config.spec import place
 
 LISTENER = {

@@ -1,6 +1,7 @@
 """The models are the reference: every key is documented, examples are right, what is written is what is read."""
 
 import json
+import time
 import tomllib
 from datetime import timedelta
 from typing import Any
@@ -32,9 +33,11 @@ from headworks.config import (
     Target,
     Timeouts,
 )
+from headworks.config.models import Whole
+from headworks.config.write import sketch
 
 MODELS: list[type[BaseModel]] = [
-    Config,
+    Whole,
     ProxySettings,
     LogSettings,
     Listener,
@@ -304,3 +307,29 @@ def test_any_text_is_toml_or_an_error_with_a_place(text):
         assert column >= 1
     else:
         assert isinstance(parsed["value"], dict)
+
+
+def test_a_sketch_is_what_was_given_and_no_more():
+    given = {
+        "proxy": {"workers": 2},
+        "listeners": {"a b": {"bind": ["127.0.0.1:0", "unix:/x"], "protocol": "http", "respond": {"status": 200}}},
+        "tables": {"sites": {"~^a\\.b$": "app", "x.test": {"redirect": {"to": '/é"\n'}}}},
+    }
+    text = sketch(given)
+    assert tomllib.loads(text) == given
+    assert text.startswith('[proxy]\nworkers = 2\n\n[listeners."a b"]\nbind = ["127.0.0.1:0", "unix:/x"]\n')
+
+
+def test_writing_a_long_table_takes_no_longer_for_each_entry():
+    def seconds(entries: int) -> float:
+        config = Config(
+            listeners={"a": Listener(bind=("127.0.0.1:0",), protocol="tls", table="t")},
+            tables={"t": {f"h{n}.test": Target(backend="b") for n in range(entries)}},
+            backends={"b": Backend(servers=(Server(address="127.0.0.1:1"),))},
+        )
+        began = time.process_time()
+        config.to_toml()
+        return time.process_time() - began
+
+    seconds(100)
+    assert seconds(8000) < 40 * max(seconds(1000), 0.01)

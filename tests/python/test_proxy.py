@@ -257,3 +257,15 @@ def test_a_thread_that_waits_for_notices_is_let_go_by_stop() -> None:
     proxy.stop()
     waiting.join(20)
     assert not waiting.is_alive()
+
+
+def test_notices_are_for_everybody_who_asks(raw):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        absent = f"127.0.0.1:{closed.getsockname()[1]}"
+    raw["backends"]["app"] = {"servers": [absent], "health": {"interval": "10ms", "fall": 1}}
+    proxy = headworks.Proxy(raw)
+    assert list(proxy.notices()) == []
+    with proxy:
+        one, two = proxy.notices(), proxy.notices()
+        assert next(one) == next(two)
+    assert list(proxy.notices()) == []

@@ -8,19 +8,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use headworks_core::action::{Event, Side};
 use headworks_core::analyze::Facts;
-use headworks_core::wire::proxy_protocol::HeaderVersion;
-use headworks_core::pool::Tried;
 use headworks_core::balance::{Balance, Candidate, Memory, REGISTRY, Seed, identity};
 use headworks_core::http::facts::ExchangeFacts;
+use headworks_core::http::rewrite::{BackendRules, ListenerRules, Reply, Rewrite};
 use headworks_core::message::Message;
 use headworks_core::message::{Framing, Head, Method};
-use headworks_core::http::rewrite::{BackendRules, ListenerRules, Reply, Rewrite};
 use headworks_core::plan::Plan;
+use headworks_core::pool::Tried;
 use headworks_core::session::{Scene, Session};
 use headworks_core::table::{Table, Target};
 use headworks_core::wire::body::Body;
 use headworks_core::wire::client_hello;
 use headworks_core::wire::http1;
+use headworks_core::wire::proxy_protocol::HeaderVersion;
 use headworks_core::wire::proxy_protocol::{self, Announced};
 use serde_json::json;
 

@@ -13,9 +13,9 @@ pub struct Flow {
     pub hold: bool,
     /// This side has ended its sending.
     pub ended: bool,
-    /// How many analyzers have had their turn.
-    pub turns: u8,
-    /// When the present turn began.
+    /// Number of the analyzer whose turn it is, among its listener's.
+    pub turn: u8,
+    /// When that turn began.
     pub since: Millis,
     /// Held bytes at the front that were for us alone (a PROXY header) and are not passed on.
     pub consumed: u32,

@@ -31,6 +31,17 @@ pub fn bare(host: &[u8]) -> &[u8] {
     host.strip_suffix(b".").unwrap_or(host)
 }
 
+/// Writes a host without its port, in lower case and without a trailing dot: as tables know it. Codecs let nothing but
+/// ASCII through.
+pub fn write_name(name: &mut String, host: &[u8]) {
+    let end = match host.first() {
+        Some(b'[') => host.iter().position(|byte| *byte == b']').map_or(host.len(), |at| at + 1),
+        _ => host.iter().position(|byte| *byte == b':').unwrap_or(host.len()),
+    };
+    let host = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
+    name.extend(host.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
+}
+
 /// The address that a host is, if it is one.
 fn address(host: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(host).ok()?;
@@ -52,32 +63,9 @@ fn is_for(name: &[u8], host: &[u8]) -> bool {
     }
 }
 
-/// Appends a host without its port, in lower case and without a trailing dot. Codecs let nothing but ASCII through.
-pub fn push_name(name: &mut String, host: &[u8]) {
-    let end = match host.first() {
-        Some(b'[') => host.iter().position(|byte| *byte == b']').map_or(host.len(), |at| at + 1),
-        _ => host.iter().position(|byte| *byte == b':').unwrap_or(host.len()),
-    };
-    let host = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
-    name.extend(host.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ports_are_taken_off() {
-        for (host, bare) in [
-            ("a.example:80", "a.example"),
-            ("a.example", "a.example"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("", ""),
-        ] {
-            assert_eq!(without_port(host.as_bytes()), bare.as_bytes());
-        }
-    }
 
     #[test]
     fn names() {
@@ -90,8 +78,21 @@ mod tests {
             ("", ""),
         ] {
             let mut name = String::new();
-            push_name(&mut name, host.as_bytes());
+            write_name(&mut name, host.as_bytes());
             assert_eq!(name, expected);
+        }
+    }
+
+    #[test]
+    fn ports_are_taken_off() {
+        for (host, bare) in [
+            ("a.example:80", "a.example"),
+            ("a.example", "a.example"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(host.as_bytes()), bare.as_bytes());
         }
     }
 }

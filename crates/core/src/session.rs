@@ -52,9 +52,11 @@ pub enum State {
     Closed,
 }
 
-/// How a connection comes to its Session whose first bytes were dealt with.
+/// How a connection comes to its Session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entrance {
+    /// Nothing was read yet.
+    Accepted,
     /// Its ClientHello was read and is passed on untouched, by the table of what is passed through.
     PassedThrough,
     /// TLS ends here, and its handshake is complete.
@@ -83,30 +85,31 @@ impl Session {
     /// A session for a client of listener number `listener` that was given `permit`.
     pub fn new(plan: &Plan, listener: u32, facts: Facts, permit: Permit) -> Self {
         let owner = &plan.listeners[listener as usize];
-        let rule = owner.header_rule(facts.client);
-        Self { rule, speaks: owner.protocol, ..Self::entered(Entrance::Secured, listener, facts, permit) }
+        Self {
+            state: State::Inspecting,
+            listener,
+            speaks: owner.protocol,
+            passed_through: false,
+            rule: owner.header_rule(facts.client),
+            attempts: Attempts::default(),
+            reason: None,
+            flows: [Flow { hold: true, ..Flow::default() }, Flow::default()],
+            facts,
+            permit,
+        }
     }
 
-    /// A session for a client whose first bytes were dealt with: its name is known, and no PROXY header is to come.
-    pub fn entered(entrance: Entrance, listener: u32, facts: Facts, permit: Permit) -> Self {
-        let (speaks, passed_through) = match entrance {
+    /// The same for a client whose first bytes were dealt with: its name is known, and no PROXY header is to come.
+    #[must_use]
+    pub fn entered(mut self, entrance: Entrance) -> Self {
+        (self.speaks, self.passed_through) = match entrance {
+            Entrance::Accepted => return self,
             Entrance::PassedThrough => (protocol::TLS, true),
             // An alert could not be told from what the server would say.
             Entrance::Secured => (protocol::TCP, false),
         };
-        let client = Flow { hold: true, ..Flow::default() };
-        Self {
-            state: State::Inspecting,
-            listener,
-            speaks,
-            passed_through,
-            rule: HeaderRule::Unknown,
-            attempts: Attempts::default(),
-            reason: None,
-            flows: [client, Flow::default()],
-            facts,
-            permit,
-        }
+        self.rule = HeaderRule::Unknown;
+        self
     }
 
     /// Where it stands.
@@ -203,21 +206,19 @@ impl Session {
     }
 
     fn accepted(&mut self, scene: Scene<'_>) -> Action {
-        self.flows[Side::Client as usize].since = scene.now;
         // With a PROXY header to come, the client's address is not known yet.
         if self.rule != HeaderRule::Required
             && let Err(reason) = self.admit(scene)
         {
             return self.close(reason);
         }
+        let turn = usize::from(self.begin_turn(Side::Client, 0, scene));
         let all = &self.listener_of(scene.plan).analyzers;
-        let mut of_client =
-            all.iter().filter(|attached| attached.looks_at(Side::Client, self.rule)).peekable();
-        let is_held = of_client.peek().is_some();
-        if of_client.any(|attached| attached.awaited) {
+        let mut left = all.iter().skip(turn);
+        if left.any(|attached| attached.awaited && attached.looks_at(Side::Client, self.rule)) {
             return Action::Wait;
         }
-        self.flows[Side::Client as usize].hold = is_held;
+        self.flows[Side::Client as usize].hold = turn < all.len();
         self.route(scene)
     }
 
@@ -251,10 +252,21 @@ impl Session {
     }
 
     /// The analyzer whose turn it is.
+    #[inline]
     fn attached<'p>(&self, side: Side, plan: &'p Plan) -> Option<&'p Attached> {
-        let all = &self.listener_of(plan).analyzers;
-        let turns = usize::from(self.flows[side as usize].turns);
-        all.iter().filter(|attached| attached.looks_at(side, self.rule)).nth(turns)
+        self.listener_of(plan).analyzers.get(usize::from(self.flows[side as usize].turn))
+    }
+
+    /// Begins the next turn: that of the present analyzer or, `ended` turns later, of one after it.
+    fn begin_turn(&mut self, side: Side, ended: u8, scene: Scene<'_>) -> u8 {
+        let all = &self.listener_of(scene.plan).analyzers;
+        let flow = &mut self.flows[side as usize];
+        let mut turn = flow.turn + ended;
+        while all.get(usize::from(turn)).is_some_and(|attached| !attached.looks_at(side, self.rule)) {
+            turn += 1;
+        }
+        (flow.turn, flow.need, flow.since) = (turn, 0, scene.now);
+        turn
     }
 
     /// Asks an analyzer, if it can say more than it did.
@@ -286,22 +298,21 @@ impl Session {
         consumed: usize,
         scene: Scene<'_>,
     ) -> Result<(), CloseReason> {
-        let flow = &mut self.flows[attached.side as usize];
-        flow.consumed += consumed as u32;
-        flow.turns += 1;
-        flow.need = 0;
-        flow.since = scene.now;
+        self.flows[attached.side as usize].consumed += consumed as u32;
+        self.begin_turn(attached.side, 1, scene);
         if attached.rule == Some(HeaderRule::Required) { self.admit(scene) } else { Ok(()) }
     }
 
     /// The side whose analyzer has a deadline of its own, and how long its turn may take.
+    #[inline]
     fn verdict_due(&self, plan: &Plan) -> Option<(Side, Millis)> {
-        if !matches!(self.state, State::Inspecting | State::Relaying | State::HalfClosed(_)) {
+        let [client, server] = &self.flows;
+        if !client.hold && !server.hold || matches!(self.state, State::Connecting | State::Refused) {
             return None;
         }
-        let held = |side: &Side| self.flows[*side as usize].hold;
         let due = |side| Some((side, self.attached(side, plan)?.timeout?));
-        [Side::Client, Side::Server].into_iter().filter(held).find_map(due)
+        let mut held = [Side::Client, Side::Server].into_iter().filter(|side| self.flow(*side).hold);
+        held.find_map(due)
     }
 
     /// An analyzer has no verdict in time.
@@ -367,9 +378,8 @@ impl Session {
 
     fn connected(&mut self, scene: Scene<'_>) -> Action {
         self.state = State::Relaying;
-        let is_held = self.attached(Side::Server, scene.plan).is_some();
-        let flow = &mut self.flows[Side::Server as usize];
-        (flow.hold, flow.since) = (is_held, scene.now);
+        let turn = usize::from(self.begin_turn(Side::Server, 0, scene));
+        self.flows[Side::Server as usize].hold = turn < self.listener_of(scene.plan).analyzers.len();
         if let Some(index) = self.attempts.backend() {
             self.attempts.connected(&scene.plan.backends[index as usize], scene.now, scene.shard);
         }

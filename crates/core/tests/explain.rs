@@ -406,6 +406,13 @@ mod secure {
             ("web", json!({"sni": "a.example", "name": "www.a.example"}), "misdirected", Some(421)),
             ("web", json!({"sni": "default.example", "name": "a.example"}), "misdirected", Some(421)),
             ("web", json!({"name": "c.example"}), "no_match", Some(421)),
+            ("web", json!({"name": "a.example", "method": "CONNECT"}), "method_not_allowed", Some(405)),
+            (
+                "web",
+                json!({"sni": "a.example", "name": "www.a.example", "method": "CONNECT"}),
+                "misdirected",
+                Some(421),
+            ),
             ("mail", json!({"sni": "a.test"}), "no_match", None),
             ("mail", json!({}), "no_name", None),
         ] {

@@ -10,6 +10,7 @@ use headworks_core::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdi
 use headworks_core::buffer::Buffer;
 use headworks_core::close::CloseReason;
 use headworks_core::listener::HeaderRule;
+use headworks_core::session::Entrance;
 use headworks_core::tally::Count;
 
 use crate::arrival::Arrival;
@@ -45,7 +46,7 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
         return None;
     };
     Some(Arrival {
-        entrance: None,
+        entrance: Entrance::Accepted,
         plan: Rc::clone(plan),
         listener,
         permit: Some(permit),

@@ -18,8 +18,8 @@ use crate::tools::Tools;
 /// A client on its way to where it belongs.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// How it came through its first bytes; None: nothing of them was looked at.
-    pub(crate) entrance: Option<Entrance>,
+    /// How it came through its first bytes.
+    pub(crate) entrance: Entrance,
     /// The Plan it was accepted under.
     pub(crate) plan: LocalPlan,
     /// Its listener in the Plan.
@@ -48,7 +48,7 @@ impl Arrival {
 
     /// Whether requests are made on it from now on.
     pub(crate) fn makes_requests(&self) -> bool {
-        self.entrance != Some(Entrance::PassedThrough) && self.owner().protocol.exchanges()
+        self.entrance != Entrance::PassedThrough && self.owner().protocol.exchanges()
     }
 
     /// Returns what lists of connections say of it while nothing else is known.

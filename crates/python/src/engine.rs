@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::plan::{BindError, Plan, Problem};
+use crate::plan::{BindError, Plan, PlanError};
 use crate::to_json;
 
 /// Worker threads that serve a Plan.
@@ -103,7 +103,7 @@ impl Engine {
 
 fn raise(error: ApplyError) -> PyErr {
     let raised = match error {
-        ApplyError::Plan(errors) => to_json(&errors).map(Problem::new_err),
+        ApplyError::Plan(errors) => to_json(&errors).map(PlanError::new_err),
         ApplyError::Bind(errors) => to_json(&errors).map(BindError::new_err),
         ApplyError::Io(error) => Ok(PyErr::from(error)),
     };

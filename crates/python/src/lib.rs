@@ -8,6 +8,7 @@ mod plan;
 mod toml;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 /// The native module: Plans, the Engine, and TOML with positions.
 #[pymodule(gil_used = false)]
@@ -15,7 +16,7 @@ mod _engine {
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
-    use super::plan::{BindError, Plan, Problem};
+    use super::plan::{BindError, Plan, PlanError};
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]
@@ -28,10 +29,20 @@ fn balances() -> Vec<&'static str> {
     headworks_core::balance::REGISTRY.iter().map(|balance| balance.name()).collect()
 }
 
-/// Names of every protocol a listener can speak.
+/// The facts of every protocol a listener can speak, by its name.
 #[pyfunction]
-fn protocols() -> Vec<&'static str> {
-    headworks_core::protocol::REGISTRY.iter().map(|protocol| protocol.name()).collect()
+fn protocols(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let protocols = PyDict::new(py);
+    for protocol in headworks_core::protocol::REGISTRY {
+        let facts = PyDict::new(py);
+        facts.set_item("names", protocol.names())?;
+        facts.set_item("requests", protocol.exchanges())?;
+        facts.set_item("tls", protocol.tls().word())?;
+        facts.set_item("passes_tls", protocol.passes_tls())?;
+        facts.set_item("versions", protocol.versions())?;
+        protocols.set_item(protocol.name(), facts)?;
+    }
+    Ok(protocols)
 }
 
 /// `value` as JSON. Values of core and engine are plain, so a failure is a mistake here, not in the input.

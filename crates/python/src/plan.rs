@@ -17,7 +17,7 @@ use crate::to_json;
 
 create_exception!(
     headworks._engine,
-    Problem,
+    PlanError,
     PyValueError,
     "A Spec that cannot be compiled; args[0] is JSON."
 );
@@ -37,7 +37,7 @@ pub(crate) struct Plan {
 
 #[pymethods]
 impl Plan {
-    /// Compiles a Spec given as JSON. Raises Problem with every problem.
+    /// Compiles a Spec given as JSON. Raises PlanError with every problem.
     #[staticmethod]
     fn compile(py: Python<'_>, spec: &str) -> PyResult<Self> {
         let spec: Spec =
@@ -45,7 +45,7 @@ impl Plan {
         // The engine compiles again for its workers: one shard is enough to check and to explain.
         match py.detach(|| Deployment::new(CorePlan::compile(&spec, 1, None)?, None)) {
             Ok(compiled) => Ok(Self { spec, compiled }),
-            Err(errors) => Err(Problem::new_err(to_json(&errors)?)),
+            Err(errors) => Err(PlanError::new_err(to_json(&errors)?)),
         }
     }
 

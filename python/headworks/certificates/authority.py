@@ -41,7 +41,8 @@ _KEY_USAGES = (
 class Authority:
     """Signs throwaway certificates; asked for the same names again it gives the same ones. Safe from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "Headworks throwaway authority") -> None:
+        self._name = name
         self._lock = threading.Lock()
         self._made: dict[tuple[str, ...], tuple[Certificate, ...]] = {}
         self._key: ec.EllipticCurvePrivateKey | None = None
@@ -53,8 +54,13 @@ class Authority:
         with self._lock:
             if wanted not in self._made:
                 parts = (wanted[at : at + _MOST_NAMES] for at in range(0, len(wanted), _MOST_NAMES))
-                self._made[wanted] = tuple(map(self._issue, parts))
+                self._made[wanted] = tuple(self._issue(part, f"Headworks {part[0]}") for part in parts)
             return self._made[wanted]
+
+    def issue(self, *names: str) -> Certificate:
+        """Return a new certificate, with a key of its own, for ``names`` and no others."""
+        with self._lock:
+            return self._issue(names, names[0])
 
     def pem(self) -> str:
         """Return the authority's own certificate, for clients to trust."""
@@ -64,17 +70,17 @@ class Authority:
     def _own(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
         if self._key is None or self._certificate is None:
             self._key = ec.generate_private_key(ec.SECP256R1())
-            subject = _name("Headworks throwaway authority")
+            subject = _name(self._name)
             builder = _builder(subject, self._key.public_key()).issuer_name(subject)
             builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
             self._certificate = builder.sign(self._key, SHA256())
         return self._key, self._certificate
 
-    def _issue(self, names: tuple[str, ...]) -> Certificate:
+    def _issue(self, names: tuple[str, ...], subject: str) -> Certificate:
         signing, root = self._own()
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(f"Headworks {names[0]}"), key.public_key()).issuer_name(root.subject)
+        builder = _builder(_name(subject), key.public_key()).issuer_name(root.subject)
         builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage("digital_signature"), critical=True)

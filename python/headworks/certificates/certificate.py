@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from headworks.certificates import keys, ocsp
+from headworks.certificates import keys, ocsp, pem
 from headworks.certificates.chain import Chain, State
 from headworks.certificates.names import NONSENSE, names, shown
 
@@ -17,7 +17,7 @@ class Certificate:
     place: str
     """The file it was read from, or what made it."""
     names: tuple[str, ...]
-    """Whom it is for: DNS names and addresses, lower-case."""
+    """DNS names and addresses that it is for, lower-case."""
     chain: tuple[bytes, ...] = field(repr=False)
     """Itself and its intermediates, encoded."""
     key: bytes = field(repr=False)
@@ -25,12 +25,12 @@ class Certificate:
     ocsp: bytes | None = field(default=None, repr=False)
     """The response that is stapled."""
     issuer: str
-    """Who signed it, shortly."""
+    """Short name of the authority that signed it."""
     kind: str
     """The kind of its key: ``ECDSA P-256``."""
     not_before: datetime
     not_after: datetime
-    """When it ends."""
+    """The end of its validity."""
     state: State
     """Whether clients can follow its chain."""
 
@@ -51,14 +51,18 @@ class Certificate:
             state=chain.state,
         )
 
+    def pem(self) -> str:
+        """Return its key, itself and its intermediates as PEM."""
+        return pem.write("PRIVATE KEY", self.key) + "".join(pem.write("CERTIFICATE", der) for der in self.chain)
+
     @property
     def title(self) -> str:
-        """What people call it: its first name, or else who it says it is."""
+        """Return what people call it: its first name, or else the subject."""
         return self.names[0] if self.names else "(no name)"
 
     @property
     def ocsp_until(self) -> datetime | None:
-        """When a newer OCSP response is due than the one that is stapled."""
+        """Return when a newer OCSP response is due than the one that is stapled."""
         return ocsp.end(self.ocsp) if self.ocsp is not None else None
 
     @property

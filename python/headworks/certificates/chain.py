@@ -30,7 +30,7 @@ class Chain:
     certificates: tuple[Cert, ...]
     state: State
     said: str | None = None
-    """What is to be said of it when it is incomplete or broken."""
+    """Say what is wrong with it when it is incomplete or broken."""
 
 
 class Pool:
@@ -80,7 +80,7 @@ def _open(chain: list[Cert], named: list[Cert]) -> Chain:
 
 
 def _fetched_at(certificate: x509.Certificate) -> str | None:
-    """Where a certificate says that its issuer's can be fetched."""
+    """Return where a certificate says that its issuer's can be fetched."""
     access = extension(certificate, x509.AuthorityInformationAccess)
     places = (
         one.access_location for one in access or () if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS

@@ -9,12 +9,12 @@ from typing import Literal
 from headworks.certificates.pem import SUFFIXES
 
 Stamp = tuple[object, ...]
-"""What changes when a file is written, replaced, or reached by a link that leads elsewhere now."""
+"""Marks of a file that change when it is written, replaced, or reached by a link that leads elsewhere now."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """What a key of the configuration names."""
+    """The place that a key of the configuration names."""
 
     kind: Literal["certificates", "authorities", "revocations"] = "certificates"
     path: str

@@ -1,4 +1,4 @@
-"""What is found in files: certificates, keys and revocation lists as they are, and what is wrong with them.
+"""Findings in files: certificates, keys and revocation lists as they are, and what is wrong with them.
 
 A Reader reads every file once. Must never decide what belongs together: that is matching.py's and chain.py's.
 """
@@ -30,7 +30,7 @@ class Flaw:
     part: Part = "certificate"
     """Which of the files of a place it is about."""
     is_warning: bool = False
-    """It can be used all the same."""
+    """Whether the place can be used all the same."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Cert:
 
     @cached_property
     def public(self) -> bytes:
-        """Its public key (SubjectPublicKeyInfo); empty when that is of an unknown kind."""
+        """Return the public key (SubjectPublicKeyInfo); empty when that is of an unknown kind."""
         try:
             return self.x509.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         except NONSENSE:
@@ -55,12 +55,12 @@ class Cert:
 
     @cached_property
     def subject(self) -> bytes:
-        """Whose it is, encoded."""
+        """Return whose it is, encoded."""
         return self.x509.subject.public_bytes()
 
     @cached_property
     def issuer(self) -> bytes:
-        """Who signed it, encoded."""
+        """Return the name of the authority that signed it, encoded."""
         return self.x509.issuer.public_bytes()
 
     @cached_property
@@ -77,7 +77,7 @@ class Cert:
 
 @dataclass
 class Found:
-    """What is in one place."""
+    """Contents of one place."""
 
     certificates: list[Cert] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)

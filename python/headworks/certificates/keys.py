@@ -34,7 +34,7 @@ class Key:
     der: bytes = field(repr=False)
     kind: str
     flaw: str | None
-    """Why it cannot be used."""
+    """Return why it cannot be used."""
 
 
 def load(file: str, der: bytes) -> Key:

@@ -66,19 +66,19 @@ def look(reader: Reader, place: str) -> tuple[list[Certificate], list[Flaw]]:
 
 
 def title(certificate: Cert) -> str:
-    """What people call a certificate: its first name, or its subject."""
+    """Return what people call a certificate: its first name, or its subject."""
     first = None if certificate.is_authority else next(iter(names(certificate.x509)), None)
     return first or shown(certificate.x509.subject)
 
 
 def _ends(certificates: list[Cert]) -> list[Cert]:
-    """Those that signed for no other here and are no authorities."""
+    """Return those that signed for no other here and are no authorities."""
     issuers = {one.issuer for one in certificates if not one.is_self_issued}
     return [one for one in certificates if not one.is_authority and one.subject not in issuers]
 
 
 def _unmatched(place: Files, certificates: list[Cert], found: Found) -> Iterator[Flaw]:
-    """What lacks its other half, and keys that cannot be used."""
+    """Report what lacks its other half, and keys that cannot be used."""
     publics = {one.public for one in certificates}
     keys = {key.public for key in found.keys}
     if not certificates:
@@ -124,7 +124,7 @@ def _public(certificate: Cert) -> object:
 
 
 def _key_beside(file: Path) -> Path | None:
-    """Where people usually keep the key of a file with a certificate."""
+    """Return where people usually keep the key of a file with a certificate."""
     names_of_keys = (
         f"{file.stem}.key",
         f"{file.stem}.key.pem",
@@ -138,7 +138,7 @@ def _key_beside(file: Path) -> Path | None:
 
 
 def _chain_flaws(chain: Chain) -> Iterator[Flaw]:
-    """What is wrong with a chain or with the times and signatures in it."""
+    """Report what is wrong with a chain or with the times and signatures in it."""
     leaf = chain.certificates[0]
     if chain.said is not None:
         reason = f'"{title(leaf)}" in "{leaf.file}": {chain.said}'

@@ -20,7 +20,7 @@ NONSENSE = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-"""What decoding raises."""
+"""Errors that decoding raises."""
 
 E = TypeVar("E", bound=x509.ExtensionType)
 

@@ -47,7 +47,7 @@ def is_revoked(response: bytes, certificate: x509.Certificate) -> bool:
 
 
 def end(response: bytes) -> datetime | None:
-    """When a newer response is due."""
+    """Return when a newer response is due."""
     ends = [one.next_update_utc for one in _answers(response) if one.next_update_utc is not None]
     return min(ends, default=None)
 

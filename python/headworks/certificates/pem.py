@@ -1,10 +1,12 @@
 """PEM (RFC 7468): the blocks of a file, in any order, with whatever is written between them.
 
-Owns reading a file and splitting it. Must never know what a certificate is.
+Owns reading a file and splitting it, and writing a block. Must never know what a certificate is.
 """
 
 import binascii
 import re
+import textwrap
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,8 @@ SUFFIXES = (".pem", ".crt", ".cer", ".key")
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s(.*?)-----END \1-----", re.DOTALL)
 _BEGIN = b"-----BEGIN "
+_WIDTH = 64
+"""Characters of a line that is written."""
 _DER_SEQUENCE = b"\x30"
 
 
@@ -72,6 +76,12 @@ def blocks(file: Path) -> list[Block]:
     if not found:
         raise UnreadableError(f'"{file}" {"has no PEM in it" if content.strip() else "is empty"}')
     return found
+
+
+def write(label: str, der: bytes) -> str:
+    """Return one block as text."""
+    lines = textwrap.wrap(b64encode(der).decode(), _WIDTH)
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
 
 
 def _block(file: Path, label: str, body: bytes) -> Block:

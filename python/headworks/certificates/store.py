@@ -16,28 +16,28 @@ from headworks.certificates.found import Flaw, Reader
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What a place held."""
+    """Contents of a place when it was read."""
 
     certificates: tuple[Certificate, ...] = ()
     ders: tuple[bytes, ...] = ()
     """Authorities or revocation lists, encoded."""
     flaws: tuple[Flaw, ...] = ()
     stamp: Stamp
-    """When it was read."""
+    """The state of its files when it was read."""
 
     @property
     def errors(self) -> tuple[Flaw, ...]:
-        """Why it cannot be used."""
+        """Return why it cannot be used."""
         return tuple(flaw for flaw in self.flaws if not flaw.is_warning)
 
     @property
     def warnings(self) -> tuple[Flaw, ...]:
-        """What is doubtful."""
+        """Return what is doubtful."""
         return tuple(flaw for flaw in self.flaws if flaw.is_warning)
 
 
 class Store:
-    """What places hold, read when first asked for. For one thread at a time."""
+    """Contents of places, read when first asked for. For one thread at a time."""
 
     def __init__(self, authority: Authority | None = None) -> None:
         self.authority = authority or Authority()

@@ -1,4 +1,4 @@
-"""Whom to believe: authorities and revocation lists from files, and the authorities that the system trusts."""
+"""Trust: authorities and revocation lists from files, and the authorities that the system trusts."""
 
 import ssl
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ BUNDLES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-"""Where systems keep the authorities that they trust."""
+"""Files in which systems keep the authorities that they trust."""
 
 
 def authorities(reader: Reader, place: str) -> tuple[list[bytes], list[Flaw]]:

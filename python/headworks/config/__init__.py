@@ -2,8 +2,8 @@
 
 | file | owns |
 |---|---|
-| config.py | Config: the whole, load, parse, to_toml, spec |
-| models/, values.py | one model a table, one field a key; durations, sizes, modes |
+| config.py, loaded.py | Config: load, parse, to_toml, spec; Loaded: one with its certificates, ready to run |
+| models/, values.py | one model a table, one field a key, models/whole.py the file; durations, sizes, modes |
 | document.py | TOML as written, with positions |
 | check.py, repair.py, problems.py | every problem in one run, one line each |
 | spec.py, pages.py, write.py | the ways out: to the engine, with the text of error pages, and to TOML |

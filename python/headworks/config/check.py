@@ -16,18 +16,18 @@ from pydantic_core import ErrorDetails
 from headworks import _engine
 from headworks.certificates import Store
 from headworks.config import pages, tls
-from headworks.config.config import Config
 from headworks.config.document import Document
-from headworks.config.models.base import HTTP, applies
-from headworks.config.models.tls import HTTPS_ALPN
+from headworks.config.models.base import is_for_requests
+from headworks.config.models.whole import Whole
 from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
+from headworks.config.protocols import HTTP, PROTOCOLS
 from headworks.config.repair import at, repair
 from headworks.config.routes import led_to_by_http, led_to_by_tls
 from headworks.config.spec import draft, place
 from headworks.config.values import quote
 
 Finding = tuple[Path, str, str | None]
-"""Where something is wrong, what, and what was probably meant."""
+"""A place where something is wrong, the reason, and what was probably meant."""
 
 _ROUNDS = 8
 """Each round repairs everything it finds; a rule of a whole listener shows only in the round after its values are
@@ -49,12 +49,12 @@ _REASONS = {
 }
 
 
-def check(document: Document) -> Config:
+def check(document: Document) -> Whole:
     """Return the configuration, or raise ConfigError with every problem."""
     return examine(document, Store())[0]
 
 
-def examine(document: Document, store: Store) -> tuple[Config, list[Problem]]:
+def examine(document: Document, store: Store) -> tuple[Whole, list[Problem]]:
     """Return the configuration and what is doubtful about it, or raise ConfigError with every problem.
 
     ``store`` holds its certificates then.
@@ -80,13 +80,13 @@ class _Examination:
         self.reported: set[Path] = set()
         self.renamed: dict[Path, Path] = {}
 
-    def shape(self) -> Config | None:
+    def shape(self) -> Whole | None:
         """Validate, report and repair until the models have nothing to say."""
         for _ in range(_ROUNDS):
             pages.anchor(self.value, self.document.directory)
             tls.anchor(self.value, self.document.directory)
             try:
-                return Config.model_validate(self.value)
+                return Whole.model_validate(self.value)
             except ValidationError as error:
                 found = error.errors(include_url=False)
             # Unknown keys first: a misspelt key explains the missing one.
@@ -94,7 +94,7 @@ class _Examination:
                 self._shape_problem(details)
         return None
 
-    def whole(self, config: Config) -> None:
+    def whole(self, config: Whole) -> None:
         """Compile, and report what is not a consequence of a repair."""
         absent: list[Problem] = []
         found = self._for_nobody(config) + _wrong_tls(config)
@@ -118,7 +118,7 @@ class _Examination:
                 suggestion = hint or self._near_name(path)
                 self.problems.append(self.document.problem(self._written(path), reason, suggestion))
 
-    def _for_nobody(self, config: Config) -> list[Finding]:
+    def _for_nobody(self, config: Whole) -> list[Finding]:
         """Keys of backends that only http listeners heed, where there is none."""
         if any(listener.protocol in HTTP for listener in config.listeners.values()):
             return []
@@ -213,22 +213,23 @@ def _explain(details: ErrorDetails) -> list[Finding]:
     return [(path, reason.format(**shown) if details["type"] in _REASONS else reason, None)]
 
 
-def _wrong_tls(config: Config) -> list[Finding]:
-    """What is wrong with the TLS of backends because of who leads there."""
+def _wrong_tls(config: Whole) -> list[Finding]:
+    """Find what is wrong with the TLS of backends because of who leads there."""
     requests, ciphertext = led_to_by_http(config), led_to_by_tls(config)
     found: list[Finding] = []
     for name, backend in config.backends.items():
         path = ("backends", name, "tls")
-        strange = [one for one in backend.tls.alpn or () if one not in HTTPS_ALPN] if backend.tls else []
+        versions = PROTOCOLS[config.listeners[requests[name]].protocol].versions if name in requests else ()
+        strange = [one for one in backend.tls.alpn or () if versions and one not in versions] if backend.tls else []
         if backend.tls is not None and name in ciphertext:
             reason = (
                 f"listeners.{ciphertext[name]} passes on the TLS of its clients here, which would be encrypted twice"
             )
             found.append((path, reason, None))
-        if strange and name in requests:
+        if strange:
             reason = (
                 f"{quote(strange[0])} is not spoken to servers by http listeners, and listeners.{requests[name]} "
-                f"leads here; known: {', '.join(HTTPS_ALPN)}"
+                f"leads here; known: {', '.join(versions)}"
             )
             found.append(((*path, "alpn"), reason, None))
     return found
@@ -237,7 +238,7 @@ def _wrong_tls(config: Config) -> list[Finding]:
 def _changed(model: BaseModel) -> list[str]:
     """Keys for http alone that are not as they are by themselves."""
     fields = type(model).model_fields.items()
-    return [name for name, field in fields if not applies(field, "tcp") and getattr(model, name) != field.default]
+    return [name for name, field in fields if is_for_requests(field) and getattr(model, name) != field.default]
 
 
 def _touches(path: Path, known: Path) -> bool:
@@ -248,7 +249,7 @@ def _touches(path: Path, known: Path) -> bool:
 
 def _fields(path: Path) -> list[str]:
     """The keys that the table at ``path`` may have."""
-    kind: Any = Config
+    kind: Any = Whole
     for key in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = _bare(kind.model_fields[str(key)].annotation)

@@ -1,51 +1,31 @@
 """Config: a whole configuration, read from TOML or from a mapping of the same shape, and handed on as a Spec.
 
-Owns the way in and out (load, parse, to_toml, spec). Must never start anything.
+Owns the verbs (load, parse, check, to_toml, spec); the fields are those of models/whole.py, and whatever the verbs call
+knows only these. Must never start anything.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from headworks.config.models import Backend, Listener, LogSettings, Model, Name, ProxySettings, Table
+from headworks.config.models.whole import Whole
 
 if TYPE_CHECKING:
     from headworks.certificates import Store
 
 
-class Config(Model):
+class Config(Whole):
     """A whole configuration.
 
     ``Config.load`` and ``Config.parse`` check everything, names that must exist included. A Config put together from
     models has its values checked; ``check()`` does the rest, and so does whatever uses it.
     """
 
-    proxy: Annotated[ProxySettings, Field(description="The process.", examples=[{"workers": 2}])] = ProxySettings()
-    logs: Annotated[LogSettings, Field(description="What is written where.", examples=[{"access": "off"}])] = (
-        LogSettings()
-    )
-    listeners: Annotated[
-        dict[Name, Listener],
-        Field(
-            min_length=1,
-            description="Listeners by name.",
-            examples=[{"secure": {"bind": "0.0.0.0:443", "protocol": "tls", "table": "sites"}}],
-        ),
-    ]
-    tables: Annotated[
-        dict[Name, Table],
-        Field(
-            description="Tables by name: pattern -> target. Patterns: example.com, *.example.org (any depth), "
-            "~REGEX, * (anything else); with a path for http listeners: example.com/api, */health.",
-            examples=[{"sites": {"example.com": "app", "*": "legacy"}}],
-        ),
-    ] = {}  # noqa: RUF012  (pydantic copies defaults)
-    backends: Annotated[
-        dict[Name, Backend],
-        Field(description="Backends by name.", examples=[{"app": {"servers": ["127.0.0.1:8001"]}}]),
-    ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    @staticmethod
+    def of(whole: Whole) -> "Config":
+        """Give values that were checked already the verbs of a Config."""
+        values: dict[str, Any] = {name: getattr(whole, name) for name in Whole.model_fields}
+        return Config.model_construct(whole.model_fields_set, **values)
 
     @staticmethod
     def load(path: str | Path) -> "Config":
@@ -56,7 +36,7 @@ class Config(Model):
         from headworks.config.check import check
         from headworks.config.document import Document
 
-        return check(Document.read(path))
+        return Config.of(check(Document.read(path)))
 
     @staticmethod
     def parse(mapping: Mapping[str, Any]) -> "Config":
@@ -64,7 +44,7 @@ class Config(Model):
         from headworks.config.check import check
         from headworks.config.document import Document
 
-        return check(Document.of(mapping))
+        return Config.of(check(Document.of(mapping)))
 
     def check(self) -> None:
         """Check what needs the whole configuration. Raises ConfigError with every problem."""

@@ -26,7 +26,7 @@ class Document:
 
     @property
     def directory(self) -> FilePath:
-        """Where relative paths in it begin: beside the file; without one, where the program runs."""
+        """Return where relative paths in it begin: beside the file; without one, where the program runs."""
         return FilePath(self.file).absolute().parent if self.file else FilePath.cwd()
 
     @classmethod

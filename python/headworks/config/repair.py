@@ -5,21 +5,26 @@ What is put in collides with nothing that users write. Must never report anythin
 
 from typing import Any
 
-from headworks import _engine
-from headworks.config.models.base import HTTP, Model, applies
-from headworks.config.models.listener import ROUTES, Listener
+from headworks.config.models.base import Model, applies, is_for_requests
+from headworks.config.models.listener import Listener
 from headworks.config.models.table import TARGETS
 from headworks.config.models.timeouts import Timeouts
 from headworks.config.models.tls import ClientCertificates, ListenerTls
 from headworks.config.problems import Path, closest
+from headworks.config.protocols import ENDS_TLS, HTTP, HTTPS, PROTOCOLS, ROUTES, those
 
 _REQUIRED: dict[Path, Any] = {
     ("affinity", "cookie"): "stand-in",
     ("rate_limit", "requests"): 1,
     ("client_certificates", "ca"): ["/stand-in"],
-    ("redirect", "to"): "https",
+    ("redirect", "to"): "/",
 }
 """Keys below listeners, tables and backends that their tables cannot be without."""
+
+_NAMED = those(lambda one: one.names and not one.requests and one.tls == "never")[0]
+"""A protocol whose listeners may have any table or backend."""
+_REQUESTED = those(lambda one: one.requests and one.tls == "never")[0]
+"""A protocol whose listeners may have any key for requests."""
 
 
 def at(value: Any, path: Path) -> Any:
@@ -44,11 +49,7 @@ def repair(root: dict[str, Any], path: Path) -> None:
         section.pop(path[-1], None)
     elif len(path) > 1:
         repair(root, path[:-1])
-    if (
-        path[0] == "listeners"
-        and len(path) > 1
-        and path[2:] in ((), ("protocol",), *((route,) for route in ROUTES["http"]))
-    ):
+    if path[0] == "listeners" and len(path) > 1 and path[2:] in ((), ("protocol",), *((route,) for route in ROUTES)):
         _reroute(root, path)
     if path[0] == "listeners" and path[2:3] == ("tls",):
         _certify(root, path)
@@ -61,10 +62,10 @@ def _stand_in(root: dict[str, Any], path: Path) -> Any:
     unique = "unix:/stand-in/" + "/".join(map(str, path))[-80:]
     section, below = path[0], path[2:]
     if path == ("listeners",):
-        return {"stand-in": {"bind": unique, "protocol": "tls", "backend": _any_backend(root)}}
+        return {"stand-in": {"bind": unique, "protocol": _NAMED, "backend": _any_backend(root)}}
     if section == "listeners" and not below:
         written = at(root, path)
-        return written if isinstance(written, dict) else {"bind": unique, "protocol": "tls"}
+        return written if isinstance(written, dict) else {"bind": unique, "protocol": _NAMED}
     if section == "tables" and len(path) > 1 and len(below) < 2:  # noqa: PLR2004 (a table, an entry)
         return _any_backend(root) if below else {}
     if section == "listeners" and (found := _listener_stand_in(at(root, path[:2]), below, unique)) is not None:
@@ -88,18 +89,14 @@ def _listener_stand_in(listener: Any, below: Path, unique: str) -> Any:
 
 
 def _protocol(listener: Any) -> str:
-    """What a listener without a known protocol is probably meant to speak, by the word or by its other keys."""
+    """Guess what a listener without a known protocol is meant to speak, by the word or by its other keys."""
     written = listener.get("protocol") if isinstance(listener, dict) else None
-    near = closest(written, _engine.protocols()) if isinstance(written, str) else None
+    near = closest(written, list(PROTOCOLS)) if isinstance(written, str) else None
     given = listener if isinstance(listener, dict) else {}
-    for_http = any(
-        name in given and applies(field, "http") and not applies(field, "tls")
-        for name, field in Listener.model_fields.items()
-    )
-    is_http = near in HTTP or (near is None and for_http)
     if isinstance(given.get("tls"), dict):
-        return "tcp" if near == "tcp" else "https"
-    return "http" if is_http else "tls"
+        return near if near in ENDS_TLS else HTTPS[0]
+    for_requests = any(name in given and is_for_requests(field) for name, field in Listener.model_fields.items())
+    return _REQUESTED if near in HTTP or (near is None and for_requests) else _NAMED
 
 
 def _backend_stand_in(below: Path, unique: str) -> Any:
@@ -129,11 +126,11 @@ def _reroute(root: dict[str, Any], path: Path) -> None:
         return
     if path[2:] == ("protocol",):
         # What does not fit the protocol that was put in is no mistake of the user's.
-        routes = [route for route in ROUTES["http"] if route in listener]
+        routes = [route for route in ROUTES if route in listener]
         _fit(listener, str(listener["protocol"]))
         if not routes or any(route in listener for route in routes):
             return
-    for route in ROUTES["http"]:
+    for route in ROUTES:
         listener.pop(route, None)
     listener["backend"] = _any_backend(root)
 

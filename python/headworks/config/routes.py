@@ -5,41 +5,41 @@ For what depends on both ends of a route. Names that do not exist are passed ove
 
 from collections.abc import Iterator
 
-from headworks.config.config import Config
 from headworks.config.models import Listener
-from headworks.config.models.base import HTTP
+from headworks.config.models.whole import Whole
+from headworks.config.protocols import PROTOCOLS
 
 
-def backends_of(config: Config, listener: Listener) -> set[str]:
+def backends_of(config: Whole, listener: Listener) -> set[str]:
     """Return the backends that a listener leads to with what it has read itself; not what it passes through."""
     named = {listener.backend, listener.fallback} | table_backends(config, listener.table)
     return {name for name in named if name is not None}
 
 
-def table_backends(config: Config, table: str | None) -> set[str]:
+def table_backends(config: Whole, table: str | None) -> set[str]:
     """Return the backends that a table leads to."""
     entries = config.tables.get(table, {}) if table is not None else {}
     return {target.backend for target in entries.values() if target.backend is not None}
 
 
-def led_to_by_http(config: Config) -> dict[str, str]:
+def led_to_by_http(config: Whole) -> dict[str, str]:
     """Return the backends that get requests, each with a listener that leads there."""
-    listeners = [(name, one) for name, one in config.listeners.items() if one.protocol in HTTP]
+    listeners = [(name, one) for name, one in config.listeners.items() if PROTOCOLS[one.protocol].requests]
     return {backend: name for name, listener in listeners for backend in backends_of(config, listener)}
 
 
-def led_to_by_tls(config: Config) -> dict[str, str]:
+def led_to_by_tls(config: Whole) -> dict[str, str]:
     """Return the backends that get the TLS of clients as it is, each with a listener that leads there."""
     led: dict[str, str] = {}
     for name, listener in config.listeners.items():
         passed = table_backends(config, listener.tls.passthrough) if listener.tls is not None else set()
-        if listener.protocol == "tls":
+        if PROTOCOLS[listener.protocol].passes_tls:
             passed |= backends_of(config, listener)
         led |= dict.fromkeys(passed, name)
     return led
 
 
-def names_of(config: Config, table: str | None) -> Iterator[str]:
+def names_of(config: Whole, table: str | None) -> Iterator[str]:
     """Yield the exact names and wildcards of a table, as certificates could have them."""
     for pattern in config.tables.get(table, {}) if table is not None else ():
         host = pattern.partition("/")[0].rstrip(".").lower()

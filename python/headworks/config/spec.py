@@ -13,16 +13,17 @@ from pydantic import BaseModel
 
 from headworks.certificates import Store
 from headworks.config import pages
-from headworks.config.config import Config
 from headworks.config.models import Backend, Health, HttpSettings, Listener
-from headworks.config.models.base import HTTP, applies, only
+from headworks.config.models.base import is_for_requests, only
+from headworks.config.models.whole import Whole
 from headworks.config.problems import ConfigError, Problem
+from headworks.config.protocols import HTTP
 from headworks.config.tls import TlsSpecs
 
 _FIRST_INHERITED = 3
 
 
-def spec(config: Config, inherited: Mapping[str, tuple[int, ...]] | None, store: Store) -> str:
+def spec(config: Whole, inherited: Mapping[str, tuple[int, ...]] | None, store: Store) -> str:
     """Return the Spec as JSON. Raises ConfigError for what it names and is not there or cannot be used."""
     problems: list[Problem] = []
     text = draft(config, inherited, store, problems)
@@ -31,9 +32,7 @@ def spec(config: Config, inherited: Mapping[str, tuple[int, ...]] | None, store:
     return text
 
 
-def draft(
-    config: Config, inherited: Mapping[str, tuple[int, ...]] | None, store: Store, problems: list[Problem]
-) -> str:
+def draft(config: Whole, inherited: Mapping[str, tuple[int, ...]] | None, store: Store, problems: list[Problem]) -> str:
     """Return the Spec as far as it goes. What is not there is left out; ``problems`` gets that and what is doubtful."""
     names = _stand_ins(config) if inherited is None else inherited
     tls = TlsSpecs(config, store, problems)
@@ -66,7 +65,7 @@ _PLACES: dict[tuple[str, str], tuple[str, ...]] = {
     ("backends", "pool_size"): ("pool", "size"),
     ("backends", "pool_timeout"): ("pool", "timeout"),
 }
-"""Where the keys of the Spec's HTTP are in the file, if not in the table of the listener or backend itself."""
+"""Places in the file of the keys of the Spec's HTTP, if not in the table of the listener or backend itself."""
 
 
 def place(path: list[str]) -> list[str]:
@@ -142,7 +141,9 @@ def _common(model: BaseModel) -> dict[str, Any]:
     """The keys that are not for http alone, TLS left aside."""
     fields = type(model).model_fields
     return {
-        name: _plain(getattr(model, name)) for name, field in fields.items() if applies(field, "tcp") and name != "tls"
+        name: _plain(getattr(model, name))
+        for name, field in fields.items()
+        if not is_for_requests(field) and name != "tls"
     }
 
 
@@ -166,7 +167,7 @@ def _descriptor_name(address: str) -> str | None:
     return name if name != address and name and not name.lstrip("-").isdigit() else None
 
 
-def _stand_ins(config: Config) -> dict[str, tuple[int, ...]]:
+def _stand_ins(config: Whole) -> dict[str, tuple[int, ...]]:
     """A number for every name, none of them one that is written as a number."""
     written = [address for listener in config.listeners.values() for address in listener.bind]
     taken = {address for address in written if address.startswith("fd:")}

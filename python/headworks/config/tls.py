@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from headworks.certificates import Certificate, Files, Store, system_roots
-from headworks.config.config import Config
 from headworks.config.models import CertificateFiles, ClientCertificates, Listener, ListenerTls
+from headworks.config.models.whole import Whole
 from headworks.config.problems import Key, Problem
+from headworks.config.protocols import PROTOCOLS
 from headworks.config.routes import led_to_by_http, names_of
 
 _SAME = ("strict_sni", "min_version", "profile", "post_quantum", "tickets", "early_data", "check_host", "passthrough")
@@ -24,7 +25,7 @@ _SAME = ("strict_sni", "min_version", "profile", "post_quantum", "tickets", "ear
 class TlsSpecs:
     """Makes the TLS of a Spec, and adds what is wrong or doubtful to ``problems``."""
 
-    def __init__(self, config: Config, store: Store, problems: list[Problem]) -> None:
+    def __init__(self, config: Whole, store: Store, problems: list[Problem]) -> None:
         self._config = config
         self._store = store
         self._problems = problems
@@ -37,7 +38,7 @@ class TlsSpecs:
         if tls is None:
             return None
         path = ("listeners", name, "tls")
-        default = ["http/1.1"] if listener.protocol == "https" else []
+        default = list(PROTOCOLS[listener.protocol].versions[:1])
         return {
             **{key: getattr(tls, key) for key in _SAME},
             "certificates": list(map(self._certificate, self._presented(path, listener, tls))),
@@ -54,7 +55,7 @@ class TlsSpecs:
         if tls is None:
             return None
         path = ("backends", name, "tls")
-        default = ["http/1.1"] if name in self._requests else []
+        default = list(self._versions(name)[:1])
         if not tls.verify:
             reason = "nothing is verified: whoever is on the way to the servers can read and change everything"
             self._problems.append(Problem(path=(*path, "verify"), reason=reason, is_warning=True))
@@ -66,6 +67,11 @@ class TlsSpecs:
             "alpn": default if tls.alpn is None else list(tls.alpn),
             "certificate": self._own(path, tls.certificate, tls.key),
         }
+
+    def _versions(self, backend: str) -> tuple[str, ...]:
+        """The versions that its servers are asked in, by their names in ALPN; none where bytes are passed on."""
+        listener = self._requests.get(backend)
+        return () if listener is None else PROTOCOLS[self._config.listeners[listener].protocol].versions
 
     def _presented(self, path: tuple[Key, ...], listener: Listener, tls: ListenerTls) -> list[Certificate]:
         if tls.self_signed:

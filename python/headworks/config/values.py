@@ -59,7 +59,7 @@ class Written(Protocol):
 
 @dataclass(frozen=True)
 class _Scalar:
-    """What the three have in common: they are validated by ``read`` and serialised by ``show``."""
+    """A kind of value: validated by ``read`` and serialised by ``show``."""
 
     def read(self, value: object) -> Any:
         raise NotImplementedError

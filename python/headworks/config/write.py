@@ -1,33 +1,44 @@
-"""From a Config to TOML: normalised, every default written out, unset keys as comments.
+"""TOML that we write: a Config normalised, every default written out and unset keys as comments; or a mapping as it is.
 
-Must never lose anything: what it writes parses to an equal Config.
+Keys and values are tomlkit's to write; tables stand one after the other here, since appending to a document of its own
+costs more with each entry. Must never lose anything: what it writes of a Config parses to an equal one.
 """
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import tomlkit
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from headworks.config.config import Config
 from headworks.config.models import Health, Listener, Target
-from headworks.config.models.base import HTTP, applies
+from headworks.config.models.base import applies
+from headworks.config.models.whole import Whole
+from headworks.config.protocols import HTTP
 from headworks.config.values import Duration, Mode, Size
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
-
-def write(config: Config) -> str:
+def write(config: Whole) -> str:
     """Return the configuration as TOML."""
-    http = any(listener.protocol in HTTP for listener in config.listeners.values())
-    kind = "http" if http else "tcp"
+    # Backends have what is for requests where any listener sees some.
+    kind = max((listener.protocol for listener in config.listeners.values()), key=HTTP.__contains__)
     sections = [_section(("proxy",), config.proxy, kind), _section(("logs",), config.logs, kind)]
     sections += [_section(("listeners", name), listener, kind) for name, listener in config.listeners.items()]
     sections += [_table(("tables", name), table) for name, table in config.tables.items()]
     sections += [_section(("backends", name), backend, kind) for name, backend in config.backends.items()]
     return "\n".join(sections)
+
+
+def sketch(mapping: Mapping[str, Any]) -> str:
+    """Return a configuration as people would type it: nothing filled in, what is below two levels inline."""
+    sections: list[tuple[tuple[str, ...], Mapping[str, Any]]] = []
+    for kind, value in mapping.items():
+        has_names = all(isinstance(one, Mapping) for one in value.values())
+        sections += [((kind, name), one) for name, one in value.items()] if has_names else [((kind,), value)]
+    return "\n".join(
+        "\n".join([_header(path), *(f"{_key(name)} = {_value(value)}" for name, value in values.items())]) + "\n"
+        for path, values in sections
+    )
 
 
 def _section(path: tuple[str, ...], model: BaseModel, kind: str) -> str:
@@ -77,39 +88,35 @@ def _written(field: FieldInfo, value: Any) -> Any:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+        return "[\n" + "".join(f"  {_value(item)},\n" for item in value) + "]"
+    return str(tomlkit.item(_plain(value)).as_string())
+
+
+def _plain(value: Any) -> Any:
+    """Models become inline tables of what was given."""
     match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return _string(value)
-        case tuple():
-            items = [_value(item) for item in value]
-            if any(isinstance(item, BaseModel) for item in value):
-                return "[\n" + "".join(f"  {item},\n" for item in items) + "]"
-            return f"[{', '.join(items)}]"
-        case BaseModel() | dict():
-            return _braces(value)
+        case BaseModel():
+            return _inline({name: _written(field, getattr(value, name)) for name, field in _given(value)})
+        case Mapping():
+            return _inline(value)
+        case tuple() | list():
+            return [_plain(item) for item in value]
         case _:
-            return str(value)
+            return value
 
 
-def _braces(value: BaseModel | dict[str, Any]) -> str:
-    items = value.items() if isinstance(value, dict) else _given(value)
-    inside = ", ".join(f"{_key(name)} = {_value(item)}" for name, item in items)
-    return f"{{ {inside} }}" if inside else "{}"
+def _inline(values: Mapping[str, Any]) -> tomlkit.items.InlineTable:
+    table = tomlkit.inline_table()
+    for name, value in values.items():
+        table.append(name, _plain(value))
+    return table
 
 
-def _given(model: BaseModel) -> Iterator[tuple[str, Any]]:
-    for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        if value is not None:
-            yield name, _written(field, value)
+def _given(model: BaseModel) -> Iterator[tuple[str, FieldInfo]]:
+    fields = type(model).model_fields.items()
+    return ((name, field) for name, field in fields if getattr(model, name) is not None)
 
 
 def _key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else _string(name)
-
-
-def _string(text: str) -> str:
-    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return tomlkit.key(name).as_string()

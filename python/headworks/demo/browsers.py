@@ -30,18 +30,18 @@ class Page:
 
     @property
     def server(self) -> str:
-        """Who answered; ``-`` when it was the proxy."""
+        """Name of the server that answered; ``-`` when it was the proxy."""
         return self.told.get("server", "-")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """What a client knows of its connection."""
+    """A connection as its client knows it."""
 
     version: str = "-"
     cipher: str = "-"
     issuer: str = "-"
-    """Who signed the certificate that was shown."""
+    """The authority that signed the certificate that was shown."""
     fingerprint: str = ""
     """Of that certificate."""
 

@@ -29,7 +29,7 @@ _ALERT_LENGTH = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a client got, and from whom."""
+    """An answer that a client got, and the server it came from."""
 
     server: str
     """The server's name, as it tells."""

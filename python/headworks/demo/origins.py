@@ -9,10 +9,11 @@ import hashlib
 import re
 import socket
 import ssl
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 
-import trustme
+from headworks.certificates import Authority, Certificate
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE = 60.0
@@ -39,7 +40,7 @@ class Origin(ABC):
 
     @property
     def address(self) -> str:
-        """Where it is, as a configuration has it."""
+        """Return its address, as a configuration has it."""
         return f"{_LOOPBACK}:{self.port}"
 
     def start(self) -> None:
@@ -106,15 +107,14 @@ class TlsOrigin(Origin):
     ``proxied`` says that connections begin with a PROXY header of version 1.
     """
 
-    def __init__(self, name: str, host: str, authority: trustme.CA, *, proxied: bool = False) -> None:
+    def __init__(self, name: str, host: str, authority: Authority, *, proxied: bool = False) -> None:
         super().__init__(name)
         self.host = host
         self._proxied = proxied
-        leaf = authority.issue_cert(host, common_name=host)
-        self.fingerprint = fingerprint(ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode()))
+        leaf = authority.issue(host)
+        self.fingerprint = fingerprint(leaf.chain[0])
         """Of its certificate, the only copy of whose key is in ``_tls``."""
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        leaf.configure_cert(self._tls)
+        self._tls = _presenting(leaf)
 
     def serve(self, accepted: socket.socket) -> None:
         """Shake hands, read one request, answer, say goodbye."""
@@ -147,6 +147,16 @@ class EchoOrigin(Origin):
 def fingerprint(certificate: bytes) -> str:
     """Return the SHA-256 of a certificate in DER, in hexadecimal."""
     return hashlib.sha256(certificate).hexdigest()
+
+
+def _presenting(certificate: Certificate) -> ssl.SSLContext:
+    presenting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # A context takes files only; nobody else can read this one, and it is gone at once.
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(certificate.pem())
+        file.flush()
+        presenting.load_cert_chain(file.name)
+    return presenting
 
 
 def _bound(port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""What a step hands back: whether all went as it should, and what there is to see."""
+"""The result of a step: whether all went as it should, and what there is to see."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from headworks.demo.stage import Stage
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a step found."""
+    """Findings of a step."""
 
     shown: tuple[RenderableType, ...] = ()
     """For people, from top to bottom."""
     problems: tuple[str, ...] = ()
-    """What did not go as it should; none is good."""
+    """Problems; none is good."""
 
     @property
     def good(self) -> bool:
@@ -30,7 +30,7 @@ class Step:
 
     name: str
     says: str
-    """What it shows and why that is of use, in a sentence or two."""
+    """The purpose, in a sentence or two."""
     run: Callable[[Stage], Result]
     """May raise OSError and the like: that fails the step."""
 

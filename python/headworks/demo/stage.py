@@ -13,11 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import trustme
-
+from headworks.certificates import Authority
+from headworks.config.write import sketch
 from headworks.demo.clients import PATIENCE, Clients
 from headworks.demo.origins import EchoOrigin, Origin, TlsOrigin, fingerprint
-from headworks.demo.toml import to_toml
 from headworks.demo.web import ChatOrigin, WebOrigin
 from headworks.proxy import Proxy
 from headworks.stats import Notice
@@ -44,7 +43,7 @@ _LOOK = 0.1
 
 
 class Stage:
-    """What every step plays on. Use it in a ``with`` block."""
+    """The stage that every step plays on. Use it in a ``with`` block."""
 
     def __init__(self) -> None:
         self._ending = contextlib.ExitStack()
@@ -62,9 +61,9 @@ class Stage:
 
     def _build(self) -> None:
         self.directory = Path(self._ending.enter_context(tempfile.TemporaryDirectory(prefix="headworks-demo-")))
-        authority = trustme.CA()
+        authority = Authority("Authority of the demo")
         self.authority_file = self.directory / "ca.pem"
-        authority.cert_pem.write_to_path(str(self.authority_file))
+        self.authority_file.write_text(authority.pem())
         self._authority = authority
         self.renew()
         self.origins = self._start_origins(authority)
@@ -74,13 +73,13 @@ class Stage:
         self._ending.enter_context(self.proxy)
         self.notices.follow(self.proxy)
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        authority.configure_trust(trust)
+        trust.load_verify_locations(cadata=authority.pem())
         # What the proxy signs for itself is believed because its authority is; it was made a moment ago, in memory.
         trust.load_verify_locations(cadata=self.proxy.authority("site"))
         self.clients = Clients(trust, self.proxy.address)
         self.write_file()
 
-    def _start_origins(self, authority: trustme.CA) -> dict[str, Origin]:
+    def _start_origins(self, authority: Authority) -> dict[str, Origin]:
         origins: dict[str, Origin] = {
             name: TlsOrigin(name, host, authority, proxied=name == "shop-1") for name, host in HOSTS.items()
         }
@@ -94,29 +93,29 @@ class Stage:
 
     @property
     def file(self) -> Path:
-        """Where the configuration that runs is written."""
+        """Return the file of the configuration that runs."""
         return self.directory / "headworks.toml"
 
     @property
     def throwaway_file(self) -> Path:
-        """Where the proxy writes the certificate of its throwaway authority."""
+        """Return the file that the proxy writes the certificate of its throwaway authority to."""
         return Path(self.settings["listeners"]["site"]["tls"]["self_signed_ca"])
 
     @property
     def certificate_file(self) -> Path:
-        """Where the certificate is that is renewed."""
+        """Return the file of the certificate that is renewed."""
         return self.directory / _CERTIFICATE
 
     @property
     def access_log(self) -> Path:
-        """Where the proxy writes its access records."""
+        """Return the file of the proxy's access records."""
         return Path(self.settings["logs"]["access"])
 
     def renew(self) -> str:
         """Put a new certificate for www.example in the place of the old one; returns its fingerprint."""
-        leaf = self._authority.issue_cert("www.example", common_name="www.example")
-        self.replace_certificate(leaf.private_key_and_cert_chain_pem.bytes())
-        return fingerprint(ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode()))
+        leaf = self._authority.issue("www.example")
+        self.replace_certificate(leaf.pem().encode())
+        return fingerprint(leaf.chain[0])
 
     def replace_certificate(self, content: bytes) -> None:
         """Put a file in the place of that certificate, at once whole."""
@@ -150,7 +149,7 @@ class Stage:
 
     def write_file(self) -> None:
         """Write the configuration that runs, for ``headworks explain`` and for people."""
-        self.file.write_text(to_toml(self.settings), encoding="utf-8")
+        self.file.write_text(sketch(self.settings), encoding="utf-8")
 
 
 class Notices:

@@ -163,7 +163,7 @@ class _Watch:
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
-    """What changes when a file is saved; None while an editor has it replaced."""
+    """Return what changes when a file is saved; None while an editor has it replaced."""
     try:
         status = file.stat()
     except OSError:

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
+from headworks.config.write import sketch
 from headworks.demo.report import Result, Step
 from headworks.demo.stage import Stage
 from headworks.demo.steps import STEPS
-from headworks.demo.toml import to_toml
 
 _WELCOME = """\
 [bold]Headworks[/] looks at the first bytes of a connection or request, finds the name in them and passes it to the
@@ -35,7 +35,7 @@ def tour(stage: Stage, console: Console) -> list[str]:
 
 
 def _show_configuration(stage: Stage, console: Console) -> None:
-    text = to_toml({name: section for name, section in stage.settings.items() if name != "logs"})
+    text = sketch({name: section for name, section in stage.settings.items() if name != "logs"})
     if console.is_terminal:
         console.print(Syntax(text, "toml", background_color="default"))
     else:

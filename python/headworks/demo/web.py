@@ -13,7 +13,7 @@ from headworks.demo.origins import Origin
 
 _HEAD_LIMIT = 16 << 10
 _ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""What makes a key an answer (RFC 6455, section 1.3)."""
+"""The suffix that makes a key an answer (RFC 6455, section 1.3)."""
 _TEXT, _CLOSE = 0x81, 0x88
 _LONG, _LONGEST = 126, 1 << 16
 

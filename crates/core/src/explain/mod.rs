@@ -1,22 +1,27 @@
 //! Explanations: which entry, backend and server a new connection would get, and why not the others.
 //!
-//! Follows the same path as a [`Session`](crate::session::Session) or an exchange, with every server taken as it stands in
-//! the Plan, and says each step in words. What comes before TLS is in `secure`. Must never change anything a real choice depends on.
+//! Follows the same path as a [`Session`](crate::session::Session), or asks the rules that decide requests
+//! ([`foresee`](crate::http::rules::foresee)), with every server taken as it stands in the Plan, and says
+//! each step in words. What comes before the end of a handshake is in `secure`. Must never change anything a
+//! real choice depends on.
 
+mod request;
 mod secure;
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use request::Request;
+
 use crate::balance::Seed;
 use crate::close::CloseReason;
 use crate::http::answers::Answer;
 use crate::http::facts::ExchangeFacts;
-use crate::listener::{Listener, Route};
+use crate::http::rules::{Foreseen, PlanView as _};
+use crate::listener::Listener;
 use crate::message::Message;
-use crate::message::{Field, Head, Span};
-use crate::plan::{Plan, Routed};
+use crate::plan::{ListenerView, Plan};
 use crate::pool::Backend;
 use crate::table::Target;
 use crate::wire::client_hello::ServerName;
@@ -94,6 +99,15 @@ pub struct ServerChoice {
     pub reason: Option<String>,
 }
 
+impl Explanation {
+    /// Takes over what was foreseen.
+    fn take(&mut self, foreseen: Foreseen) {
+        self.steps.extend(foreseen.steps);
+        self.table = foreseen.table.or(self.table.take());
+        self.entry = foreseen.entry.or(self.entry.take());
+    }
+}
+
 impl Plan {
     /// Explains what a client that asks for this would get; None when there is no such listener.
     pub fn explain(&self, listener: &str, asked: &Asked) -> Option<Explanation> {
@@ -110,17 +124,12 @@ impl Plan {
         if !requests && (asked.path.is_some() || asked.method.is_some() || !asked.headers.is_empty()) {
             told.steps.push(format!("a {} listener sees no request: only the name matters", told.protocol));
         }
-        let route = admit(listener, asked.client, &mut told).and_then(|()| {
-            if let Some(target) = self.explain_handshake(listener, asked, &mut told)? {
-                return Ok(target);
-            }
-            check_request(listener, &mut told)?;
-            told.name = explain_name(listener, asked, &mut told)?;
-            secure::check_host(listener, &mut told)?;
-            self.explain_route(listener, &mut told)
-        });
+        let mut request = Request::default();
+        let route = self.explain_target(listener, asked, &mut request, &mut told);
         match route {
-            Ok(Target::Answer(index)) => explain_answer(&self.answers[index as usize], asked, &mut told),
+            Ok(Target::Answer(index)) => {
+                explain_answer(&self.answers[index as usize], asked, &request, &mut told);
+            }
             Ok(Target::Backend(index)) => {
                 self.explain_server(&self.backends[index as usize], asked, &mut told);
             }
@@ -129,50 +138,47 @@ impl Plan {
         Some(told)
     }
 
-    fn explain_route(&self, listener: &Listener, told: &mut Explanation) -> Result<Target, CloseReason> {
-        let (name, path) = (told.name.clone(), told.path.clone());
-        let routed = match &path {
-            Some(path) => self.route_request(listener, name.as_deref(), path.as_bytes()),
-            None => self.route(listener, name.as_deref()),
-        };
-        let Route::Table(table) = listener.route else {
-            told.steps.push(match listener.route {
-                Route::Answer(_) => {
-                    "the listener answers every request itself; no table is consulted".to_owned()
-                }
-                _ => "the listener names its backend; no table is consulted".to_owned(),
-            });
-            return routed.map(|routed| routed.target);
-        };
-        let table = &self.tables[table as usize];
-        told.table = Some(table.name.to_string());
-        // Without a name the fallback comes before the table.
-        if name.is_some() || listener.fallback.is_none() {
-            let steps = table.table.explain(name.as_deref(), path.as_deref().map(str::as_bytes));
-            told.steps.extend(steps.into_iter().map(|step| format!("{}: {}", step.pattern, step.why)));
-        }
-        if let Ok(Routed { entry: Some(entry), target }) = routed {
-            told.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
+    /// Where the client goes, or why it goes nowhere.
+    fn explain_target(
+        &self,
+        listener: &Listener,
+        asked: &Asked,
+        request: &mut Request,
+        told: &mut Explanation,
+    ) -> Result<Target, CloseReason> {
+        if let Some(target) = self.explain_handshake(listener, asked, told)? {
+            self.explain_admission(listener, asked.client, told)?;
             return Ok(target);
         }
-        let what = match (&name, &path) {
-            (None, _) => "the client gives no name",
-            (Some(_), None) => "nothing matches the name",
-            (Some(_), Some(_)) => "nothing matches the name and path",
-        };
-        told.steps.push(match routed {
-            Ok(_) => format!("{what}: the listener's fallback takes it"),
-            Err(_) => format!("{what}, and the listener has no fallback"),
-        });
+        if listener.protocol.exchanges() {
+            return self.explain_request(listener, asked, request, told);
+        }
+        self.explain_admission(listener, asked.client, told)?;
+        told.name = explain_name(listener, asked, told)?;
+        let (name, mut foreseen) = (told.name.as_deref(), Foreseen::default());
+        let view = ListenerView { plan: self, listener };
+        view.tell_way(name, None, &mut foreseen);
+        let routed = self.route(listener, name);
+        told.take(foreseen);
         routed.map(|routed| routed.target)
+    }
+
+    /// Whether a client is admitted, where its address is known.
+    fn explain_admission(
+        &self,
+        listener: &Listener,
+        client: Option<IpAddr>,
+        told: &mut Explanation,
+    ) -> Result<(), CloseReason> {
+        let mut foreseen = Foreseen::default();
+        ListenerView { plan: self, listener }.tell_access(client, &mut foreseen);
+        told.take(foreseen);
+        if client.is_none() || listener.admits(client) { Ok(()) } else { Err(CloseReason::Denied) }
     }
 
     fn explain_server(&self, backend: &Backend, asked: &Asked, told: &mut Explanation) {
         told.target = Some("backend");
         told.backend = Some(backend.name.to_string());
-        if told.path.is_some() && backend.http.maintenance {
-            return refuse(CloseReason::Maintenance, told);
-        }
         let header = backend.http.hash_header.as_deref().and_then(|name| {
             asked.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
@@ -212,41 +218,14 @@ impl Plan {
     }
 }
 
-/// What is wrong with a request before anything is looked up.
-fn check_request(listener: &Listener, told: &mut Explanation) -> Result<(), CloseReason> {
-    if told.method.as_deref() == Some("CONNECT") && !listener.http.connect {
-        told.steps.push("the listener passes no CONNECT on".to_owned());
-        return Err(CloseReason::MethodNotAllowed);
-    }
-    let odd = |path: &&str| *path != "*" && (!path.starts_with('/') || path.bytes().any(|byte| byte <= b' '));
-    if let Some(path) = told.path.as_deref().filter(odd) {
-        let step = format!(
-            "no client may ask for \"{}\": a path begins with / and has no spaces",
-            path.escape_debug()
-        );
-        told.steps.push(step);
-        return Err(CloseReason::BadRequest);
-    }
-    Ok(())
-}
-
-fn explain_answer(answer: &Answer, asked: &Asked, told: &mut Explanation) {
+fn explain_answer(answer: &Answer, asked: &Asked, request: &Request, told: &mut Explanation) {
     told.target = Some(answer.kind());
     told.status = Some(answer.status());
     let Answer::Redirect(redirect) = answer else { return };
-    let (mut bytes, mut head) = (Vec::new(), Head::default());
-    for (name, value) in &asked.headers {
-        let start = bytes.len();
-        bytes.extend_from_slice(name.as_bytes());
-        let name = Span::new(start, bytes.len());
-        bytes.extend_from_slice(value.as_bytes());
-        let value = Span::new(name.end as usize, bytes.len());
-        head.fields.push(Field { name, value, ..Field::default() });
-    }
     let facts = ExchangeFacts {
         client: asked.client.map(|client| SocketAddr::new(client, 0)),
         scheme: if told.tls.is_some() { "https" } else { "http" },
-        host: asked.name.as_deref().or(asked.sni.as_deref()).unwrap_or_default().as_bytes(),
+        host: request.message().map(Message::host).unwrap_or_default(),
         name: told.name.as_deref().unwrap_or_default(),
         method: told.method.as_deref().unwrap_or_default().as_bytes(),
         target: told.path.as_deref().unwrap_or_default().as_bytes(),
@@ -255,24 +234,13 @@ fn explain_answer(answer: &Answer, asked: &Asked, told: &mut Explanation) {
         ..ExchangeFacts::default()
     };
     let mut location = Vec::new();
-    redirect.foresee(&mut location, &facts, Some(Message::new(&head, &bytes)));
+    redirect.foresee(&mut location, &facts, request.message());
     told.location = Some(String::from_utf8_lossy(&location).into_owned());
 }
 
 fn refuse(reason: CloseReason, told: &mut Explanation) {
     told.refusal = Some(reason.as_str().to_owned());
     told.status = reason.status().filter(|_| told.path.is_some());
-}
-
-fn admit(listener: &Listener, client: Option<IpAddr>, told: &mut Explanation) -> Result<(), CloseReason> {
-    if client.is_none() || listener.admits(client) {
-        return Ok(());
-    }
-    told.steps.push(match client.is_some_and(|address| listener.deny.contains(address)) {
-        true => "the client's address is in deny".to_owned(),
-        false => "the client's address is not in allow".to_owned(),
-    });
-    Err(CloseReason::Denied)
 }
 
 /// The name as it is looked up, read by the same rules as a client's.
@@ -288,9 +256,6 @@ fn explain_name(
     if !listener.protocol.names() {
         told.steps.push(format!("{} clients give no name", listener.protocol.name()));
         return Ok(None);
-    }
-    if listener.protocol.exchanges() {
-        return read_host(name, told).map(Some);
     }
     read_server_name(name, told)
 }
@@ -308,20 +273,6 @@ fn read_server_name(name: &str, told: &mut Explanation) -> Result<Option<String>
             Err(CloseReason::BadRequest)
         }
     }
-}
-
-/// A Host as it is looked up: lower case, without port and trailing dot. An IP address is looked up as any name is.
-fn read_host(host: &str, told: &mut Explanation) -> Result<String, CloseReason> {
-    let port =
-        host.rfind(':').filter(|colon| host[*colon..].bytes().skip(1).all(|byte| byte.is_ascii_digit()));
-    let bare = &host[..port.unwrap_or(host.len())];
-    let name = bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase();
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%[]:".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_host) {
-        told.steps.push(format!("no client may ask for \"{}\": it is no host", host.escape_debug()));
-        return Err(CloseReason::BadRequest);
-    }
-    Ok(name)
 }
 
 /// The random number of an explanation: always the same, so that explaining twice says the same.

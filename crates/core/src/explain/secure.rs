@@ -13,7 +13,8 @@ use crate::table::Target;
 use crate::tls::{Certificate, Termination, TlsFacts};
 
 impl Plan {
-    /// Follows a client up to the end of its handshake: where it goes untouched, or None where TLS ends here or there is none.
+    /// Follows a client up to the end of its handshake: where it goes untouched, or None where TLS ends here
+    /// or there is none.
     pub(super) fn explain_handshake(
         &self,
         listener: &Listener,
@@ -90,22 +91,11 @@ fn why(tls: &Termination, presented: &Certificate, name: Option<&str>) -> String
     format!("{place} is presented: it is for {name}{others}")
 }
 
-/// A request for a host that its connection was not opened for.
-pub(super) fn check_host(listener: &Listener, told: &mut Explanation) -> Result<(), CloseReason> {
-    let (Some(tls), Some(host)) = (&listener.tls, &told.name) else { return Ok(()) };
-    let opened = TlsFacts {
-        certificate: tls
-            .presented(told.sni.as_deref())
-            .map(|index| Arc::clone(&tls.certificates[index as usize].names)),
-        name: told.sni.as_deref().map(Box::from),
+/// What a handshake agrees on that asks for this name, as far as it can be foreseen.
+pub(super) fn opened(tls: &Termination, name: Option<&str>) -> TlsFacts {
+    TlsFacts {
+        certificate: tls.presented(name).map(|index| Arc::clone(&tls.certificates[index as usize].names)),
+        name: name.map(Box::from),
         ..TlsFacts::default()
-    };
-    if !tls.misdirected(&opened, host.as_bytes()) {
-        return Ok(());
     }
-    let step = format!(
-        "the connection is for another host than {host}: neither its name nor its certificate says it"
-    );
-    told.steps.push(step);
-    Err(CloseReason::Misdirected)
 }

@@ -45,7 +45,7 @@ impl Redirect {
     pub fn foresee(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         let host = if facts.host.is_empty() { b"{host}" } else { facts.host };
         self.write(out, &ExchangeFacts { host, ..*facts }, |template, out| {
-            template.foresee(out, facts, message)
+            template.foresee(out, facts, message);
         });
     }
 

@@ -6,7 +6,7 @@ use super::{Compiler, NamedTable};
 use crate::balance;
 use crate::http::answers::Answer;
 use crate::problem::Problem;
-use crate::protocol::{self, Protocol};
+use crate::protocol::{self, Protocol, TlsUse};
 use crate::spec::{EntrySpec, ListenerSpec, RedirectSpec, RespondSpec};
 use crate::table::{AnswerIndex, BackendIndex, Table, Target};
 
@@ -121,7 +121,8 @@ impl Compiler<'_> {
 
     /// A client that came by https and is sent to the same place by https goes in circles.
     pub(super) fn check_circles(&mut self, name: &str, spec: &ListenerSpec) {
-        if spec.protocol != "https" {
+        let by_https = |protocol: &dyn Protocol| protocol.exchanges() && protocol.tls() == TlsUse::Must;
+        if !protocol::find(&spec.protocol).is_some_and(by_https) {
             return;
         }
         let circles =

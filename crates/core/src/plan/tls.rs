@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Compiler;
+use crate::protocol::{self, TlsUse};
 use crate::spec::{BackendSpec, BackendTlsSpec, CertificateSpec, ListenerSpec, ListenerTlsSpec};
 use crate::time::Millis;
 use crate::tls::{Certificate, ClientCertificates, Der, Encryption, Names, Termination, Version};
@@ -22,14 +23,18 @@ impl Compiler<'_> {
     /// The TLS side of a listener.
     pub(super) fn termination(&mut self, name: &str, spec: &ListenerSpec) -> Option<Termination> {
         let root = ["listeners", name, "tls"];
-        let tls = match (&spec.tls, spec.protocol.as_str()) {
-            (Some(tls), "https" | "tcp") => tls,
-            (Some(_), other) => {
-                self.error(&root, format!("TLS does not end at a {other} listener"));
+        let protocol = protocol::find(&spec.protocol);
+        let exchanges = protocol.is_some_and(|protocol| protocol.exchanges());
+        let tls = match (&spec.tls, protocol.map_or(TlsUse::Never, |protocol| protocol.tls())) {
+            (Some(tls), TlsUse::May | TlsUse::Must) => tls,
+            (Some(_), TlsUse::Never) => {
+                self.error(&root, format!("TLS does not end at a {} listener", spec.protocol));
                 return None;
             }
-            (None, "https") => {
-                self.error(&root, "an https listener must say which certificates it has");
+            (None, TlsUse::Must) => {
+                let reason =
+                    format!("listeners that speak {} must say which certificates they have", spec.protocol);
+                self.error(&root, reason);
                 return None;
             }
             (None, _) => return None,
@@ -41,7 +46,7 @@ impl Compiler<'_> {
             let reason = format!("{} bytes are more than {MOST_EARLY_DATA}", tls.early_data);
             self.error(&["listeners", name, "tls", "early_data"], reason);
         }
-        if tls.early_data > 0 && spec.protocol != "https" {
+        if tls.early_data > 0 && !exchanges {
             let reason = "only an https listener can tell which requests may be repeated";
             self.error(&["listeners", name, "tls", "early_data"], reason);
         }
@@ -65,7 +70,7 @@ impl Compiler<'_> {
             ticket_rotation: tls.ticket_rotation,
             early_data: tls.early_data,
             handshake_timeout: tls.handshake_timeout,
-            check_host: tls.check_host && spec.protocol == "https",
+            check_host: tls.check_host && exchanges,
             clients: self.client_certificates(name, tls),
             passthrough: tls.passthrough.as_deref().and_then(|table| self.passthrough(name, table)),
         })

@@ -53,7 +53,7 @@ impl PlanView for ListenerView<'_> {
 }
 
 impl ListenerView<'_> {
-    /// Says which entries are consulted for a request, or for a connection where there is no path, and which is taken.
+    /// Says which entries are consulted for a request, or for a connection (no path), and which is taken.
     pub fn tell_way(&self, name: Option<&str>, path: Option<&[u8]>, foreseen: &mut Foreseen) {
         let Self { plan, listener } = *self;
         let table = match listener.route {

@@ -42,7 +42,10 @@ pub enum Next {
 impl Attempts {
     /// Begins to look for a server of this backend. Whatever was tried before is forgotten.
     pub fn begin(&mut self, backend: BackendIndex) {
-        *self = Self { backend: Some(backend), ..Self::default() };
+        if self.backend.is_some() {
+            *self = Self::default();
+        }
+        self.backend = Some(backend);
     }
 
     /// Chooses a server that was not tried and takes a place there. `bound`: identity of the server that affinity names,

@@ -21,4 +21,8 @@ impl Protocol for Http {
     fn exchanges(&self) -> bool {
         true
     }
+
+    fn versions(&self) -> &'static [&'static str] {
+        &["http/1.1", "http/1.0"]
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Its connections are Exchanges' as those of `http` are, once the handshake is complete.
 
-use super::Protocol;
+use super::{Protocol, TlsUse};
 
 /// HTTP over TLS.
 #[derive(Debug)]
@@ -19,5 +19,13 @@ impl Protocol for Https {
 
     fn exchanges(&self) -> bool {
         true
+    }
+
+    fn tls(&self) -> TlsUse {
+        TlsUse::Must
+    }
+
+    fn versions(&self) -> &'static [&'static str] {
+        &["http/1.1", "http/1.0"]
     }
 }

@@ -1,6 +1,8 @@
-//! What a listener speaks: which analyzers its client flow gets, and what a client is sent when it is refused.
+//! What a listener speaks: which analyzers its client flow gets, what a client is sent when it is refused,
+//! and the facts that the configuration goes by.
 //!
-//! A protocol is one file and one line in [`REGISTRY`].
+//! A protocol is one file and one line in [`REGISTRY`]. Nobody else may know one by its name: whoever would
+//! ask for it asks for a fact, in Python too.
 
 mod http;
 mod https;
@@ -40,9 +42,47 @@ pub trait Protocol: Debug + Sync {
         false
     }
 
+    /// Whether TLS ends at its listeners.
+    fn tls(&self) -> TlsUse {
+        TlsUse::Never
+    }
+
+    /// Whether what it passes on is its clients' own TLS.
+    fn passes_tls(&self) -> bool {
+        false
+    }
+
+    /// Names by ALPN (RFC 7301) of the versions that it speaks, the one that is offered by itself first;
+    /// empty when nobody here looks at what is spoken.
+    fn versions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Bytes sent to a refused client before its connection is closed; may be empty.
     fn refusal(&self, _reason: CloseReason) -> &'static [u8] {
         b""
+    }
+}
+
+/// Whether TLS ends at a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsUse {
+    /// It cannot.
+    Never,
+    /// It does where certificates are configured.
+    May,
+    /// It does, so that there must be certificates.
+    Must,
+}
+
+impl TlsUse {
+    /// The word for it in the facts that Python is told.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::May => "may",
+            Self::Must => "must",
+        }
     }
 }
 

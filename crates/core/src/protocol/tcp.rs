@@ -1,6 +1,6 @@
 //! `tcp`: bytes that nobody looks at, to one backend, from the first moment.
 
-use super::Protocol;
+use super::{Protocol, TlsUse};
 
 /// Plain TCP.
 #[derive(Debug)]
@@ -13,5 +13,9 @@ impl Protocol for Tcp {
 
     fn names(&self) -> bool {
         false
+    }
+
+    fn tls(&self) -> TlsUse {
+        TlsUse::May
     }
 }

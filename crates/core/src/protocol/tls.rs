@@ -22,6 +22,10 @@ impl Protocol for Tls {
         true
     }
 
+    fn passes_tls(&self) -> bool {
+        true
+    }
+
     fn refusal(&self, reason: CloseReason) -> &'static [u8] {
         tls::refusal(reason)
     }

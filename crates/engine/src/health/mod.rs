@@ -28,12 +28,12 @@ use crate::tls::Deployment;
 /// The thread's handle.
 #[derive(Debug)]
 pub(crate) struct Checker {
-    letters: Mutex<Sender<Letter>>,
+    orders: Mutex<Sender<Order>>,
     waker: Waker,
 }
 
 #[derive(Debug)]
-enum Letter {
+enum Order {
     Apply(Arc<Deployment>),
     Stop,
 }
@@ -43,10 +43,10 @@ impl Checker {
     pub(crate) fn start(plan: Arc<Deployment>, notices: Arc<Notices>) -> std::io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
-        let (sender, letters) = channel();
+        let (sender, orders) = channel();
         let mut checks = Checks {
             poll,
-            letters,
+            orders,
             notices,
             random: Random::new(),
             checks: Vec::new(),
@@ -55,23 +55,23 @@ impl Checker {
         };
         checks.apply(plan);
         std::thread::Builder::new().name("headworks-health".into()).spawn(move || checks.run())?;
-        Ok(Self { letters: Mutex::new(sender), waker })
+        Ok(Self { orders: Mutex::new(sender), waker })
     }
 
     /// Checks the servers of another Plan from now on.
     pub(crate) fn apply(&self, plan: Arc<Deployment>) {
-        self.post(Letter::Apply(plan));
+        self.post(Order::Apply(plan));
     }
 
     /// Ends the thread.
     pub(crate) fn stop(&self) {
-        self.post(Letter::Stop);
+        self.post(Order::Stop);
     }
 
-    fn post(&self, letter: Letter) {
-        let letters = lock(&self.letters);
+    fn post(&self, order: Order) {
+        let orders = lock(&self.orders);
         // Both fail only when the thread has ended.
-        let _ = letters.send(letter);
+        let _ = orders.send(order);
         let _ = self.waker.wake();
     }
 }
@@ -95,7 +95,7 @@ struct Check {
 /// The thread's world.
 struct Checks {
     poll: Poll,
-    letters: Receiver<Letter>,
+    orders: Receiver<Order>,
     notices: Arc<Notices>,
     random: Random,
     plan: Arc<Deployment>,
@@ -111,7 +111,7 @@ impl Checks {
             let timeout = self.checks.iter().map(|check| check.due.saturating_sub(now)).min();
             // An interrupted poll is an empty turn.
             let _ = self.poll.poll(&mut events, timeout.map(Duration::from_millis));
-            self.read_letters();
+            self.read_orders();
             for event in &events {
                 self.proceed(event.token().0, event);
             }
@@ -127,12 +127,12 @@ impl Checks {
         }
     }
 
-    fn read_letters(&mut self) {
+    fn read_orders(&mut self) {
         loop {
-            match self.letters.recv_timeout(Duration::ZERO) {
-                Ok(Letter::Apply(plan)) => self.apply(plan),
+            match self.orders.recv_timeout(Duration::ZERO) {
+                Ok(Order::Apply(plan)) => self.apply(plan),
                 Err(RecvTimeoutError::Timeout) => return,
-                Ok(Letter::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     self.stopped = true;
                     return;
                 }

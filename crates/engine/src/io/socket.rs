@@ -369,7 +369,7 @@ impl Socket {
     /// It is about to be closed in good order: says so where that must be said. Whether nothing is left to be sent.
     pub(crate) fn close(&mut self) -> bool {
         let fd = self.fd();
-        self.tls.as_mut().is_none_or(|tls| tls.part(fd))
+        self.tls.as_mut().is_none_or(|tls| tls.close(fd))
     }
 
     /// Bytes written that the other end has not acknowledged.

@@ -94,7 +94,7 @@ pub(super) struct Turn<'a> {
 
 impl Turn<'_> {
     /// Feeds `incoming` until the machine wants more; how much of it is of no more use.
-    fn feed<M: Sans>(&mut self, machine: &mut M, incoming: &mut [u8]) -> usize {
+    fn feed<M: Unbuffered>(&mut self, machine: &mut M, incoming: &mut [u8]) -> usize {
         let mut used = 0;
         loop {
             let UnbufferedStatus { discard, state } = machine.process(&mut incoming[used..]);
@@ -114,7 +114,7 @@ impl Turn<'_> {
 
     /// Lets the machine make records of `words` in `out`; how long they are. None: it cannot, any more or yet. A machine that
     /// has a fragment of a message demands to see it in every run: `held` is what it has been fed and still needs.
-    fn say<M: Sans>(
+    fn say<M: Unbuffered>(
         &mut self,
         machine: &mut M,
         words: Words<'_>,
@@ -181,7 +181,7 @@ impl Turn<'_> {
     }
 
     /// Whether the machine has failed and has no alert to send any more. What made it fail must not be shown to it again.
-    fn is_over<M: Sans>(&self, machine: &M) -> bool {
+    fn is_over<M: Unbuffered>(&self, machine: &M) -> bool {
         self.failure.is_some() && !machine.common().wants_write()
     }
 }
@@ -196,7 +196,7 @@ pub(super) enum Words<'a> {
 }
 
 /// A machine of either side: ciphertext in, states out.
-trait Sans {
+trait Unbuffered {
     type Side: Side;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side>;
@@ -204,7 +204,7 @@ trait Sans {
     fn common(&self) -> &CommonState;
 }
 
-impl Sans for UnbufferedServerConnection {
+impl Unbuffered for UnbufferedServerConnection {
     type Side = OfServer;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
@@ -216,7 +216,7 @@ impl Sans for UnbufferedServerConnection {
     }
 }
 
-impl Sans for UnbufferedClientConnection {
+impl Unbuffered for UnbufferedClientConnection {
     type Side = OfClient;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {

@@ -11,7 +11,7 @@ use headworks_core::tls::{ClientCertificates, Termination};
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, StoresServerSessions};
 
-use super::once::Once;
+use super::one_time::OneTimeSessions;
 use super::tickets::Tickets;
 
 /// The live state of a listener's sessions.
@@ -32,7 +32,7 @@ struct Policy {
 enum Sessions {
     None,
     Tickets(Arc<Tickets>),
-    Once(Arc<Once>),
+    Once(Arc<OneTimeSessions>),
 }
 
 /// One ticket for each TLS 1.3 handshake: every further one costs both sides an encryption and a record, most clients open one
@@ -56,7 +56,7 @@ impl Resumption {
                 Sessions::Tickets(Arc::new(tickets))
             }
             (true, _, Some(Sessions::Once(once))) => Sessions::Once(once),
-            (true, ..) => Sessions::Once(Arc::new(Once::new(policy.rotation))),
+            (true, ..) => Sessions::Once(Arc::new(OneTimeSessions::new(policy.rotation))),
         };
         Ok(Self { policy, sessions })
     }

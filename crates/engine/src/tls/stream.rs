@@ -400,7 +400,7 @@ impl Stream {
     }
 
     /// The socket is about to be closed in good order: says so as far as the wire takes it now. Whether it took all.
-    pub(crate) fn part(&mut self, fd: RawFd) -> bool {
+    pub(crate) fn close(&mut self, fd: RawFd) -> bool {
         if self.failure.is_none() && !self.is_shaking() {
             self.say_end();
         }

@@ -16,6 +16,7 @@ from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.table import Table, Target
 from headworks.config.models.timeouts import Timeouts
 from headworks.config.models.tls import BackendTls, CertificateFiles, ClientCertificates, Hsts, ListenerTls
+from headworks.config.models.whole import Whole
 
 __all__ = [
     "Affinity",
@@ -43,4 +44,5 @@ __all__ = [
     "Table",
     "Target",
     "Timeouts",
+    "Whole",
 ]

@@ -1,4 +1,4 @@
-"""What requests are answered with when no server answers: redirects, static answers, error pages.
+"""Answers to requests that no server answers: redirects, static answers, error pages.
 
 Must never read a page: a page is a path here, and becomes text on the way to the engine (pages.py).
 """
@@ -12,7 +12,7 @@ from headworks.config.values import problem, quote
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
-"""What an error page is, by the suffix of its file."""
+"""Types of error pages, by the suffix of the file."""
 
 
 def _code(value: object) -> object:

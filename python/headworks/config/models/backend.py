@@ -14,9 +14,10 @@ from headworks.config.models.base import FieldName, Host, Model, Prefix, known, 
 from headworks.config.models.headers import Headers
 from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.tls import BackendTls
+from headworks.config.protocols import HTTP
 from headworks.config.values import Duration, problem, quote
 
-_HTTP = {"only": ["http", "https"]}
+_HTTP = {"only": [*HTTP]}
 
 
 class Pool(Model):

@@ -1,7 +1,7 @@
-"""What every model is made of: strict immutable tables, names of a registry, kinds of text, and keys of one kind only.
+"""Parts of every model: strict immutable tables, names of a registry, kinds of text, and keys of one kind only.
 
-A field may carry ``only``: the protocols (or kinds of check) that it is for. Given elsewhere it would do nothing, so it
-is an error there. Must never know a particular key.
+A field may carry ``only``: the protocols (or kinds of check) that it is for, as lists of protocols.py. Given elsewhere
+it would do nothing, so it is an error there. Must never know a particular key.
 """
 
 import re
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 
 from headworks.config.problems import closest
+from headworks.config.protocols import HTTP
 from headworks.config.values import problem, quote
 
 
@@ -31,6 +32,11 @@ def only(field: FieldInfo) -> tuple[str, ...]:
 def applies(field: FieldInfo, kind: str) -> bool:
     """Whether a field is for ``kind``."""
     return not only(field) or kind in only(field)
+
+
+def is_for_requests(field: FieldInfo) -> bool:
+    """Whether a field is for requests (or checks by requests) only."""
+    return bool(only(field)) and set(only(field)) <= set(HTTP)
 
 
 def strangers(model: BaseModel, kind: str) -> Iterator[tuple[str, FieldInfo]]:
@@ -85,9 +91,6 @@ def _distinct(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         raise problem(f"{quote(twice)} is listed twice")
     return values
 
-
-HTTP = ("http", "https")
-"""Protocols whose listeners see requests."""
 
 Name = Annotated[str, Field(min_length=1)]
 Address = Annotated[str, Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""What http listeners alone have: limits of requests, forwarding, rate limits, compression.
+"""Keys of http listeners alone: limits of requests, forwarding, rate limits, compression.
 
 What all listeners have is in listener.py, deadlines are in timeouts.py.
 """

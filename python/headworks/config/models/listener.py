@@ -8,10 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from headworks import _engine
 from headworks.config.models.answers import ErrorPages, Redirect, Respond
 from headworks.config.models.base import (
-    HTTP,
     Addresses,
     Limit,
     Model,
@@ -25,16 +23,9 @@ from headworks.config.models.base import (
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.timeouts import Timeouts
-from headworks.config.models.tls import HTTPS_ALPN, ListenerTls
+from headworks.config.models.tls import ListenerTls
+from headworks.config.protocols import BYTES, ENDS_TLS, HTTP, PROTOCOLS
 from headworks.config.values import Mode, Size, problem, problems, quote
-
-ROUTES = {
-    "tcp": ("backend",),
-    "tls": ("table", "backend"),
-    "http": ("table", "backend", "redirect", "respond"),
-    "https": ("table", "backend", "redirect", "respond"),
-}
-"""What may say where clients go, by protocol: exactly one does. A tcp listener that ends TLS may have a table, too."""
 
 _HTTP = {"only": [*HTTP]}
 
@@ -52,12 +43,12 @@ class Listener(Model):
     ]
     protocol: Annotated[
         str,
-        known("protocol", _engine.protocols()),
+        known("protocol", list(PROTOCOLS)),
         Field(
             description="What clients speak. tls: routed by the server name in the ClientHello, not decrypted. "
             "http: each request is routed by host and path; https: so, too, over TLS that ends here. tcp: bytes, with "
             "[listeners.NAME.tls] over TLS that ends here.",
-            examples=_engine.protocols(),
+            examples=list(PROTOCOLS),
         ),
     ]
     table: Annotated[
@@ -164,7 +155,7 @@ class Listener(Model):
         Field(
             description="Bytes of PROXY header or ClientHello that are held at most. Requests have http.head_limit.",
             examples=["64KiB"],
-            json_schema_extra={"only": ["tcp", "tls", "https"]},
+            json_schema_extra={"only": [*BYTES]},
         ),
     ] = 64 << 10
     tls: Annotated[
@@ -173,7 +164,7 @@ class Listener(Model):
             description="TLS ends here. An https listener must have it; with it a tcp listener passes on what was "
             "decrypted.",
             examples=[{"certificates": ["certificates/"]}],
-            json_schema_extra={"only": ["tcp", "https"], "unset": "a tcp listener passes on bytes as they come"},
+            json_schema_extra={"only": [*ENDS_TLS], "unset": "a tcp listener passes on bytes as they come"},
         ),
     ] = None
     timeouts: Annotated[
@@ -269,28 +260,30 @@ class Listener(Model):
         return problem(f"is for {kinds} listeners, and this one speaks {self.protocol}", key=tuple(path))
 
     def _wrong_tls(self) -> list[PydanticCustomError]:
-        if self.protocol != "https":
-            return []
+        protocol = PROTOCOLS[self.protocol]
         if self.tls is None:
-            return [problem("an https listener must have certificates", key="tls")]
-        strange = [name for name in self.tls.alpn or () if name not in HTTPS_ALPN]
+            must = protocol.tls == "must"
+            return [problem(f"{protocol.listener} must have certificates", key="tls")] if must else []
+        versions = protocol.versions
+        strange = [name for name in self.tls.alpn or () if versions and name not in versions]
         return [
             problem(
-                f"{quote(name)} is not spoken by https listeners; known: {', '.join(HTTPS_ALPN)}", key=("tls", "alpn")
+                f"{quote(name)} is not spoken by {protocol.name} listeners; known: {', '.join(versions)}",
+                key=("tls", "alpn"),
             )
             for name in strange[:1]
         ]
 
     def _wrong_route(self) -> list[PydanticCustomError]:
-        if self.protocol == "tcp" and self.tls is None and self.table is not None:
-            return [problem("a tcp listener has no table (its clients give no name); give backend", key="table")]
-        routes = (
-            ("table", "backend") if self.tls and self.protocol == "tcp" else ROUTES.get(self.protocol, ROUTES["http"])
-        )
+        protocol = PROTOCOLS[self.protocol]
+        routes = protocol.routes(ends_tls=self.tls is not None)
+        if self.table is not None and "table" not in routes:
+            reason = f"{protocol.listener} has no table (its clients give no name); give backend"
+            return [problem(reason, key="table")]
         given = [name for name in routes if getattr(self, name) is not None]
         if not given:
             return [problem(f"{listed(routes, 'or')} is missing")]
-        if given == ["table", "backend"] and self.protocol not in HTTP:
+        if given == ["table", "backend"] and not protocol.requests:
             return [problem("give either table or backend, not both", key="backend")]
         wrong = [problem(f"give only one of {listed(routes)}", key=name) for name in given[1:]]
         if self.fallback is not None and given[0] in ("redirect", "respond"):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from headworks.config.models.base import Address, Host, Limit, Model, Name, applies, known, matching, strangers
+from headworks.config.protocols import HTTP
 from headworks.config.values import Duration, problem, problems, quote
 
 
@@ -149,7 +150,7 @@ class Health(Model):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
-        """What only an http check asks is given to no other."""
+        """Refuse what only an http check asks where the check is another."""
         wrong = [
             problem(f"is for http checks, and this is a {self.kind} check", key=name) for name in self._strangers()
         ]
@@ -187,7 +188,7 @@ class Ejection(Model):
             le=1000,
             description="Responses of 500 and above in a row that eject a server. 0: never.",
             examples=[5],
-            json_schema_extra={"unit": "responses", "only": ["http", "https"]},
+            json_schema_extra={"unit": "responses", "only": [*HTTP]},
         ),
     ] = 0
     duration: Annotated[

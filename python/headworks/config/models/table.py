@@ -12,7 +12,7 @@ TARGETS = ("backend", "redirect", "respond")
 
 
 class Target(Model):
-    """What one pattern leads to; `"NAME"` is short for `{ backend = "NAME" }`. Exactly one of the three."""
+    """Target of one pattern; `"NAME"` is short for `{ backend = "NAME" }`. Exactly one of the three."""
 
     backend: Annotated[
         Name | None,

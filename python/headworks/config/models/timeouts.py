@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from headworks.config.models.base import Model
+from headworks.config.protocols import BYTES, HTTP
 from headworks.config.values import Duration
 
 
@@ -37,7 +38,7 @@ class Timeouts(Model):
             description="A connection is closed when one side has ended (or was reset) and no byte moved in the other"
             " direction. Of https: where names are passed through.",
             examples=["1m"],
-            json_schema_extra={"only": ["tcp", "tls", "https"]},
+            json_schema_extra={"only": [*BYTES]},
         ),
     ] = timedelta(minutes=1)
     keep_alive: Annotated[
@@ -46,7 +47,7 @@ class Timeouts(Model):
         Field(
             description="A connection is closed when it waits this long for the first byte of its next request.",
             examples=["60s"],
-            json_schema_extra={"only": ["http", "https"]},
+            json_schema_extra={"only": [*HTTP]},
         ),
     ] = timedelta(seconds=60)
     body: Annotated[
@@ -55,7 +56,7 @@ class Timeouts(Model):
         Field(
             description="A request is given up when its body is not complete and no byte of it came.",
             examples=["30s"],
-            json_schema_extra={"only": ["http", "https"]},
+            json_schema_extra={"only": [*HTTP]},
         ),
     ] = timedelta(seconds=30)
     tunnel: Annotated[
@@ -64,6 +65,6 @@ class Timeouts(Model):
         Field(
             description="After an upgrade (WebSocket) or CONNECT: closed when no byte moved in either direction.",
             examples=["1h"],
-            json_schema_extra={"only": ["http", "https"]},
+            json_schema_extra={"only": [*HTTP]},
         ),
     ] = timedelta(hours=1)

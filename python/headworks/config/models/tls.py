@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from headworks.config.models.base import FieldName, FieldValue, Model, distinct, known, matching, one_or_many
+from headworks.config.protocols import HTTPS
 from headworks.config.values import Duration, Size, problem, problems, quote, show_duration
 
 VERSIONS = ("1.2", "1.3")
 PROFILES = ("intermediate", "modern")
-HTTPS_ALPN = ("http/1.1", "http/1.0")
-"""What https listeners and the servers behind http listeners can be spoken to in."""
 
-_HTTPS = {"only": ["https"]}
+_HTTPS = {"only": [*HTTPS]}
 _YEAR = timedelta(hours=8760)
 _DNS_NAME = re.compile(r"(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 
@@ -304,7 +303,7 @@ class ListenerTls(Model):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        """Where the certificates come from, and keys that would do nothing."""
+        """Check that certificates come from somewhere, and find keys that would do nothing."""
         wrong = []
         if not self.certificates and not self.self_signed:
             wrong.append(problem("certificates or self_signed is missing"))

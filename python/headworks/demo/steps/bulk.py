@@ -22,7 +22,7 @@ _PIECE = 256 << 10
 
 @dataclass(frozen=True, kw_only=True)
 class _Transfer:
-    """What came back, and how fast."""
+    """Bytes that came back, and how fast."""
 
     received: int
     same: bool

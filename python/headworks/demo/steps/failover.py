@@ -19,13 +19,13 @@ _ENOUGH = 8
 
 @dataclass(frozen=True, kw_only=True)
 class _Story:
-    """What happened, on the monotonic clock."""
+    """Events of a failover, on the monotonic clock."""
 
     killed: float
     started: float
-    """When it was started again."""
+    """The moment that it was started again."""
     back: float
-    """When its checks held it to be up again."""
+    """The moment that its checks held it to be up again."""
     down: Notice
     down_after: float
     retries: int

@@ -12,7 +12,7 @@ _WWW, _OLD, _UNKNOWN = "www.example", "old.example", "nobody.example"
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """What is asked, and what must come back."""
+    """Requests, and what must come back."""
 
     host: str
     path: str

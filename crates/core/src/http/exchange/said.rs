@@ -6,7 +6,7 @@
 //!
 //! Its memory serves exchange after exchange, so that none of it is allocated per request. Must never judge what was said.
 
-use crate::host::push_name;
+use crate::host::write_name;
 use crate::message::{Head, Known, Message, Span};
 
 /// What a client said in the head of its request.
@@ -50,7 +50,7 @@ impl Said {
         self.host = self.keep(message.host());
         self.target = self.keep(message.target());
         self.accept = self.keep(value(head, bytes, Known::Accept));
-        push_name(&mut self.name, message.host());
+        write_name(&mut self.name, message.host());
     }
 
     /// Remembers the value of the field that servers are chosen by.

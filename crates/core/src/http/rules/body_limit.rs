@@ -1,4 +1,6 @@
-//! Bodies beyond `body_limit`, as far as the head and what came with it tell. What comes later is counted as it passes.
+//! Bodies beyond `body_limit`, as far as the head and what came with it tell.
+//!
+//! What comes later is counted as it passes.
 
 use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling, Setting};
 use crate::close::CloseReason;

@@ -26,7 +26,7 @@ impl Rule for AtOnce {
     fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
         if let Some(limit) = &prospect.case.http.concurrency {
             let most = limit.most();
-            foreseen.say(format!("it would be refused (429) if the client had {most} requests under way"));
+            foreseen.say(format!("it would be refused (429) if its client had {most} under way already"));
         }
         Ruling::Pass
     }

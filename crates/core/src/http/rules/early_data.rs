@@ -24,6 +24,10 @@ impl Rule for EarlyData {
         if prospect.unknown.early && taken && early.judged(self, foreseen) != Ruling::Pass {
             foreseen.say("it would be refused (425) if it came as early data");
         }
-        prospect.judged(self, foreseen)
+        let ruling = prospect.judged(self, foreseen);
+        if ruling != Ruling::Pass {
+            foreseen.say("it comes as early data, and could do harm if somebody repeated it");
+        }
+        ruling
     }
 }

@@ -1,8 +1,9 @@
 //! Rules: where a request goes, or why it goes nowhere, and what can be foreseen of that.
 //!
-//! A rule is one file and one line in [`REGISTRY`], whose order is the order in which requests are judged. The same registry
-//! decides ([`decide`]) and explains ([`foresee`]): a condition is written once. Rules see values and a [`PlanView`], so
-//! that they stand below the Plan, which keeps those in force for each listener. Must never allocate to judge, nor read a clock.
+//! A rule is one file and one line in [`REGISTRY`], whose order is the order in which requests are judged.
+//! The same registry decides ([`decide`]) and explains ([`foresee`]): a condition is written once. Rules see
+//! values and a [`PlanView`], so that they stand below the Plan, which keeps those in force for each
+//! listener. Must never allocate to judge, nor read a clock.
 
 mod access;
 mod body_limit;
@@ -44,7 +45,8 @@ pub trait Rule: Debug + Sync {
     /// The word for it, which no other rule has.
     fn name(&self) -> &'static str;
 
-    /// Whether it could do anything but pass on a listener that is set up like this. Asked once, when a Plan is made.
+    /// Whether it could do anything but pass on a listener that is set up like this. Asked when a Plan is
+    /// made.
     fn in_force(&self, _setting: &Setting<'_>) -> bool {
         true
     }
@@ -52,7 +54,8 @@ pub trait Rule: Debug + Sync {
     /// Judges a request, and may leave something for it in `granted`.
     fn judge(&self, case: &Case<'_>, granted: &mut Granted) -> Ruling;
 
-    /// Judges what is known of a request that has not come, says why and what else it depends on, and changes nothing.
+    /// Judges what is known of a request that has not come, says why and on what else it depends, changes
+    /// nothing.
     fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling;
 }
 

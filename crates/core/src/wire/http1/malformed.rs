@@ -19,23 +19,25 @@ macro_rules! reasons {
                 match self { $(Self::$name => $status,)* }
             }
 
-            /// Returns why a request that breaks it ends.
-            pub fn reason(self) -> CloseReason {
-                match self.status() {
-                    414 => CloseReason::TargetTooLong,
-                    431 => CloseReason::TooLarge,
-                    501 => CloseReason::NotImplemented,
-                    505 => CloseReason::VersionNotSupported,
-                    _ => CloseReason::BadRequest,
-                }
-            }
-
             /// For the log.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
         }
     };
+}
+
+impl Malformed {
+    /// Why a request ends that breaks the rule.
+    pub fn reason(self) -> CloseReason {
+        match self.status() {
+            414 => CloseReason::TargetTooLong,
+            431 => CloseReason::TooLarge,
+            501 => CloseReason::NotImplemented,
+            505 => CloseReason::VersionNotSupported,
+            _ => CloseReason::BadRequest,
+        }
+    }
 }
 
 reasons! {

@@ -55,14 +55,14 @@ impl<'a> Record<'a> {
     /// Makes the record of a connection that ends now.
     pub(super) fn of(connection: &'a Connection, now: Millis) -> Self {
         let (session, times, who) = (&connection.session, &connection.times, &connection.who);
-        let backend = session.attempts().backend().map(|index| &who.plan.backends[index as usize]);
-        let server = connection.chosen().map(|(_, server)| &*server.name);
+        let attempts = session.attempts();
+        let backend = attempts.backend().map(|index| &who.plan.backends[index as usize]);
         Self {
             listener: &who.owner().name,
             client: session.facts().client,
             sni: session.facts().name.as_deref(),
             backend: backend.map(|backend| &*backend.name),
-            server,
+            server: attempts.server().map(|server| &*server.name),
             bytes_in: session.flow(Side::Client).bytes,
             bytes_out: session.flow(Side::Server).bytes,
             wait: times.decided.map(|decided| decided - who.accepted),
@@ -71,7 +71,7 @@ impl<'a> Record<'a> {
             end: session.reason().unwrap_or(CloseReason::Drained),
             retries: session.retries(),
             tls: TlsKeys::of(&who.socket),
-            connect_error: session.attempts().fault(),
+            connect_error: attempts.fault(),
         }
     }
 }
@@ -87,13 +87,13 @@ pub(super) fn row(connection: &Connection, tools: &Tools) -> ConnectionRow {
         State::HalfClosed(_) => "half_closed",
         State::Refused | State::Closed => "refused",
     };
-    let index = session.attempts().backend();
-    let backend = index.map(|index| &connection.who.plan.backends[index as usize]);
+    let attempts = session.attempts();
+    let backend = attempts.backend().map(|index| &connection.who.plan.backends[index as usize]);
     ConnectionRow {
         client: facts.client.map_or_else(|| "unix".into(), |client| client.to_string()),
         sni: facts.name.as_deref().map(str::to_owned),
         backend: backend.map(|backend| backend.name.to_string()),
-        server: connection.chosen().map(|(_, server)| server.name.to_string()),
+        server: attempts.server().map(|server| server.name.to_string()),
         bytes_in: session.flow(Side::Client).bytes,
         bytes_out: session.flow(Side::Server).bytes,
         idle_ms: tools.now.saturating_sub(connection.times.active),

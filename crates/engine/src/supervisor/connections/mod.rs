@@ -41,10 +41,7 @@ impl Supervisor for Connections {
         let Some(permit) = arrival.permit.take() else { return };
         let facts = Facts { client: arrival.address, local: arrival.local, name: arrival.name.take() };
         let (plan, listener) = (&arrival.plan, arrival.listener);
-        let session = match arrival.entrance {
-            None => Session::new(plan, listener, facts, permit),
-            Some(entrance) => Session::entered(entrance, listener, facts, permit),
-        };
+        let session = Session::new(plan, listener, facts, permit).entered(arrival.entrance);
         let held = std::mem::take(&mut arrival.held);
         let nothing_held = held.is_empty();
         let mut connection = Connection {
@@ -415,9 +412,9 @@ fn deadline(connection: &Connection) -> Option<Millis> {
     let times = &connection.times;
     let from = match wait {
         Wait::FirstBytes => connection.who.accepted,
+        Wait::Verdict(side) => connection.session.flow(side).since,
         Wait::Connect | Wait::Linger => times.since,
         Wait::Idle | Wait::HalfClose => times.active,
-        Wait::Verdict(side) => connection.session.flow(side).since,
     };
     // Of a side that is broken nothing more comes: the other one gets no longer than after an ordinary end.
     let half_close = connection.who.owner().timeouts.half_close;

@@ -103,7 +103,7 @@ impl Handshakes {
         let plan = Rc::clone(&client.plan);
         let owner = &plan.listeners[client.listener as usize];
         if plan.pass_through(owner, client.name.as_deref()).is_some() {
-            client.entrance = Some(Entrance::PassedThrough);
+            client.entrance = Entrance::PassedThrough;
             return Step::Done;
         }
         // Before rustls, which takes what old hellos leave out for another mistake and sends another alert.

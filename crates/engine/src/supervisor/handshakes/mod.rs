@@ -241,7 +241,7 @@ impl Supervisor for Handshakes {
     fn take_over(&mut self, tools: &mut Tools, arrival: Arrival) {
         let rule = arrival.owner().header_rule(arrival.address);
         let phase = if rule == HeaderRule::Unknown { Phase::Hello } else { Phase::Header };
-        let who = Arrival { entrance: Some(Entrance::Secured), ..arrival };
+        let who = Arrival { entrance: Entrance::Secured, ..arrival };
         let place = self.clients.insert(Newcomer { phase, who, rule, presented: None, since: tools.now });
         self.drive(tools, place);
     }

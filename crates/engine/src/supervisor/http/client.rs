@@ -12,6 +12,7 @@ use headworks_core::http::exchange::{Action, Event, Request};
 use headworks_core::http::listener::HttpListener;
 use headworks_core::listener::{HeaderRule, Listener};
 use headworks_core::message::Message;
+use headworks_core::session::Entrance;
 use headworks_core::time::Millis;
 use headworks_core::wire::http1::{self, Parsed};
 
@@ -80,8 +81,8 @@ impl Client {
     /// Makes a client whose first request is waited for. Its PROXY header comes first, where there is one.
     pub(super) fn new(who: Arrival, now: Millis) -> Self {
         let rule = match who.entrance {
-            None => who.owner().header_rule(who.address),
-            Some(_) => HeaderRule::Unknown,
+            Entrance::Accepted => who.owner().header_rule(who.address),
+            Entrance::PassedThrough | Entrance::Secured => HeaderRule::Unknown,
         };
         let phase = if rule == HeaderRule::Unknown { Phase::Head } else { Phase::Header };
         Self { who, phase, rule, seen: 0, requests: 0, since: now, turned_away: None }

@@ -1,5 +1,5 @@
-//! Once: sessions that we keep ourselves, each resumed once: what early data needs, which could be replayed otherwise
-//! (RFC 8446, section 8.1).
+//! OneTimeSessions: sessions that we keep ourselves, each resumed once. Early data needs that: it could be replayed
+//! otherwise (RFC 8446, section 8.1).
 //!
 //! Bounded in number and in time. Must never give one TLS 1.3 session twice, whichever worker asks.
 
@@ -17,7 +17,7 @@ use crate::clock;
 /// The sessions of one listener, shared by all workers.
 ///
 /// Two generations: a full one or one that has had its time becomes the old one, and the old one is forgotten as a whole.
-pub(super) struct Once {
+pub(super) struct OneTimeSessions {
     rotation: Millis,
     sessions: Mutex<Rotating<Sessions>>,
 }
@@ -28,7 +28,7 @@ type Sessions = HashMap<Vec<u8>, Vec<u8>>;
 /// Sessions of one generation at most: with some 300 bytes each, 10 MiB for both.
 const MOST: usize = 16 * 1024;
 
-impl Once {
+impl OneTimeSessions {
     /// Sessions are kept for at least `rotation`, unless there are too many, and at most for two.
     pub(super) fn new(rotation: Millis) -> Self {
         let sessions = Rotating::new(Sessions::new(), clock::now().saturating_add(rotation));
@@ -45,13 +45,13 @@ impl Once {
 }
 
 /// Sessions are secrets.
-impl fmt::Debug for Once {
+impl fmt::Debug for OneTimeSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Once").field("rotation", &self.rotation).finish_non_exhaustive()
+        f.debug_struct("OneTimeSessions").field("rotation", &self.rotation).finish_non_exhaustive()
     }
 }
 
-impl StoresServerSessions for Once {
+impl StoresServerSessions for OneTimeSessions {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
         self.with(clock::now(), |sessions| sessions.current_mut().insert(key, value));
         true
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_session_is_taken_once() {
-        let once = Once::new(1_000_000);
+        let once = OneTimeSessions::new(1_000_000);
         assert!(once.put(vec![1], vec![2]));
         assert_eq!(once.get(&[1]), Some(vec![2]));
         assert_eq!(once.take(&[1]), Some(vec![2]));
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn no_session_is_printed() {
-        let once = Once::new(1_000_000);
+        let once = OneTimeSessions::new(1_000_000);
         once.put(vec![201], vec![202]);
         let printed = format!("{once:?}");
         assert!(!printed.contains("201") && !printed.contains("202"), "{printed}");
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn many_sessions_push_out_the_oldest() {
-        let once = Once::new(1_000_000);
+        let once = OneTimeSessions::new(1_000_000);
         for number in 0..3 * MOST {
             once.put(number.to_be_bytes().to_vec(), vec![0; 8]);
         }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn sessions_are_forgotten_after_two_periods() {
-        let once = Once::new(1_000_000);
+        let once = OneTimeSessions::new(1_000_000);
         once.put(vec![1], vec![2]);
         let now = clock::now();
         let kept = |now| once.with(now, |sessions| sessions.both().any(|some| some.contains_key(&vec![1])));

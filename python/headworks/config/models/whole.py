@@ -1,0 +1,44 @@
+"""Whole: the file as one model, a field for each of its top-level tables.
+
+Owns names and documentation of those tables. Must never know how a configuration is read, checked or handed on: that
+is config.py, above.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from headworks.config.models.backend import Backend
+from headworks.config.models.base import Model, Name
+from headworks.config.models.listener import Listener
+from headworks.config.models.process import LogSettings, ProxySettings
+from headworks.config.models.table import Table
+
+
+class Whole(Model):
+    """The values of a whole configuration."""
+
+    proxy: Annotated[ProxySettings, Field(description="The process.", examples=[{"workers": 2}])] = ProxySettings()
+    logs: Annotated[LogSettings, Field(description="What is written where.", examples=[{"access": "off"}])] = (
+        LogSettings()
+    )
+    listeners: Annotated[
+        dict[Name, Listener],
+        Field(
+            min_length=1,
+            description="Listeners by name.",
+            examples=[{"secure": {"bind": "0.0.0.0:443", "protocol": "tls", "table": "sites"}}],
+        ),
+    ]
+    tables: Annotated[
+        dict[Name, Table],
+        Field(
+            description="Tables by name: pattern -> target. Patterns: example.com, *.example.org (any depth), "
+            "~REGEX, * (anything else); with a path for http listeners: example.com/api, */health.",
+            examples=[{"sites": {"example.com": "app", "*": "legacy"}}],
+        ),
+    ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    backends: Annotated[
+        dict[Name, Backend],
+        Field(description="Backends by name.", examples=[{"app": {"servers": ["127.0.0.1:8001"]}}]),
+    ] = {}  # noqa: RUF012  (pydantic copies defaults)
