@@ -9,7 +9,8 @@ use headworks_core::close::Fault;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::spec::{
-    BackendSpec, EjectionSpec, EntrySpec, ListenerSpec, ServerSpec, Spec, TimeoutsSpec,
+    BackendSpec, EjectionSpec, HeadersSpec, HttpSpec, ListenerSpec, PoolSpec, ServerSpec, Spec, TableSpec,
+    TargetSpec, TimeoutsSpec,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -53,9 +54,21 @@ fn backend(choices: &mut Choices<'_>) -> BackendSpec {
         source: None,
         keepalive: false,
         slow_start: 0,
+        host: None,
+        strip_prefix: None,
+        add_prefix: None,
+        request_headers: HeadersSpec::default(),
+        response_headers: HeadersSpec::default(),
+        response_timeout: 1_000,
+        queue_timeout: 1_000,
+        queue_limit: 1,
+        hash_header: None,
+        maintenance: false,
+        pool: PoolSpec { size: 1, timeout: 1_000 },
+        affinity: None,
+        error_pages: [].into(),
         health: None,
         ejection: EjectionSpec { failures: 1, responses: 0, duration: 1_000 },
-        http: None,
         tls: None,
     }
 }
@@ -79,26 +92,51 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         keepalive: false,
         unix_mode: 0o600,
         first_bytes_limit: 16 + 8 * u32::from(choices.next()),
-        timeouts: TimeoutsSpec { first_bytes: 1_000, idle: 1_000, half_close: 1_000 },
-        http: None,
-        tls: None,
-    };
-    let entry = |pattern: &str| EntrySpec {
-        pattern: pattern.into(),
-        backend: Some("app".into()),
+        timeouts: TimeoutsSpec {
+            first_bytes: 1_000,
+            idle: 1_000,
+            half_close: 1_000,
+            keep_alive: 1_000,
+            body: 1_000,
+            tunnel: 1_000,
+        },
+        http: HttpSpec {
+            head_limit: 1_024,
+            fields_limit: 10,
+            line_limit: 256,
+            body_limit: None,
+            min_body_rate: 0,
+            connect: false,
+            forwarded: Vec::new(),
+            trusted: Vec::new(),
+            via: None,
+            request_id: None,
+            requests_per_connection: 0,
+            max_requests_per_client: None,
+        },
         redirect: None,
         respond: None,
+        request_headers: HeadersSpec::default(),
+        response_headers: HeadersSpec::default(),
+        rate_limit: None,
+        compression: None,
+        error_pages: [].into(),
+        tls: None,
+    };
+    let entry = |pattern: &str| {
+        let target = TargetSpec { backend: Some("app".into()), redirect: None, respond: None };
+        (pattern.to_owned(), target)
     };
     Spec {
         listeners: [("only".to_owned(), listener)].into(),
-        tables: [("sites".to_owned(), vec![entry("*.example"), entry("~^a")])].into(),
+        tables: [("sites".to_owned(), TableSpec(vec![entry("*.example"), entry("~^a")]))].into(),
         backends: ["app", "other"].map(|name| (name.to_owned(), backend(choices))).into(),
     }
 }
 
 fuzz_target!(|input: &[u8]| {
     let mut choices = Choices(input);
-    let plan = Plan::compile(&spec(&mut choices), 1, None).expect("the spec is valid");
+    let plan = Plan::compile(&spec(&mut choices)).expect("the spec is valid");
     let client = SOURCES[usize::from(choices.next() % 3)].map(|text| text.parse().expect("an address"));
     let permit = plan.listeners[0].enter().expect("there is no limit");
     let mut session = Session::new(&plan, 0, Facts { client, ..Facts::default() }, permit);

@@ -14,7 +14,10 @@ __all__ = [
 ]
 
 class PlanError(ValueError):
-    """A Spec that cannot be compiled. ``args[0]`` is JSON: ``[{"path": ["tables", "sites", "~("], "reason": ..., "hint": ... | null}, ...]``."""
+    """A Spec that cannot be compiled. ``args[0]`` is JSON.
+
+    ``[{"path": ["listeners", "web", "bind", 0], "reason": ..., "hint": ... | null}, ...]``: each path is that of the file.
+    """
 
 class BindError(OSError):
     """Listeners that cannot be bound. ``args[0]`` is JSON: ``[{"listener": ..., "address": ..., "reason": ...}, ...]``. Nothing was changed."""
@@ -48,7 +51,10 @@ class Plan:
 
     @staticmethod
     def compile(spec: str) -> Plan:
-        """Compile a Spec given as JSON (``crates/core/src/spec.rs``). Raises PlanError with every problem."""
+        """Compile a Spec given as JSON (``crates/core/src/spec/``), for explaining and for engines to adopt.
+
+        Raises PlanError with every problem.
+        """
 
     def explain(self, listener: str, asked: str, client: str | None) -> str:
         """What a client that asks for this would get, and why nothing else, both as JSON; every server is taken to be up.

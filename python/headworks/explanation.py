@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from headworks import _engine
 from headworks.config import Config
 from headworks.config.loaded import load
 from headworks.config.protocols import HTTPS
@@ -142,11 +141,11 @@ def explain(  # noqa: PLR0913  (what a client may say)
     KeyError when there is no such listener, ValueError when ``client`` is no address or when both ``sni`` and ``host``
     are given (but for https).
     """
-    loaded = load(config).config
-    secure = listener in loaded.listeners and loaded.listeners[listener].protocol in HTTPS
+    loaded = load(config)
+    listeners = loaded.config.listeners
+    secure = listener in listeners and listeners[listener].protocol in HTTPS
     if sni is not None and host is not None and not secure:
         raise ValueError("a client gives a name in its ClientHello or in its request: give sni or host, not both")
-    plan = _engine.Plan.compile(loaded.spec())
     fields = list(headers.items() if isinstance(headers, Mapping) else headers)
     asked = {"name": host, "sni": sni, "path": path, "method": method, "headers": fields}
-    return Explanation.decode(plan.explain(listener, json.dumps(asked), client))
+    return Explanation.decode(loaded.compiled.explain(listener, json.dumps(asked), client))

@@ -75,7 +75,8 @@ class Listing:
 def of_config(file: Path) -> Listing:
     """List what a configuration presents. Raises ConfigError with every problem, OSError."""
     store = Store()
-    config, warnings = examine(Document.read(file), store)
+    examined = examine(Document.read(file), store)
+    config, warnings = examined.config, examined.warnings
     return Listing(rows=tuple(_rows(config, store)), warnings=tuple(map(str, warnings)))
 
 

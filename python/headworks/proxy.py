@@ -201,7 +201,9 @@ class Proxy:
             if self._engine is None or store is not self._loaded.store:
                 return
             with self._loaded.errors():
-                self._engine.apply(self._loaded.plan())
+                renewed = self._loaded.renewed()
+                self._engine.apply(renewed.compiled)
+            self._loaded = renewed
 
 
 def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:

@@ -360,6 +360,8 @@ def test_http_checks(start: Start, http_origin: MakeHttp) -> None:
         Reply(status=500, body=b"ready"),
         Reply(body=b"not yet"),
         Reply(raw=b"rubbish\r\n\r\n", close=True),
+        # Every request would get 502 from it.
+        Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nready", close=True),
         Reply(status=404, body=b"ready"),
     ):
         one.reply = bad

@@ -23,7 +23,6 @@ from headworks.config import (
 )
 from headworks.config.models.base import only
 from headworks.config.protocols import HTTP
-from headworks.config.spec import place
 
 LISTENER = {
     "redirect": {"to": "https"},
@@ -78,17 +77,17 @@ GOOD = [
     (
         "listeners.web.request_headers",
         {"set": {"X-B": "{client.address}", "A": ""}},
-        {"set": [["X-B", "{client.address}"], ["A", ""]], "add": [], "remove": []},
+        {"set": {"X-B": "{client.address}", "A": ""}, "add": {}, "remove": []},
     ),
     (
         "listeners.web.response_headers",
         {"add": {"X-A": "é, ü"}, "remove": "Server"},
-        {"set": [], "add": [["X-A", "é, ü"]], "remove": ["Server"]},
+        {"set": {}, "add": {"X-A": "é, ü"}, "remove": ["Server"]},
     ),
     (
         "listeners.web.rate_limit",
         {"requests": 7, "per": "1m"},
-        {"requests": 7, "per": 60_000, "burst": 7, "header": None, "keys": 100_000},
+        {"requests": 7, "per": 60_000, "burst": None, "header": None, "keys": 100_000},
     ),
     (
         "listeners.web.rate_limit",
@@ -110,7 +109,7 @@ GOOD = [
     (
         "backends.app.affinity",
         {"cookie": "S", "secret": "0123456789abcdef", "max_age": "1h"},
-        {"cookie": "S", "secret": "0123456789abcdef", "max_age": 3600},
+        {"cookie": "S", "secret": "0123456789abcdef", "max_age": 3_600_000},
     ),
     ("backends.app.affinity", {"cookie": "S"}, {"cookie": "S", "secret": None, "max_age": None}),
 ]  # fmt: skip
@@ -302,9 +301,10 @@ def problems(mapping: dict[str, Any]) -> list[str]:
 def test_good_values_and_what_the_engine_gets(http, path, value, expected):
     give(http, path, value)
     config = Config.parse(http)
-    section, name, *keys = path.split(".")
-    spec = json.loads(config.spec())[section][name]["http"]
-    assert spec[keys[-1]] == expected
+    spec = json.loads(config.spec())
+    for key in path.split("."):
+        spec = spec[key]
+    assert spec == expected
     assert Config.parse(tomllib.loads(config.to_toml())) == config
 
 
@@ -325,10 +325,13 @@ def test_every_mistake_of_a_file_is_named_with_its_line(tmp_path):
     assert found == expected.splitlines()
 
 
-def test_what_an_engine_gets_by_default(http):
+def test_what_an_engine_gets_has_the_shape_of_the_file(http):
     spec = json.loads(Config.parse(http).spec())
-    web, app = spec["listeners"]["web"]["http"], spec["backends"]["app"]
-    assert web == {
+    web, app = spec["listeners"]["web"], spec["backends"]["app"]
+    assert list(web) == list(Listener.model_fields)
+    assert list(app) == list(Backend.model_fields)
+    assert list(app["health"]) == list(Health.model_fields)
+    assert web["http"] == {
         "head_limit": 16 << 10,
         "fields_limit": 100,
         "line_limit": 8 << 10,
@@ -340,43 +343,20 @@ def test_what_an_engine_gets_by_default(http):
         "via": None,
         "request_id": None,
         "requests_per_connection": 0,
-        "keep_alive_timeout": 60_000,
-        "body_timeout": 30_000,
-        "tunnel_timeout": 3_600_000,
-        "request_headers": {"set": [], "add": [], "remove": []},
-        "response_headers": {"set": [], "add": [], "remove": []},
-        "rate_limit": None,
         "max_requests_per_client": None,
-        "compression": None,
-        "error_pages": {},
-        "redirect": None,
-        "respond": None,
     }
-    assert app["http"] == {
-        "host": None,
-        "strip_prefix": None,
-        "add_prefix": None,
-        "request_headers": {"set": [], "add": [], "remove": []},
-        "response_headers": {"set": [], "add": [], "remove": []},
-        "response_timeout": 60_000,
-        "queue_timeout": 5_000,
-        "queue_limit": 1024,
-        "pool_size": 64,
-        "pool_timeout": 60_000,
-        "hash_header": None,
-        "affinity": None,
-        "maintenance": False,
-        "error_pages": {},
+    assert web["timeouts"] == {
+        "first_bytes": 10_000,
+        "idle": 600_000,
+        "half_close": 60_000,
+        "keep_alive": 60_000,
+        "body": 30_000,
+        "tunnel": 3_600_000,
     }
-    assert app["health"]["http"] == {"method": "GET", "path": "/", "host": None, "expect": "200-399", "body": None}
+    assert web["request_headers"] == {"set": {}, "add": {}, "remove": []}
+    assert app["pool"] == {"size": 64, "timeout": 60_000}
+    assert (app["response_timeout"], app["queue_timeout"], app["queue_limit"]) == (60_000, 5_000, 1024)
     assert app["ejection"]["responses"] == 0
-
-
-def test_other_listeners_and_checks_have_nothing_of_http(mapping):
-    mapping["backends"]["app"]["health"] = {}
-    spec = json.loads(Config.parse(mapping).spec())
-    assert spec["listeners"]["secure"]["http"] is None
-    assert spec["backends"]["app"]["health"]["http"] is None
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
@@ -416,7 +396,7 @@ def test_what_only_an_http_check_asks_is_given_to_no_other(http):
     )
     http["backends"]["app"]["health"]["kind"] = "http"
     spec = json.loads(Config.parse(http).spec())
-    assert spec["backends"]["app"]["health"]["http"] == CHECK
+    assert spec["backends"]["app"]["health"].items() >= CHECK.items()
 
 
 @pytest.mark.parametrize(
@@ -472,11 +452,11 @@ def test_error_pages_are_beside_the_file_and_read_with_it(tmp_path):
     )
     config = Config.load(file)
     spec = json.loads(config.spec())
-    assert spec["listeners"]["web"]["http"]["error_pages"] == {
+    assert spec["listeners"]["web"]["error_pages"] == {
         "503": {"content_type": "text/html; charset=utf-8", "body": "<h1>Später</h1>"},
         "502": {"content_type": "application/json", "body": "{}"},
     }
-    assert spec["backends"]["app"]["http"]["error_pages"] == {
+    assert spec["backends"]["app"]["error_pages"] == {
         "404": {"content_type": "text/plain; charset=utf-8", "body": "not here"}
     }
     # What `show` writes means the same wherever it is read.
@@ -492,7 +472,7 @@ def test_error_pages_in_python(http, tmp_path, monkeypatch):
     assert config.listeners["web"].error_pages == {"503": f"{tmp_path}/503.txt", "502": f"{tmp_path}/503.txt"}
     made = Listener(bind="127.0.0.1:0", protocol="http", backend="app", error_pages={503: "503.txt"})
     http["listeners"]["web"] = made
-    assert json.loads(Config.parse(http).spec())["listeners"]["web"]["http"]["error_pages"]["503"]["body"] == "busy"
+    assert json.loads(Config.parse(http).spec())["listeners"]["web"]["error_pages"]["503"]["body"] == "busy"
     (tmp_path / "503.txt").unlink()
     with pytest.raises(ConfigError, match=r'listeners.web.error_pages.503: ".*503.txt" cannot be read: No such file'):
         config.spec()
@@ -566,19 +546,4 @@ def test_what_header_hash_needs(http):
     app["balance"] = "header_hash"
     assert problems(http) == ['backends.app.balance: "header_hash" needs hash_header, the field to choose by']
     app["hash_header"] = "X-User"
-    assert json.loads(Config.parse(http).spec())["backends"]["app"]["http"]["hash_header"] == "X-User"
-
-
-@pytest.mark.parametrize(
-    ("spec", "file"),
-    [
-        (["listeners", "a", "via"], ["listeners", "a", "http", "via"]),
-        (["listeners", "a", "body_timeout"], ["listeners", "a", "timeouts", "body"]),
-        (["listeners", "a", "request_headers", "set", "via"], ["listeners", "a", "request_headers", "set", "via"]),
-        (["backends", "a", "pool_size"], ["backends", "a", "pool", "size"]),
-        (["backends", "a", "health", "http", "path"], ["backends", "a", "health", "path"]),
-        (["tables", "via", "via"], ["tables", "via", "via"]),
-    ],
-)
-def test_where_keys_of_the_spec_are_in_the_file(spec, file):
-    assert place(spec) == file
+    assert json.loads(Config.parse(http).spec())["backends"]["app"]["hash_header"] == "X-User"

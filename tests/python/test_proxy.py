@@ -5,11 +5,14 @@ import json
 import socket
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers
 
 import headworks
+from headworks import _engine
+from headworks.config import check, loaded
 from rig.certificates import key_pem, root, rsa_key
 
 
@@ -44,6 +47,36 @@ def test_bytes_go_through_and_are_counted(raw, origin):
     assert (listener.connections, listener.active, listener.bytes_in, listener.bytes_out) == (1, 0, 5, 5)
     assert backend.servers[origin].connections == 1
     assert backend.servers[origin].up
+
+
+@pytest.fixture
+def compiled(monkeypatch) -> list[_engine.Plan]:
+    """Collect every Plan that is compiled."""
+    plans = []
+
+    class Counting:
+        @staticmethod
+        def compile(spec: str) -> _engine.Plan:
+            plans.append(_engine.Plan.compile(spec))
+            return plans[-1]
+
+    monkeypatch.setattr(check, "_engine", SimpleNamespace(Plan=Counting, PlanError=_engine.PlanError))
+    monkeypatch.setattr(loaded, "_engine", SimpleNamespace(**vars(_engine) | {"Plan": Counting}))
+    return plans
+
+
+def test_a_configuration_is_compiled_once_for_each_start_and_reload(raw, tmp_path, compiled):
+    file = tmp_path / "headworks.toml"
+    raw["listeners"]["raw"]["tls"] = {"self_signed": True}
+    file.write_text(headworks.Config.parse(raw).to_toml())
+    compiled.clear()
+    with headworks.Proxy(file, watch_interval=3600) as proxy:
+        assert len(compiled) == 1
+        proxy.reload()
+        assert len(compiled) == 2
+        proxy.stop()
+        proxy.start()
+        assert len(compiled) == 2
 
 
 def test_a_key_that_does_not_sign_is_found_at_the_start(raw, tmp_path):

@@ -25,7 +25,7 @@ use headworks_core::wire::proxy_protocol::{self, Announced};
 use serde_json::json;
 
 use crate::Operation;
-use crate::common::plan;
+use crate::common::{plan, spec};
 
 /// A path of the core.
 pub struct Path {
@@ -189,14 +189,9 @@ fn rewrite_response() -> Operation {
 
 /// A listener that says who the client is and does nothing else.
 fn rules() -> ListenerRules {
-    let spec = serde_json::from_value(json!({
-        "head_limit": 16384, "fields_limit": 100, "line_limit": 8192, "body_limit": null, "min_body_rate": 0,
-        "connect": false, "forwarded": ["x_forwarded"], "trusted": [], "via": null, "request_id": null,
-        "requests_per_connection": 0, "keep_alive_timeout": 1, "body_timeout": 1, "tunnel_timeout": 1,
-        "request_headers": {}, "response_headers": {}, "rate_limit": null, "max_requests_per_client": null,
-        "compression": null, "error_pages": {}, "redirect": null, "respond": null,
-    }));
-    ListenerRules::compile(&spec.expect("a spec"), None).expect("rules")
+    let http = json!({"forwarded": ["x_forwarded"]});
+    let spec = spec(json!({"listeners": {"web": {"protocol": "http", "http": http}}}));
+    ListenerRules::compile(&spec.listeners["web"]).expect("rules")
 }
 
 /// Four chunks of 256 bytes.

@@ -1,6 +1,7 @@
-//! Listener: addresses, a Protocol, where to route, AcceptFlags and limits; ListenerState: what changes while running.
+//! Listener: its Spec and what was compiled of it; ListenerState: what changes while running.
 //!
-//! Decides whether a client is admitted. Must never accept: that is the engine's.
+//! Owns no copy of a plain value: those are read from the Spec. Decides whether a client is admitted. Must
+//! never accept: that is the engine's.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -14,12 +15,13 @@ use crate::address::Address;
 use crate::analyze::{Attached, NoProxyHeader, ProxyHeader};
 use crate::close::CloseReason;
 use crate::http::listener::HttpListener;
+use crate::http::rules::Rule;
 use crate::lock::lock;
 use crate::networks::Networks;
 use crate::protocol::Protocol;
+use crate::spec::ListenerSpec;
 use crate::table::{AnswerIndex, BackendIndex};
 use crate::tally::Tally;
-use crate::time::Millis;
 use crate::tls::{Termination, TlsTally};
 
 /// A listener of a Plan.
@@ -27,6 +29,8 @@ use crate::tls::{Termination, TlsTally};
 pub struct Listener {
     /// Its name in the configuration.
     pub name: Box<str>,
+    /// What was written of it; plain values are read from here.
+    pub spec: Arc<ListenerSpec>,
     /// Where it is bound.
     pub bind: Vec<Address>,
     /// What it speaks.
@@ -37,35 +41,30 @@ pub struct Listener {
     pub route: Route,
     /// Backend when no name is found or nothing matches.
     pub fallback: Option<BackendIndex>,
-    /// What accept must learn and set.
-    pub flags: AcceptFlags,
+    /// Sources that must begin with a PROXY header; from others one is refused.
+    pub proxy_from: Networks,
     /// Networks admitted; empty admits all.
     pub allow: Networks,
     /// Networks refused.
     pub deny: Networks,
-    /// Bytes held at most before a decision.
-    pub first_bytes_limit: usize,
-    /// Its deadlines.
-    pub timeouts: Timeouts,
-    /// Open connections at most.
-    pub max_connections: u32,
-    /// Open connections at most from one address.
-    pub max_connections_per_client: Option<u32>,
     /// Counts and counters, carried over reloads.
     pub state: Arc<ListenerState>,
     /// Its HTTP side; the default where it speaks something else.
     pub http: HttpListener,
+    /// Rules that can do anything but pass on its requests, in their order.
+    pub rules: Box<[&'static dyn Rule]>,
     /// Its TLS side, where TLS ends here.
-    pub tls: Option<Termination>,
+    pub tls: Option<Arc<Termination>>,
 }
 
-/// What looks at a connection: for PROXY headers, where some sources send them, then for what the protocol asks.
-pub fn analyzers(protocol: &dyn Protocol, flags: &AcceptFlags) -> Box<[Attached]> {
+/// What looks at a connection: for PROXY headers, where some sources send them, then for what the protocol
+/// asks.
+pub fn analyzers(protocol: &dyn Protocol, proxy_from: &Networks) -> Box<[Attached]> {
     let header = Attached { rule: Some(HeaderRule::Required), ..Attached::new(&ProxyHeader) };
     // A server that speaks first may do so while it is not known yet that no header comes.
     let no_header =
         Attached { rule: Some(HeaderRule::Forbidden), awaited: false, ..Attached::new(&NoProxyHeader) };
-    let headers = [header, no_header].into_iter().filter(|_| !flags.proxy_from.is_empty());
+    let headers = [header, no_header].into_iter().filter(|_| !proxy_from.is_empty());
     headers.chain(protocol.analyzers().iter().map(|analyzer| Attached::new(*analyzer))).collect()
 }
 
@@ -78,32 +77,6 @@ pub enum Route {
     Table(u32),
     /// Nowhere: every request gets this answer.
     Answer(AnswerIndex),
-}
-
-/// What accept must learn (the original addresses from a PROXY header) and which socket options it sets.
-#[derive(Debug, Clone, Default)]
-pub struct AcceptFlags {
-    /// Sources that must begin with a PROXY header; from others one is refused.
-    pub proxy_from: Networks,
-    /// TCP keep-alive probes.
-    pub keepalive: bool,
-    /// An IPv6 socket takes IPv6 only.
-    pub ipv6_only: bool,
-    /// Length of the kernel's accept queue.
-    pub backlog: u32,
-    /// Permission bits of a unix socket.
-    pub unix_mode: u32,
-}
-
-/// Deadlines of a listener, milliseconds.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// First bytes complete, from accept.
-    pub first_bytes: Millis,
-    /// No byte either way.
-    pub idle: Millis,
-    /// No byte in the one direction left.
-    pub half_close: Millis,
 }
 
 /// What changes while running, shared by all workers.
@@ -125,16 +98,38 @@ pub struct Permit {
 }
 
 impl Listener {
+    /// Copies it for an engine with `shards` workers, with the live state of `previous`, if there is any.
+    pub(crate) fn adopt(&self, previous: Option<&Self>, shards: usize) -> Self {
+        let fresh = || Arc::new(ListenerState::new(shards));
+        Self {
+            name: self.name.clone(),
+            spec: Arc::clone(&self.spec),
+            bind: self.bind.clone(),
+            protocol: self.protocol,
+            analyzers: self.analyzers.clone(),
+            route: self.route,
+            fallback: self.fallback,
+            proxy_from: self.proxy_from.clone(),
+            allow: self.allow.clone(),
+            deny: self.deny.clone(),
+            state: previous.map_or_else(fresh, |previous| Arc::clone(&previous.state)),
+            http: self.http.adopt(previous.map(|previous| &previous.http)),
+            rules: self.rules.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+
     /// What this source must do about a PROXY header.
     pub fn header_rule(&self, source: Option<SocketAddr>) -> HeaderRule {
         match source {
-            _ if self.flags.proxy_from.is_empty() => HeaderRule::Unknown,
-            Some(address) if self.flags.proxy_from.contains(address.ip()) => HeaderRule::Required,
+            _ if self.proxy_from.is_empty() => HeaderRule::Unknown,
+            Some(address) if self.proxy_from.contains(address.ip()) => HeaderRule::Required,
             _ => HeaderRule::Forbidden,
         }
     }
 
-    /// Whether the access lists admit this address; a unix client has none and is admitted unless `allow` is given.
+    /// Whether the access lists admit this address; a unix client has none and is admitted unless `allow` is
+    /// given.
     pub fn admits(&self, client: Option<IpAddr>) -> bool {
         match client {
             Some(address) => {
@@ -157,7 +152,7 @@ impl Listener {
     pub fn enter(&self) -> Result<Permit, CloseReason> {
         let permit = Permit { state: Arc::clone(&self.state), client: None };
         // The permit gives its place back when this one is refused.
-        match self.state.active.fetch_add(1, Relaxed) < self.max_connections {
+        match self.state.active.fetch_add(1, Relaxed) < self.spec.max_connections.unwrap_or(u32::MAX) {
             true => Ok(permit),
             false => Err(CloseReason::LimitReached),
         }
@@ -165,7 +160,7 @@ impl Listener {
 
     /// Counts this connection for its client's address, once that is known.
     pub fn enter_client(&self, permit: &mut Permit, client: Option<IpAddr>) -> Result<(), CloseReason> {
-        let (Some(limit), Some(client)) = (self.max_connections_per_client, client) else {
+        let (Some(limit), Some(client)) = (self.spec.max_connections_per_client, client) else {
             return Ok(());
         };
         let client = client.to_canonical();

@@ -165,11 +165,11 @@ impl Session {
         if let Some((side, timeout)) = self.verdict_due(plan) {
             return Some((Wait::Verdict(side), timeout));
         }
-        let timeouts = &plan.listeners[self.listener as usize].timeouts;
+        let timeouts = &plan.listeners[self.listener as usize].spec.timeouts;
         Some(match self.state {
             State::Inspecting => (Wait::FirstBytes, timeouts.first_bytes),
             State::Connecting => {
-                (Wait::Connect, plan.backends[self.attempts.backend()? as usize].connect_timeout)
+                (Wait::Connect, plan.backends[self.attempts.backend()? as usize].spec.connect_timeout)
             }
             State::Relaying => (Wait::Idle, timeouts.idle),
             State::HalfClosed(_) => (Wait::HalfClose, timeouts.half_close),
@@ -287,7 +287,7 @@ impl Session {
     fn is_too_large(&self, attached: &Attached, held: &[u8], plan: &Plan) -> bool {
         let flow = &self.flows[attached.side as usize];
         let own = attached.limit.map_or(usize::MAX, |limit| limit.saturating_add(flow.consumed as usize));
-        let limit = self.listener_of(plan).first_bytes_limit.min(own);
+        let limit = (self.listener_of(plan).spec.first_bytes_limit as usize).min(own);
         held.len() >= limit || flow.need as usize > limit
     }
 

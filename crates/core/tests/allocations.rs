@@ -67,10 +67,10 @@ fn secure() -> Plan {
         ["X-Client-Subject", "{tls.client.subject}"],
         ["X-Tls", "{tls.version} {tls.cipher} {tls.name}"]
     ]);
-    let clients = json!({"required": true, "ca": ["AA=="], "crl": [], "headers": headers});
+    let clients = json!({"verify": "required", "ca": ["AA=="], "crl": [], "headers": headers});
     let certificates =
         [certificate("b.pem", &["b.example", "192.0.2.1"]), certificate("a.pem", &["*.a.example"])];
-    let tls = json!({"certificates": certificates, "hsts": "max-age=5", "client_certificates": clients});
+    let tls = json!({"certificates": certificates, "hsts": {"max_age": 5000, "include_subdomains": false, "preload": false}, "client_certificates": clients});
     let http = json!({"forwarded": ["x_forwarded", "forwarded"]});
     plan(json!({
         "listeners": {"web": {"protocol": "https", "table": "sites", "tls": tls, "http": http}},

@@ -166,7 +166,7 @@ proptest! {
             written["backends"][backend(index)]["balance"] = json!(balance);
         }
         // Tables that repeat a pattern are refused when they are compiled.
-        let Ok(plan) = Plan::compile(&spec(written), 1, None) else { return Ok(()) };
+        let Ok(plan) = Plan::compile(&spec(written)) else { return Ok(()) };
         let servers = plan.backends.iter().flat_map(|backend| backend.servers.list().to_vec());
         for (server, down) in servers.zip(&down) {
             server.state.set_up(!down, 0);

@@ -128,8 +128,10 @@ fn with_case<T>(plan: &Plan, listener: &str, asked: &Asked, with: impl FnOnce(Ca
     let address = asked.client.map(|client| client.ip());
     with(Case {
         plan: &ListenerView { plan, listener },
+        spec: &listener.spec.http,
+        rules: &listener.rules,
         http: &listener.http,
-        termination: listener.tls.as_ref(),
+        termination: listener.tls.as_deref(),
         client: asked.client,
         turned_away: listener.readmit(address, None),
         message: Message::new(&head, &asked.bytes),
@@ -167,7 +169,7 @@ fn names_are_plain_and_differ() {
 fn a_listener_keeps_the_rules_that_can_apply_in_the_order_of_the_registry() {
     let kept = |plan: &Plan, listener: &str| {
         let (_, listener) = plan.listener(listener).unwrap();
-        listener.http.rules_in_force.iter().map(|rule| rule.name()).collect::<Vec<_>>()
+        listener.rules.iter().map(|rule| rule.name()).collect::<Vec<_>>()
     };
     let plain = site(&json!({}), false);
     assert_eq!(kept(&plain, "plain"), ["access", "early_data", "method", "route"]);
@@ -270,7 +272,7 @@ proptest! {
         with_case(&plan, listener, &asked, |case| {
             // What is not in force passes.
             for (rule, ruling) in judged(&case) {
-                let kept = case.http.rules_in_force.iter().any(|kept| kept.name() == rule.name());
+                let kept = case.rules.iter().any(|kept| kept.name() == rule.name());
                 assert!(kept || ruling == Ruling::Pass, "{}: {ruling:?}", rule.name());
             }
         });

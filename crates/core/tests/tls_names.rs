@@ -6,6 +6,7 @@ use proptest::prelude::*;
 fn certificate(names: &[String]) -> Certificate {
     let names = names.iter().map(|name| name.as_str().into()).collect();
     Certificate {
+        path: Vec::new(),
         place: "made".into(),
         names,
         chain: Vec::new(),

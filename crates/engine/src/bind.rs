@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headworks_core::address::Address;
-use headworks_core::listener::AcceptFlags;
+use headworks_core::spec::ListenerSpec;
 use serde::Serialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -95,46 +95,46 @@ impl Binder {
     }
 
     /// Binds `address`. `ours`: we listen there already, so that others need not be looked for.
-    pub(crate) fn bind(&self, address: &Address, flags: &AcceptFlags, ours: bool) -> io::Result<Bound> {
+    pub(crate) fn bind(&self, address: &Address, spec: &ListenerSpec, ours: bool) -> io::Result<Bound> {
         match address {
-            Address::Ip(ip) => self.bind_ip(*ip, flags, ours),
-            Address::Unix(path) => self.bind_unix(path, flags),
-            Address::Descriptor(fd) => self.inherit(*fd, flags),
+            Address::Ip(ip) => self.bind_ip(*ip, spec, ours),
+            Address::Unix(path) => self.bind_unix(path, spec),
+            Address::Descriptor(fd) => self.inherit(*fd, spec),
         }
     }
 
-    fn bind_ip(&self, ip: SocketAddr, flags: &AcceptFlags, ours: bool) -> io::Result<Bound> {
+    fn bind_ip(&self, ip: SocketAddr, spec: &ListenerSpec, ours: bool) -> io::Result<Bound> {
         if !ours && ip.port() != 0 {
-            refuse_if_taken(ip, flags)?;
+            refuse_if_taken(ip, spec)?;
         }
-        let first = self.listen_ip(ip, flags)?;
+        let first = self.listen_ip(ip, spec)?;
         // With port 0 the others join the port that the first was given.
         let local = first.local_addr()?.as_socket().unwrap_or(ip);
         let mut sockets = vec![Arc::new(OwnedFd::from(first))];
         for _ in 1..self.workers {
-            sockets.push(Arc::new(self.listen_ip(local, flags)?.into()));
+            sockets.push(Arc::new(self.listen_ip(local, spec)?.into()));
         }
         Ok(Bound { sockets, address: local.to_string(), file: None })
     }
 
-    fn listen_ip(&self, ip: SocketAddr, flags: &AcceptFlags) -> io::Result<Socket> {
-        let socket = match bind_here(ip, flags, true) {
+    fn listen_ip(&self, ip: SocketAddr, spec: &ListenerSpec) -> io::Result<Socket> {
+        let socket = match bind_here(ip, spec, true) {
             Ok(socket) => socket,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.ask_privileged(&ip.to_string(), flags).unwrap_or(Err(error))?
+                self.ask_privileged(&ip.to_string(), spec).unwrap_or(Err(error))?
             }
             Err(error) => return Err(error),
         };
-        prepare(&socket, flags)?;
+        prepare(&socket, spec)?;
         Ok(socket)
     }
 
-    fn bind_unix(&self, path: &Path, flags: &AcceptFlags) -> io::Result<Bound> {
+    fn bind_unix(&self, path: &Path, spec: &ListenerSpec) -> io::Result<Bound> {
         remove_stale(path)?;
-        let socket = match bind_unix_here(path, flags) {
+        let socket = match bind_unix_here(path, spec) {
             Ok(socket) => socket,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.ask_privileged(&format!("unix:{}", path.display()), flags).unwrap_or(Err(error))?
+                self.ask_privileged(&format!("unix:{}", path.display()), spec).unwrap_or(Err(error))?
             }
             Err(error) => return Err(error),
         };
@@ -142,13 +142,13 @@ impl Binder {
         Ok(self.share(socket.into(), address, Some(path.to_owned())))
     }
 
-    fn inherit(&self, fd: i32, flags: &AcceptFlags) -> io::Result<Bound> {
+    fn inherit(&self, fd: i32, spec: &ListenerSpec) -> io::Result<Bound> {
         let socket = Socket::from(sys::duplicate(fd)?);
         if !socket.is_listener()? {
             return Err(io::Error::other("the inherited descriptor is not a listening socket"));
         }
         socket.set_nonblocking(true)?;
-        prepare(&socket, flags)?;
+        prepare(&socket, spec)?;
         let local = socket.local_addr()?;
         let address = match (local.as_socket(), local.as_pathname()) {
             (Some(ip), _) => ip.to_string(),
@@ -165,14 +165,10 @@ impl Binder {
     }
 
     /// Asks the privileged process; None when there is none.
-    fn ask_privileged(&self, address: &str, flags: &AcceptFlags) -> Option<io::Result<Socket>> {
+    fn ask_privileged(&self, address: &str, spec: &ListenerSpec) -> Option<io::Result<Socket>> {
         let mut privileged = self.privileged.as_ref()?;
-        let request = Request {
-            address,
-            ipv6_only: flags.ipv6_only,
-            backlog: flags.backlog,
-            unix_mode: flags.unix_mode,
-        };
+        let request =
+            Request { address, ipv6_only: spec.ipv6_only, backlog: spec.backlog, unix_mode: spec.unix_mode };
         if let Err(error) = request.write(&mut privileged) {
             return Some(Err(error));
         }
@@ -204,18 +200,18 @@ impl Request<'_> {
 }
 
 /// Applies what can change while a socket listens.
-pub(crate) fn adjust(bound: &Bound, flags: &AcceptFlags) {
+pub(crate) fn adjust(bound: &Bound, spec: &ListenerSpec) {
     for socket in &bound.sockets {
         let socket = socket2::SockRef::from(&**socket);
         // These were accepted when the socket was made; a value the kernel refuses now leaves the old one.
-        let _ = socket.set_keepalive(flags.keepalive);
-        let _ = socket.listen(backlog(flags));
+        let _ = socket.set_keepalive(spec.keepalive);
+        let _ = socket.listen(backlog(spec));
     }
 }
 
 /// SO_REUSEPORT would let us share a port with another process unnoticed: finds out without it.
-fn refuse_if_taken(ip: SocketAddr, flags: &AcceptFlags) -> io::Result<()> {
-    match bind_here(ip, flags, false) {
+fn refuse_if_taken(ip: SocketAddr, spec: &ListenerSpec) -> io::Result<()> {
+    match bind_here(ip, spec, false) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
         // Anything else shows when it is bound for good.
@@ -223,25 +219,25 @@ fn refuse_if_taken(ip: SocketAddr, flags: &AcceptFlags) -> io::Result<()> {
     }
 }
 
-fn bind_here(ip: SocketAddr, flags: &AcceptFlags, reuse_port: bool) -> io::Result<Socket> {
+fn bind_here(ip: SocketAddr, spec: &ListenerSpec, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(ip), Type::STREAM.nonblocking().cloexec(), None)?;
     socket.set_reuse_address(true)?;
     if reuse_port {
         socket.set_reuse_port(true)?;
     }
     if ip.is_ipv6() {
-        socket.set_only_v6(flags.ipv6_only)?;
+        socket.set_only_v6(spec.ipv6_only)?;
     }
     socket.bind(&ip.into())?;
-    socket.listen(backlog(flags))?;
+    socket.listen(backlog(spec))?;
     Ok(socket)
 }
 
-fn bind_unix_here(path: &Path, flags: &AcceptFlags) -> io::Result<Socket> {
+fn bind_unix_here(path: &Path, spec: &ListenerSpec) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(flags.unix_mode))?;
-    socket.listen(backlog(flags))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(spec.unix_mode))?;
+    socket.listen(backlog(spec))?;
     Ok(socket)
 }
 
@@ -264,18 +260,18 @@ fn probe(path: &Path) -> io::Result<()> {
 }
 
 /// Options that accepted sockets inherit.
-fn prepare(socket: &Socket, flags: &AcceptFlags) -> io::Result<()> {
+fn prepare(socket: &Socket, spec: &ListenerSpec) -> io::Result<()> {
     if socket.domain()? != Domain::UNIX {
         socket.set_tcp_nodelay(true)?;
-        socket.set_keepalive(flags.keepalive)?;
+        socket.set_keepalive(spec.keepalive)?;
         // The acknowledgement of a client's first bytes can travel with the first answer: one packet less.
         let _ = socket.set_tcp_quickack(false);
     }
     Ok(())
 }
 
-fn backlog(flags: &AcceptFlags) -> i32 {
-    i32::try_from(flags.backlog).unwrap_or(i32::MAX)
+fn backlog(spec: &ListenerSpec) -> i32 {
+    i32::try_from(spec.backlog).unwrap_or(i32::MAX)
 }
 
 /// Why binding failed, in words.

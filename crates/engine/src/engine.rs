@@ -15,8 +15,6 @@ use std::time::Duration;
 use headworks_core::lock::lock;
 use headworks_core::plan::Plan;
 use headworks_core::pool::Admin;
-use headworks_core::problem::Problem;
-use headworks_core::spec::Spec;
 use mio::{Poll, Waker};
 use serde::Deserialize;
 
@@ -34,7 +32,7 @@ use crate::token;
 use crate::worker::{Listening, Mail, Mailbox};
 use crate::worker::{Shared, Worker};
 
-/// What an Engine needs besides its Spec.
+/// What an Engine needs besides its configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -52,8 +50,6 @@ pub struct Options {
 /// Why a configuration could not be started or applied.
 #[derive(Debug)]
 pub enum ApplyError {
-    /// It cannot be compiled.
-    Plan(Vec<Problem>),
     /// Addresses cannot be bound.
     Bind(Vec<BindError>),
     /// The system lacks something else.
@@ -93,12 +89,11 @@ struct Control {
 const ANSWER: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Compiles `spec`, binds every listener, and serves.
-    pub fn start(spec: &Spec, options: Options) -> Result<Self, ApplyError> {
+    /// Binds every listener of what was compiled, and serves.
+    pub fn start(compiled: &Deployment, options: Options) -> Result<Self, ApplyError> {
         let Options { workers, access_log, log_format, binder } = options;
         let workers = workers.max(1);
-        let plan = Plan::compile(spec, workers, None).map_err(ApplyError::Plan)?;
-        let plan = Arc::new(Deployment::new(plan, None).map_err(ApplyError::Plan)?);
+        let plan = Arc::new(compiled.adopt(None, workers));
         let binder = Binder::new(binder.map(sys::duplicate).transpose()?, workers);
         let bound = bind_all(&plan, &binder, &BTreeMap::new()).map_err(ApplyError::Bind)?;
         let notices = Arc::new(Notices::default());
@@ -114,11 +109,9 @@ impl Engine {
     }
 
     /// Swaps to another configuration without dropping a connection.
-    pub fn apply(&self, spec: &Spec) -> Result<(), ApplyError> {
+    pub fn apply(&self, compiled: &Deployment) -> Result<(), ApplyError> {
         let mut control = self.control();
-        let plan =
-            Plan::compile(spec, self.mailboxes.len(), Some(&control.plan)).map_err(ApplyError::Plan)?;
-        let plan = Deployment::new(plan, Some(&control.plan)).map_err(ApplyError::Plan)?;
+        let plan = compiled.adopt(Some(&control.plan), self.mailboxes.len());
         // Nobody would accept from sockets bound while draining.
         let fresh = match control.draining {
             true => BTreeMap::new(),
@@ -129,7 +122,7 @@ impl Engine {
         control.bound.extend(fresh);
         for (key, listener) in &wanted {
             if let Some(bound) = control.bound.get(key) {
-                bind::adjust(bound, &control.plan.listeners[*listener as usize].flags);
+                bind::adjust(bound, &control.plan.listeners[*listener as usize].spec);
             }
         }
         self.publish(&control);
@@ -285,7 +278,7 @@ fn keys(plan: &Plan) -> Vec<(Key, u32)> {
     let mut keys = Vec::new();
     for (index, listener) in plan.listeners.iter().enumerate() {
         for (nth, address) in listener.bind.iter().enumerate() {
-            keys.push((Key::new(&listener.name, nth, address, listener.flags.ipv6_only), index as u32));
+            keys.push((Key::new(&listener.name, nth, address, listener.spec.ipv6_only), index as u32));
         }
     }
     keys
@@ -300,12 +293,12 @@ fn bind_all(
     let (mut fresh, mut errors) = (BTreeMap::new(), Vec::new());
     for listener in &plan.listeners {
         for (nth, address) in listener.bind.iter().enumerate() {
-            let key = Key::new(&listener.name, nth, address, listener.flags.ipv6_only);
+            let key = Key::new(&listener.name, nth, address, listener.spec.ipv6_only);
             if bound.contains_key(&key) {
                 continue;
             }
             let ours = bound.keys().chain(fresh.keys()).any(|other| other.overlaps(&key));
-            match binder.bind(address, &listener.flags, ours) {
+            match binder.bind(address, &listener.spec, ours) {
                 Ok(socket) => {
                     fresh.insert(key, socket);
                 }

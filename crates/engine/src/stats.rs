@@ -164,7 +164,7 @@ impl ListenerStats {
             handshakes_failed: failed.filter(|(_, count)| *count > 0).collect(),
             handshake_p50_ms: rounded(duration.quantile(0.5)),
             handshake_p99_ms: rounded(duration.quantile(0.99)),
-            certificate_expires: listener.tls.as_ref().and_then(Termination::expires),
+            certificate_expires: listener.tls.as_deref().and_then(Termination::expires),
         }
     }
 }

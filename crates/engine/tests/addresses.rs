@@ -72,7 +72,7 @@ fn a_socket_file_left_over_is_replaced_and_another_file_is_not() {
     origin.accept();
     drop(proxy);
     std::fs::write(&path, "precious").unwrap();
-    assert!(headworks_engine::Engine::start(&spec(written), options()).is_err());
+    assert!(headworks_engine::Engine::start(&compiled(written), options()).is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     std::fs::remove_file(path).unwrap();
 }
@@ -91,7 +91,7 @@ fn an_inherited_descriptor() {
     talk(&mut connect(address), &mut origin.accept());
     let stream = connect(address);
     let no_listener = json!([format!("fd:{}", stream.as_raw_fd())]);
-    assert!(proxy.0.apply(&spec(bound(&no_listener, "192.0.2.1:1"))).is_err());
+    assert!(proxy.0.apply(&compiled(bound(&no_listener, "192.0.2.1:1"))).is_err());
 }
 
 #[test]

@@ -178,7 +178,16 @@ fn answers_that_take_a_server_down() {
         (Hangs(whole), Some("well"), "its body lacks \"well\""),
         (Drips(whole), Some("well"), "its body lacks \"well\""),
         (Ends("HTTP/1.1 200 OK\r\n\r\nfine"), Some("well"), "the answer lacks \"well\""),
-        (Ends("\u{0}\u{1}garbage"), None, "what it answers is not HTTP"),
+        (
+            Ends("\u{0}\u{1}garbage"),
+            None,
+            "what it answers is not HTTP: the version is not written as HTTP/1.1",
+        ),
+        (
+            Ends("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
+            None,
+            "what it answers is not HTTP: more than one Content-Length",
+        ),
         (Ends(""), None, "it closed the connection without an answer"),
         (Ends("HTTP/1.1 2"), None, "the answer is incomplete"),
         (Hangs("HTTP/1.1 2"), None, "no answer in time"),

@@ -134,7 +134,7 @@ fn what_cannot_be_bound_changes_nothing() {
     let mut written = plain(&[nobody()]);
     written["listeners"]["more"] =
         json!({"protocol": "tcp", "backend": "app", "bind": [taken.address().to_string()]});
-    let Err(headworks_engine::ApplyError::Bind(errors)) = proxy.0.apply(&spec(written)) else {
+    let Err(headworks_engine::ApplyError::Bind(errors)) = proxy.0.apply(&compiled(written)) else {
         panic!("the address is taken")
     };
     assert_eq!((errors.len(), errors[0].listener.as_str()), (1, "more"));

@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::plan::{BindError, Plan, PlanError};
+use crate::plan::{BindError, Plan};
 use crate::to_json;
 
 /// Worker threads that serve a Plan.
@@ -30,12 +30,12 @@ impl Engine {
         let mut options: Options =
             serde_json::from_str(options).map_err(|error| PyValueError::new_err(error.to_string()))?;
         options.binder = binder;
-        py.detach(|| Inner::start(&plan.spec, options)).map(|inner| Self { inner }).map_err(raise)
+        py.detach(|| Inner::start(&plan.compiled, options)).map(|inner| Self { inner }).map_err(raise)
     }
 
     /// Swaps to `plan` without dropping a connection.
     fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
-        py.detach(|| self.inner.apply(&plan.spec)).map_err(raise)
+        py.detach(|| self.inner.apply(&plan.compiled)).map_err(raise)
     }
 
     /// The bound addresses of every listener.
@@ -103,7 +103,6 @@ impl Engine {
 
 fn raise(error: ApplyError) -> PyErr {
     let raised = match error {
-        ApplyError::Plan(errors) => to_json(&errors).map(PlanError::new_err),
         ApplyError::Bind(errors) => to_json(&errors).map(BindError::new_err),
         ApplyError::Io(error) => Ok(PyErr::from(error)),
     };

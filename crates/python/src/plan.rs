@@ -1,12 +1,11 @@
-//! Plan as Python sees it: a checked configuration, and the errors of checking and binding.
+//! Plan as Python sees it: a compiled configuration, and the errors of compiling and binding.
 //!
-//! Keeps the Spec beside the Plan because the engine compiles for its own number of workers and takes live state over
-//! from the Plan it runs. Must never change a Spec.
+//! Compiled once, for checking, explaining and running alike: an engine runs a copy with its own live state. Must never
+//! change what was compiled.
 
 use std::net::IpAddr;
 
 use headworks_core::explain::Asked;
-use headworks_core::plan::Plan as CorePlan;
 use headworks_core::spec::Spec;
 use headworks_engine::Deployment;
 use pyo3::create_exception;
@@ -31,7 +30,6 @@ create_exception!(
 /// A compiled, immutable configuration.
 #[pyclass(frozen, module = "headworks._engine")]
 pub(crate) struct Plan {
-    pub(crate) spec: Spec,
     pub(crate) compiled: Deployment,
 }
 
@@ -42,9 +40,8 @@ impl Plan {
     fn compile(py: Python<'_>, spec: &str) -> PyResult<Self> {
         let spec: Spec =
             serde_json::from_str(spec).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        // The engine compiles again for its workers: one shard is enough to check and to explain.
-        match py.detach(|| Deployment::new(CorePlan::compile(&spec, 1, None)?, None)) {
-            Ok(compiled) => Ok(Self { spec, compiled }),
+        match py.detach(|| Deployment::compile(&spec)) {
+            Ok(compiled) => Ok(Self { compiled }),
             Err(errors) => Err(PlanError::new_err(to_json(&errors)?)),
         }
     }

@@ -25,7 +25,7 @@ def check(
     code = Code.FINE
     for file in files:
         try:
-            _, warnings = examine(Document.read(file), Store())
+            warnings = examine(Document.read(file), Store()).warnings
         except ConfigError as error:
             show_problems(error.problems, to_stderr=False)
             code = Code.WRONG
@@ -33,6 +33,6 @@ def check(
             typer.echo(f"{file}: cannot be read: {error.strerror}", err=True)
             code = Code.WRONG
         else:
-            show_problems(warnings, to_stderr=False)
+            show_problems(list(warnings), to_stderr=False)
             typer.echo(f"{file}: {typer.style('ok', fg='green')}")
     raise typer.Exit(code)

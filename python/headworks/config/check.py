@@ -7,7 +7,7 @@ again. Must never report what only follows from something it has already reporte
 
 import copy
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -23,8 +23,9 @@ from headworks.config.problems import ConfigError, Path, Problem, closest, did_y
 from headworks.config.protocols import HTTP, PROTOCOLS
 from headworks.config.repair import at, repair
 from headworks.config.routes import led_to_by_http, led_to_by_tls
-from headworks.config.spec import draft, place
+from headworks.config.spec import draft, stand_ins
 from headworks.config.values import quote
+from headworks.inherited import inherited
 
 Finding = tuple[Path, str, str | None]
 """A place where something is wrong, the reason, and what was probably meant."""
@@ -51,21 +52,31 @@ _REASONS = {
 
 def check(document: Document) -> Whole:
     """Return the configuration, or raise ConfigError with every problem."""
-    return examine(document, Store())[0]
+    return examine(document, Store()).config
 
 
-def examine(document: Document, store: Store) -> tuple[Whole, list[Problem]]:
-    """Return the configuration and what is doubtful about it, or raise ConfigError with every problem.
+@dataclass(frozen=True)
+class Examined:
+    """A configuration without a problem."""
 
-    ``store`` holds its certificates then.
+    config: Whole
+    plan: _engine.Plan
+    """The Plan that it was compiled to."""
+    warnings: tuple[Problem, ...]
+    """Everything doubtful about it."""
+
+
+def examine(document: Document, store: Store) -> Examined:
+    """Return the configuration and its Plan, or raise ConfigError with every problem.
+
+    ``store`` holds its certificates then. In the Plan, something stands for descriptors that are not inherited.
     """
     examination = _Examination(document, store)
     config = examination.shape()
-    if config is not None:
-        examination.whole(config)
-    if config is None or examination.problems:
+    plan = examination.whole(config) if config is not None else None
+    if config is None or plan is None or examination.problems:
         raise ConfigError(examination.problems)
-    return config, examination.warnings
+    return Examined(config, plan, tuple(examination.warnings))
 
 
 class _Examination:
@@ -94,11 +105,12 @@ class _Examination:
                 self._shape_problem(details)
         return None
 
-    def whole(self, config: Whole) -> None:
-        """Compile, and report what is not a consequence of a repair."""
+    def whole(self, config: Whole) -> _engine.Plan | None:
+        """Compile, and report what is not a consequence of a repair. Return None when it cannot be compiled."""
+        plan = None
         absent: list[Problem] = []
         found = self._for_nobody(config) + _wrong_tls(config)
-        text = draft(config, None, self.store, absent)
+        text = draft(config, stand_ins(config, inherited()), self.store, absent)
         found += [(one.path, one.reason, None) for one in absent if not one.is_warning]
         for one in absent:
             if one.is_warning:
@@ -106,17 +118,16 @@ class _Examination:
                 self.warnings.append(replace(problem, is_warning=True))
         known = {path for path, _, _ in found}
         try:
-            _engine.Plan.compile(text)
+            plan = _engine.Plan.compile(text)
         except _engine.PlanError as error:
-            told = [
-                (self._indexed(place(one["path"])), one["reason"], one.get("hint")) for one in json.loads(error.args[0])
-            ]
+            told = [(tuple(one["path"]), one["reason"], one["hint"]) for one in json.loads(error.args[0])]
             # What files lack has been said.
             found += [one for one in told if not any(_touches(one[0], path) for path in known)]
         for path, reason, hint in found:
             if not any(_touches(path, known) for known in self.reported):
                 suggestion = hint or self._near_name(path)
                 self.problems.append(self.document.problem(self._written(path), reason, suggestion))
+        return plan
 
     def _for_nobody(self, config: Whole) -> list[Finding]:
         """Keys of backends that only http listeners heed, where there is none."""
@@ -169,14 +180,6 @@ class _Examination:
         for n in range(len(path), 0, -1):
             if path[:n] in self.renamed:
                 return self._written(self.renamed[path[:n]][:-1]) + self.renamed[path[:n]][-1:] + path[n:]
-        return path
-
-    def _indexed(self, keys: list[str]) -> Path:
-        """The path with numbers for the items of lists. Below a table, names of digits stay names."""
-        path: Path = ()
-        for key in keys:
-            is_index = key.isdigit() and isinstance(at(self.value, path), list)
-            path += (int(key) if is_index else key,)
         return path
 
     def _near_name(self, path: Path) -> str | None:

@@ -7,7 +7,7 @@ Must never run anything.
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from headworks.config.check import examine
 from headworks.config.config import Config
 from headworks.config.document import Document, place, plain
 from headworks.config.problems import ConfigError, Problem
-from headworks.config.spec import place as spec_place
+from headworks.config.spec import not_inherited
 from headworks.errors import BindError
 from headworks.inherited import inherited
 
@@ -34,6 +34,8 @@ class Loaded:
     config: Config
     store: Store
     warnings: tuple[Problem, ...]
+    compiled: _engine.Plan
+    """The Plan that it was compiled to."""
 
     @property
     def is_from_file(self) -> bool:
@@ -41,12 +43,15 @@ class Loaded:
         return isinstance(self.source, str | Path)
 
     def plan(self) -> _engine.Plan:
-        """Compile the Plan to run: ``fd:NAME`` must be there now. Raises ConfigError.
+        """Return the Plan to run, compiled when it was loaded: ``fd:NAME`` must be there now. Raises ConfigError."""
+        if wrong := not_inherited(self.config, inherited()):
+            raise self._placed(ConfigError(wrong))
+        return self.compiled
 
-        What else could be wrong was found when it was loaded.
-        """
+    def renewed(self) -> "Loaded":
+        """Compile once more, with the certificates that the store holds now. Raises ConfigError."""
         with self.errors():
-            return _engine.Plan.compile(self.config.spec(inherited(), self.store))
+            return replace(self, compiled=_engine.Plan.compile(self.config.spec(inherited(), self.store)))
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -59,7 +64,7 @@ class Loaded:
             # A key that does not sign, for example, is found only where TLS is spoken.
             found = json.loads(error.args[0])
             raise self._placed(
-                ConfigError(Problem(path=tuple(spec_place(one["path"])), reason=one["reason"]) for one in found)
+                ConfigError(Problem(path=tuple(one["path"]), reason=one["reason"]) for one in found)
             ) from None
         except ConfigError as error:
             raise self._placed(error) from None
@@ -93,5 +98,5 @@ def load(source: Source, authority: Authority | None = None) -> Loaded:
         document = Document.read(source)
     else:
         document = Document.of(plain(source) if isinstance(source, Config) else source)
-    whole, warnings = examine(document, store)
-    return Loaded(source, Config.of(whole), store, tuple(warnings))
+    examined = examine(document, store)
+    return Loaded(source, Config.of(examined.config), store, examined.warnings, examined.plan)

@@ -6,7 +6,6 @@ certificate a client gets: that is the Plan's.
 
 from base64 import b64encode
 from collections.abc import Iterable
-from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,9 @@ from headworks.config.problems import Key, Problem
 from headworks.config.protocols import PROTOCOLS
 from headworks.config.routes import led_to_by_http, names_of
 
-_SAME = ("strict_sni", "min_version", "profile", "post_quantum", "tickets", "early_data", "check_host", "passthrough")
-"""Keys of a listener that the Spec has as they are."""
-
 
 class TlsSpecs:
-    """Makes the TLS of a Spec, and adds what is wrong or doubtful to ``problems``."""
+    """Puts what is in files in the place of their names, and adds what is wrong or doubtful to ``problems``."""
 
     def __init__(self, config: Whole, store: Store, problems: list[Problem]) -> None:
         self._config = config
@@ -32,56 +28,56 @@ class TlsSpecs:
         self._requests = led_to_by_http(config)
         self._encoded: dict[bytes, str] = {}
 
-    def listener(self, name: str, listener: Listener) -> dict[str, Any] | None:
-        """Return what the listener's TLS is; None without."""
+    def listener(self, name: str, written: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return what the listener's TLS is; None without. ``written`` has its keys as plain values."""
+        listener = self._config.listeners[name]
         tls = listener.tls
-        if tls is None:
+        if tls is None or written is None:
             return None
         path = ("listeners", name, "tls")
-        default = list(PROTOCOLS[listener.protocol].versions[:1])
-        return {
-            **{key: getattr(tls, key) for key in _SAME},
-            "certificates": list(map(self._certificate, self._presented(path, listener, tls))),
-            "alpn": default if tls.alpn is None else list(tls.alpn),
-            "ticket_rotation": tls.ticket_rotation // timedelta(milliseconds=1),
-            "handshake_timeout": tls.handshake_timeout // timedelta(milliseconds=1),
-            "hsts": tls.hsts.header() if tls.hsts else None,
-            "client_certificates": self._clients((*path, "client_certificates"), tls.client_certificates),
+        made = self._made(listener, tls)
+        keys = written | {
+            "certificates": [
+                list(map(self._certificate, self._certificates((*path, "certificates", number), place)))
+                for number, place in enumerate(places(tls))
+            ],
+            "self_signed": list(map(self._certificate, made)),
+            "client_certificates": self._clients(path, tls.client_certificates, written["client_certificates"]),
         }
+        if tls.alpn is None:
+            keys["alpn"] = list(PROTOCOLS[listener.protocol].versions[:1])
+        del keys["self_signed_ca"]
+        return keys
 
-    def backend(self, name: str) -> dict[str, Any] | None:
-        """Return what the TLS to a backend's servers is; None without."""
+    def backend(self, name: str, written: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return what the TLS to a backend's servers is; None without. ``written`` has its keys as plain values."""
         tls = self._config.backends[name].tls
-        if tls is None:
+        if tls is None or written is None:
             return None
         path = ("backends", name, "tls")
-        default = list(self._versions(name)[:1])
         if not tls.verify:
             reason = "nothing is verified: whoever is on the way to the servers can read and change everything"
             self._problems.append(Problem(path=(*path, "verify"), reason=reason, is_warning=True))
-        return {
-            "verify": tls.verify,
-            "roots": self._roots(path, tls.ca) if tls.verify else [],
-            "server_name": tls.server_name,
-            "min_version": tls.min_version,
-            "alpn": default if tls.alpn is None else list(tls.alpn),
+        keys = written | {
+            "ca": self._roots(path, tls.ca) if tls.verify else [],
             "certificate": self._own(path, tls.certificate, tls.key),
         }
+        if tls.alpn is None:
+            keys["alpn"] = list(self._versions(name)[:1])
+        del keys["key"]
+        return keys
 
     def _versions(self, backend: str) -> tuple[str, ...]:
         """The versions that its servers are asked in, by their names in ALPN; none where bytes are passed on."""
         listener = self._requests.get(backend)
         return () if listener is None else PROTOCOLS[self._config.listeners[listener].protocol].versions
 
-    def _presented(self, path: tuple[Key, ...], listener: Listener, tls: ListenerTls) -> list[Certificate]:
-        if tls.self_signed:
-            names = tls.self_signed if isinstance(tls.self_signed, tuple) else names_of(self._config, listener.table)
-            return list(self._store.self_signed(names))
-        return [
-            certificate
-            for number, place in enumerate(places(tls))
-            for certificate in self._certificates((*path, "certificates", number), place)
-        ]
+    def _made(self, listener: Listener, tls: ListenerTls) -> tuple[Certificate, ...]:
+        """The throwaway certificates of a listener."""
+        if not tls.self_signed:
+            return ()
+        names = tls.self_signed if isinstance(tls.self_signed, tuple) else names_of(self._config, listener.table)
+        return self._store.self_signed(names)
 
     def _certificates(self, path: tuple[Key, ...], place: Files) -> tuple[Certificate, ...]:
         content = self._store.take(place)
@@ -105,15 +101,16 @@ class TlsSpecs:
         self._problems += found
         return self._certificate(content.certificates[0]) if content.certificates else None
 
-    def _clients(self, path: tuple[Key, ...], clients: ClientCertificates | None) -> dict[str, Any] | None:
+    def _clients(
+        self, above: tuple[Key, ...], clients: ClientCertificates | None, written: dict[str, Any]
+    ) -> dict[str, Any] | None:
         if clients is None:
             return None
+        path = (*above, "client_certificates")
         lists = [Files(kind="revocations", path=file) for file in clients.crl]
-        return {
-            "required": clients.verify == "required",
+        return written | {
             "ca": self._ders((*path, "ca"), [Files(kind="authorities", path=file) for file in clients.ca]),
             "crl": self._ders((*path, "crl"), lists),
-            "headers": [[name, value] for name, value in clients.headers.items()],
         }
 
     def _roots(self, path: tuple[Key, ...], files: tuple[str, ...]) -> list[str]:

@@ -179,7 +179,7 @@ impl Plan {
     fn explain_server(&self, backend: &Backend, asked: &Asked, told: &mut Explanation) {
         told.target = Some("backend");
         told.backend = Some(backend.name.to_string());
-        let header = backend.http.hash_header.as_deref().and_then(|name| {
+        let header = backend.spec.hash_header.as_deref().and_then(|name| {
             asked.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
         let seed = Seed {

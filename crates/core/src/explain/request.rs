@@ -72,8 +72,10 @@ impl Plan {
         let denied = asked.client.is_some() && !listener.admits(asked.client);
         let case = Case {
             plan: &ListenerView { plan: self, listener },
+            spec: &listener.spec.http,
+            rules: &listener.rules,
             http: &listener.http,
-            termination: listener.tls.as_ref(),
+            termination: listener.tls.as_deref(),
             client: asked.client.map(|client| SocketAddr::new(client, 0)),
             turned_away: denied.then_some(CloseReason::Denied),
             message,

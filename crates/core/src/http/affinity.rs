@@ -1,12 +1,13 @@
 //! Affinity: a signed cookie that keeps a client at its server.
 //!
-//! `NAME=<identity of the server, 16 hex digits>.<signature, 32 hex digits>`. The signature is HMAC-SHA-256 (RFC 2104) cut to 128
-//! bits and compared in constant time: clients cannot choose servers. Must never tell a server of the cookie, nor a client
-//! more than a number.
+//! `NAME=<identity of the server, 16 hex digits>.<signature, 32 hex digits>`. The signature is HMAC-SHA-256
+//! (RFC 2104) cut to 128 bits and compared in constant time: clients cannot choose servers. Must never tell a
+//! server of the cookie, nor a client more than a number.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::path;
 use crate::problem::Problem;
 use crate::spec::AffinitySpec;
 
@@ -16,11 +17,15 @@ use crate::message::Known;
 use crate::message::Message;
 
 /// Affinity of one backend.
+#[derive(Clone)]
 pub struct Affinity {
     name: Box<str>,
+    /// Seconds.
     max_age: Option<u64>,
     /// Keyed and fed with the name; copied for every signature.
     keyed: Hmac<Sha256>,
+    /// It has a secret of its own.
+    own: bool,
 }
 
 impl std::fmt::Debug for Affinity {
@@ -43,9 +48,10 @@ const MOST_COOKIES: usize = 4;
 const SHORTEST_SECRET: usize = 16;
 
 impl Affinity {
-    /// Compiles the rules; without a secret of its own the cookie is signed with `random`, which ends with the process.
+    /// Compiles the rules; without a secret of its own the cookie is signed with `random`, which ends with
+    /// the process.
     pub fn compile(spec: &AffinitySpec, random: &[u8; 32]) -> Result<Self, Vec<Problem>> {
-        let error = |key: &str, reason: String| Problem { path: vec![key.to_owned()], reason, hint: None };
+        let error = |key: &str, reason: String| Problem::new(path![key], reason);
         let mut errors = Vec::new();
         if !is_token(spec.cookie.as_bytes()) {
             errors.push(error(
@@ -57,18 +63,25 @@ impl Affinity {
         if secret.len() < SHORTEST_SECRET {
             errors.push(error("secret", format!("a secret has {SHORTEST_SECRET} characters or more")));
         }
-        match Hmac::<Sha256>::new_from_slice(secret) {
-            Ok(mut keyed) if errors.is_empty() => {
-                keyed.update(spec.cookie.as_bytes());
-                keyed.update(b"=");
-                Ok(Self { name: spec.cookie.as_str().into(), max_age: spec.max_age, keyed })
-            }
+        match keyed(secret, &spec.cookie) {
+            Some(keyed) if errors.is_empty() => Ok(Self {
+                name: spec.cookie.as_str().into(),
+                max_age: spec.max_age.map(|age| age / 1000),
+                keyed,
+                own: spec.secret.is_some(),
+            }),
             _ => Err(errors),
         }
     }
 
-    /// The identity of the server that the request's cookie names, if we signed it. Whether there still is such a server is
-    /// for the caller to see.
+    /// Copies the rules; without a secret of its own the cookie is signed with `random` from now on.
+    pub(super) fn adopt(&self, random: &[u8; 32]) -> Self {
+        let fresh = if self.own { None } else { keyed(random, &self.name) };
+        Self { keyed: fresh.unwrap_or_else(|| self.keyed.clone()), ..self.clone() }
+    }
+
+    /// The identity of the server that the request's cookie names, if we signed it. Whether there still is
+    /// such a server is for the caller to see.
     pub fn read(&self, message: Message<'_>) -> Option<u64> {
         let cookies = message.values(Known::Cookie).flat_map(pairs);
         let ours = cookies.filter_map(|pair| self.value(pair)).take(MOST_COOKIES);
@@ -130,6 +143,14 @@ impl Affinity {
     }
 }
 
+/// What signs the cookie with this name. HMAC takes keys of every length.
+fn keyed(secret: &[u8], name: &str) -> Option<Hmac<Sha256>> {
+    let mut keyed = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+    keyed.update(name.as_bytes());
+    keyed.update(b"=");
+    Some(keyed)
+}
+
 /// The `name=value` pairs of a Cookie field (RFC 6265 section 4.2.1).
 fn pairs(cookies: &[u8]) -> impl Iterator<Item = &[u8]> {
     cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
@@ -161,7 +182,11 @@ mod tests {
     use super::*;
 
     fn affinity(secret: Option<&str>, max_age: Option<u64>) -> Affinity {
-        let spec = AffinitySpec { cookie: "HW".into(), secret: secret.map(str::to_owned), max_age };
+        let spec = AffinitySpec {
+            cookie: "HW".into(),
+            secret: secret.map(str::to_owned),
+            max_age: max_age.map(|seconds| seconds * 1000),
+        };
         Affinity::compile(&spec, &[7; 32]).unwrap()
     }
 
@@ -227,6 +252,6 @@ mod tests {
     fn what_is_wrong_is_said() {
         let spec = AffinitySpec { cookie: "a b".into(), secret: Some("short".into()), max_age: None };
         let errors = Affinity::compile(&spec, &[0; 32]).unwrap_err();
-        assert_eq!(errors.iter().map(|error| error.path.join(".")).collect::<Vec<_>>(), ["cookie", "secret"]);
+        assert_eq!(errors.iter().map(Problem::place).collect::<Vec<_>>(), ["cookie", "secret"]);
     }
 }

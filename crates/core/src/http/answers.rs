@@ -271,7 +271,7 @@ mod tests {
             ],
         );
         let errors = Answer::respond(&wrong).unwrap_err();
-        let paths: Vec<_> = errors.iter().map(|error| error.path.join(".")).collect();
+        let paths: Vec<_> = errors.iter().map(|error| error.place()).collect();
         assert_eq!(
             paths,
             [
@@ -284,7 +284,7 @@ mod tests {
                 "body"
             ]
         );
-        assert_eq!(Answer::respond(&respond(600, "", &[])).unwrap_err()[0].path, ["status"]);
+        assert_eq!(Answer::respond(&respond(600, "", &[])).unwrap_err()[0].place(), "status");
         let errors = Answer::redirect(&RedirectSpec { to: "nowhere".into(), code: 200 }).unwrap_err();
         assert_eq!(errors.len(), 2);
     }

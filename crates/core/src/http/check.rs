@@ -1,15 +1,24 @@
 //! HttpCheck: what an active check asks a server by HTTP, and whether the answer is good.
 //!
-//! Takes as much of the answer as it needs and no more: a version, a status, and, where a text is looked for, enough of
-//! the framing to find it in a chunked body. Any bytes may come from a server; what is no answer is a bad one.
+//! Reads the answer as clients' responses are read: a server whose responses would be refused is not well.
+//! Takes as much of it as the judgement needs and no more. Must never read a head or a body by itself: that
+//! is the codec's.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use crate::spec::HttpCheckSpec;
+use crate::message::{Head, Method};
+use crate::path;
+use crate::problem::Problem;
+use crate::spec::HealthSpec;
+use crate::wire::body::Body;
+use crate::wire::http1::{self, Limits, Malformed, Parsed};
 
 /// Bytes of an answer that are looked at.
 pub const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// No head that fits into what is looked at is too large, whatever listeners allow.
+const LIMITS: Limits = Limits { head: ANSWER_LIMIT + 1, fields: 1000, line: ANSWER_LIMIT + 1 };
 
 /// What a check asks and expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,35 +42,34 @@ pub enum Judgement {
 }
 
 impl HttpCheck {
-    /// Compiles a check, or says what is wrong by key.
-    pub fn compile(spec: &HttpCheckSpec) -> Result<Self, Vec<(&'static str, String)>> {
+    /// Compiles a check; the paths of the errors are those below `health`.
+    pub fn compile(spec: &HealthSpec) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
+        let mut wrong = |key: &str, reason: String| errors.push(Problem::new(path![key], reason));
         if spec.method.is_empty()
             || !spec.method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
         {
-            errors.push(("method", format!("\"{}\" is no method, such as GET", spec.method)));
+            wrong("method", format!("\"{}\" is no method, such as GET", spec.method));
         } else if spec.method == "CONNECT" {
-            errors.push(("method", "CONNECT asks for a tunnel, not for an answer".into()));
+            wrong("method", "CONNECT asks for a tunnel, not for an answer".into());
         }
         if !spec.path.starts_with('/')
             || !spec.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
         {
-            errors.push((
-                "path",
-                format!("\"{}\" does not begin with / or has characters to be encoded", spec.path),
-            ));
+            let reason = format!("\"{}\" does not begin with / or has characters to be encoded", spec.path);
+            wrong("path", reason);
         }
         if let Some(host) = spec.host.as_deref().filter(|host| !is_host(host)) {
-            errors.push(("host", format!("\"{host}\" is no host")));
+            wrong("host", format!("\"{host}\" is no host"));
         }
         let expect = expected(&spec.expect).unwrap_or_else(|reason| {
-            errors.push(("expect", reason));
+            wrong("expect", reason);
             Box::default()
         });
         match spec.body.as_deref() {
-            Some("") => errors.push(("body", "every body has the empty text".into())),
+            Some("") => wrong("body", "every body has the empty text".into()),
             Some(_) if spec.method == "HEAD" => {
-                errors.push(("body", "answers to HEAD have no body".into()));
+                wrong("body", "answers to HEAD have no body".into());
             }
             _ => {}
         }
@@ -98,50 +106,43 @@ impl HttpCheck {
                 false => Judgement::Bad(self.lacking("the answer")),
             },
             Ok(judgement) => judgement,
-            Err(NoAnswer) => Judgement::Bad("what it answers is not HTTP".into()),
+            Err(why) => Judgement::Bad(format!("what it answers is not HTTP: {}", why.as_str())),
         }
     }
 
-    fn look(&self, answer: &[u8]) -> Result<Judgement, NoAnswer> {
-        let mut rest = answer;
+    fn look(&self, answer: &[u8]) -> Result<Judgement, Malformed> {
+        let (mut head, mut rest) = (Head::default(), answer);
+        let method = if &*self.method == "HEAD" { Method::Head } else { Method::Get };
         loop {
-            let Some((status, after)) = status_line(rest)? else { return Ok(Judgement::Undecided) };
+            match http1::response(rest, &LIMITS, method, &mut head) {
+                Parsed::Partial => return Ok(Judgement::Undecided),
+                Parsed::Invalid(why) => return Err(why),
+                Parsed::Complete => rest = &rest[head.length..],
+            }
             // Interim responses come before the one that counts (RFC 9110 section 15.2).
-            if (100..200).contains(&status) && status != 101 {
-                let Some(end) = find(rest, b"\r\n\r\n") else { return Ok(Judgement::Undecided) };
-                rest = &rest[end + 4..];
-                continue;
+            if !(100..200).contains(&head.status) || head.status == 101 {
+                break;
             }
-            if !self.expect.iter().any(|range| range.contains(&status)) {
-                return Ok(Judgement::Bad(format!("its status is {status}")));
-            }
-            let Some(text) = self.body.as_deref() else { return Ok(Judgement::Good) };
-            // The line's own end may be the first half of the head's.
-            let Some(end) = find(&rest[after - 2..], b"\r\n\r\n") else { return Ok(Judgement::Undecided) };
-            let (head, body) = (&rest[after..after + end], &rest[after + 2 + end..]);
-            return Ok(self.look_for(text, head, body));
+        }
+        if !self.expect.iter().any(|range| range.contains(&head.status)) {
+            return Ok(Judgement::Bad(format!("its status is {}", head.status)));
+        }
+        match self.body.as_deref() {
+            Some(text) => self.look_for(text, Body::new(head.framing, &LIMITS), rest),
+            None => Ok(Judgement::Good),
         }
     }
 
-    /// Whether a body has `text`. `head` is the field lines, the last with its end.
-    fn look_for(&self, text: &str, head: &[u8], body: &[u8]) -> Judgement {
-        let joined;
-        let (body, complete) = if is_chunked(head) {
-            let (bytes, complete) = joined_chunks(body);
-            joined = bytes;
-            (&joined[..], complete)
-        } else {
-            let length = value(head, "content-length").and_then(|value| value.parse().ok());
-            let end = length.map_or(body.len(), |length: usize| length.min(body.len()));
-            (&body[..end], length == Some(end))
-        };
-        if find(body, text.as_bytes()).is_some() {
-            return Judgement::Good;
+    /// Whether a body has `text`; these are its first bytes.
+    fn look_for(&self, text: &str, mut body: Body, bytes: &[u8]) -> Result<Judgement, Malformed> {
+        let mut content = Vec::with_capacity(bytes.len());
+        let read = body.decode(bytes, &mut |part| content.extend_from_slice(part));
+        // Found is found, whatever comes after: the judgement must not hang on how many bytes came at once.
+        if content.windows(text.len()).any(|window| window == text.as_bytes()) {
+            return Ok(Judgement::Good);
         }
-        match complete {
-            true => Judgement::Bad(self.lacking("its body")),
-            false => Judgement::Undecided,
-        }
+        let (_, complete) = read?;
+        Ok(if complete { Judgement::Bad(self.lacking("its body")) } else { Judgement::Undecided })
     }
 
     fn lacking(&self, what: &str) -> String {
@@ -151,9 +152,6 @@ impl HttpCheck {
         }
     }
 }
-
-/// The bytes are not an HTTP/1 response.
-struct NoAnswer;
 
 /// `200-399,401` as ranges.
 fn expected(written: &str) -> Result<Box<[RangeInclusive<u16>]>, String> {
@@ -186,82 +184,19 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && !text.starts_with("unix:") && text.bytes().all(plain)
 }
 
-/// The status of a response and where its first field line begins; None: too few bytes to tell.
-fn status_line(bytes: &[u8]) -> Result<Option<(u16, usize)>, NoAnswer> {
-    const SHAPE: &[u8] = b"HTTP/1.x 999";
-    for (&byte, &shape) in bytes.iter().zip(SHAPE) {
-        let fits = match shape {
-            b'x' => matches!(byte, b'0' | b'1'),
-            b'9' => byte.is_ascii_digit(),
-            plain => byte == plain,
-        };
-        if !fits {
-            return Err(NoAnswer);
-        }
-    }
-    let Some(rest) = bytes.get(SHAPE.len()..) else { return Ok(None) };
-    if rest.first().is_some_and(|&byte| !matches!(byte, b' ' | b'\r')) {
-        return Err(NoAnswer);
-    }
-    let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
-    if end == 0 || rest[end - 1] != b'\r' {
-        return Err(NoAnswer);
-    }
-    let status = bytes[9..12].iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
-    match status {
-        100..=599 => Ok(Some((status, SHAPE.len() + end + 1))),
-        _ => Err(NoAnswer),
-    }
-}
-
-/// The value of the first field with this name, in lower case.
-fn value(head: &[u8], name: &str) -> Option<String> {
-    let line = head.split(|&byte| byte == b'\n').find(|line| {
-        line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
-            && line.get(name.len()) == Some(&b':')
-    })?;
-    let value = std::str::from_utf8(line[name.len() + 1..].trim_ascii()).ok()?;
-    Some(value.to_ascii_lowercase())
-}
-
-fn is_chunked(head: &[u8]) -> bool {
-    value(head, "transfer-encoding").is_some_and(|coding| coding == "chunked")
-}
-
-/// What the chunks so far hold, and whether the last one is among them. What is not in chunks ends it.
-fn joined_chunks(mut rest: &[u8]) -> (Vec<u8>, bool) {
-    let mut joined = Vec::new();
-    loop {
-        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return (joined, false) };
-        let digits = rest[..end].split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-        let size = std::str::from_utf8(digits).ok().and_then(|digits| usize::from_str_radix(digits, 16).ok());
-        rest = &rest[end + 1..];
-        match size {
-            None | Some(0) => return (joined, true),
-            Some(size) if size >= rest.len() => {
-                joined.extend_from_slice(rest);
-                return (joined, false);
-            }
-            Some(size) => {
-                joined.extend_from_slice(&rest[..size]);
-                rest = rest[size..].strip_prefix(b"\r\n").unwrap_or(&rest[size..]);
-            }
-        }
-    }
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn spec(expect: &str, body: Option<&str>) -> HttpCheckSpec {
-        HttpCheckSpec {
+    fn spec(expect: &str, body: Option<&str>) -> HealthSpec {
+        HealthSpec {
+            kind: "http".into(),
+            interval: 2000,
+            timeout: 1000,
+            rise: 2,
+            fall: 3,
             method: "GET".into(),
             path: "/health?full=1".into(),
             host: None,
@@ -287,7 +222,7 @@ mod tests {
         );
         let request = String::from_utf8(check("200", None).request(&"unix:/run/app.sock")).unwrap();
         assert!(request.contains("\r\nHost: localhost\r\n"), "{request}");
-        let named = HttpCheckSpec { host: Some("app.example".into()), ..spec("200", None) };
+        let named = HealthSpec { host: Some("app.example".into()), ..spec("200", None) };
         let request = String::from_utf8(HttpCheck::compile(&named).unwrap().request(&"[::1]:80")).unwrap();
         assert!(request.contains("\r\nHost: app.example\r\n"), "{request}");
     }
@@ -296,12 +231,13 @@ mod tests {
     fn statuses() {
         let check = check("200-399, 401,404", None);
         for (answer, judgement) in [
-            ("HTTP/1.1 200 OK\r\n", Judgement::Good),
-            ("HTTP/1.0 399 \r\n", Judgement::Good),
-            ("HTTP/1.1 401\r\n", Judgement::Good),
-            ("HTTP/1.1 400 Bad Request\r\n", bad("its status is 400")),
+            ("HTTP/1.1 200 OK\r\n\r\n", Judgement::Good),
+            ("HTTP/1.1 200 OK\r\n", Judgement::Undecided),
+            ("HTTP/1.0 399 \r\n\r\n", Judgement::Good),
+            ("HTTP/1.1 401\r\n\r\n", Judgement::Good),
+            ("HTTP/1.1 400 Bad Request\r\n\r\n", bad("its status is 400")),
             ("HTTP/1.1 503 Busy\r\n\r\n", bad("its status is 503")),
-            ("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404 Gone\r\n", Judgement::Good),
+            ("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404 Gone\r\n\r\n", Judgement::Good),
             ("HTTP/1.1 100 Continue\r\n\r\n", Judgement::Undecided),
             ("HTTP/1.1 20", Judgement::Undecided),
             ("", Judgement::Undecided),
@@ -331,12 +267,32 @@ mod tests {
             "http/1.1 200 OK\r\n",
             "\0",
         ] {
-            assert_eq!(
-                check("200", None).judge(answer.as_bytes(), false),
-                bad("what it answers is not HTTP"),
-                "{answer}"
-            );
+            let judgement = check("200", None).judge(answer.as_bytes(), false);
+            let Judgement::Bad(reason) = judgement else { panic!("{answer}: {judgement:?}") };
+            assert!(reason.starts_with("what it answers is not HTTP: "), "{answer}: {reason}");
         }
+    }
+
+    #[test]
+    fn a_server_whose_responses_would_be_refused_is_not_well() {
+        for (fields, why) in [
+            ("Content-Length: 2\r\nContent-Length: 2\r\n", "more than one Content-Length"),
+            (
+                "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+                "both Content-Length and Transfer-Encoding",
+            ),
+            ("Transfer-Encoding: gzip\r\n", "the transfer coding is not chunked"),
+            ("@: x\r\n", "a field name is not a token"),
+        ] {
+            let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\nok");
+            let expected = bad(&format!("what it answers is not HTTP: {why}"));
+            for check in [check("200", None), check("200", Some("ok"))] {
+                assert_eq!(check.judge(answer.as_bytes(), false), expected, "{fields}");
+            }
+        }
+        let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n";
+        let expected = bad("what it answers is not HTTP: a chunk size is not valid");
+        assert_eq!(check("200", Some("ok")).judge(chunks.as_bytes(), false), expected);
     }
 
     #[test]
@@ -366,22 +322,23 @@ mod tests {
     fn what_cannot_be_asked_or_expected() {
         for expect in ["", "2xx", "99", "600", "200-", "399-200", "200,,201", "0200", "+20", "200-300-400"] {
             let errors = HttpCheck::compile(&spec(expect, None)).unwrap_err();
-            assert_eq!(errors.iter().map(|error| error.0).collect::<Vec<_>>(), ["expect"], "{expect}");
+            assert_eq!(errors.iter().map(Problem::place).collect::<Vec<_>>(), ["expect"], "{expect}");
         }
-        let wrong = HttpCheckSpec {
+        let wrong = HealthSpec {
             method: "get it".into(),
             path: "health".into(),
             host: Some("a\r\nb".into()),
             expect: "x".into(),
             body: Some(String::new()),
+            ..spec("200", None)
         };
         let errors = HttpCheck::compile(&wrong).unwrap_err();
-        let keys: Vec<_> = errors.iter().map(|error| error.0).collect();
+        let keys: Vec<_> = errors.iter().map(Problem::place).collect();
         assert_eq!(keys, ["method", "path", "host", "expect", "body"]);
-        let head = HttpCheckSpec { method: "HEAD".into(), ..spec("200", Some("x")) };
-        assert_eq!(HttpCheck::compile(&head).unwrap_err()[0].0, "body");
+        let head = HealthSpec { method: "HEAD".into(), ..spec("200", Some("x")) };
+        assert_eq!(HttpCheck::compile(&head).unwrap_err()[0].place(), "body");
         for (method, path) in [("CONNECT", "/"), ("GET", "/a b"), ("GET", "/ä"), ("GET", "/#part")] {
-            let written = HttpCheckSpec { method: method.into(), path: path.into(), ..spec("200", None) };
+            let written = HealthSpec { method: method.into(), path: path.into(), ..spec("200", None) };
             assert!(HttpCheck::compile(&written).is_err(), "{method} {path}");
         }
     }

@@ -7,6 +7,8 @@
 use super::accept_encoding::AcceptEncoding;
 use super::coding::Coding;
 use crate::message::{Framing, Head, Known, Method, Version};
+use crate::path;
+use crate::problem::Problem;
 use crate::spec::CompressionSpec;
 
 /// A listener's rules.
@@ -25,20 +27,9 @@ struct MediaType {
     subtype: Box<str>,
 }
 
-/// One problem of a [`CompressionSpec`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompressionError {
-    /// The key.
-    pub key: &'static str,
-    /// The element of its list.
-    pub index: usize,
-    /// What is wrong.
-    pub reason: String,
-}
-
 impl Compression {
-    /// Compiles the rules, or says everything that is wrong with them.
-    pub fn compile(spec: &CompressionSpec) -> Result<Self, Vec<CompressionError>> {
+    /// Compiles the rules; the paths of the errors are those below `compression`.
+    pub fn compile(spec: &CompressionSpec) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         let mut codings = Vec::new();
         for (index, name) in spec.algorithms.iter().enumerate() {
@@ -50,7 +41,7 @@ impl Compression {
                     continue;
                 }
             };
-            errors.push(CompressionError { key: "algorithms", index, reason });
+            errors.push(Problem::new(path!["algorithms", index], reason));
         }
         let mut types = Vec::new();
         for (index, written) in spec.types.iter().enumerate() {
@@ -58,7 +49,7 @@ impl Compression {
                 Some(media_type) => types.push(media_type),
                 None => {
                     let reason = format!("\"{written}\" is neither a type/subtype nor a type/*");
-                    errors.push(CompressionError { key: "types", index, reason });
+                    errors.push(Problem::new(path!["types", index], reason));
                 }
             }
         }
@@ -248,11 +239,8 @@ mod tests {
             min_size: 0,
         };
         let errors = Compression::compile(&written).unwrap_err();
-        let places: Vec<_> = errors.iter().map(|error| (error.key, error.index)).collect();
-        assert_eq!(
-            places,
-            [("algorithms", 1), ("algorithms", 2), ("types", 1), ("types", 2), ("types", 3), ("types", 4)]
-        );
+        let places: Vec<_> = errors.iter().map(Problem::place).collect();
+        assert_eq!(places, ["algorithms.1", "algorithms.2", "types.1", "types.2", "types.3", "types.4"]);
         assert_eq!(errors[0].reason, "unknown algorithm \"deflate\"; known are zstd, br, gzip");
     }
 }

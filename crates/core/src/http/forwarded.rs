@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::networks::Networks;
+use crate::path;
 use crate::problem::Problem;
 
 use super::facts::ExchangeFacts;
@@ -31,7 +32,7 @@ impl Forwarding {
                 "x_forwarded" => this.x_forwarded = true,
                 "forwarded" => this.forwarded = true,
                 _ => errors.push(Problem {
-                    path: vec!["forwarded".into(), index.to_string()],
+                    path: path!["forwarded", index],
                     reason: format!("\"{kind}\" is no kind of forwarding fields"),
                     hint: Some("write x_forwarded or forwarded".into()),
                 }),
@@ -39,11 +40,11 @@ impl Forwarding {
         }
         match Networks::parse(trusted) {
             Ok(networks) => this.trusted = networks,
-            Err(wrong) => errors.extend(wrong.into_iter().map(|(index, reason)| Problem {
-                path: vec!["trusted".into(), index.to_string()],
-                reason,
-                hint: None,
-            })),
+            Err(wrong) => {
+                errors.extend(
+                    wrong.into_iter().map(|(index, reason)| Problem::new(path!["trusted", index], reason)),
+                );
+            }
         }
         if errors.is_empty() { Ok(this) } else { Err(errors) }
     }
@@ -228,8 +229,8 @@ mod tests {
         let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let errors =
             Forwarding::compile(&strings(&["x_forwarded", "via"]), &strings(&["::1", "x"])).unwrap_err();
-        assert_eq!(errors[0].path, ["forwarded", "1"]);
-        assert_eq!(errors[1].path, ["trusted", "1"]);
+        assert_eq!(errors[0].place(), "forwarded.1");
+        assert_eq!(errors[1].place(), "trusted.1");
         assert_eq!(errors.len(), 2);
     }
 }

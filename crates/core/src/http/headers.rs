@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::problem::Problem;
+use crate::path;
+use crate::problem::{Item, Problem};
 use crate::spec::HeadersSpec;
 
 use super::facts::ExchangeFacts;
@@ -113,7 +114,7 @@ impl Compiler {
         let mut seen = BTreeSet::new();
         for (name, value) in &spec.set {
             if !seen.insert(folded(name)) {
-                self.error(["set", name], Wrong::new(format!("\"{name}\" is set twice")));
+                self.error(path!["set", name], Wrong::new(format!("\"{name}\" is set twice")));
             }
             self.headers.dropped.insert(name);
             self.write("set", name, value);
@@ -126,10 +127,10 @@ impl Compiler {
                 Ok(()) if seen.contains(&folded(name)) => {
                     let wrong =
                         Wrong::new(format!("\"{name}\" is set too: what is set replaces what was sent"));
-                    self.error(["remove", &index.to_string()], wrong.hint("leave it out here"));
+                    self.error(path!["remove", index], wrong.hint("leave it out here"));
                 }
                 Ok(()) => self.headers.dropped.insert(name),
-                Err(wrong) => self.error(["remove", &index.to_string()], wrong),
+                Err(wrong) => self.error(path!["remove", index], wrong),
             }
         }
     }
@@ -137,7 +138,7 @@ impl Compiler {
     fn write(&mut self, key: &str, name: &str, value: &str) {
         match allowed(name, self.of).and_then(|()| Template::compile_line(value, self.of)) {
             Ok(template) => self.headers.written.push((name.into(), template)),
-            Err(wrong) => self.error([key, name], wrong),
+            Err(wrong) => self.error(path![key, name], wrong),
         }
     }
 
@@ -153,8 +154,8 @@ impl Compiler {
         }
     }
 
-    fn error(&mut self, path: [&str; 2], wrong: Wrong) {
-        self.errors.push(wrong.at(&path));
+    fn error(&mut self, path: Vec<Item>, wrong: Wrong) {
+        self.errors.push(wrong.below(path));
     }
 }
 
@@ -215,7 +216,7 @@ mod tests {
             &["Connection", "*", "x-*-*", "fine-*", "X-Ok", "a:b"],
         );
         let errors = Headers::compile(&spec, Of::Request).unwrap_err();
-        let said: Vec<_> = errors.iter().map(|error| (error.path.join("."), error.reason.as_str())).collect();
+        let said: Vec<_> = errors.iter().map(|error| (error.place(), error.reason.as_str())).collect();
         for (index, (path, part)) in [
             ("set.Content-Length", "by the proxy alone"),
             ("set.host", "cannot be changed here"),

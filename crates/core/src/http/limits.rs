@@ -74,14 +74,14 @@ const LOOKED_AT: usize = 32;
 const NANOS: u64 = 1_000_000;
 
 impl RateLimit {
-    /// Compiles a limit, which goes on with the buckets of `previous` if keys mean the same; the paths of the errors are those
-    /// below `rate_limit`.
-    pub fn compile(spec: &RateLimitSpec, previous: Option<&Self>) -> Result<Self, Vec<Problem>> {
+    /// Compiles a limit; the paths of the errors are those below `rate_limit`.
+    pub fn compile(spec: &RateLimitSpec) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
+        let burst = spec.burst.unwrap_or(spec.requests);
         for (key, number) in [
             ("requests", u64::from(spec.requests)),
             ("per", spec.per),
-            ("burst", u64::from(spec.burst)),
+            ("burst", u64::from(burst)),
             ("keys", u64::from(spec.keys)),
         ] {
             if number == 0 {
@@ -98,14 +98,23 @@ impl RateLimit {
         // Rounded up: rather a little less than what is allowed than a little more.
         let token = spec.per.saturating_mul(NANOS).div_ceil(u64::from(spec.requests));
         let header = spec.header.as_deref().map(Box::from);
-        let same = previous.filter(|previous| previous.header == header);
         Ok(Self {
             header,
             token,
-            tolerance: token.saturating_mul(u64::from(spec.burst) - 1),
+            tolerance: token.saturating_mul(u64::from(burst) - 1),
             keys: (spec.keys as usize).div_ceil(PARTS),
-            buckets: same.map_or_else(Arc::default, |previous| Arc::clone(&previous.buckets)),
+            buckets: Arc::default(),
         })
+    }
+
+    /// Copies the limit. It goes on with the buckets of `previous` if keys mean the same there, else with fresh ones.
+    pub fn adopt(&self, previous: Option<&Self>) -> Self {
+        let same = previous.filter(|previous| previous.header == self.header);
+        Self {
+            header: self.header.clone(),
+            buckets: same.map_or_else(Arc::default, |previous| Arc::clone(&previous.buckets)),
+            ..*self
+        }
     }
 
     /// Admits a request, or says after how many seconds it would be.
@@ -224,13 +233,18 @@ type Counts = HashMap<u64, u32, foldhash::fast::RandomState>;
 pub struct RequestPermit(Option<(Arc<InFlight>, u64)>);
 
 impl Concurrency {
-    /// A limit of `most` that goes on with what `previous` has in flight.
-    pub fn compile(most: u32, previous: Option<&Self>) -> Result<Self, Vec<Problem>> {
+    /// Compiles a limit of `most`; the paths of the errors are those below its key.
+    pub fn compile(most: u32) -> Result<Self, Vec<Problem>> {
         if most == 0 {
             return Err(vec![Wrong::new("0 would let nothing pass").at(&[])]);
         }
+        Ok(Self { most, in_flight: Arc::default() })
+    }
+
+    /// Copies the limit. It goes on with what `previous` has in flight, if there is any.
+    pub fn adopt(&self, previous: Option<&Self>) -> Self {
         let in_flight = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.in_flight));
-        Ok(Self { most, in_flight })
+        Self { most: self.most, in_flight }
     }
 
     /// How many.
@@ -295,11 +309,11 @@ mod tests {
     use crate::message::{Field, Head, Span};
 
     fn spec(requests: u32, per: u64, burst: u32) -> RateLimitSpec {
-        RateLimitSpec { requests, per, burst, header: None, keys: 10_000 }
+        RateLimitSpec { requests, per, burst: Some(burst), header: None, keys: 10_000 }
     }
 
     fn limit(requests: u32, per: u64, burst: u32) -> RateLimit {
-        RateLimit::compile(&spec(requests, per, burst), None).unwrap()
+        RateLimit::compile(&spec(requests, per, burst)).unwrap()
     }
 
     fn ask(limit: &RateLimit, client: &str, now: Millis) -> Result<(), u64> {
@@ -354,7 +368,7 @@ mod tests {
     #[test]
     fn a_field_is_the_key_and_the_address_where_it_is_missing() {
         let spec = RateLimitSpec { header: Some("X-Key".into()), ..spec(1, 1000, 1) };
-        let limit = RateLimit::compile(&spec, None).unwrap();
+        let limit = RateLimit::compile(&spec).unwrap();
         let ask = |client: &str, bytes: &str| {
             let mut head = Head::default();
             if let Some(colon) = bytes.find(": ") {
@@ -373,13 +387,13 @@ mod tests {
     #[test]
     fn with_too_many_keys_those_at_their_limit_are_forgotten_last() {
         let spec = RateLimitSpec { keys: 64, ..spec(1, 1_000_000, 100) };
-        let limit = RateLimit::compile(&spec, None).unwrap();
+        let limit = RateLimit::compile(&spec).unwrap();
         let busy = 7; // of part 7, like every key with this remainder
         assert!((0..100).all(|_| limit.take(busy, 0).is_ok()) && limit.take(busy, 0).is_err());
         // One place in each part: a second key takes it, and that is counted.
         limit.take(busy + PARTS as u64, 0).unwrap();
         assert_eq!(limit.forgotten(), 1);
-        let wide = RateLimit::compile(&RateLimitSpec { keys: 640, ..spec }, Some(&limit)).unwrap();
+        let wide = RateLimit::compile(&RateLimitSpec { keys: 640, ..spec }).unwrap().adopt(Some(&limit));
         assert!((0..100).all(|_| wide.take(busy, 0).is_ok()));
         for n in 0..10_000 {
             wide.take(busy + n * PARTS as u64 * 3 + PARTS as u64, 0).unwrap();
@@ -392,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_bucket_that_is_full_again_is_forgotten_without_count() {
-        let limit = RateLimit::compile(&RateLimitSpec { keys: 64, ..spec(1, 1, 1) }, None).unwrap();
+        let limit = RateLimit::compile(&RateLimitSpec { keys: 64, ..spec(1, 1, 1) }).unwrap();
         for n in 0..1000 {
             limit.take(n * PARTS as u64, n * 2 * NANOS).unwrap();
         }
@@ -403,19 +417,21 @@ mod tests {
     fn a_reload_goes_on_where_keys_mean_the_same() {
         let old = limit(1, 60_000, 1);
         ask(&old, "192.0.2.1", 0).unwrap();
-        let same = RateLimit::compile(&spec(2, 60_000, 1), Some(&old)).unwrap();
+        let same = RateLimit::compile(&spec(2, 60_000, 1)).unwrap().adopt(Some(&old));
         assert!(ask(&same, "192.0.2.1", 0).is_err());
         let other = RateLimitSpec { header: Some("x".into()), ..spec(1, 60_000, 1) };
-        assert!(ask(&RateLimit::compile(&other, Some(&old)).unwrap(), "192.0.2.1", 0).is_ok());
+        let fresh = RateLimit::compile(&other).unwrap().adopt(Some(&old));
+        assert!(ask(&fresh, "192.0.2.1", 0).is_ok());
     }
 
     #[test]
     fn mistakes_are_told() {
-        let wrong = RateLimitSpec { requests: 0, per: 0, burst: 0, header: Some("a b".into()), keys: 0 };
-        let paths: Vec<_> =
-            RateLimit::compile(&wrong, None).unwrap_err().into_iter().flat_map(|error| error.path).collect();
+        let wrong =
+            RateLimitSpec { requests: 0, per: 0, burst: Some(0), header: Some("a b".into()), keys: 0 };
+        let errors = RateLimit::compile(&wrong).unwrap_err();
+        let paths: Vec<_> = errors.iter().map(Problem::place).collect();
         assert_eq!(paths, ["requests", "per", "burst", "keys", "header"]);
-        assert!(Concurrency::compile(0, None).is_err());
+        assert!(Concurrency::compile(0).is_err());
     }
 
     proptest! {
@@ -452,14 +468,14 @@ mod tests {
 
     #[test]
     fn places_come_back_and_none_is_taken_twice() {
-        let limit = Concurrency::compile(2, None).unwrap();
+        let limit = Concurrency::compile(2).unwrap();
         let client = |text: &str| Some(SocketAddr::new(text.parse().unwrap(), 1));
         let enter = |text: &str| limit.enter(client(text));
         let (first, second) = (enter("192.0.2.1").unwrap(), enter("192.0.2.1").unwrap());
         assert!(enter("192.0.2.1").is_none() && enter("192.0.2.2").is_some());
         drop(first);
         let third = enter("::ffff:192.0.2.1").unwrap();
-        let reloaded = Concurrency::compile(3, Some(&limit)).unwrap();
+        let reloaded = Concurrency::compile(3).unwrap().adopt(Some(&limit));
         assert!(enter("192.0.2.1").is_none() && reloaded.enter(client("192.0.2.1")).is_some());
         drop((second, third));
         assert!(limit.in_flight.parts.iter().all(|part| lock(part).is_empty()), "nothing is left behind");
@@ -468,7 +484,7 @@ mod tests {
 
     #[test]
     fn workers_together_never_exceed_the_limits() {
-        let (rate, most) = (limit(1, 1_000_000, 500), Concurrency::compile(3, None).unwrap());
+        let (rate, most) = (limit(1, 1_000_000, 500), Concurrency::compile(3).unwrap());
         let client = Some(SocketAddr::new("192.0.2.1".parse().unwrap(), 1));
         let (admitted, inside) = (AtomicU64::new(0), AtomicU64::new(0));
         std::thread::scope(|scope| {

@@ -4,6 +4,7 @@
 //! accepts. Must never say what only operators should know: addresses, names of backends, reasons of failures.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::problem::Problem;
 use crate::spec::PageSpec;
@@ -13,9 +14,9 @@ use super::status::{Always, phrase, push_length, push_start};
 use super::template::{Wrong, escape};
 use super::text::{push_line, push_name, push_number};
 
-/// The pages given for some statuses.
-#[derive(Debug, Default)]
-pub struct Pages(Box<[(u16, Given)]>);
+/// The pages given for some statuses; its clones share them.
+#[derive(Debug, Default, Clone)]
+pub struct Pages(Arc<[(u16, Given)]>);
 
 #[derive(Debug)]
 struct Given {
@@ -336,7 +337,7 @@ mod tests {
             ("405", "text/html\r\nX: y", ""),
         ])
         .unwrap_err();
-        let paths: Vec<_> = errors.iter().map(|error| error.path.join(".")).collect();
+        let paths: Vec<_> = errors.iter().map(|error| error.place()).collect();
         assert_eq!(paths, ["0404", "399", "404.content_type", "405.content_type", "600"]);
     }
 }

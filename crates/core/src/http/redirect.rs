@@ -155,7 +155,7 @@ mod tests {
             ("/{server}", 308, &["to"]),
         ] {
             let errors = Redirect::compile(&RedirectSpec { to: to.into(), code }).unwrap_err();
-            assert_eq!(errors.iter().map(|error| error.path.join(".")).collect::<Vec<_>>(), paths, "{to}");
+            assert_eq!(errors.iter().map(Problem::place).collect::<Vec<_>>(), paths, "{to}");
         }
     }
 }

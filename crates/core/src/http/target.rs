@@ -3,8 +3,9 @@
 //! Prefixes are matched as bytes on segment bounds: `/api` is in `/api` and `/api/x`, not in `/apix` and not in `/%61pi`.
 //! Must never write anything but one origin-form target, `*`, or the authority of CONNECT.
 
+use crate::path;
 use crate::problem::Problem;
-use crate::spec::BackendHttpSpec;
+use crate::spec::BackendSpec;
 
 use super::facts::ExchangeFacts;
 use super::names::is_token;
@@ -13,7 +14,7 @@ use crate::message::Message;
 use crate::message::Method;
 
 /// What a backend makes of targets.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Target {
     /// Taken off, without its last slash.
     strip: Box<[u8]>,
@@ -25,12 +26,12 @@ pub struct Target {
 
 impl Target {
     /// Compiles the keys of a backend.
-    pub fn compile(spec: &BackendHttpSpec) -> Result<Self, Vec<Problem>> {
+    pub fn compile(spec: &BackendSpec) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         let mut part = |key: &str, text: &Option<String>, check: fn(&str) -> Result<&str, String>| {
             let checked = check(text.as_deref()?);
             checked
-                .map_err(|reason| errors.push(Problem { path: vec![key.into()], reason, hint: None }))
+                .map_err(|reason| errors.push(Problem::new(path![key], reason)))
                 .ok()
                 .map(|text| Box::from(text.as_bytes()))
         };

@@ -3,7 +3,7 @@
 //! `{{` and `}}` stand for braces. What a variable says comes from outside: control bytes in it are left out, so that no value
 //! can end a line, and [`Template::write_html`] escapes it. Must never fail once compiled: what is not known is empty.
 
-use crate::problem::Problem;
+use crate::problem::{Item, Problem};
 use crate::tls::{ClientCertificate, TlsFacts};
 
 use super::facts::ExchangeFacts;
@@ -45,7 +45,11 @@ impl Wrong {
 
     /// The same as a problem of the configuration, below these keys.
     pub fn at(self, path: &[&str]) -> Problem {
-        let path = path.iter().map(|key| (*key).to_owned()).collect();
+        self.below(path.iter().map(|&key| key.into()).collect())
+    }
+
+    /// The same as a problem of the configuration, at this path.
+    pub fn below(self, path: Vec<Item>) -> Problem {
         Problem { path, reason: self.reason, hint: self.hint }
     }
 }

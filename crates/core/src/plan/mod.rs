@@ -1,8 +1,8 @@
 //! Plan: the compiled, immutable configuration. Each connection keeps the Plan it was accepted under.
 //!
-//! Compiling checks everything and reports every problem at once, each with the path of keys that leads to it. Live
-//! state (counters, server up or down) is keyed by identity and taken over from the previous Plan. Must never touch
-//! the system: an address that cannot be bound is the engine's to report.
+//! Compiling checks everything and reports every problem at once, each with the path of keys that leads to
+//! it. Live state (counters, server up or down) is keyed by identity and taken over from the previous Plan.
+//! Must never touch the system: an address that cannot be bound is the engine's to report.
 
 mod tables;
 mod tls;
@@ -20,10 +20,11 @@ use crate::balance;
 use crate::close::CloseReason;
 use crate::http::answers::Answer;
 use crate::http::check::HttpCheck;
-use crate::listener::{self, AcceptFlags, Listener, ListenerState, Route, Timeouts};
+use crate::listener::{self, Listener, ListenerState, Route};
 use crate::networks::Networks;
+use crate::path;
 use crate::pool::{Backend, Health, HealthKind, ServerSet, ServerSettings};
-use crate::problem::Problem;
+use crate::problem::{Item, Problem};
 use crate::protocol;
 use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ServerSpec, Spec};
 use crate::table::{BackendIndex, Match, Table, Target};
@@ -36,11 +37,11 @@ pub struct Plan {
     /// In order of their names.
     pub listeners: Box<[Listener]>,
     /// In order of their names.
-    pub tables: Box<[NamedTable]>,
+    pub tables: Arc<[NamedTable]>,
     /// In order of their names.
     pub backends: Box<[Backend]>,
     /// What entries and listeners answer themselves.
-    pub answers: Box<[Answer]>,
+    pub answers: Arc<[Answer]>,
     /// Signs what only this process must recognise; handed on from Plan to Plan.
     secret: [u8; 32],
 }
@@ -66,20 +67,42 @@ pub struct Routed {
 }
 
 impl Plan {
-    /// Compiles `spec` for `shards` workers, taking live state over from `previous`; or says everything that is wrong.
-    pub fn compile(spec: &Spec, shards: usize, previous: Option<&Plan>) -> Result<Self, Vec<Problem>> {
-        let secret = previous.map_or_else(http::secret, |previous| previous.secret);
-        let mut compiler =
-            Compiler { spec, shards, previous, secret, answers: Vec::new(), errors: Vec::new() };
+    /// Compiles `spec`, or says everything that is wrong. The Plan knows nothing of what runs: it is good for
+    /// explaining, and what an engine runs is a copy that [`adopt`](Self::adopt) makes.
+    pub fn compile(spec: &Spec) -> Result<Self, Vec<Problem>> {
+        let mut compiler = Compiler { spec, answers: Vec::new(), errors: Vec::new() };
         let backends = spec.backends.iter().map(|(name, backend)| compiler.backend(name, backend)).collect();
         let tables = compiler.tables();
         let listeners =
             spec.listeners.iter().filter_map(|(name, listener)| compiler.listener(name, listener)).collect();
         compiler.check_binds();
         compiler.check_balances();
-        match compiler.errors.is_empty() {
-            true => Ok(Self { listeners, tables, backends, answers: compiler.answers.into(), secret }),
-            false => Err(compiler.errors),
+        if compiler.errors.is_empty() {
+            let answers = compiler.answers.into();
+            Ok(Self { listeners, tables: tables.into(), backends, answers, secret: http::secret() })
+        } else {
+            Err(compiler.errors)
+        }
+    }
+
+    /// Copies the Plan for an engine with `shards` workers. What the system has learnt under `previous`
+    /// (counters, states of servers, turns, buckets, the secret) is taken over by identity; without it
+    /// everything begins anew.
+    pub fn adopt(&self, previous: Option<&Self>, shards: usize) -> Self {
+        let secret = previous.map_or_else(http::secret, |previous| previous.secret);
+        let listener = |listener: &Listener| {
+            let old = previous.and_then(|plan| plan.listener(&listener.name));
+            listener.adopt(old.map(|(_, old)| old), shards)
+        };
+        let backend = |backend: &Backend| {
+            backend.adopt(previous.and_then(|plan| plan.backend(&backend.name)), shards, &secret)
+        };
+        Self {
+            listeners: self.listeners.iter().map(listener).collect(),
+            tables: Arc::clone(&self.tables),
+            backends: self.backends.iter().map(backend).collect(),
+            answers: Arc::clone(&self.answers),
+            secret,
         }
     }
 
@@ -89,12 +112,14 @@ impl Plan {
         Some((index as u32, &self.listeners[index]))
     }
 
-    /// Where a client of `listener` goes that gave this name (or none). Without a name the fallback comes before `*`.
+    /// Where a client of `listener` goes that gave this name (or none). Without a name the fallback comes
+    /// before `*`.
     pub fn route(&self, listener: &Listener, name: Option<&str>) -> Result<Routed, CloseReason> {
         self.route_by(listener, name, |table| name.map_or(table.any(), |name| table.lookup(name)))
     }
 
-    /// Where a client of `listener` goes whose name is in its table of what is passed through untouched; None: TLS ends here.
+    /// Where a client of `listener` goes whose name is in its table of what is passed through untouched;
+    /// None: TLS ends here.
     pub fn pass_through(&self, listener: &Listener, name: Option<&str>) -> Option<Routed> {
         let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize].table;
         let entry = name.map_or(table.any(), |name| table.lookup(name))?;
@@ -148,53 +173,42 @@ const MOST_SERVERS: usize = 10_000;
 /// One run of `compile`: methods report problems and return what can be built all the same.
 struct Compiler<'a> {
     spec: &'a Spec,
-    shards: usize,
-    previous: Option<&'a Plan>,
-    secret: [u8; 32],
     answers: Vec<Answer>,
     errors: Vec<Problem>,
 }
 
 impl Compiler<'_> {
-    fn error(&mut self, path: &[&str], reason: impl Into<String>) {
+    fn error(&mut self, path: Vec<Item>, reason: impl Into<String>) {
         self.report(path, reason.into(), None);
     }
 
-    fn report(&mut self, path: &[&str], reason: String, hint: Option<String>) {
-        let path = path.iter().map(|&key| key.to_owned()).collect();
+    fn report(&mut self, path: Vec<Item>, reason: String, hint: Option<String>) {
         self.errors.push(Problem { path, reason, hint });
     }
 
     fn backend(&mut self, name: &str, spec: &BackendSpec) -> Backend {
-        let root = ["backends", name];
-        let old = self.previous.and_then(|plan| plan.backend(name));
         if spec.servers.is_empty() {
-            self.error(&[root[0], name, "servers"], "at least one server is needed");
+            self.error(path!["backends", name, "servers"], "at least one server is needed");
         }
         let servers = self.servers(name, spec);
         self.check_hash_header(name, spec);
         let balance = balance::find(&spec.balance).unwrap_or_else(|| {
             let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
             let reason = format!("unknown balance \"{}\"; known are {}", spec.balance, names.join(", "));
-            self.error(&[root[0], name, "balance"], reason);
+            self.error(path!["backends", name, "balance"], reason);
             balance::REGISTRY[0]
         });
         Backend {
             name: name.into(),
-            servers: ServerSet::new(servers, old.map(|old| &old.servers), self.shards),
+            spec: Arc::new(spec.without_files()),
+            servers: ServerSet::new(servers, None, 1),
             balance,
-            connect_timeout: spec.connect_timeout,
-            retries: spec.retries,
             proxy_header: self.header_version(name, spec),
             source: self.source(name, spec),
-            keepalive: spec.keepalive,
-            slow_start: spec.slow_start,
             health: spec.health.as_ref().and_then(|health| self.health(name, health)),
-            eject_after: spec.ejection.failures,
-            eject_for: spec.ejection.duration,
             http: self.http_backend(name, spec),
-            tls: self.encryption(name, spec),
-            tally: old.map_or_else(|| Arc::new(Tally::new(self.shards)), |old| Arc::clone(&old.tally)),
+            tls: self.encryption(name, spec).map(Arc::new),
+            tally: Arc::new(Tally::new(1)),
         }
     }
 
@@ -207,20 +221,18 @@ impl Compiler<'_> {
                 servers.push(server);
             } else {
                 let reason = format!("{} is listed twice", server.address);
-                self.error(&["backends", name, "servers", &index.to_string(), "address"], reason);
+                self.error(path!["backends", name, "servers", index, "address"], reason);
             }
         }
         if servers.len() > MOST_SERVERS {
-            self.error(&["backends", name, "servers"], format!("more than {MOST_SERVERS} servers"));
+            self.error(path!["backends", name, "servers"], format!("more than {MOST_SERVERS} servers"));
         }
         servers
     }
 
     fn server(&mut self, backend: &str, index: usize, spec: &ServerSpec) -> Option<ServerSettings> {
-        let number = index.to_string();
         let mut problem = |key: &str, reason: String| {
-            let path = ["backends", backend, "servers", &number, key].map(str::to_owned).to_vec();
-            self.errors.push(Problem { path, reason, hint: None });
+            self.errors.push(Problem::new(path!["backends", backend, "servers", index, key], reason));
         };
         if spec.weight > 256 {
             problem("weight", format!("{} is more than 256", spec.weight));
@@ -253,10 +265,9 @@ impl Compiler<'_> {
     }
 
     fn check_hash_header(&mut self, name: &str, spec: &BackendSpec) {
-        let header = spec.http.as_ref().and_then(|http| http.hash_header.as_deref());
-        if spec.balance == "header_hash" && header.is_none() {
+        if spec.balance == "header_hash" && spec.hash_header.is_none() {
             self.error(
-                &["backends", name, "hash_header"],
+                path!["backends", name, "hash_header"],
                 "header_hash needs the name of the field that it hashes",
             );
         }
@@ -268,7 +279,7 @@ impl Compiler<'_> {
             "v2" => Some(HeaderVersion::V2),
             other => {
                 let reason = format!("unknown version \"{other}\"; known are v1, v2");
-                self.error(&["backends", backend, "proxy_protocol"], reason);
+                self.error(path!["backends", backend, "proxy_protocol"], reason);
                 None
             }
         }
@@ -279,40 +290,25 @@ impl Compiler<'_> {
         let parsed = text.parse().or_else(|_| text.parse().map(|ip| std::net::SocketAddr::new(ip, 0)));
         if parsed.is_err() {
             let reason = format!("\"{text}\" is not an IP address, with or without a port");
-            self.error(&["backends", backend, "source"], reason);
+            self.error(path!["backends", backend, "source"], reason);
         }
         parsed.ok()
     }
 
     fn health(&mut self, backend: &str, spec: &HealthSpec) -> Option<Health> {
-        let kind = match (spec.kind.as_str(), &spec.http) {
-            ("tcp", _) => HealthKind::Tcp,
-            ("http", Some(http)) => match HttpCheck::compile(http) {
-                Ok(check) => HealthKind::Http(check),
-                Err(errors) => {
-                    for (key, reason) in errors {
-                        self.error(&["backends", backend, "health", key], reason);
-                    }
-                    return None;
-                }
-            },
-            ("http", None) => {
-                self.error(&["backends", backend, "health", "path"], "a check of kind http needs a path");
-                return None;
+        let kind = match spec.kind.as_str() {
+            "tcp" => HealthKind::Tcp,
+            "http" => {
+                let compiled = HttpCheck::compile(spec).map(HealthKind::Http).map(Some);
+                self.below(path!["backends", backend, "health"], compiled)?
             }
-            (other, _) => {
+            other => {
                 let reason = format!("unknown kind \"{other}\"; known are tcp, http");
-                self.error(&["backends", backend, "health", "kind"], reason);
+                self.error(path!["backends", backend, "health", "kind"], reason);
                 return None;
             }
         };
-        Some(Health {
-            kind,
-            interval: spec.interval,
-            timeout: spec.timeout,
-            rise: spec.rise.max(1),
-            fall: spec.fall.max(1),
-        })
+        Some(Health { spec: spec.clone(), kind })
     }
 
     fn listener(&mut self, name: &str, spec: &ListenerSpec) -> Option<Listener> {
@@ -320,7 +316,7 @@ impl Compiler<'_> {
         if protocol.is_none() {
             let names: Vec<_> = protocol::REGISTRY.iter().map(|protocol| protocol.name()).collect();
             let reason = format!("unknown protocol \"{}\"; known are {}", spec.protocol, names.join(", "));
-            self.error(&["listeners", name, "protocol"], reason);
+            self.error(path!["listeners", name, "protocol"], reason);
         }
         let bind = self.bind(name, spec);
         let tls = self.termination(name, spec);
@@ -331,54 +327,38 @@ impl Compiler<'_> {
             self.check_table(name, protocol, table);
         }
         self.check_circles(name, spec);
-        let fallback = self.backend_number(&["listeners", name, "fallback"], spec.fallback.as_deref());
-        let old = self.previous.and_then(|plan| plan.listener(name));
+        let fallback = self.backend_number(path!["listeners", name, "fallback"], spec.fallback.as_deref());
+        let proxy_from = self.networks(name, "accept_proxy_from", &spec.accept_proxy_from);
         let speaks = protocol?.exchanges();
-        let mut http = self.http_listener(name, spec, speaks);
-        if speaks {
-            http.rules_in_force = self.rules_in_force(&http, tls.as_ref());
-        }
-        let flags = AcceptFlags {
-            proxy_from: self.networks(name, "accept_proxy_from", &spec.accept_proxy_from),
-            keepalive: spec.keepalive,
-            ipv6_only: spec.ipv6_only,
-            backlog: spec.backlog,
-            unix_mode: spec.unix_mode,
-        };
+        let http = self.http_listener(name, spec, speaks);
+        let rules = if speaks { self.rules_in_force(&http, spec, tls.as_ref()) } else { Box::default() };
         Some(Listener {
             name: name.into(),
+            spec: Arc::new(spec.without_files()),
             bind,
             fallback,
-            analyzers: listener::analyzers(protocol?, &flags),
-            flags,
+            analyzers: listener::analyzers(protocol?, &proxy_from),
+            proxy_from,
             allow: self.networks(name, "allow", &spec.allow),
             deny: self.networks(name, "deny", &spec.deny),
-            first_bytes_limit: spec.first_bytes_limit as usize,
-            timeouts: Timeouts {
-                first_bytes: spec.timeouts.first_bytes,
-                idle: spec.timeouts.idle,
-                half_close: spec.timeouts.half_close,
-            },
-            max_connections: spec.max_connections.unwrap_or(u32::MAX),
-            max_connections_per_client: spec.max_connections_per_client,
-            state: old
-                .map_or_else(|| Arc::new(ListenerState::new(self.shards)), |(_, old)| Arc::clone(&old.state)),
+            state: Arc::new(ListenerState::new(1)),
             protocol: protocol?,
             route: route?,
             http,
-            tls,
+            rules,
+            tls: tls.map(Arc::new),
         })
     }
 
     fn bind(&mut self, name: &str, spec: &ListenerSpec) -> Vec<Address> {
         if spec.bind.is_empty() {
-            self.error(&["listeners", name, "bind"], "at least one address is needed");
+            self.error(path!["listeners", name, "bind"], "at least one address is needed");
         }
         let mut parsed = Vec::with_capacity(spec.bind.len());
         for (nth, text) in spec.bind.iter().enumerate() {
             match Address::parse(text) {
                 Ok(address) => parsed.push(address),
-                Err(reason) => self.error(&["listeners", name, "bind", &nth.to_string()], reason),
+                Err(reason) => self.error(path!["listeners", name, "bind", nth], reason),
             }
         }
         parsed
@@ -390,22 +370,22 @@ impl Compiler<'_> {
         }
         match (&spec.table, &spec.backend) {
             (Some(_), Some(_)) => {
-                self.error(&["listeners", name, "backend"], "give either table or backend, not both");
+                self.error(path!["listeners", name, "backend"], "give either table or backend, not both");
                 None
             }
             (None, None) => {
                 let reason = if named { "table or backend is needed" } else { "backend is needed" };
-                self.error(&["listeners", name], reason);
+                self.error(path!["listeners", name], reason);
                 None
             }
             (Some(_), None) if !named => {
                 let reason = format!("{} clients give no name to look up; give backend", spec.protocol);
-                self.error(&["listeners", name, "table"], reason);
+                self.error(path!["listeners", name, "table"], reason);
                 None
             }
             (Some(table), None) => self.table_number(name, table).map(Route::Table),
             (None, Some(backend)) => {
-                self.backend_number(&["listeners", name, "backend"], Some(backend)).map(Route::Backend)
+                self.backend_number(path!["listeners", name, "backend"], Some(backend)).map(Route::Backend)
             }
         }
     }
@@ -413,12 +393,12 @@ impl Compiler<'_> {
     fn table_number(&mut self, listener: &str, table: &str) -> Option<u32> {
         let number = self.spec.tables.keys().position(|name| name == table);
         if number.is_none() {
-            self.error(&["listeners", listener, "table"], format!("there is no table \"{table}\""));
+            self.error(path!["listeners", listener, "table"], format!("there is no table \"{table}\""));
         }
         number.map(|number| number as u32)
     }
 
-    fn backend_number(&mut self, path: &[&str], name: Option<&str>) -> Option<BackendIndex> {
+    fn backend_number(&mut self, path: Vec<Item>, name: Option<&str>) -> Option<BackendIndex> {
         let name = name?;
         let number = self.spec.backends.keys().position(|known| known == name);
         if number.is_none() {
@@ -427,14 +407,14 @@ impl Compiler<'_> {
         number.map(|number| number as BackendIndex)
     }
 
-    fn unknown_backend(&mut self, path: &[&str], name: &str) {
+    fn unknown_backend(&mut self, path: Vec<Item>, name: &str) {
         self.error(path, format!("there is no backend \"{name}\""));
     }
 
     fn networks(&mut self, listener: &str, key: &str, written: &[String]) -> Networks {
         Networks::parse(written).unwrap_or_else(|errors| {
             for (index, reason) in errors {
-                self.error(&["listeners", listener, key, &index.to_string()], reason);
+                self.error(path!["listeners", listener, key, index], reason);
             }
             Networks::default()
         })
@@ -452,7 +432,7 @@ impl Compiler<'_> {
                 }
                 if let Some(other) = taken.insert(address, name) {
                     let reason = format!("{text} is already bound by listeners.{other}");
-                    self.error(&["listeners", name, "bind", &nth.to_string()], reason);
+                    self.error(path!["listeners", name, "bind", nth], reason);
                 }
             }
         }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Compiler, NamedTable};
 use crate::balance;
 use crate::http::answers::Answer;
-use crate::problem::Problem;
+use crate::path;
+use crate::problem::{Item, Problem};
 use crate::protocol::{self, Protocol, TlsUse};
-use crate::spec::{EntrySpec, ListenerSpec, RedirectSpec, RespondSpec};
+use crate::spec::{ListenerSpec, RedirectSpec, RespondSpec, TableSpec, TargetSpec};
 use crate::table::{AnswerIndex, BackendIndex, Table, Target};
 
 impl Compiler<'_> {
@@ -15,11 +16,11 @@ impl Compiler<'_> {
         let numbers: BTreeMap<&str, BackendIndex> =
             self.spec.backends.keys().map(String::as_str).zip(0..).collect();
         let mut tables = Vec::with_capacity(self.spec.tables.len());
-        for (name, entries) in &self.spec.tables {
+        for (name, TableSpec(entries)) in &self.spec.tables {
             let mut known = Vec::with_capacity(entries.len());
-            for entry in entries {
-                let target = self.target(name, entry, &numbers);
-                known.push((entry.pattern.clone(), target.unwrap_or(Target::Backend(0))));
+            for (pattern, target) in entries {
+                let target = self.target(path!["tables", name, pattern], target, &numbers);
+                known.push((pattern.clone(), target.unwrap_or(Target::Backend(0))));
             }
             let table = self.table(name, &known);
             tables.push(NamedTable { name: name.as_str().into(), entries: known, table });
@@ -31,7 +32,7 @@ impl Compiler<'_> {
         Table::compile(entries).unwrap_or_else(|errors| {
             for error in errors {
                 let pattern = entries[error.entry].0.as_str();
-                self.report(&["tables", name, pattern], error.reason, error.hint);
+                self.report(path!["tables", name, pattern], error.reason, error.hint);
             }
             Table::default()
         })
@@ -40,27 +41,26 @@ impl Compiler<'_> {
     /// What an entry leads to; None when that is wrong, which has been reported then.
     fn target(
         &mut self,
-        table: &str,
-        entry: &EntrySpec,
+        path: Vec<Item>,
+        entry: &TargetSpec,
         numbers: &BTreeMap<&str, BackendIndex>,
     ) -> Option<Target> {
-        let path = ["tables", table, entry.pattern.as_str()];
         match (&entry.backend, &entry.redirect, &entry.respond) {
             (Some(backend), None, None) => {
                 let number = numbers.get(backend.as_str()).copied();
                 if number.is_none() {
-                    self.unknown_backend(&path, backend);
+                    self.unknown_backend(path, backend);
                 }
                 number.map(Target::Backend)
             }
-            (None, Some(redirect), None) => self.redirect(&path, redirect).map(Target::Answer),
-            (None, None, Some(respond)) => self.respond(&path, respond).map(Target::Answer),
+            (None, Some(redirect), None) => self.redirect(path, redirect).map(Target::Answer),
+            (None, None, Some(respond)) => self.respond(path, respond).map(Target::Answer),
             (None, None, None) => {
-                self.error(&path, "backend, redirect or respond is needed");
+                self.error(path, "backend, redirect or respond is needed");
                 None
             }
             _ => {
-                self.error(&path, "give one of backend, redirect and respond");
+                self.error(path, "give one of backend, redirect and respond");
                 None
             }
         }
@@ -68,44 +68,43 @@ impl Compiler<'_> {
 
     /// The answer that a listener gives to every request.
     pub(super) fn listener_answer(&mut self, name: &str, spec: &ListenerSpec) -> Option<AnswerIndex> {
-        let http = spec.http.as_ref()?;
-        match (&http.redirect, &http.respond) {
-            (Some(redirect), _) => self.redirect(&["listeners", name], redirect),
-            (None, Some(respond)) => self.respond(&["listeners", name], respond),
+        match (&spec.redirect, &spec.respond) {
+            (Some(redirect), _) => self.redirect(path!["listeners", name], redirect),
+            (None, Some(respond)) => self.respond(path!["listeners", name], respond),
             (None, None) => None,
         }
     }
 
-    fn redirect(&mut self, path: &[&str], spec: &RedirectSpec) -> Option<AnswerIndex> {
+    fn redirect(&mut self, path: Vec<Item>, spec: &RedirectSpec) -> Option<AnswerIndex> {
         self.answer(path, "redirect", Answer::redirect(spec))
     }
 
-    fn respond(&mut self, path: &[&str], spec: &RespondSpec) -> Option<AnswerIndex> {
+    fn respond(&mut self, path: Vec<Item>, spec: &RespondSpec) -> Option<AnswerIndex> {
         self.answer(path, "respond", Answer::respond(spec))
     }
 
     /// Keeps a compiled answer, or reports each problem at its key below `what`.
     fn answer(
         &mut self,
-        path: &[&str],
+        mut path: Vec<Item>,
         what: &'static str,
         compiled: Result<Answer, Vec<Problem>>,
     ) -> Option<AnswerIndex> {
-        let root = [path, &[what]].concat();
-        let answer = self.below(&root, compiled.map(Some))?;
+        path.push(what.into());
+        let answer = self.below(path, compiled.map(Some))?;
         self.answers.push(answer);
         Some((self.answers.len() - 1) as AnswerIndex)
     }
 
-    /// Clients of this listener make no requests: its table may ask for nothing but names and lead to nothing but backends.
+    /// Clients of this listener make no requests: its table may ask for nothing but names and lead to nothing
+    /// but backends.
     pub(super) fn check_table(&mut self, name: &str, protocol: &dyn Protocol, table: u32) {
         if protocol.exchanges() {
             return;
         }
-        let Some(entries) = self.spec.tables.values().nth(table as usize) else { return };
+        let Some(TableSpec(entries)) = self.spec.tables.values().nth(table as usize) else { return };
         let kind = protocol.name();
-        let wrong = entries.iter().find_map(|entry| {
-            let pattern = &entry.pattern;
+        let wrong = entries.iter().find_map(|(pattern, entry)| {
             if entry.backend.is_none() && (entry.redirect.is_some() || entry.respond.is_some()) {
                 Some(format!("entry \"{pattern}\" answers requests itself, which a {kind} listener cannot"))
             } else if Table::is_path(pattern) {
@@ -115,7 +114,7 @@ impl Compiler<'_> {
             }
         });
         if let Some(reason) = wrong {
-            self.error(&["listeners", name, "table"], reason);
+            self.error(path!["listeners", name, "table"], reason);
         }
     }
 
@@ -128,15 +127,15 @@ impl Compiler<'_> {
         let circles =
             |redirect: Option<&RedirectSpec>| redirect.is_some_and(|redirect| redirect.to == "https");
         let hint = || Some("give the http listener a table or a redirect of its own".to_owned());
-        if circles(spec.http.as_ref().and_then(|http| http.redirect.as_ref())) {
+        if circles(spec.redirect.as_ref()) {
             let reason = "clients of an https listener are there already".to_owned();
-            self.report(&["listeners", name, "redirect", "to"], reason, hint());
+            self.report(path!["listeners", name, "redirect", "to"], reason, hint());
         }
         let entries = spec.table.as_ref().and_then(|table| self.spec.tables.get(table));
-        let wrong = entries.into_iter().flatten().find(|entry| circles(entry.redirect.as_ref()));
-        if let Some(entry) = wrong {
-            let reason = format!("entry \"{}\" redirects to https, where clients are already", entry.pattern);
-            self.report(&["listeners", name, "table"], reason, hint());
+        let wrong = entries.into_iter().flat_map(|table| &table.0);
+        if let Some((pattern, _)) = wrong.into_iter().find(|(_, entry)| circles(entry.redirect.as_ref())) {
+            let reason = format!("entry \"{pattern}\" redirects to https, where clients are already");
+            self.report(path!["listeners", name, "table"], reason, hint());
         }
     }
 
@@ -148,9 +147,10 @@ impl Compiler<'_> {
             else {
                 continue;
             };
-            let entries = listener.table.iter().filter_map(|table| spec.tables.get(table)).flatten();
-            let named: BTreeSet<&str> = entries
-                .filter_map(|entry| entry.backend.as_deref())
+            let tables = listener.table.iter().filter_map(|table| spec.tables.get(table));
+            let named: BTreeSet<&str> = tables
+                .flat_map(|table| &table.0)
+                .filter_map(|(_, entry)| entry.backend.as_deref())
                 .chain(listener.backend.as_deref())
                 .chain(listener.fallback.as_deref())
                 .collect();
@@ -159,7 +159,7 @@ impl Compiler<'_> {
                 if let Some(balance) = balance.filter(|balance| balance.asks_request()) {
                     let (balance, kind) = (balance.name(), protocol.name());
                     let reason = format!("{balance} needs requests, and listeners.{name} ({kind}) sees none");
-                    self.error(&["backends", backend, "balance"], reason);
+                    self.error(path!["backends", backend, "balance"], reason);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Compiling what listeners that end TLS and backends that are reached by TLS are told.
 //!
-//! Checks what can be said without speaking TLS; whether a key signs for its certificate is the engine's to find out.
+//! Checks what can be said without speaking TLS; whether a key signs for its certificate is the engine's to
+//! find out.
 
 use std::sync::Arc;
 
@@ -8,12 +9,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Compiler;
+use crate::path;
+use crate::problem::Item;
 use crate::protocol::{self, TlsUse};
 use crate::spec::{BackendSpec, BackendTlsSpec, CertificateSpec, ListenerSpec, ListenerTlsSpec};
 use crate::time::Millis;
 use crate::tls::{Certificate, ClientCertificates, Der, Encryption, Names, Termination, Version};
 
-/// A ticket can be used for two periods at most, and must not be for more than a week (RFC 8446, section 4.6.1).
+/// A ticket can be used for two periods at most, and must not be for more than a week (RFC 8446, section
+/// 4.6.1).
 const LONGEST_ROTATION: Millis = 7 * 24 * 3_600_000 / 2;
 
 /// Early data at most: what one client can make us hold before its handshake is complete.
@@ -22,42 +26,50 @@ const MOST_EARLY_DATA: u32 = 64 * 1024;
 impl Compiler<'_> {
     /// The TLS side of a listener.
     pub(super) fn termination(&mut self, name: &str, spec: &ListenerSpec) -> Option<Termination> {
-        let root = ["listeners", name, "tls"];
+        let root = path!["listeners", name, "tls"];
         let protocol = protocol::find(&spec.protocol);
         let exchanges = protocol.is_some_and(|protocol| protocol.exchanges());
         let tls = match (&spec.tls, protocol.map_or(TlsUse::Never, |protocol| protocol.tls())) {
             (Some(tls), TlsUse::May | TlsUse::Must) => tls,
             (Some(_), TlsUse::Never) => {
-                self.error(&root, format!("TLS does not end at a {} listener", spec.protocol));
+                self.error(root, format!("TLS does not end at a {} listener", spec.protocol));
                 return None;
             }
             (None, TlsUse::Must) => {
                 let reason =
                     format!("listeners that speak {} must say which certificates they have", spec.protocol);
-                self.error(&root, reason);
+                self.error(root, reason);
                 return None;
             }
             (None, _) => return None,
         };
-        if tls.certificates.is_empty() {
-            self.error(&["listeners", name, "tls", "certificates"], "at least one certificate is needed");
+        if tls.certificates.iter().flatten().chain(&tls.self_signed).next().is_none() {
+            self.error(path!["listeners", name, "tls", "certificates"], "at least one certificate is needed");
         }
         if tls.early_data > MOST_EARLY_DATA {
             let reason = format!("{} bytes are more than {MOST_EARLY_DATA}", tls.early_data);
-            self.error(&["listeners", name, "tls", "early_data"], reason);
+            self.error(path!["listeners", name, "tls", "early_data"], reason);
         }
         if tls.early_data > 0 && !exchanges {
             let reason = "only an https listener can tell which requests may be repeated";
-            self.error(&["listeners", name, "tls", "early_data"], reason);
+            self.error(path!["listeners", name, "tls", "early_data"], reason);
         }
         if tls.tickets && !(1..=LONGEST_ROTATION).contains(&tls.ticket_rotation) {
             let reason = "ticket keys are replaced after 1 millisecond to 84 hours";
-            self.error(&["listeners", name, "tls", "ticket_rotation"], reason);
+            self.error(path!["listeners", name, "tls", "ticket_rotation"], reason);
         }
-        let certificates = self.certificates(&["listeners", name, "tls", "certificates"], &tls.certificates);
+        let places = tls.certificates.iter().enumerate();
+        let placed = places.flat_map(|(index, place)| {
+            place.iter().map(move |certificate| (path!["certificates", index], certificate))
+        });
+        let made = tls.self_signed.iter().map(|certificate| (path!["self_signed"], certificate));
+        let certificates = placed
+            .chain(made)
+            .map(|(path, certificate)| self.certificate(&root, path, certificate))
+            .collect::<Vec<_>>();
         if tls.early_data > 0 && tls.client_certificates.is_some() {
             let reason = "early data is acted on before a client has shown who it is; it cannot go with client_certificates";
-            self.error(&["listeners", name, "tls", "early_data"], reason);
+            self.error(path!["listeners", name, "tls", "early_data"], reason);
         }
         Some(Termination {
             names: Arc::new(Names::new(&certificates)),
@@ -79,19 +91,18 @@ impl Compiler<'_> {
     /// The TLS side of a backend.
     pub(super) fn encryption(&mut self, name: &str, spec: &BackendSpec) -> Option<Encryption> {
         let tls: &BackendTlsSpec = spec.tls.as_ref()?;
-        let root = ["backends", name, "tls"];
-        let roots = self.ders(&["backends", name, "tls", "ca"], &tls.roots);
-        if tls.verify && tls.roots.is_empty() {
-            self.error(&["backends", name, "tls", "ca"], "no authority is known that could be trusted");
+        let root = path!["backends", name, "tls"];
+        let roots = self.ders(&path!["backends", name, "tls", "ca"], &tls.ca);
+        if tls.verify && tls.ca.is_empty() {
+            self.error(path!["backends", name, "tls", "ca"], "no authority is known that could be trusted");
         }
         let unnamed = tls.verify && tls.server_name.is_none();
         if unnamed && spec.servers.iter().any(|server| server.address.starts_with("unix:")) {
             let reason = "the server at a unix socket needs a name that its certificate can be verified by";
-            self.error(&["backends", name, "tls", "server_name"], reason);
+            self.error(path!["backends", name, "tls", "server_name"], reason);
         }
-        let certificate = tls.certificate.as_ref().map(std::slice::from_ref);
-        let certificate = certificate
-            .and_then(|one| self.certificates(&["backends", name, "tls", "certificate"], one).pop());
+        let certificate = tls.certificate.as_ref();
+        let certificate = certificate.map(|one| self.certificate(&root, path!["certificate"], one));
         Some(Encryption {
             roots: tls.verify.then_some(roots),
             server_name: tls.server_name.as_deref().map(Box::from),
@@ -101,30 +112,28 @@ impl Compiler<'_> {
         })
     }
 
-    fn least_version(&mut self, root: &[&str; 3], version: &str, profile: &str) -> Version {
-        let [list, name, tls] = *root;
+    fn least_version(&mut self, root: &[Item], version: &str, profile: &str) -> Version {
         match (version, profile) {
             ("1.2", "modern") | ("1.3", "modern" | "intermediate") => Version::Tls13,
             ("1.2", "intermediate") => Version::Tls12,
             ("1.2" | "1.3", other) => {
                 let reason = format!("unknown profile \"{other}\"; known are intermediate, modern");
-                self.error(&[list, name, tls, "profile"], reason);
+                self.error(below(root, path!["profile"]), reason);
                 Version::Tls12
             }
             (other, _) => {
                 let reason = format!("unknown version \"{other}\"; known are 1.2, 1.3");
-                self.error(&[list, name, tls, "min_version"], reason);
+                self.error(below(root, path!["min_version"]), reason);
                 Version::Tls12
             }
         }
     }
 
-    fn alpn(&mut self, root: &[&str; 3], protocols: &[String]) -> Vec<Box<[u8]>> {
-        let [list, name, tls] = *root;
+    fn alpn(&mut self, root: &[Item], protocols: &[String]) -> Vec<Box<[u8]>> {
         for (index, protocol) in protocols.iter().enumerate() {
             if protocol.is_empty() || protocol.len() > 255 {
                 let reason = "the name of a protocol has 1 to 255 bytes";
-                self.error(&[list, name, tls, "alpn", &index.to_string()], reason);
+                self.error(below(root, path!["alpn", index]), reason);
             }
         }
         protocols.iter().map(|protocol| protocol.as_bytes().into()).collect()
@@ -132,66 +141,69 @@ impl Compiler<'_> {
 
     fn client_certificates(&mut self, name: &str, tls: &ListenerTlsSpec) -> Option<ClientCertificates> {
         let clients = tls.client_certificates.as_ref()?;
-        let path = ["listeners", name, "tls", "client_certificates", "ca"];
+        let path = |key| path!["listeners", name, "tls", "client_certificates", key];
         if clients.ca.is_empty() {
-            self.error(&path, "no authority is known that could have signed for clients");
+            self.error(path("ca"), "no authority is known that could have signed for clients");
         }
-        let [a, b, c, d, ca] = path;
+        if !matches!(clients.verify.as_str(), "required" | "optional") {
+            let reason = format!("unknown kind \"{}\"; known are required, optional", clients.verify);
+            self.error(path("verify"), reason);
+        }
         Some(ClientCertificates {
-            required: clients.required,
-            ca: self.ders(&[a, b, c, d, ca], &clients.ca),
-            crl: self.ders(&[a, b, c, d, "crl"], &clients.crl),
+            required: clients.verify == "required",
+            ca: self.ders(&path("ca"), &clients.ca),
+            crl: self.ders(&path("crl"), &clients.crl),
         })
     }
 
     fn passthrough(&mut self, listener: &str, table: &str) -> Option<u32> {
-        let path = ["listeners", listener, "tls", "passthrough"];
+        let path = path!["listeners", listener, "tls", "passthrough"];
         let number = self.spec.tables.keys().position(|name| name == table);
         if number.is_none() {
-            self.error(&path, format!("there is no table \"{table}\""));
+            self.error(path.clone(), format!("there is no table \"{table}\""));
         }
-        let entries = self.spec.tables.get(table).into_iter().flatten();
-        for entry in entries.filter(|entry| entry.backend.is_none() || is_path(&entry.pattern)) {
+        let entries = self.spec.tables.get(table).into_iter().flat_map(|table| &table.0);
+        for (pattern, _) in entries.filter(|(pattern, entry)| entry.backend.is_none() || is_path(pattern)) {
             let reason = format!(
-                "the table's entry \"{}\" needs a request, which nobody sees of what is passed through",
-                entry.pattern
+                "the table's entry \"{pattern}\" needs a request, which nobody sees of what is passed through"
             );
-            self.error(&path, reason);
+            self.error(path.clone(), reason);
         }
         number.map(|number| number as u32)
     }
 
-    fn certificates(&mut self, path: &[&str], specs: &[CertificateSpec]) -> Vec<Certificate> {
-        let mut compiled = Vec::with_capacity(specs.len());
-        for (index, spec) in specs.iter().enumerate() {
-            let number = index.to_string();
-            let path: Vec<&str> = path.iter().copied().chain([number.as_str()]).collect();
-            if spec.chain.is_empty() {
-                self.error(&path, format!("{} has no certificate", spec.place));
-            }
-            let (chain, ocsp) = (self.ders(&path, &spec.chain), self.ders(&path, spec.ocsp.as_slice()));
-            compiled.push(Certificate {
-                place: spec.place.as_str().into(),
-                names: spec.names.iter().map(|name| name.to_ascii_lowercase().into()).collect(),
-                chain,
-                key: self.ders(&path, std::slice::from_ref(&spec.key)).pop().unwrap_or_default(),
-                ocsp: ocsp.into_iter().next(),
-                not_after: spec.not_after,
-            });
+    /// One certificate, which is at `path` below `root`, the table `tls`.
+    fn certificate(&mut self, root: &[Item], path: Vec<Item>, spec: &CertificateSpec) -> Certificate {
+        let whole = below(root, path.clone());
+        if spec.chain.is_empty() {
+            self.error(whole.clone(), format!("{} has no certificate", spec.place));
         }
-        compiled
+        Certificate {
+            path,
+            place: spec.place.as_str().into(),
+            names: spec.names.iter().map(|name| name.to_ascii_lowercase().into()).collect(),
+            chain: self.ders(&whole, &spec.chain),
+            key: self.ders(&whole, std::slice::from_ref(&spec.key)).pop().unwrap_or_default(),
+            ocsp: self.ders(&whole, spec.ocsp.as_slice()).pop(),
+            not_after: spec.not_after,
+        }
     }
 
-    fn ders(&mut self, path: &[&str], written: &[String]) -> Vec<Der> {
+    fn ders(&mut self, path: &[Item], written: &[String]) -> Vec<Der> {
         let mut ders = Vec::with_capacity(written.len());
         for text in written {
             match STANDARD.decode(text) {
                 Ok(der) => ders.push(der.into()),
-                Err(error) => self.error(path, format!("no DER in Base64: {error}")),
+                Err(error) => self.error(path.to_vec(), format!("no DER in Base64: {error}")),
             }
         }
         ders
     }
+}
+
+/// The path that leads on from `root`.
+fn below(root: &[Item], path: Vec<Item>) -> Vec<Item> {
+    [root, &path].concat()
 }
 
 /// Whether a pattern speaks of a path; a slash in a regular expression is one of a name that never comes.

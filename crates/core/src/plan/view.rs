@@ -27,11 +27,11 @@ impl PlanView for ListenerView<'_> {
 
     #[inline]
     fn is_maintained(&self, backend: BackendIndex) -> bool {
-        self.plan.backends[backend as usize].http.maintenance
+        self.plan.backends[backend as usize].spec.maintenance
     }
 
     fn tell_access(&self, client: Option<IpAddr>, foreseen: &mut Foreseen) {
-        let Listener { allow, deny, max_connections_per_client, .. } = self.listener;
+        let Listener { allow, deny, spec, .. } = self.listener;
         match client {
             None if !allow.is_empty() || !deny.is_empty() => {
                 foreseen.say("it would be refused (403) from an address that allow and deny do not admit");
@@ -42,7 +42,7 @@ impl PlanView for ListenerView<'_> {
             }
             _ => {}
         }
-        if let Some(most) = max_connections_per_client {
+        if let Some(most) = spec.max_connections_per_client {
             foreseen.say(format!("it would be refused (503) if the client had {most} connections already"));
         }
     }

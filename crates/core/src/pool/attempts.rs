@@ -87,7 +87,11 @@ impl Attempts {
         if let Some(server) = self.server() {
             server.state.tally.add(shard, Count::ConnectFailures, 1);
             if fault.blames_server() {
-                server.state.connect_failed(now, backend.eject_after, backend.eject_for);
+                server.state.connect_failed(
+                    now,
+                    backend.spec.ejection.failures,
+                    backend.spec.ejection.duration,
+                );
             }
         }
         self.unanswered();
@@ -103,7 +107,7 @@ impl Attempts {
 
     /// Whether the backend allows another server after those that failed.
     pub fn may_try_another(&self, backend: &Backend) -> bool {
-        self.tried.len() <= backend.retries as usize
+        self.tried.len() <= backend.spec.retries as usize
     }
 
     /// Gives the place back; whether there was one.

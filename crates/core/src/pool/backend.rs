@@ -12,6 +12,7 @@ use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
 use crate::lock::lock;
 use crate::pool::{Place, Server, ServerList, ServerSet, Unusable};
+use crate::spec::{BackendSpec, HealthSpec};
 use crate::tally::Tally;
 use crate::time::Millis;
 use crate::tls::Encryption;
@@ -22,49 +23,33 @@ use crate::wire::proxy_protocol::HeaderVersion;
 pub struct Backend {
     /// Its name in the configuration.
     pub name: Box<str>,
+    /// What was written of it; plain values are read from here. Of servers, `servers` says what is.
+    pub spec: Arc<BackendSpec>,
     /// Its servers.
     pub servers: ServerSet,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
-    /// Milliseconds one attempt to connect may take.
-    pub connect_timeout: Millis,
-    /// Other servers tried when connecting fails.
-    pub retries: u32,
     /// PROXY header sent to the servers.
     pub proxy_header: Option<HeaderVersion>,
     /// Address our side is bound to before connecting.
     pub source: Option<std::net::SocketAddr>,
-    /// TCP keep-alive probes towards the servers.
-    pub keepalive: bool,
-    /// Milliseconds from a tenth to the whole weight after a server came up.
-    pub slow_start: Millis,
     /// Active checks.
     pub health: Option<Health>,
-    /// Failed connects in a row that eject; 0 never ejects.
-    pub eject_after: u32,
-    /// Milliseconds an ejected server stays out.
-    pub eject_for: Millis,
-    /// Its HTTP side; the default where it serves no HTTP listener.
+    /// Its HTTP side.
     pub http: HttpBackend,
     /// Its TLS side, where servers are reached by TLS.
-    pub tls: Option<Encryption>,
+    pub tls: Option<Arc<Encryption>>,
     /// Counters.
     pub tally: Arc<Tally>,
 }
 
-/// Active health checks of a backend, milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Active health checks of a backend.
+#[derive(Debug, Clone)]
 pub struct Health {
+    /// What was written of them.
+    pub spec: HealthSpec,
     /// What a check does.
     pub kind: HealthKind,
-    /// Between checks of one server.
-    pub interval: Millis,
-    /// One check.
-    pub timeout: Millis,
-    /// Successes in a row that bring a server up.
-    pub rise: u32,
-    /// Failures in a row that take a server down.
-    pub fall: u32,
 }
 
 /// What a check does.
@@ -80,6 +65,25 @@ pub enum HealthKind {
 pub type Tried = SmallVec<[u64; 4]>;
 
 impl Backend {
+    /// Copies it for an engine with `shards` workers, with the live state of `previous`, if there is any. `secret` signs
+    /// what only this process must recognise.
+    pub(crate) fn adopt(&self, previous: Option<&Self>, shards: usize, secret: &[u8; 32]) -> Self {
+        let settings = self.servers.list().iter().map(|server| server.settings()).collect();
+        let fresh = || Arc::new(Tally::new(shards));
+        Self {
+            name: self.name.clone(),
+            spec: Arc::clone(&self.spec),
+            servers: ServerSet::new(settings, previous.map(|previous| &previous.servers), shards),
+            balance: self.balance,
+            proxy_header: self.proxy_header,
+            source: self.source,
+            health: self.health.clone(),
+            http: self.http.adopt(secret),
+            tls: self.tls.clone(),
+            tally: previous.map_or_else(fresh, |previous| Arc::clone(&previous.tally)),
+        }
+    }
+
     /// Chooses a server for a new connection, or None when none is usable. `shard`: number of the worker.
     ///
     /// Tiers, the first that has a usable server wins: servers, backups, ejected servers, ejected backups. A server
@@ -162,7 +166,7 @@ impl Backend {
             })
             .map(|(index, server)| Candidate {
                 server: index,
-                weight: server.effective_weight(tier.now, self.slow_start),
+                weight: server.effective_weight(tier.now, self.spec.slow_start),
                 active: server.state.active(),
                 identity: server.identity,
             })
@@ -195,21 +199,28 @@ pub(super) mod tests {
         Server::new(settings(index, weight, backup), Arc::new(ServerState::new(1)))
     }
 
+    /// What matters here, and what says nothing.
+    fn spec() -> BackendSpec {
+        let text = r#"{
+            "servers": [], "balance": "round_robin", "connect_timeout": 1000, "retries": 2, "keepalive": true,
+            "slow_start": 10000, "host": null, "strip_prefix": null, "add_prefix": null, "request_headers": {},
+            "response_headers": {}, "response_timeout": 1000, "queue_timeout": 1000, "queue_limit": 10,
+            "hash_header": null, "maintenance": false, "pool": {"size": 1, "timeout": 1000}, "affinity": null,
+            "error_pages": {}, "health": null, "ejection": {"failures": 3, "responses": 0, "duration": 5000}
+        }"#;
+        serde_json::from_str(text).unwrap()
+    }
+
     /// Servers 0 and 1, backups 2 and 3.
     pub(crate) fn backend() -> Backend {
         Backend {
             name: "app".into(),
             servers: ServerSet::new((0..4).map(|index| settings(index, 1, index >= 2)).collect(), None, 1),
             balance: balance::find("round_robin").unwrap(),
-            connect_timeout: 1000,
-            retries: 2,
+            spec: Arc::new(spec()),
             proxy_header: None,
             source: None,
-            keepalive: true,
-            slow_start: 10_000,
             health: None,
-            eject_after: 3,
-            eject_for: 5000,
             http: HttpBackend::default(),
             tls: None,
             tally: Arc::new(Tally::new(1)),

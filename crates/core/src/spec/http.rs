@@ -1,11 +1,12 @@
-//! What only HTTP listeners and the backends behind them are told. Same rules as the rest of the Spec: plain values, every
-//! default filled in by the Python model, durations in milliseconds, sizes in bytes.
-
-use std::collections::BTreeMap;
+//! What requests may be and what becomes of them, as plain values: `[listeners.NAME.http]` and the tables
+//! that listeners, tables and backends share. Must never know a default.
 
 use serde::{Deserialize, Serialize};
 
-/// What an `http` listener has beyond what all listeners have.
+use super::order;
+use crate::time::Millis;
+
+/// `[listeners.NAME.http]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSpec {
@@ -31,28 +32,8 @@ pub struct HttpSpec {
     pub request_id: Option<String>,
     /// Requests on one client connection at most; 0: any number.
     pub requests_per_connection: u32,
-    /// Milliseconds a kept connection may wait for its next request.
-    pub keep_alive_timeout: u64,
-    /// Milliseconds without a byte of the request body.
-    pub body_timeout: u64,
-    /// Milliseconds without a byte either way after an upgrade or CONNECT.
-    pub tunnel_timeout: u64,
-    /// Rewriting of requests.
-    pub request_headers: HeadersSpec,
-    /// Rewriting of responses.
-    pub response_headers: HeadersSpec,
-    /// Requests per client.
-    pub rate_limit: Option<RateLimitSpec>,
     /// Requests in flight per client address at most.
     pub max_requests_per_client: Option<u32>,
-    /// Compression of responses.
-    pub compression: Option<CompressionSpec>,
-    /// Bodies of error responses by status.
-    pub error_pages: BTreeMap<String, PageSpec>,
-    /// Every request is redirected, instead of a table or backend.
-    pub redirect: Option<RedirectSpec>,
-    /// Every request gets this answer, instead of a table or backend.
-    pub respond: Option<RespondSpec>,
 }
 
 /// What happens to the fields of a head. Values may have variables such as `{client.address}`.
@@ -60,33 +41,33 @@ pub struct HttpSpec {
 #[serde(deny_unknown_fields)]
 pub struct HeadersSpec {
     /// Fields replaced (or added when absent), in file order.
-    #[serde(default)]
+    #[serde(default, with = "order")]
     pub set: Vec<(String, String)>,
     /// Fields added to what is there, in file order.
-    #[serde(default)]
+    #[serde(default, with = "order")]
     pub add: Vec<(String, String)>,
     /// Fields removed.
     #[serde(default)]
     pub remove: Vec<String>,
 }
 
-/// A token bucket for each client address or value of a field.
+/// `[listeners.NAME.rate_limit]`: a token bucket for each client address or value of a field.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimitSpec {
-    /// Requests that one key may make in `per`.
+    /// Requests that one client may make in `per`.
     pub requests: u32,
-    /// Milliseconds.
-    pub per: u64,
-    /// Requests that may come at once after a silence.
-    pub burst: u32,
-    /// Field whose value is the key; absent: the client's address.
+    /// The time in which they count.
+    pub per: Millis,
+    /// Requests that may come at once after a silence; absent: as many as `requests`.
+    pub burst: Option<u32>,
+    /// Field whose value is counted by; absent: the client's address.
     pub header: Option<String>,
-    /// Keys remembered at most, over all workers.
+    /// Clients remembered at most, over all workers.
     pub keys: u32,
 }
 
-/// Compression of responses.
+/// `[listeners.NAME.compression]`: compression of responses.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CompressionSpec {
@@ -98,7 +79,7 @@ pub struct CompressionSpec {
     pub min_size: u64,
 }
 
-/// An error page.
+/// One of `error_pages`, read from its file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PageSpec {
@@ -108,7 +89,7 @@ pub struct PageSpec {
     pub body: String,
 }
 
-/// A redirect.
+/// `redirect`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedirectSpec {
@@ -118,7 +99,7 @@ pub struct RedirectSpec {
     pub code: u16,
 }
 
-/// A static answer.
+/// `respond`: a static answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RespondSpec {
@@ -127,67 +108,6 @@ pub struct RespondSpec {
     /// The body; may have variables.
     pub body: String,
     /// Fields of the head, in file order; values may have variables.
+    #[serde(with = "order")]
     pub headers: Vec<(String, String)>,
-}
-
-/// What a backend does for HTTP listeners.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackendHttpSpec {
-    /// The Host that servers get; absent: the client's.
-    pub host: Option<String>,
-    /// Path prefix taken off on segment bounds.
-    pub strip_prefix: Option<String>,
-    /// Path prefix put in front (after stripping).
-    pub add_prefix: Option<String>,
-    /// Rewriting of requests.
-    pub request_headers: HeadersSpec,
-    /// Rewriting of responses.
-    pub response_headers: HeadersSpec,
-    /// Milliseconds from the end of the request to the head of the response.
-    pub response_timeout: u64,
-    /// Milliseconds a request may wait for a place at a server.
-    pub queue_timeout: u64,
-    /// Requests that may wait for a place, a worker.
-    pub queue_limit: u32,
-    /// Idle server connections kept for each server, a worker; 0: none is kept.
-    pub pool_size: u32,
-    /// Milliseconds an idle server connection is kept.
-    pub pool_timeout: u64,
-    /// Field that `header_hash` hashes.
-    pub hash_header: Option<String>,
-    /// Cookie that keeps a client at its server.
-    pub affinity: Option<AffinitySpec>,
-    /// No server is asked: clients get 503 (and its error page).
-    pub maintenance: bool,
-    /// Bodies of error responses by status; win over the listener's.
-    pub error_pages: BTreeMap<String, PageSpec>,
-}
-
-/// Session affinity by a signed cookie.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AffinitySpec {
-    /// Name of the cookie.
-    pub cookie: String,
-    /// Key of the signature; absent: made at random when the process starts.
-    pub secret: Option<String>,
-    /// Seconds that clients keep it; absent: until the browser is closed.
-    pub max_age: Option<u64>,
-}
-
-/// What an `http` health check asks and expects.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpCheckSpec {
-    /// The method.
-    pub method: String,
-    /// The path, with a query if need be.
-    pub path: String,
-    /// The Host; absent: the server's address.
-    pub host: Option<String>,
-    /// Statuses that are good, such as `200-399,401`.
-    pub expect: String,
-    /// Text that the body must have.
-    pub body: Option<String>,
 }

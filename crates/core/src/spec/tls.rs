@@ -1,10 +1,13 @@
-//! What listeners that terminate TLS and backends that are reached by TLS are told. Same rules as the rest of the Spec: plain
-//! values, every default filled in by the Python model, durations in milliseconds, sizes in bytes.
+//! `[listeners.NAME.tls]` and `[backends.NAME.tls]` as plain values.
 //!
-//! Files were read before: certificates and keys come as DER in Base64 (RFC 4648 section 4), each with the place it was
-//! read from, so that a problem found later can be named.
+//! Where the file names files, these have what was read from them: certificates and keys come as DER in
+//! Base64 (RFC 4648 section 4), each with the place it was read from, so that a problem found later can be
+//! named. Must never know a default.
 
 use serde::{Deserialize, Serialize};
+
+use super::order;
+use crate::time::Millis;
 
 /// DER in Base64.
 pub type Der = String;
@@ -13,13 +16,18 @@ pub type Der = String;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerTlsSpec {
-    /// Certificates, in the order of preference for clients that could take several; the first is the default.
-    pub certificates: Vec<CertificateSpec>,
-    /// Clients that ask for a name which no certificate covers, or for none, are refused instead of getting the default.
+    /// What each place of the file holds, in the order of preference for clients that could take several; the
+    /// first is the default.
+    pub certificates: Vec<Vec<CertificateSpec>>,
+    /// Throwaway certificates, instead.
+    pub self_signed: Vec<CertificateSpec>,
+    /// Clients that ask for a name which no certificate covers, or for none, are refused instead of getting
+    /// the default.
     pub strict_sni: bool,
     /// `1.2` or `1.3`.
     pub min_version: String,
-    /// `intermediate` or `modern`: which cipher suites TLS 1.2 offers (`modern` offers none, and TLS 1.3 only).
+    /// `intermediate` or `modern`: which cipher suites TLS 1.2 offers (`modern` offers none, and TLS 1.3
+    /// only).
     pub profile: String,
     /// Whether X25519MLKEM768 is offered, before the classic groups.
     pub post_quantum: bool,
@@ -27,20 +35,46 @@ pub struct ListenerTlsSpec {
     pub alpn: Vec<String>,
     /// Whether sessions can be resumed by tickets.
     pub tickets: bool,
-    /// Milliseconds after which a new ticket key is made; a ticket can be used for between one and two of them.
-    pub ticket_rotation: u64,
+    /// Time after which a new ticket key is made; a ticket can be used for between one and two of them.
+    pub ticket_rotation: Millis,
     /// Bytes of early data (0-RTT) accepted at most; 0: none.
     pub early_data: u32,
-    /// Milliseconds that a handshake may take, counted from accept.
-    pub handshake_timeout: u64,
+    /// Time that a handshake may take, counted from accept.
+    pub handshake_timeout: Millis,
     /// A request whose Host is not covered by the certificate that its connection was opened for gets 421.
     pub check_host: bool,
-    /// Value of Strict-Transport-Security in every response (RFC 6797); absent: the field is left alone.
-    pub hsts: Option<String>,
-    /// Certificates of clients.
-    pub client_certificates: Option<ClientCertificatesSpec>,
+    /// Strict-Transport-Security in every response (RFC 6797); absent: the field is left alone.
+    pub hsts: Option<HstsSpec>,
     /// Table of names that are passed through untouched.
     pub passthrough: Option<String>,
+    /// Certificates of clients.
+    pub client_certificates: Option<ClientCertificatesSpec>,
+}
+
+impl ListenerTlsSpec {
+    /// Copies it without certificates, keys, authorities and revocation lists.
+    pub(super) fn without_files(&self) -> Self {
+        let mut kept = self.clone();
+        kept.certificates.clear();
+        kept.self_signed.clear();
+        if let Some(clients) = &mut kept.client_certificates {
+            clients.ca.clear();
+            clients.crl.clear();
+        }
+        kept
+    }
+}
+
+/// `[listeners.NAME.tls.hsts]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HstsSpec {
+    /// How long browsers remember it, whole seconds.
+    pub max_age: Millis,
+    /// It is said of every name below this one, too.
+    pub include_subdomains: bool,
+    /// Browsers may have it built in.
+    pub preload: bool,
 }
 
 /// A certificate that we present.
@@ -66,14 +100,15 @@ pub struct CertificateSpec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientCertificatesSpec {
-    /// A client without one is refused.
-    pub required: bool,
+    /// `required`: a client without one is refused. `optional`: a client without one is served.
+    pub verify: String,
     /// Who may have signed them.
     pub ca: Vec<Der>,
     /// Revocation lists.
     pub crl: Vec<Der>,
-    /// Request fields and their values, which may have variables such as `{tls.client.subject}`. What clients send under
-    /// these names is removed; a value that comes out empty is left out.
+    /// Request fields and their values, which may have variables such as `{tls.client.subject}`. What clients
+    /// send under these names is removed; a value that comes out empty is left out.
+    #[serde(with = "order")]
     pub headers: Vec<(String, String)>,
 }
 
@@ -84,7 +119,7 @@ pub struct BackendTlsSpec {
     /// Whether the server's certificate is verified.
     pub verify: bool,
     /// Who may have signed it; not empty when it is verified.
-    pub roots: Vec<Der>,
+    pub ca: Vec<Der>,
     /// Name asked for and verified; absent: the address, which is verified and not asked for.
     pub server_name: Option<String>,
     /// `1.2` or `1.3`.
@@ -93,4 +128,11 @@ pub struct BackendTlsSpec {
     pub alpn: Vec<String>,
     /// What we present if the server asks.
     pub certificate: Option<CertificateSpec>,
+}
+
+impl BackendTlsSpec {
+    /// Copies it without certificates, keys and authorities.
+    pub(super) fn without_files(&self) -> Self {
+        Self { ca: Vec::new(), certificate: None, ..self.clone() }
+    }
 }

@@ -18,6 +18,7 @@ pub use names::{Candidates, Names};
 pub use refusal::{begins_http, refusal};
 pub use tally::{HandshakeFault, TlsTally};
 
+use crate::problem::Item;
 use crate::time::Millis;
 
 /// Bytes of DER.
@@ -35,6 +36,8 @@ pub enum Version {
 /// A certificate that we present. What is printed of it leaves the key out.
 #[derive(PartialEq, Eq)]
 pub struct Certificate {
+    /// What leads to it in the file, from the table `tls`.
+    pub path: Vec<Item>,
     /// The file it was read from, or what made it.
     pub place: Box<str>,
     /// Names it is for, lower-case.

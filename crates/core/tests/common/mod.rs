@@ -1,4 +1,5 @@
-//! What tests of both crates say in few words: a configuration with only the keys that matter, and a ClientHello.
+//! What tests of both crates say in few words: a configuration with only the keys that matter, and a
+//! ClientHello.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,30 +15,29 @@ use serde_json::{Map, Value, json};
 
 /// A Spec from the keys that matter; every other key gets a plain value.
 ///
-/// Servers may be written as addresses and table entries as `[pattern, backend]`. Backends serve HTTP if a listener speaks it.
+/// Some things can be written in short: servers as addresses, table entries as `[pattern, backend]` (a list,
+/// for objects know no order here), certificates without the list of their place, and in `http` whatever is
+/// for requests.
 pub(crate) fn spec(mut written: Value) -> Spec {
-    let mut http = false;
     for listener in values(&mut written, "listeners") {
-        if listener["protocol"] == "http" || listener["protocol"] == "https" {
-            http = true;
-            fill(listener, json!({"http": plain_http()}));
-        }
+        spread(listener, HTTP);
         if listener["tls"].is_object() {
+            let places = listener["tls"].get_mut("certificates").and_then(Value::as_array_mut);
+            for place in places.into_iter().flatten() {
+                if place.is_object() {
+                    *place = json!([place]);
+                }
+            }
             fill(listener, json!({"tls": plain_tls()}));
         }
-        fill(
-            listener,
-            json!({
-                "bind": ["127.0.0.1:0"], "protocol": "tls", "ipv6_only": false, "backlog": 128,
-                "keepalive": false, "unix_mode": 0o660, "first_bytes_limit": 65536,
-                "timeouts": {"first_bytes": 10_000, "idle": 60_000, "half_close": 30_000},
-            }),
-        );
+        fill(listener, plain_listener());
     }
     for table in values(&mut written, "tables") {
         for entry in table.as_array_mut().unwrap() {
-            if let Some(pair) = entry.as_array() {
-                *entry = json!({"pattern": pair[0], "backend": pair[1]});
+            if let Some(target) = entry.as_object_mut() {
+                *entry = json!([target.remove("pattern").unwrap(), target]);
+            } else if entry[1].is_string() {
+                *entry = json!([entry[0], {"backend": entry[1]}]);
             }
         }
     }
@@ -48,34 +48,102 @@ pub(crate) fn spec(mut written: Value) -> Spec {
             }
             fill(server, json!({"weight": 1, "backup": false}));
         }
-        fill(
-            backend,
-            json!({
-                "balance": "round_robin", "connect_timeout": 5_000, "retries": 2, "keepalive": false,
-                "slow_start": 0, "ejection": {"failures": 3, "duration": 10_000},
-            }),
-        );
-        if http {
-            fill(backend, json!({"http": plain_http_backend()}));
+        spread(backend, &[]);
+        if backend["health"].is_object() {
+            spread(&mut backend["health"], &[]);
+            fill(backend, json!({"health": plain_health()}));
         }
-        if !backend["health"].is_null() {
-            fill(
-                &mut backend["health"],
-                json!({"kind": "tcp", "interval": 2_000, "timeout": 1_000, "rise": 2, "fall": 3}),
-            );
-        }
+        fill(backend, plain_backend());
     }
     fill(&mut written, json!({"listeners": {}}));
     serde_json::from_value(written).unwrap()
 }
 
-/// What a listener that ends TLS is told that is told nothing special. Its certificate is none that anybody would accept.
-fn plain_tls() -> Value {
+/// Where the file has what tests write beneath `http`, if not in the table itself.
+const PLACES: &[(&str, &str, &str)] = &[
+    ("keep_alive_timeout", "timeouts", "keep_alive"),
+    ("body_timeout", "timeouts", "body"),
+    ("tunnel_timeout", "timeouts", "tunnel"),
+    ("pool_size", "pool", "size"),
+    ("pool_timeout", "pool", "timeout"),
+];
+
+/// The keys of a listener's `http`.
+const HTTP: &[&str] = &[
+    "head_limit",
+    "fields_limit",
+    "line_limit",
+    "body_limit",
+    "min_body_rate",
+    "connect",
+    "forwarded",
+    "trusted",
+    "via",
+    "request_id",
+    "requests_per_connection",
+    "max_requests_per_client",
+];
+
+/// Takes what is in `http` to where the file has it.
+fn spread(table: &mut Value, http: &[&str]) {
+    let Some(keys) = table.as_object_mut().unwrap().remove("http") else { return };
+    let Value::Object(keys) = keys else { return };
+    for (key, value) in keys {
+        match PLACES.iter().find(|place| place.0 == key) {
+            Some((_, section, name)) => fill(table, json!({*section: {*name: value}})),
+            None if http.contains(&key.as_str()) => {
+                fill(table, json!({"http": {key: value}}));
+            }
+            None => fill(table, json!({key: value})),
+        }
+    }
+}
+
+/// What a listener is told that is told nothing special.
+pub(crate) fn plain_listener() -> Value {
     json!({
-        "certificates": [certificate("default.pem", &[])], "strict_sni": false, "min_version": "1.2",
-        "profile": "intermediate", "post_quantum": true, "alpn": [], "tickets": true, "ticket_rotation": 43_200_000,
-        "early_data": 0, "handshake_timeout": 10_000, "check_host": true, "hsts": null, "client_certificates": null,
-        "passthrough": null,
+        "bind": ["127.0.0.1:0"], "protocol": "tls", "ipv6_only": false, "backlog": 128,
+        "keepalive": false, "unix_mode": 0o660, "first_bytes_limit": 65536,
+        "timeouts": {
+            "first_bytes": 10_000, "idle": 60_000, "half_close": 30_000, "keep_alive": 60_000, "body": 30_000,
+            "tunnel": 60_000,
+        },
+        "http": {
+            "head_limit": 16_384, "fields_limit": 100, "line_limit": 8_192, "body_limit": null, "min_body_rate": 0,
+            "connect": false, "forwarded": [], "trusted": [], "via": null, "request_id": null,
+            "requests_per_connection": 0, "max_requests_per_client": null,
+        },
+        "request_headers": {}, "response_headers": {}, "error_pages": {},
+    })
+}
+
+/// What a listener that ends TLS is told that is told nothing special. Its certificate is none that anybody
+/// would accept.
+pub(crate) fn plain_tls() -> Value {
+    json!({
+        "certificates": [[certificate("default.pem", &[])]], "self_signed": [], "strict_sni": false,
+        "min_version": "1.2", "profile": "intermediate", "post_quantum": true, "alpn": [], "tickets": true,
+        "ticket_rotation": 43_200_000, "early_data": 0, "handshake_timeout": 10_000, "check_host": true,
+        "hsts": null, "client_certificates": null, "passthrough": null,
+    })
+}
+
+/// What a backend is told that is told nothing special, but its servers.
+pub(crate) fn plain_backend() -> Value {
+    json!({
+        "balance": "round_robin", "connect_timeout": 5_000, "retries": 2, "keepalive": false, "slow_start": 0,
+        "host": null, "strip_prefix": null, "add_prefix": null, "request_headers": {}, "response_headers": {},
+        "response_timeout": 60_000, "queue_timeout": 30_000, "queue_limit": 100, "hash_header": null,
+        "maintenance": false, "pool": {"size": 16, "timeout": 60_000}, "affinity": null, "error_pages": {},
+        "ejection": {"failures": 3, "responses": 0, "duration": 10_000},
+    })
+}
+
+/// What a check is told that is told nothing special.
+fn plain_health() -> Value {
+    json!({
+        "kind": "tcp", "method": "GET", "path": "/", "host": null, "expect": "200-399", "body": null,
+        "interval": 2_000, "timeout": 1_000, "rise": 2, "fall": 3,
     })
 }
 
@@ -84,29 +152,9 @@ pub(crate) fn certificate(place: &str, names: &[&str]) -> Value {
     json!({"place": place, "names": names, "chain": ["AA=="], "key": "AA==", "not_after": 4_000_000_000_i64})
 }
 
-/// What an http listener demands that demands nothing special.
-fn plain_http() -> Value {
-    json!({
-        "head_limit": 16_384, "fields_limit": 100, "line_limit": 8_192, "body_limit": null, "min_body_rate": 0,
-        "connect": false, "forwarded": [], "trusted": [], "via": null, "request_id": null,
-        "requests_per_connection": 0, "keep_alive_timeout": 60_000, "body_timeout": 30_000,
-        "tunnel_timeout": 60_000, "request_headers": {}, "response_headers": {}, "rate_limit": null,
-        "max_requests_per_client": null, "compression": null, "error_pages": {}, "redirect": null, "respond": null,
-    })
-}
-
-/// What a backend does for http listeners that does nothing special.
-fn plain_http_backend() -> Value {
-    json!({
-        "host": null, "strip_prefix": null, "add_prefix": null, "request_headers": {}, "response_headers": {},
-        "response_timeout": 60_000, "queue_timeout": 30_000, "queue_limit": 100, "pool_size": 16,
-        "pool_timeout": 60_000, "hash_header": null, "affinity": null, "maintenance": false, "error_pages": {},
-    })
-}
-
 /// The Plan of a Spec without mistakes.
 pub(crate) fn plan(written: Value) -> Plan {
-    Plan::compile(&spec(written), 1, None).unwrap()
+    Plan::compile(&spec(written)).unwrap()
 }
 
 fn values<'a>(object: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Value> {

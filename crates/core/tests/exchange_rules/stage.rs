@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use headworks_core::close::{CloseReason, Fault};
-use headworks_core::http::exchange::{Action, Event, Exchange, Lost, Passage, Request, State, Stopped};
 use headworks_core::http::exchange::Surroundings;
+use headworks_core::http::exchange::{Action, Event, Exchange, Lost, Passage, Request, State, Stopped};
 use headworks_core::http::facts::ClientFacts;
 use headworks_core::message::{Head, Message};
 use headworks_core::plan::Plan;

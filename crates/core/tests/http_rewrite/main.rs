@@ -4,16 +4,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // the lints spare only functions marked as tests, not what they call
 
+#[path = "../common/mod.rs"]
+mod common;
 mod properties;
 mod requests;
 mod responses;
 mod secure;
 
+use common::spec;
 use headworks_core::http::facts::ExchangeFacts;
 use headworks_core::http::rewrite::{BackendRules, ListenerRules, Reply, Rewrite, TooLarge};
 use headworks_core::message::Message;
 use headworks_core::message::{Head, Method};
-use headworks_core::spec::ListenerTlsSpec;
 use headworks_core::wire::http1::{self, Limits, Parsed};
 use serde_json::{Value, json};
 
@@ -22,48 +24,20 @@ const LIMITS: Limits = Limits { head: 65_536, fields: 500, line: 65_536 };
 /// The rules of a listener with these keys beyond the defaults; `tls` is what an https listener has.
 fn listener(keys: &Value) -> ListenerRules {
     let mut keys = keys.clone();
-    let tls = keys.as_object_mut().unwrap().remove("tls").map(tls);
-    let spec = json!({
-        "head_limit": 16384, "fields_limit": 100, "line_limit": 8192, "body_limit": null, "min_body_rate": 0,
-        "connect": false, "forwarded": [], "trusted": [], "via": null, "request_id": null,
-        "requests_per_connection": 0, "keep_alive_timeout": 1, "body_timeout": 1, "tunnel_timeout": 1,
-        "request_headers": {}, "response_headers": {}, "rate_limit": null, "max_requests_per_client": null,
-        "compression": null, "error_pages": {}, "redirect": null, "respond": null,
-    });
-    ListenerRules::compile(&serde_json::from_value(with(spec, &keys)).unwrap(), tls.as_ref()).unwrap()
-}
-
-/// What a listener that ends TLS is told, where it changes heads.
-fn tls(keys: Value) -> ListenerTlsSpec {
-    let spec = json!({
-        "certificates": [], "strict_sni": false, "min_version": "1.2", "profile": "intermediate",
-        "post_quantum": true, "alpn": [], "tickets": true, "ticket_rotation": 1, "early_data": 0,
-        "handshake_timeout": 1, "check_host": true, "hsts": null, "client_certificates": null, "passthrough": null,
-    });
-    serde_json::from_value(with(spec, &keys)).unwrap()
+    let tls = keys.as_object_mut().unwrap().remove("tls");
+    let spec = spec(json!({"listeners": {"web": {"protocol": "http", "http": keys, "tls": tls}}}));
+    ListenerRules::compile(&spec.listeners["web"]).unwrap()
 }
 
 /// A listener's key `tls` with these fields made of client certificates.
 fn certified(headers: &[(&str, &str)]) -> Value {
-    json!({"tls": {"client_certificates": {"required": false, "ca": [], "crl": [], "headers": headers}}})
+    json!({"tls": {"client_certificates": {"verify": "optional", "ca": [], "crl": [], "headers": headers}}})
 }
 
 /// The rules of a backend with these keys beyond the defaults.
 fn backend(keys: &Value) -> BackendRules {
-    let spec = json!({
-        "host": null, "strip_prefix": null, "add_prefix": null, "request_headers": {}, "response_headers": {},
-        "response_timeout": 1, "queue_timeout": 1, "queue_limit": 1, "pool_size": 1, "pool_timeout": 1,
-        "hash_header": null, "affinity": null, "maintenance": false, "error_pages": {},
-    });
-    BackendRules::compile(&serde_json::from_value(with(spec, keys)).unwrap(), &[7; 32]).unwrap()
-}
-
-fn with(mut spec: Value, keys: &Value) -> Value {
-    for (key, value) in keys.as_object().unwrap() {
-        assert!(spec.get(key).is_some(), "{key} is no key");
-        spec[key] = value.clone();
-    }
-    spec
+    let spec = spec(json!({"backends": {"app": {"servers": [], "http": keys}}}));
+    BackendRules::compile(&spec.backends["app"], &[7; 32]).unwrap()
 }
 
 /// What is known of every exchange here but what the head says.

@@ -117,7 +117,7 @@ fn rules_and_cookies() {
         "set": [["Server", "hw"], ["X-Was", "{status} {host}{uri} {header.x-cache}"]], "add": [["Vary", "Origin"]], "remove": ["X-Powered-By"],
     }});
     let backend_keys = json!({
-        "affinity": {"cookie": "HW", "secret": null, "max_age": 60}, "response_headers": {"set": [["Server", "{server}"]]},
+        "affinity": {"cookie": "HW", "secret": null, "max_age": 60_000}, "response_headers": {"set": [["Server", "{server}"]]},
     });
     let text = "HTTP/1.0 200 OK\nServer: s\nX-Powered-By: p\nX-Cache: HIT\nX-Cache: far\nSet-Cookie: a=1\nContent-Length: 0";
     let reply = Reply { affinity: Some(0xfeed), ..of_length(0) };

@@ -109,8 +109,8 @@ fn early_data_cannot_be_nominated_away() {
 
 #[test]
 fn hsts_is_ours_alone() {
-    let keys = json!({"tls": {"hsts": "max-age=31536000; preload"}});
-    let said = "Strict-Transport-Security: max-age=31536000; preload";
+    let keys = json!({"tls": {"hsts": {"max_age": 31_536_000_000_u64, "include_subdomains": true, "preload": true}}});
+    let said = "Strict-Transport-Security: max-age=31536000; includeSubDomains; preload";
     let sent =
         "HTTP/1.1 200 OK\nServer: s\nstrict-transport-security: max-age=0\nStrict_Transport_Security: x";
     assert_eq!(
@@ -125,13 +125,13 @@ fn hsts_is_ours_alone() {
     // Interim responses have none of ours.
     let early = secure_response("HTTP/1.1 103 Early Hints\nLink: </a>", "https", (&keys, &json!({})));
     assert_eq!(early, "HTTP/1.1 103 Early Hints\nLink: </a>");
-    assert_eq!(listener(&keys).hsts(), "max-age=31536000; preload");
+    assert_eq!(listener(&keys).hsts(), "max-age=31536000; includeSubDomains; preload");
     assert_eq!(listener(&json!({})).hsts(), "");
 }
 
 #[test]
 fn rules_for_responses_come_after_hsts() {
-    let tls = json!({"hsts": "max-age=5"});
+    let tls = json!({"hsts": {"max_age": 5000, "include_subdomains": false, "preload": false}});
     let sent = "HTTP/1.1 200 OK\nServer: s";
     let set = json!({"tls": tls, "response_headers": {"set": [["strict-transport-security", "max-age=6"]]}});
     let written = secure_response(sent, "https", (&set, &json!({})));

@@ -156,8 +156,8 @@ impl Checks {
                     }
                     continue;
                 };
-                let spread = self.random.next() % (health.interval / 10 + 1);
-                let due = old.as_ref().map_or(now + spread, |old| old.due.min(now + health.interval));
+                let spread = self.random.next() % (health.spec.interval / 10 + 1);
+                let due = old.as_ref().map_or(now + spread, |old| old.due.min(now + health.spec.interval));
                 let against = old.map_or(0, |old| old.against);
                 self.checks.push(Check {
                     backend: index as u32,
@@ -179,15 +179,15 @@ impl Checks {
         let Some(health) = &backend.health else { return };
         let server = &check.server;
         if server.state.admin() == Admin::Maintenance {
-            check.due = now + health.interval;
+            check.due = now + health.spec.interval;
             return;
         }
-        check.due = now + health.timeout;
+        check.due = now + health.spec.timeout;
         let place = (self.poll.registry(), Token(number));
         match Attempt::begin((backend, plan.connector(check.backend)), server, &health.kind, place) {
             Ok(attempt) => check.attempt = Some(attempt),
             // That we lack descriptors says nothing about the server.
-            Err(Fault::Exhausted) => check.due = now + health.interval,
+            Err(Fault::Exhausted) => check.due = now + health.spec.interval,
             Err(fault) => self.finish(number, Err(fault.as_str().into())),
         }
     }
@@ -211,14 +211,14 @@ impl Checks {
         }
         let backend = &plan.backends[check.backend as usize];
         let Some(health) = &backend.health else { return };
-        check.due = now + self.random.around(health.interval);
+        check.due = now + self.random.around(health.spec.interval);
         let server = &check.server;
         if server.state.is_up() == finding.is_ok() {
             check.against = 0;
             return;
         }
         check.against += 1;
-        let needed = if finding.is_ok() { health.rise } else { health.fall };
+        let needed = if finding.is_ok() { health.spec.rise } else { health.spec.fall };
         if check.against < needed {
             return;
         }

@@ -439,7 +439,7 @@ impl Drop for Socket {
 
 /// Socket options before connecting.
 fn prepare(system: &System, backend: &Backend) -> io::Result<()> {
-    if backend.keepalive {
+    if backend.spec.keepalive {
         system.set_keepalive(true)?;
     }
     let Some(source) = backend.source else { return Ok(()) };

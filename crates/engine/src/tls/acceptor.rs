@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use headworks_core::path;
 use headworks_core::problem::Problem;
 use headworks_core::tls::{Names, Termination, TlsFacts};
 use rustls::pki_types::UnixTime;
@@ -15,7 +16,7 @@ use super::resumption::Resumption;
 use super::{agreed, clients, provider};
 
 /// Makes the TLS side of clients of one listener.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Acceptor {
     config: Arc<ServerConfig>,
     resumption: Resumption,
@@ -24,27 +25,16 @@ pub(crate) struct Acceptor {
     strict: bool,
 }
 
-/// What of the Deployment before is of use to the next.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Inherited<'a> {
-    pub(super) acceptor: Option<&'a Acceptor>,
-    pub(super) keys: Option<&'a Keys>,
-}
-
 impl Acceptor {
-    /// What `tls` asks for, or everything that is wrong with it; sessions and keys are taken over where that is safe.
-    pub(super) fn new(
-        tls: &Termination,
-        keys: &mut Keys,
-        inherited: Inherited<'_>,
-    ) -> Result<Self, Vec<Problem>> {
+    /// What `tls` asks for, or everything that is wrong with it.
+    pub(super) fn new(tls: &Termination, keys: &mut Keys) -> Result<Self, Vec<Problem>> {
         let provider = provider::provider(tls.post_quantum);
         let mut errors = Vec::new();
         let mut certified = Vec::with_capacity(tls.certificates.len());
-        for (index, certificate) in tls.certificates.iter().enumerate() {
-            match keys.certified(certificate, inherited.keys) {
+        for certificate in &tls.certificates {
+            match keys.certified(certificate) {
                 Ok(one) => certified.push(one),
-                Err(reason) => errors.push(problem(&["certificates", &index.to_string()], reason)),
+                Err(reason) => errors.push(Problem::new(certificate.path.clone(), reason)),
             }
         }
         let verifier = clients::verifier(tls.clients.as_ref(), &provider)
@@ -55,16 +45,24 @@ impl Acceptor {
         let resolver = Resolver::new(Arc::clone(&tls.names), tls.strict_sni, certified);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(provider::versions(tls.min_version))
-            .map_err(|error| vec![problem(&["min_version"], error.to_string())])?
+            .map_err(|error| vec![Problem::new(path!["min_version"], error.to_string())])?
             .with_client_cert_verifier(Arc::clone(&verifier))
             .with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = tls.alpn.iter().map(|protocol| protocol.to_vec()).collect();
         config.ignore_client_order = provider::has_fast_aes();
-        let old = inherited.acceptor.map(|old| &old.resumption);
-        let resumption = Resumption::new(tls, old).map_err(|reason| vec![problem(&["tickets"], reason)])?;
+        let resumption =
+            Resumption::new(tls).map_err(|reason| vec![Problem::new(path!["tickets"], reason)])?;
         resumption.configure(&mut config, tls.early_data);
         let (names, strict) = (Arc::clone(&tls.names), tls.strict_sni);
         Ok(Self { config: Arc::new(config), resumption, clients: verifier, names, strict })
+    }
+
+    /// Copies it, with the sessions of `previous` where that is safe.
+    pub(super) fn adopt(&self, previous: &Self) -> Self {
+        let resumption = self.resumption.adopt(&previous.resumption);
+        let mut config = (*self.config).clone();
+        resumption.configure(&mut config, self.config.max_early_data_size);
+        Self { config: Arc::new(config), resumption, ..self.clone() }
     }
 
     /// The TLS side of one client.
@@ -72,19 +70,22 @@ impl Acceptor {
         UnbufferedServerConnection::new(Arc::clone(&self.config))
     }
 
-    /// Whether a client that asks for `name` (lower case), or for none, gets a certificate at all. One that does not is to be
-    /// answered with the alert unrecognized_name (RFC 6066, section 3), which rustls does not send.
+    /// Whether a client that asks for `name` (lower case), or for none, gets a certificate at all. One that
+    /// does not is to be answered with the alert unrecognized_name (RFC 6066, section 3), which rustls does
+    /// not send.
     pub(crate) fn knows(&self, name: Option<&str>) -> bool {
         self.names.for_client(name, self.strict).iter().any(|group| !group.is_empty())
     }
 
-    /// Index of the certificate that the ClientHello got which this thread has fed to rustls last; to be asked at once.
+    /// Index of the certificate that the ClientHello got which this thread has fed to rustls last; to be
+    /// asked at once.
     pub(crate) fn presented() -> Option<u32> {
         presented()
     }
 
-    /// Whether the client of a resumed session would still get in. Every session begets another, and rustls verifies a
-    /// certificate only in the first handshake: without this, one that has expired since would be good for ever.
+    /// Whether the client of a resumed session would still get in. Every session begets another, and rustls
+    /// verifies a certificate only in the first handshake: without this, one that has expired since would be
+    /// good for ever.
     pub(crate) fn readmits(&self, state: &CommonState) -> Result<(), rustls::Error> {
         self.readmits_at(state, UnixTime::now())
     }
@@ -97,15 +98,12 @@ impl Acceptor {
         }
     }
 
-    /// What a complete handshake agreed on; `name` is what the client asked for. The certificate is what `presented` said.
+    /// What a complete handshake agreed on; `name` is what the client asked for. The certificate is what
+    /// `presented` said.
     pub(crate) fn facts(&self, state: &CommonState, name: Option<&str>) -> TlsFacts {
         let client = agreed::client(state);
         TlsFacts { name: name.map(Box::from), client, ..agreed::agreed(state) }
     }
-}
-
-fn problem(path: &[&str], reason: String) -> Problem {
-    Problem { path: path.iter().map(|&key| key.to_owned()).collect(), reason, hint: None }
 }
 
 #[cfg(test)]

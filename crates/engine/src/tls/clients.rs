@@ -1,10 +1,12 @@
 //! Clients: how certificates of clients are verified.
 //!
-//! With revocation lists, every certificate of a chain must be looked up in one that is in force: a list that is missing or
-//! has expired refuses its authority's clients, since whoever was revoked meanwhile would be let in otherwise.
+//! With revocation lists, every certificate of a chain must be looked up in one that is in force: a list that
+//! is missing or has expired refuses its authority's clients, since whoever was revoked meanwhile would be
+//! let in otherwise.
 
 use std::sync::Arc;
 
+use headworks_core::path;
 use headworks_core::problem::Problem;
 use headworks_core::tls::{ClientCertificates, Der};
 use rustls::RootCertStore;
@@ -13,7 +15,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
-/// The verifier that `clients` asks for, or every problem with what it is given; None: nothing is asked of clients.
+/// The verifier that `clients` asks for, or every problem with what it is given; None: nothing is asked of
+/// clients.
 pub(super) fn verifier(
     clients: Option<&ClientCertificates>,
     provider: &Arc<CryptoProvider>,
@@ -28,29 +31,28 @@ pub(super) fn verifier(
             .enforce_revocation_expiration();
         if required { builder } else { builder.allow_unauthenticated() }.build()
     };
-    for (index, list) in clients.crl.iter().enumerate() {
+    for list in &clients.crl {
         if let Err(VerifierBuilderError::InvalidCrl(why)) = build(std::slice::from_ref(list), true) {
-            errors.push(problem("crl", Some(index), format!("no revocation list: {why:?}")));
+            errors.push(problem("crl", format!("no revocation list: {why:?}")));
         }
     }
     if !errors.is_empty() {
         return Err(errors);
     }
-    build(&clients.crl, clients.required).map_err(|error| vec![problem("ca", None, error.to_string())])
+    build(&clients.crl, clients.required).map_err(|error| vec![problem("ca", error.to_string())])
 }
 
 fn authorities(ca: &[Der]) -> (Arc<RootCertStore>, Vec<Problem>) {
     let (mut roots, mut errors) = (RootCertStore::empty(), Vec::new());
-    for (index, der) in ca.iter().enumerate() {
+    for der in ca {
         if let Err(error) = roots.add(CertificateDer::from(der.to_vec())) {
-            errors.push(problem("ca", Some(index), format!("no certificate of an authority: {error}")));
+            errors.push(problem("ca", format!("no certificate of an authority: {error}")));
         }
     }
     (Arc::new(roots), errors)
 }
 
-fn problem(key: &str, index: Option<usize>, reason: String) -> Problem {
-    let index = index.map(|index| index.to_string());
-    let path = ["client_certificates".to_owned(), key.to_owned()].into_iter().chain(index).collect();
-    Problem { path, reason, hint: None }
+/// A file may hold several, so that which one it is does not say which file.
+fn problem(key: &str, reason: String) -> Problem {
+    Problem::new(path!["client_certificates", key], reason)
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use headworks_core::address::Address;
+use headworks_core::path;
 use headworks_core::problem::Problem;
 use headworks_core::tls::{Der, Encryption};
 use rustls::client::danger::ServerCertVerifier;
@@ -29,29 +30,23 @@ const SESSIONS: usize = 256;
 
 impl Connector {
     /// What `tls` asks for, or everything that is wrong with it.
-    pub(super) fn new(
-        tls: &Encryption,
-        keys: &mut Keys,
-        old_keys: Option<&Keys>,
-    ) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(tls: &Encryption, keys: &mut Keys) -> Result<Self, Vec<Problem>> {
         let provider = provider::provider(true);
         let mut errors = Vec::new();
         let mut keep = |key: &str, reason: String| {
-            errors.push(Problem { path: vec![key.to_owned()], reason, hint: None });
+            errors.push(Problem::new(path![key], reason));
         };
         let verifier = verifier(tls.roots.as_deref(), &provider).map_err(|reason| keep("ca", reason)).ok();
         let name = tls.server_name.as_deref().map(|name| ServerName::try_from(name.to_owned()));
         let name = name.transpose().map_err(|error| keep("server_name", error.to_string())).ok();
-        let certified = tls.certificate.as_ref().map(|one| keys.certified(one, old_keys));
+        let certified = tls.certificate.as_ref().map(|one| keys.certified(one));
         let certified = certified.transpose().map_err(|reason| keep("certificate", reason)).ok();
         let (Some(verifier), Some(name), Some(certified)) = (verifier, name, certified) else {
             return Err(errors);
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(provider::versions(tls.min_version))
-            .map_err(|error| {
-                vec![Problem { path: vec!["min_version".into()], reason: error.to_string(), hint: None }]
-            })?
+            .map_err(|error| vec![Problem::new(path!["min_version"], error.to_string())])?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match certified {

@@ -1,13 +1,14 @@
-//! Deployment: a Plan and what the engine made of it, swapped as one.
+//! Deployment: a Plan and what the engine made of it, compiled as one and swapped as one.
 
 use std::ops::Deref;
 
+use headworks_core::path;
 use headworks_core::plan::Plan;
-use headworks_core::problem::Problem;
+use headworks_core::problem::{Item, Problem};
+use headworks_core::spec::Spec;
 use headworks_core::table::BackendIndex;
 use headworks_core::tls::Encryption;
 
-use super::acceptor::Inherited;
 use super::keys::Keys;
 use super::{Acceptor, Connector};
 
@@ -17,23 +18,23 @@ pub struct Deployment {
     plan: Plan,
     acceptors: Box<[Option<Acceptor>]>,
     connectors: Box<[Option<Connector>]>,
-    keys: Keys,
 }
 
 impl Deployment {
-    /// Makes what `plan` asks for, taking live state (sessions, parsed keys) over from `previous`; or says everything that is wrong.
-    pub fn new(plan: Plan, previous: Option<&Self>) -> Result<Self, Vec<Problem>> {
-        let mut errors = Vec::new();
-        let mut keys = Keys::default();
-        let old_keys = previous.map(|previous| &previous.keys);
+    /// Compiles `spec`, TLS included; or says everything that is wrong.
+    pub fn compile(spec: &Spec) -> Result<Self, Vec<Problem>> {
+        Self::new(Plan::compile(spec)?)
+    }
+
+    /// Makes what `plan` asks for, or says everything that is wrong.
+    pub fn new(plan: Plan) -> Result<Self, Vec<Problem>> {
+        let (mut errors, mut keys) = (Vec::new(), Keys::default());
         let acceptors = plan
             .listeners
             .iter()
             .map(|listener| {
-                let tls = listener.tls.as_ref()?;
-                let acceptor = previous.and_then(|previous| previous.acceptor_of(&listener.name));
-                Acceptor::new(tls, &mut keys, Inherited { acceptor, keys: old_keys })
-                    .map_err(|found| errors.extend(below(&["listeners", &listener.name, "tls"], found)))
+                Acceptor::new(listener.tls.as_ref()?, &mut keys)
+                    .map_err(|found| errors.extend(below(&path!["listeners", &*listener.name, "tls"], found)))
                     .ok()
             })
             .collect();
@@ -41,19 +42,29 @@ impl Deployment {
             .backends
             .iter()
             .map(|backend| {
-                let tls = backend.tls.as_ref()?;
-                if let Some(same) = previous.and_then(|previous| previous.connector_of(&backend.name, tls)) {
-                    return Some(same.clone());
-                }
-                Connector::new(tls, &mut keys, old_keys)
-                    .map_err(|found| errors.extend(below(&["backends", &backend.name, "tls"], found)))
+                Connector::new(backend.tls.as_ref()?, &mut keys)
+                    .map_err(|found| errors.extend(below(&path!["backends", &*backend.name, "tls"], found)))
                     .ok()
             })
             .collect();
-        match errors.is_empty() {
-            true => Ok(Self { plan, acceptors, connectors, keys }),
-            false => Err(errors),
-        }
+        if errors.is_empty() { Ok(Self { plan, acceptors, connectors }) } else { Err(errors) }
+    }
+
+    /// Copies it for an engine with `shards` workers. What was learnt under `previous` is taken over by
+    /// identity, sessions included.
+    pub fn adopt(&self, previous: Option<&Self>, shards: usize) -> Self {
+        let plan = self.plan.adopt(previous.map(|previous| &previous.plan), shards);
+        let acceptors = self.plan.listeners.iter().zip(&self.acceptors).map(|(listener, acceptor)| {
+            let old = previous.and_then(|previous| previous.acceptor_of(&listener.name));
+            let acceptor = acceptor.as_ref()?;
+            Some(old.map_or_else(|| acceptor.clone(), |old| acceptor.adopt(old)))
+        });
+        let connectors = self.plan.backends.iter().zip(&self.connectors).map(|(backend, connector)| {
+            let tls = backend.tls.as_ref()?;
+            let same = previous.and_then(|previous| previous.connector_of(&backend.name, tls));
+            same.or(connector.as_ref()).cloned()
+        });
+        Self { acceptors: acceptors.collect(), connectors: connectors.collect(), plan }
     }
 
     /// How TLS ends at the listener with this index; None where it does not.
@@ -73,7 +84,7 @@ impl Deployment {
     /// The connector of `backend`, which has the sessions with its servers, if it was made of the same.
     fn connector_of(&self, backend: &str, tls: &Encryption) -> Option<&Connector> {
         let index = self.plan.backends.iter().position(|known| &*known.name == backend)?;
-        let same = self.plan.backends[index].tls.as_ref() == Some(tls);
+        let same = self.plan.backends[index].tls.as_deref() == Some(tls);
         self.connectors[index].as_ref().filter(|_| same)
     }
 }
@@ -87,9 +98,6 @@ impl Deref for Deployment {
 }
 
 /// Paths from the root for errors found below it.
-fn below(root: &[&str], mut errors: Vec<Problem>) -> Vec<Problem> {
-    for error in &mut errors {
-        error.path.splice(0..0, root.iter().map(|&key| key.to_owned()));
-    }
-    errors
+fn below(root: &[Item], errors: Vec<Problem>) -> impl Iterator<Item = Problem> {
+    errors.into_iter().map(|error| error.below(root))
 }

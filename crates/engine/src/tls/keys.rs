@@ -1,4 +1,4 @@
-//! Keys: private keys in the form that signs, each parsed once, however many certificates and reloads use it.
+//! Keys: private keys in the form that signs, each parsed once, however many certificates use it.
 //!
 //! Must never accept a key that does not sign for its certificate: no client could complete a handshake.
 
@@ -21,14 +21,10 @@ pub(super) struct Keys {
 type Fingerprint = [u8; 32];
 
 impl Keys {
-    /// The certificate with its key; a key that `previous` has parsed is taken over. Or why it cannot be presented.
-    pub(super) fn certified(
-        &mut self,
-        certificate: &Certificate,
-        previous: Option<&Self>,
-    ) -> Result<CertifiedKey, String> {
+    /// The certificate with its key, or why it cannot be presented.
+    pub(super) fn certified(&mut self, certificate: &Certificate) -> Result<CertifiedKey, String> {
         let problem = |why: &str| format!("{}: {why}", certificate.place);
-        let key = self.key(&certificate.key, previous).map_err(problem)?;
+        let key = self.key(&certificate.key).map_err(problem)?;
         let chain = certificate.chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
         let mut certified = CertifiedKey::new(chain, key);
         if !is_consistent(&certified) {
@@ -38,13 +34,11 @@ impl Keys {
         Ok(certified)
     }
 
-    fn key(&mut self, der: &[u8], previous: Option<&Self>) -> Result<Arc<dyn SigningKey>, &'static str> {
+    fn key(&mut self, der: &[u8]) -> Result<Arc<dyn SigningKey>, &'static str> {
         let mut fingerprint = Fingerprint::default();
         fingerprint.copy_from_slice(digest(&SHA256, der).as_ref());
-        let known = self.parsed.get(&fingerprint);
-        if let Some(key) = known.or_else(|| previous?.parsed.get(&fingerprint)).cloned() {
-            self.parsed.insert(fingerprint, Arc::clone(&key));
-            return Ok(key);
+        if let Some(key) = self.parsed.get(&fingerprint) {
+            return Ok(Arc::clone(key));
         }
         let typed =
             PrivateKeyDer::try_from(der).map_err(|_| "no private key in PKCS #8, PKCS #1 or SEC 1")?;
@@ -57,7 +51,8 @@ impl Keys {
     }
 }
 
-/// Whether the certificate is for the key. One that rustls does not read (version 1) must have the public key inside.
+/// Whether the certificate is for the key. One that rustls does not read (version 1) must have the public key
+/// inside.
 fn is_consistent(certified: &CertifiedKey) -> bool {
     match certified.keys_match() {
         Ok(()) => true,

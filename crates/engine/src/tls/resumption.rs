@@ -1,8 +1,8 @@
 //! Resumption: how the sessions of one listener are resumed, and under which policy they were made.
 //!
-//! Owns the one decision of which live state a reload takes over. A session says nothing of what its client had to prove, so
-//! that one made under a laxer policy for client certificates would pass for one made under the stricter: it must never
-//! leave the policy it was made under.
+//! Owns the one decision of which live state a reload takes over. A session says nothing of what its client
+//! had to prove, so that one made under a laxer policy for client certificates would pass for one made under
+//! the stricter: it must never leave the policy it was made under.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use super::one_time::OneTimeSessions;
 use super::tickets::Tickets;
 
 /// The live state of a listener's sessions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Resumption {
     policy: Policy,
     sessions: Sessions,
 }
 
 /// What must be the same for an old session to be worth as much as a new one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Policy {
     clients: Option<ClientCertificates>,
     rotation: Millis,
@@ -35,30 +35,34 @@ enum Sessions {
     Once(Arc<OneTimeSessions>),
 }
 
-/// One ticket for each TLS 1.3 handshake: every further one costs both sides an encryption and a record, most clients open one
-/// connection after the other, and those that want more say so (RFC 9149).
+/// One ticket for each TLS 1.3 handshake: every further one costs both sides an encryption and a record, most
+/// clients open one connection after the other, and those that want more say so (RFC 9149).
 const TICKETS: usize = 1;
 
 /// What a client can ask for.
 const MOST_TICKETS: usize = 4;
 
 impl Resumption {
-    /// As `tls` asks, with the sessions of `previous` where they were made under the same policy.
-    pub(super) fn new(tls: &Termination, previous: Option<&Self>) -> Result<Self, String> {
+    /// As `tls` asks, without a session yet.
+    pub(super) fn new(tls: &Termination) -> Result<Self, String> {
         let policy = Policy { clients: tls.clients.clone(), rotation: tls.ticket_rotation };
-        let old = previous.filter(|old| old.policy == policy).map(|old| old.sessions.clone());
-        let sessions = match (tls.tickets, tls.early_data, old) {
-            (false, ..) => Sessions::None,
-            (true, 0, Some(Sessions::Tickets(tickets))) => Sessions::Tickets(tickets),
-            (true, 0, _) => {
+        let sessions = match (tls.tickets, tls.early_data) {
+            (false, _) => Sessions::None,
+            (true, 0) => {
                 let tickets =
                     Tickets::new(policy.rotation).map_err(|_| "no random bytes for a ticket key")?;
                 Sessions::Tickets(Arc::new(tickets))
             }
-            (true, _, Some(Sessions::Once(once))) => Sessions::Once(once),
-            (true, ..) => Sessions::Once(Arc::new(OneTimeSessions::new(policy.rotation))),
+            (true, _) => Sessions::Once(Arc::new(OneTimeSessions::new(policy.rotation))),
         };
         Ok(Self { policy, sessions })
+    }
+
+    /// Copies it, with the sessions of `previous` where those were made under the same policy and are of the
+    /// same kind.
+    pub(super) fn adopt(&self, previous: &Self) -> Self {
+        let same_kind = std::mem::discriminant(&self.sessions) == std::mem::discriminant(&previous.sessions);
+        if same_kind && self.policy == previous.policy { previous.clone() } else { self.clone() }
     }
 
     /// Tells rustls.

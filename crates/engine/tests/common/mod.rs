@@ -20,12 +20,17 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 pub(crate) use described::{alert, hello, long_hello, spec};
-use headworks_engine::{Engine, Format, Notice, Options};
+use headworks_engine::{Deployment, Engine, Format, Notice, Options};
 use serde_json::{Value, json};
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// How long anything may take before the test has failed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// What an engine can run.
+pub(crate) fn compiled(written: Value) -> Deployment {
+    Deployment::compile(&spec(written)).unwrap()
+}
 
 /// A running engine.
 pub(crate) struct Proxy(pub(crate) Engine);
@@ -37,7 +42,7 @@ impl Proxy {
     }
 
     pub(crate) fn start_with(written: Value, options: Options) -> Self {
-        Self(Engine::start(&spec(written), options).unwrap())
+        Self(Engine::start(&compiled(written), options).unwrap())
     }
 
     /// Where a listener is bound.
@@ -57,7 +62,7 @@ impl Proxy {
     }
 
     pub(crate) fn apply(&self, written: Value) {
-        self.0.apply(&spec(written)).unwrap();
+        self.0.apply(&compiled(written)).unwrap();
     }
 
     /// The first notice that `wanted` takes; others are passed over.

@@ -119,7 +119,7 @@ impl World {
     fn round(&self, seed: u64) {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut written = self.configuration(&mut dice);
-        let plan = Plan::compile(&spec(written.clone()), 1, None).unwrap();
+        let plan = Plan::compile(&spec(written.clone())).unwrap();
         self.proxy.apply(written.clone());
         self.set_servers(&mut dice, &plan);
         let request = Request::random(&mut dice);

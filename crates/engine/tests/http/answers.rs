@@ -59,7 +59,7 @@ fn what_a_server_says_is_not_replaced() {
 fn a_cookie_keeps_a_client_at_its_server() {
     let (a, b) = (Origin::new(), Origin::new());
     let mut written = web(&[a.address(), b.address()]);
-    let affinity = json!({"cookie": "at", "secret": "0123456789abcdef", "max_age": 60});
+    let affinity = json!({"cookie": "at", "secret": "0123456789abcdef", "max_age": 60_000});
     written["backends"]["app"]["http"] = json!({"affinity": affinity});
     let proxy = Proxy::start(written.clone());
     let mut asks = client(&proxy);

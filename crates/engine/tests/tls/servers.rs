@@ -8,7 +8,7 @@ pub(crate) fn behind_tls(authority: &Authority, servers: &[SocketAddr], protocol
     json!({
         "listeners": {"front": {"protocol": protocol, "backend": "app"}},
         "backends": {"app": {"servers": texts(servers), "tls": {
-            "verify": true, "roots": [authority.der()], "server_name": "app.internal", "min_version": "1.2",
+            "verify": true, "ca": [authority.der()], "server_name": "app.internal", "min_version": "1.2",
             "alpn": [], "certificate": null,
         }}},
     })

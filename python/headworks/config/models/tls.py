@@ -99,12 +99,6 @@ class Hsts(Model):
             )
         return self
 
-    def header(self) -> str:
-        """Return the value of the field."""
-        parts = [f"max-age={self.max_age // timedelta(seconds=1)}"]
-        parts += ["includeSubDomains"] * self.include_subdomains + ["preload"] * self.preload
-        return "; ".join(parts)
-
 
 class ClientCertificates(Model):
     """``[listeners.NAME.tls.client_certificates]``: clients are asked for a certificate."""

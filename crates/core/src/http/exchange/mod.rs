@@ -188,9 +188,8 @@ impl Exchange {
     /// Returns when its present wait is over; None while nothing is waited for.
     pub fn deadline(&self, around: &Surroundings<'_>) -> Option<Millis> {
         let limits = state::Limits {
-            timeouts: &around.listener.timeouts,
-            listener: &around.listener.http,
-            backend: self.backend(around).map(|backend| (&backend.http, backend.connect_timeout)),
+            timeouts: &around.listener.spec.timeouts,
+            backend: self.backend(around).map(|backend| &*backend.spec),
         };
         self.state.wait().map(|wait| self.since.saturating_add(limits.of(wait)))
     }
@@ -312,8 +311,10 @@ impl Exchange {
         let client = request.client;
         let case = Case {
             plan: &ListenerView { plan: around.plan, listener: around.listener },
+            spec: &around.listener.spec.http,
+            rules: &around.listener.rules,
             http: &around.listener.http,
-            termination: around.listener.tls.as_ref(),
+            termination: around.listener.tls.as_deref(),
             client: client.address,
             turned_away: request.turned_away,
             message,
@@ -338,11 +339,13 @@ impl Exchange {
                 Action::Answer(index)
             }
             Ok(Target::Backend(index)) => {
-                let http = &around.plan.backends[index as usize].http;
-                if let Some(value) = http.hash_header.as_deref().and_then(|name| message.value(name)) {
+                let backend = &around.plan.backends[index as usize];
+                if let Some(value) = backend.spec.hash_header.as_deref().and_then(|name| message.value(name))
+                {
                     self.said.fill_key(value);
                 }
-                self.cookie = http.rules.affinity.as_ref().and_then(|affinity| affinity.read(message));
+                self.cookie =
+                    backend.http.rules.affinity.as_ref().and_then(|affinity| affinity.read(message));
                 Action::Write(index)
             }
         }
@@ -465,7 +468,7 @@ impl Exchange {
         self.body += read;
         // A client may have waited, for a server or to be told that it may go on: that is no slowness of its own.
         let elapsed = around.now - *self.body_begun.get_or_insert(around.now);
-        let least = around.listener.http.min_body_rate;
+        let least = around.listener.spec.http.min_body_rate;
         let slow = elapsed > GRACE && self.body.saturating_mul(1000) / elapsed < least;
         slow && !self.is_asked() && !self.tunnel
     }
@@ -501,8 +504,8 @@ impl Exchange {
     fn replied(&mut self, attempt: Attempt, around: &Surroundings<'_>) -> Action {
         self.times.answered = Some(around.now);
         if let Some((backend, server)) = self.backend(around).zip(self.attempts.server()) {
-            let after = backend.http.eject_after_responses;
-            server.state.answered(self.status, around.now, after, backend.eject_for);
+            let after = backend.spec.ejection.responses;
+            server.state.answered(self.status, around.now, after, backend.spec.ejection.duration);
         }
         let next = if self.tunnel { State::Tunnel(Ends::default()) } else { State::Answering(attempt) };
         self.go_to(next, around.now);

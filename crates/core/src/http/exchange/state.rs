@@ -3,8 +3,7 @@
 //! Two rules. A state says what is waited for, and nothing else does: there is no flag beside it that changes its meaning.
 //! And what is known only in some states is held by them, so that nothing can be asked of an exchange that has no answer.
 
-use crate::http::listener::{HttpBackend, HttpListener};
-use crate::listener::Timeouts;
+use crate::spec::{BackendSpec, TimeoutsSpec};
 use crate::time::Millis;
 
 /// Where an exchange stands.
@@ -77,9 +76,8 @@ pub enum Wait {
 /// Where the limits of a wait are configured.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits<'a> {
-    pub(super) timeouts: &'a Timeouts,
-    pub(super) listener: &'a HttpListener,
-    pub(super) backend: Option<(&'a HttpBackend, Millis)>,
+    pub(super) timeouts: &'a TimeoutsSpec,
+    pub(super) backend: Option<&'a BackendSpec>,
 }
 
 impl State {
@@ -123,15 +121,14 @@ impl State {
 impl Limits<'_> {
     /// How long a wait may take.
     pub(super) fn of(self, wait: Wait) -> Millis {
-        let backend =
-            |limit: fn((&HttpBackend, Millis)) -> Millis| self.backend.map_or(self.timeouts.idle, limit);
+        let backend = |limit: fn(&BackendSpec) -> Millis| self.backend.map_or(self.timeouts.idle, limit);
         match wait {
-            Wait::Place => backend(|(http, _)| http.queue_timeout),
-            Wait::Connect => backend(|(_, connect_timeout)| connect_timeout),
-            Wait::Body => self.listener.body_timeout,
-            Wait::Response => backend(|(http, _)| http.response_timeout),
+            Wait::Place => backend(|spec| spec.queue_timeout),
+            Wait::Connect => backend(|spec| spec.connect_timeout),
+            Wait::Body => self.timeouts.body,
+            Wait::Response => backend(|spec| spec.response_timeout),
             Wait::Idle => self.timeouts.idle,
-            Wait::Tunnel => self.listener.tunnel_timeout,
+            Wait::Tunnel => self.timeouts.tunnel,
         }
     }
 }

@@ -8,9 +8,11 @@ mod request;
 mod response;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::problem::Problem;
-use crate::spec::{BackendHttpSpec, HeadersSpec, HttpSpec, ListenerTlsSpec};
+use crate::path;
+use crate::problem::{Item, Problem};
+use crate::spec::{BackendSpec, HeadersSpec, HstsSpec, ListenerSpec, ListenerTlsSpec};
 
 use super::affinity::Affinity;
 use super::facts::ExchangeFacts;
@@ -54,28 +56,28 @@ pub struct ListenerRules {
 
 impl ListenerRules {
     /// Compiles the rules of a listener, which may end TLS; the paths of the errors are those below the listener's table.
-    pub fn compile(spec: &HttpSpec, tls: Option<&ListenerTlsSpec>) -> Result<Self, Vec<Problem>> {
-        let mut errors = Vec::new();
-        let via = spec.via.as_deref().filter(|via| said_of_us(via, &mut errors)).map(Box::from);
+    pub fn compile(spec: &ListenerSpec) -> Result<Self, Vec<Problem>> {
+        let (http, tls, mut errors) = (&spec.http, spec.tls.as_ref(), Vec::new());
+        let via = http.via.as_deref().filter(|via| said_of_us(via, &mut errors)).map(Box::from);
         let request_id =
-            spec.request_id.as_deref().filter(|name| names_field(name, &mut errors)).map(Box::from);
+            http.request_id.as_deref().filter(|name| names_field(name, &mut errors)).map(Box::from);
         let this = Self {
-            forwarding: take(&[], Forwarding::compile(&spec.forwarded, &spec.trusted), &mut errors),
+            forwarding: take(path!["http"], Forwarding::compile(&http.forwarded, &http.trusted), &mut errors),
             via,
             request_id,
             certified: tls.map(|tls| certified(tls, &mut errors)).unwrap_or_default(),
-            hsts: tls.and_then(|tls| hsts(tls, &mut errors)),
+            hsts: tls.and_then(|tls| tls.hsts.as_ref()).map(hsts),
             request: take(
-                &["request_headers"],
+                path!["request_headers"],
                 Headers::compile(&spec.request_headers, Of::Request),
                 &mut errors,
             ),
             response: take(
-                &["response_headers"],
+                path!["response_headers"],
                 Headers::compile(&spec.response_headers, Of::Response),
                 &mut errors,
             ),
-            limit: spec.head_limit as usize + RESERVE,
+            limit: http.head_limit as usize + RESERVE,
         };
         if errors.is_empty() { Ok(this) } else { Err(errors) }
     }
@@ -111,37 +113,43 @@ impl ListenerRules {
 }
 
 /// What a backend does to heads.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct BackendRules {
     /// What is asked of servers.
     pub target: Target,
     /// Keeps clients at their servers.
     pub affinity: Option<Affinity>,
-    request: Headers,
-    response: Headers,
+    request: Arc<Headers>,
+    response: Arc<Headers>,
 }
 
 impl BackendRules {
     /// Compiles the rules; the paths of the errors are those below the backend's table. `random` signs cookies of affinity that
     /// have no secret of their own.
-    pub fn compile(spec: &BackendHttpSpec, random: &[u8; 32]) -> Result<Self, Vec<Problem>> {
+    pub fn compile(spec: &BackendSpec, random: &[u8; 32]) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         let affinity = spec.affinity.as_ref().map(|spec| Affinity::compile(spec, random));
         let this = Self {
-            target: take(&[], Target::compile(spec), &mut errors),
-            affinity: affinity.and_then(|affinity| take(&["affinity"], affinity.map(Some), &mut errors)),
-            request: take(
-                &["request_headers"],
+            target: take(path![], Target::compile(spec), &mut errors),
+            affinity: affinity.and_then(|affinity| take(path!["affinity"], affinity.map(Some), &mut errors)),
+            request: Arc::new(take(
+                path!["request_headers"],
                 Headers::compile(&spec.request_headers, Of::Request),
                 &mut errors,
-            ),
-            response: take(
-                &["response_headers"],
+            )),
+            response: Arc::new(take(
+                path!["response_headers"],
                 Headers::compile(&spec.response_headers, Of::Response),
                 &mut errors,
-            ),
+            )),
         };
         if errors.is_empty() { Ok(this) } else { Err(errors) }
+    }
+
+    /// Copies the rules; `random` signs cookies of affinity that have no secret of their own.
+    pub(crate) fn adopt(&self, random: &[u8; 32]) -> Self {
+        let affinity = self.affinity.as_ref().map(|affinity| affinity.adopt(random));
+        Self { affinity, ..self.clone() }
     }
 
     /// Whether its rules take the id of the request.
@@ -263,9 +271,9 @@ fn push_upgrade(out: &mut Vec<u8>, message: Message<'_>) -> bool {
     write::upgrade(out, protocols(message).filter(|protocol| may_switch_to(protocol)))
 }
 
-fn take<T: Default>(below: &[&str], compiled: Result<T, Vec<Problem>>, errors: &mut Vec<Problem>) -> T {
+fn take<T: Default>(below: Vec<Item>, compiled: Result<T, Vec<Problem>>, errors: &mut Vec<Problem>) -> T {
     compiled.unwrap_or_else(|wrong| {
-        errors.extend(wrong.into_iter().map(|error| error.below(below)));
+        errors.extend(wrong.into_iter().map(|error| error.below(&below)));
         T::default()
     })
 }
@@ -279,18 +287,14 @@ fn certified(tls: &ListenerTlsSpec, errors: &mut Vec<Problem>) -> Headers {
         wrong.iter_mut().for_each(|error| drop(error.path.remove(0)));
         wrong
     });
-    take(&["tls", "client_certificates", "headers"], compiled, errors)
+    take(path!["tls", "client_certificates", "headers"], compiled, errors)
 }
 
-/// The value of Strict-Transport-Security, if it is one (RFC 6797 section 6.1).
-fn hsts(tls: &ListenerTlsSpec, errors: &mut Vec<Problem>) -> Option<Box<str>> {
-    let value = tls.hsts.as_deref()?;
-    let good = value.starts_with("max-age=") && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if !good {
-        let reason = format!("\"{}\" is no value of Strict-Transport-Security", value.escape_debug());
-        errors.push(Problem { path: vec!["tls".into(), "hsts".into()], reason, hint: None });
-    }
-    good.then(|| value.into())
+/// The value of Strict-Transport-Security (RFC 6797 section 6.1).
+fn hsts(spec: &HstsSpec) -> Box<str> {
+    let below = if spec.include_subdomains { "; includeSubDomains" } else { "" };
+    let preload = if spec.preload { "; preload" } else { "" };
+    format!("max-age={}{below}{preload}", spec.max_age / 1000).into()
 }
 
 /// Whether a pseudonym is one (RFC 9110 section 7.6.3): a token, or a host and port.
@@ -300,7 +304,7 @@ fn said_of_us(via: &str, errors: &mut Vec<Problem>) -> bool {
     if !good {
         let reason =
             format!("\"{}\" is not a pseudonym: letters, digits, dots and hyphens", via.escape_debug());
-        errors.push(Problem { path: vec!["via".into()], reason, hint: None });
+        errors.push(Problem::new(path!["http", "via"], reason));
     }
     good
 }
@@ -311,6 +315,6 @@ fn names_field(name: &str, errors: &mut Vec<Problem>) -> bool {
         crate::spec::HeadersSpec { set: vec![(name.to_owned(), String::new())], ..Default::default() };
     let wrong = Headers::compile(&rules, Of::Request).err().unwrap_or_default();
     let good = wrong.is_empty();
-    errors.extend(wrong.into_iter().map(|error| Problem { path: vec!["request_id".into()], ..error }));
+    errors.extend(wrong.into_iter().map(|error| Problem { path: path!["http", "request_id"], ..error }));
     good
 }

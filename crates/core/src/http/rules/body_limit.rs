@@ -16,7 +16,7 @@ impl Rule for BodyLimit {
     }
 
     fn in_force(&self, setting: &Setting<'_>) -> bool {
-        setting.http.body_limit.is_some()
+        setting.spec.body_limit.is_some()
     }
 
     fn judge(&self, case: &Case<'_>, _granted: &mut Granted) -> Ruling {
@@ -25,12 +25,12 @@ impl Rule for BodyLimit {
             Framing::Length(length) => length,
             _ => case.begun.announced(),
         };
-        Ruling::refuse_if(case.http.body_limit.is_some_and(|limit| length > limit), CloseReason::BodyTooLarge)
+        Ruling::refuse_if(case.spec.body_limit.is_some_and(|limit| length > limit), CloseReason::BodyTooLarge)
     }
 
     fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
         let ruling = prospect.judged(self, foreseen);
-        match (ruling, prospect.case.http.body_limit) {
+        match (ruling, prospect.case.spec.body_limit) {
             (Ruling::Pass, Some(limit)) if prospect.unknown.body => {
                 foreseen.say(format!("it would be refused (413) if its body had more than {limit} bytes"));
             }

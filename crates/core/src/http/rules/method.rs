@@ -14,11 +14,11 @@ impl Rule for Connect {
     }
 
     fn in_force(&self, setting: &Setting<'_>) -> bool {
-        !setting.http.connect
+        !setting.spec.connect
     }
 
     fn judge(&self, case: &Case<'_>, _granted: &mut Granted) -> Ruling {
-        let wrong = case.message.head.method == Method::Connect && !case.http.connect;
+        let wrong = case.message.head.method == Method::Connect && !case.spec.connect;
         Ruling::refuse_if(wrong, CloseReason::MethodNotAllowed)
     }
 

@@ -22,6 +22,7 @@ use super::limits::RequestPermit;
 use super::listener::HttpListener;
 use crate::close::CloseReason;
 use crate::message::Message;
+use crate::spec::HttpSpec;
 use crate::table::{BackendIndex, Target};
 use crate::time::Millis;
 use crate::tls::{Termination, TlsFacts};
@@ -73,6 +74,8 @@ pub enum Ruling {
 /// What a listener of a Plan is set up for.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
+    /// What was written of requests.
+    pub spec: &'a HttpSpec,
     /// The listener's HTTP side.
     pub http: &'a HttpListener,
     /// The listener's TLS side, where TLS ends there.
@@ -86,6 +89,10 @@ pub struct Setting<'a> {
 pub struct Case<'a> {
     /// The Plan in force.
     pub plan: &'a dyn PlanView,
+    /// What was written of requests at the listener.
+    pub spec: &'a HttpSpec,
+    /// The rules in force on the listener.
+    pub rules: &'a [&'static dyn Rule],
     /// The listener's HTTP side.
     pub http: &'a HttpListener,
     /// The listener's TLS side, where TLS ends there.
@@ -174,7 +181,7 @@ pub struct Foreseen {
 /// Where a request goes, or why it goes nowhere.
 #[inline]
 pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Result<Target, CloseReason> {
-    for rule in &case.http.rules_in_force {
+    for rule in case.rules {
         match rule.judge(case, granted) {
             Ruling::Pass => {}
             Ruling::Route(target) => granted.target = Some(target),
@@ -186,7 +193,7 @@ pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Result<Target, CloseRea
 
 /// Where a request that has not come would go, or why it would go nowhere.
 pub fn foresee(prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Result<Target, CloseReason> {
-    for rule in &prospect.case.http.rules_in_force {
+    for rule in prospect.case.rules {
         match rule.foresee(prospect, foreseen) {
             Ruling::Pass => {}
             Ruling::Route(target) => foreseen.target = Some(target),

@@ -205,7 +205,7 @@ impl Connections {
         let mut action = Action::Wait;
         while action == Action::Wait && self.connections[place].session.flow(side).hold {
             let connection = &mut self.connections[place];
-            let limit = connection.who.owner().first_bytes_limit;
+            let limit = connection.who.owner().spec.first_bytes_limit as usize;
             let room = limit.saturating_sub(connection.lanes[side as usize].buffer.len());
             let room = room.clamp(1, scratch.len());
             let Some(socket) = connection.socket(side).filter(|socket| socket.readable) else { break };
@@ -417,7 +417,7 @@ fn deadline(connection: &Connection) -> Option<Millis> {
         Wait::Idle | Wait::HalfClose => times.active,
     };
     // Of a side that is broken nothing more comes: the other one gets no longer than after an ordinary end.
-    let half_close = connection.who.owner().timeouts.half_close;
+    let half_close = connection.who.owner().spec.timeouts.half_close;
     let limit =
         if wait == Wait::Idle && connection.broken_side().is_some() { limit.min(half_close) } else { limit };
     Some(from.saturating_add(limit))

@@ -53,7 +53,7 @@ impl Handshakes {
     /// Reads more of what is held; a step if there is nothing more to look at.
     fn hold(&mut self, tools: &mut Tools, place: usize) -> Option<Step> {
         let client = &mut self.clients[place].who;
-        let limit = client.owner().first_bytes_limit;
+        let limit = client.owner().spec.first_bytes_limit as usize;
         if client.held.len() >= limit {
             self.account(tools, place, HandshakeFault::Malformed);
             return Some(self.refuse(tools, place, CloseReason::TooLarge));

@@ -310,7 +310,7 @@ impl Newcomer {
             Phase::Lingering => self.since.saturating_add(LINGER),
             _ => {
                 let limit =
-                    owner.tls.as_ref().map_or(owner.timeouts.first_bytes, |tls| tls.handshake_timeout);
+                    owner.tls.as_ref().map_or(owner.spec.timeouts.first_bytes, |tls| tls.handshake_timeout);
                 self.who.accepted.saturating_add(limit)
             }
         }

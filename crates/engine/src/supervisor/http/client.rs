@@ -123,8 +123,8 @@ impl Client {
     /// Returns when its present wait is over; None while its stream has the deadline.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         let limit = match self.phase {
-            Phase::Header | Phase::Head => self.owner().timeouts.first_bytes,
-            Phase::Kept => self.http().keep_alive_timeout,
+            Phase::Header | Phase::Head => self.owner().spec.timeouts.first_bytes,
+            Phase::Kept => self.owner().spec.timeouts.keep_alive,
             Phase::Exchange(_) => return None,
             Phase::Lingering => LINGER,
         };
@@ -308,7 +308,8 @@ impl HttpSupervisor {
             exchange.said.id.extend_from_slice(id.as_bytes());
         }
         client.requests += 1;
-        let last = http.requests_per_connection.is_some_and(|most| client.requests >= most);
+        let most = client.who.owner().spec.http.requests_per_connection;
+        let last = most > 0 && client.requests >= most;
         if last || self.draining || !Rc::ptr_eq(&client.who.plan, &self.plan) {
             exchange.close_client();
         }

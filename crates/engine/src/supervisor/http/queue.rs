@@ -30,7 +30,7 @@ impl Queue {
     /// Whether `backend` takes one more, who now waits.
     pub(crate) fn join(&mut self, backend: &Backend, waiting: Waiting) -> bool {
         let line = self.lines.entry(key(backend)).or_default();
-        let room = line.len() < backend.http.queue_limit as usize;
+        let room = line.len() < backend.spec.queue_limit as usize;
         if room {
             line.push_back(waiting);
         }

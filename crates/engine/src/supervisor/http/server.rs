@@ -152,7 +152,7 @@ impl HttpSupervisor {
             excess: &mut client.who.held,
             read: 0,
             passed: 0,
-            limit: plan.listeners[*listener as usize].http.body_limit.unwrap_or(u64::MAX),
+            limit: plan.listeners[*listener as usize].spec.http.body_limit.unwrap_or(u64::MAX),
             last: false,
         };
         let passage = transfer.run(&mut tools.scratch, &mut tools.out, &mut tools.pipes);
@@ -300,7 +300,7 @@ impl HttpSupervisor {
         let keep = stream
             .backend()
             .filter(|_| keeps)
-            .map(|backend| Keep { most: backend.http.pool_size, time: backend.http.pool_timeout });
+            .map(|backend| Keep { most: backend.spec.pool.size, time: backend.spec.pool.timeout });
         match keep {
             Some(keep) if self.servers.get_mut(number).is_some_and(Server::is_silent) => {
                 self.servers.keep(number, keep, tools.now);

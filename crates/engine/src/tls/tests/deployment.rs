@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use headworks_core::plan::Plan;
 use headworks_core::problem::Problem;
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use serde_json::{Value, json};
@@ -26,8 +25,8 @@ fn written(certificate: &Certificate) -> Value {
 
 /// A tcp listener that presents `certificates` and, if `ca` says so, asks for clients' by it.
 fn listener(certificates: &[&Certificate], ca: Option<&Authority>) -> Value {
-    let clients =
-        ca.map(|ca| json!({"required": false, "ca": [STANDARD.encode(&ca.der)], "crl": [], "headers": []}));
+    let clients = ca
+        .map(|ca| json!({"verify": "optional", "ca": [STANDARD.encode(&ca.der)], "crl": [], "headers": []}));
     json!({
         "protocol": "tcp", "backend": "app",
         "tls": {
@@ -46,7 +45,7 @@ fn deployed(
 ) -> Result<Deployment, Vec<Problem>> {
     let backend = json!({"servers": ["192.0.2.1:443"], "tls": backend_tls});
     let spec = described::spec(json!({"listeners": {"secure": listener}, "backends": {"app": backend}}));
-    Deployment::new(Plan::compile(&spec, 1, old.map(|old| &**old))?, old)
+    Ok(Deployment::compile(&spec)?.adopt(old, 1))
 }
 
 #[test]
@@ -56,11 +55,11 @@ fn problems_are_named_from_the_root() {
     let mut mixed = ca.sign(&["b.example"], &PKCS_ECDSA_P256_SHA256);
     mixed.key = good.key.clone();
     let backend = json!({
-        "verify": true, "roots": [STANDARD.encode("nothing")], "server_name": null, "min_version": "1.2", "alpn": [],
+        "verify": true, "ca": [STANDARD.encode("nothing")], "server_name": null, "min_version": "1.2", "alpn": [],
         "certificate": null,
     });
     let errors = deployed(&listener(&[&good, &mixed], None), backend, None).unwrap_err();
-    let paths: Vec<_> = errors.into_iter().map(|error| error.path.join(".")).collect();
+    let paths: Vec<_> = errors.into_iter().map(|error| error.place()).collect();
     assert_eq!(paths, ["listeners.secure.tls.certificates.1", "backends.app.tls.ca"]);
 }
 
@@ -90,7 +89,7 @@ fn what_reaches_servers_lives_on_while_it_is_the_same() {
     let listener = listener(&[&certificate], None);
     let backend = |name: &str| {
         json!({
-            "verify": true, "roots": [STANDARD.encode(&ca.der)], "server_name": name, "min_version": "1.2",
+            "verify": true, "ca": [STANDARD.encode(&ca.der)], "server_name": name, "min_version": "1.2",
             "alpn": [], "certificate": null,
         })
     };

@@ -19,7 +19,7 @@ use rustls::{
     ClientConfig, ClientConnection, Error, RootCertStore, ServerConnection, SupportedProtocolVersion,
 };
 
-use super::acceptor::{Acceptor, Inherited};
+use super::acceptor::Acceptor;
 use super::keys::Keys;
 use super::provider;
 
@@ -56,6 +56,7 @@ impl Authority {
         change(&mut params);
         let leaf = params.signed_by(key, &self.issuer).unwrap();
         Certificate {
+            path: vec!["certificates".into()],
             place: format!("{}.pem", names.first().unwrap_or(&"client")).into(),
             names: names.iter().map(|&name| name.into()).collect(),
             chain: vec![leaf.der().as_ref().into()],
@@ -100,13 +101,14 @@ fn acceptor(tls: &Termination) -> Acceptor {
 }
 
 fn successor(tls: &Termination, old: Option<&Acceptor>) -> Acceptor {
-    Acceptor::new(tls, &mut Keys::default(), Inherited { acceptor: old, keys: None }).unwrap()
+    let acceptor = Acceptor::new(tls, &mut Keys::default()).unwrap();
+    old.map_or_else(|| acceptor.clone(), |old| acceptor.adopt(old))
 }
 
 /// Problems as `path: reason`.
 fn problems(tls: &Termination) -> Vec<String> {
-    let errors = Acceptor::new(tls, &mut Keys::default(), Inherited::default()).unwrap_err();
-    errors.into_iter().map(|error| format!("{}: {}", error.path.join("."), error.reason)).collect()
+    let errors = Acceptor::new(tls, &mut Keys::default()).unwrap_err();
+    errors.into_iter().map(|error| format!("{}: {}", error.place(), error.reason)).collect()
 }
 
 const ANY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];

@@ -13,6 +13,7 @@ fn survives(ca: &Authority, old: impl Fn(&mut Termination), new: impl Fn(&mut Te
     let ours = ca.sign(&["a.example"], &PKCS_ECDSA_P256_SHA256);
     let made = |change: &dyn Fn(&mut Termination), early_data| {
         let again = Certificate {
+            path: ours.path.clone(),
             place: ours.place.clone(),
             names: ours.names.clone(),
             chain: ours.chain.clone(),

@@ -19,7 +19,7 @@ fn encryption(ca: Option<&Authority>, name: Option<&str>) -> Encryption {
 }
 
 fn connector(tls: &Encryption) -> Connector {
-    Connector::new(tls, &mut Keys::default(), None).unwrap()
+    Connector::new(tls, &mut Keys::default()).unwrap()
 }
 
 /// What the server learns of us.
@@ -101,7 +101,7 @@ fn every_problem_is_named() {
         certificate: Some(certificate),
         ..encryption(None, None)
     };
-    let errors = Connector::new(&tls, &mut Keys::default(), None).unwrap_err();
-    let paths: Vec<_> = errors.into_iter().map(|error| error.path.join(".")).collect();
+    let errors = Connector::new(&tls, &mut Keys::default()).unwrap_err();
+    let paths: Vec<_> = errors.into_iter().map(|error| error.place()).collect();
     assert_eq!(paths, ["ca", "server_name", "certificate"]);
 }

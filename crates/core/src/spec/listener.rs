@@ -1,0 +1,98 @@
+//! `[listeners.NAME]` as plain values. Keys that are for some protocols only are there for all, and nobody
+//! heeds them where they do not apply. Must never know a default.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CompressionSpec, HeadersSpec, HttpSpec, ListenerTlsSpec, PageSpec, RateLimitSpec, RedirectSpec,
+    RespondSpec,
+};
+use crate::time::Millis;
+
+/// `[listeners.NAME]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerSpec {
+    /// Addresses as written, see [`Address`](crate::address::Address).
+    pub bind: Vec<String>,
+    /// Name in the protocol registry: `tcp`, `tls`, `http`, `https`.
+    pub protocol: String,
+    /// Table consulted with the name the client asked for.
+    pub table: Option<String>,
+    /// The one backend, instead of a table.
+    pub backend: Option<String>,
+    /// Every request is redirected, instead of a table or backend.
+    pub redirect: Option<RedirectSpec>,
+    /// Every request gets this answer, instead of a table or backend.
+    pub respond: Option<RespondSpec>,
+    /// Backend when no name is found or nothing matches.
+    pub fallback: Option<String>,
+    /// Client networks admitted; empty admits all.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Client networks refused; wins over `allow`.
+    #[serde(default)]
+    pub deny: Vec<String>,
+    /// Open connections at most, over all workers.
+    pub max_connections: Option<u32>,
+    /// Open connections at most from one client address, over all workers.
+    pub max_connections_per_client: Option<u32>,
+    /// Sources that must begin with a PROXY header.
+    #[serde(default)]
+    pub accept_proxy_from: Vec<String>,
+    /// An IPv6 address accepts IPv6 only (IPV6_V6ONLY); otherwise `[::]` accepts both families.
+    pub ipv6_only: bool,
+    /// Length of the kernel's queue of connections not yet accepted.
+    pub backlog: u32,
+    /// TCP keep-alive probes on the client's socket.
+    pub keepalive: bool,
+    /// Permission bits of a unix socket, for example 0o660.
+    pub unix_mode: u32,
+    /// Bytes of ClientHello (or PROXY header) held at most.
+    pub first_bytes_limit: u32,
+    /// `[listeners.NAME.tls]`: of `https` listeners, and of `tcp` listeners that terminate TLS.
+    #[serde(default)]
+    pub tls: Option<ListenerTlsSpec>,
+    /// `[listeners.NAME.timeouts]`.
+    pub timeouts: TimeoutsSpec,
+    /// `[listeners.NAME.http]`.
+    pub http: HttpSpec,
+    /// Rewriting of requests.
+    pub request_headers: HeadersSpec,
+    /// Rewriting of responses.
+    pub response_headers: HeadersSpec,
+    /// Requests per client.
+    pub rate_limit: Option<RateLimitSpec>,
+    /// Compression of responses.
+    pub compression: Option<CompressionSpec>,
+    /// Bodies of error responses by status.
+    pub error_pages: BTreeMap<String, PageSpec>,
+}
+
+impl ListenerSpec {
+    /// Copies it without what was read from files: keys are not kept twice.
+    pub(crate) fn without_files(&self) -> Self {
+        let tls = self.tls.as_ref().map(ListenerTlsSpec::without_files);
+        Self { tls, error_pages: BTreeMap::new(), ..self.clone() }
+    }
+}
+
+/// `[listeners.NAME.timeouts]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutsSpec {
+    /// ClientHello (and PROXY header) complete, counted from accept.
+    pub first_bytes: Millis,
+    /// No byte in either direction.
+    pub idle: Millis,
+    /// One side has ended and no byte moves in the other direction.
+    pub half_close: Millis,
+    /// A kept connection waits for its next request.
+    pub keep_alive: Millis,
+    /// No byte of the request body.
+    pub body: Millis,
+    /// No byte either way after an upgrade or CONNECT.
+    pub tunnel: Millis,
+}
