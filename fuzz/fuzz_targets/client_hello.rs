@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use headworks_core::wire::client_hello::{Parsed, ServerName, parse};
+use headworks_core::wire::client_hello::{HelloParsed, ServerName, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut need = 1;
     while need <= bytes.len() {
         match parse(&bytes[..need]) {
-            Parsed::Partial { need: more } => {
+            HelloParsed::Partial { need: more } => {
                 assert!(more > need);
                 need = more;
             }
@@ -22,19 +22,19 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
-    assert!(!matches!(whole, Parsed::Complete(_)));
+    assert!(!matches!(whole, HelloParsed::Complete(_)));
 });
 
-fn check(parsed: &Parsed, held: usize) {
+fn check(parsed: &HelloParsed, held: usize) {
     match parsed {
-        Parsed::Partial { need } => assert!(*need > held),
-        Parsed::Complete(hello) => {
+        HelloParsed::Partial { need } => assert!(*need > held),
+        HelloParsed::Complete(hello) => {
             if let ServerName::Host(name) = &hello.name {
                 assert!((1..=253).contains(&name.len()) && !name.ends_with('.'));
                 assert!(name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
             }
             assert!(hello.alpn.iter().all(|protocol| !protocol.is_empty()));
         }
-        Parsed::Invalid(defect) => assert!(!defect.as_str().is_empty()),
+        HelloParsed::Invalid(defect) => assert!(!defect.as_str().is_empty()),
     }
 }

@@ -4,16 +4,16 @@
 #![no_main]
 
 use headworks_core::wire::proxy_protocol::HeaderVersion;
-use headworks_core::wire::proxy_protocol::{Announced, LIMIT, Parsed, begins_header, parse, write};
+use headworks_core::wire::proxy_protocol::{Announced, HeaderParsed, LIMIT, begins_header, parse, write};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let whole = parse(bytes);
     for held in 0..bytes.len().min(LIMIT) {
         let part = parse(&bytes[..held]);
-        assert!(part == Parsed::Partial || part == whole);
+        assert!(part == HeaderParsed::Partial || part == whole);
     }
-    let Parsed::Complete { length, addresses } = whole else { return };
+    let HeaderParsed::Complete { length, addresses } = whole else { return };
     assert!(length <= bytes.len().min(LIMIT));
     assert_eq!(begins_header(bytes), Some(true));
     let Some((source, destination)) = addresses else { return };
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
         let mut header = Vec::new();
         let announced = Announced { client: Some(source), local: Some(destination), tls: None };
         write(version, announced, &mut header);
-        let Parsed::Complete { length, addresses: Some(again) } = parse(&header) else {
+        let HeaderParsed::Complete { length, addresses: Some(again) } = parse(&header) else {
             panic!("written but not read: {header:?}")
         };
         assert_eq!(length, header.len());

@@ -9,6 +9,7 @@ __all__ = [
     "PlanError",
     "TomlError",
     "balances",
+    "counters",
     "parse_toml",
     "protocols",
 ]
@@ -35,6 +36,9 @@ def parse_toml(text: str) -> str:
 
 def balances() -> list[str]:
     """Names of every balancing algorithm."""
+
+def counters() -> dict[str, str]:
+    """Names of every counter in ``Engine.stats``, each with what it counts."""
 
 def protocols() -> dict[str, dict[str, Any]]:
     """The facts of every protocol a listener can speak, by its name.

@@ -1,15 +1,20 @@
 """Statistics of a running proxy: counters, live connections, rare events. Plain frozen values.
 
 Counters count since the start; a reload keeps those of everything that keeps its name (a server: its address).
+Their names and meanings are those of the engine's table (``_engine.counters()``).
 Must never fail for a key that a newer engine adds.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self, TypeVar, cast
 
 T = TypeVar("T")
+
+Buckets = tuple[tuple[float, int], ...]
+"""Upper bounds in milliseconds, each with how many took less; the last bound is infinite and counts all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,10 @@ class Counters:
     """The same for nine requests in ten."""
     latency_p99_ms: float
     """The same for 99 requests in a hundred."""
+    latency_buckets: Buckets = ()
+    """Requests by how long they took: how many took less than each bound."""
+    latency_sum_ms: int = 0
+    """Milliseconds that all of them took together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,8 @@ class ListenerStats(Counters):
 
     addresses: tuple[str, ...]
     """Addresses where it is bound."""
+    ends: Mapping[str, int] = field(default_factory=dict)
+    """Ends of connections (HTTP: of exchanges) by reason, one for each access record: its ``end``."""
     rate_limit_forgotten: int = 0
     """Times that ``rate_limit`` forgot a client early, since there were more than it remembers; 0 without one."""
     handshakes: int = 0
@@ -69,6 +80,10 @@ class ListenerStats(Counters):
     """Milliseconds from accept to the end of the handshake that half of all handshakes took at most."""
     handshake_p99_ms: float = 0.0
     """The same for 99 handshakes in a hundred."""
+    handshake_buckets: Buckets = ()
+    """Handshakes by how long they took: how many took less than each bound."""
+    handshake_sum_ms: int = 0
+    """Milliseconds that all of them took together."""
     certificate_expires: float | None = None
     """The end of the first of its certificates to end, seconds since 1970; None without certificates."""
 
@@ -204,7 +219,13 @@ def _backends(raw: dict[str, Any]) -> dict[str, BackendStats]:
     }
 
 
+def _buckets(raw: list[tuple[float | None, int]]) -> Buckets:
+    return tuple((math.inf if bound is None else bound, count) for bound, count in raw)
+
+
 def _make(kind: type[T], raw: Mapping[str, Any]) -> T:
+    given = [name for name in ("latency_buckets", "handshake_buckets") if name in raw]
+    raw = {**raw, **{name: _buckets(raw[name]) for name in given}}
     wanted = fields(cast(Any, kind))
     required = {one.name for one in wanted if one.default is MISSING and one.default_factory is MISSING}
     return kind(**{one.name: raw[one.name] for one in wanted if one.name in required or one.name in raw})

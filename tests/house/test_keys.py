@@ -41,11 +41,11 @@ def fields(key: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("key", PLAIN)
-def test_a_plain_key_is_one_field_of_a_model_and_one_of_the_spec(key):
+def test_a_plain_key_is_one_field_of_a_model_and_one_of_the_spec(key: str) -> None:
     assert len(list(declared(MODELS, ".py", rf"^    {key}: Annotated\["))) == 1
     found = fields(key)
     assert [file.parent for file in found] == [CORE / "spec"], f"{key} is copied: {found}"
 
 
-def test_copies_would_be_found():
+def test_copies_would_be_found() -> None:
     assert [file.name for file in fields("buckets")] == ["limits.rs"] * 2

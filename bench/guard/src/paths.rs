@@ -83,7 +83,10 @@ const OPENSSL: &str = include_str!("../../../crates/core/tests/data/client_hello
 
 fn client_hello(hex: &str) -> Operation {
     let record = bytes_of(hex);
-    assert!(matches!(client_hello::parse(&record), client_hello::Parsed::Complete(_)), "it is a whole hello");
+    assert!(
+        matches!(client_hello::parse(&record), client_hello::HelloParsed::Complete(_)),
+        "it is a whole hello"
+    );
     Box::new(move |_| _ = black_box(client_hello::parse(black_box(&record))))
 }
 

@@ -1,23 +1,24 @@
 //! Event, Action, Side: the language between a Session and the engine.
 //!
-//! The engine reports Events, a [`Session`](crate::session::Session) answers each with one Action. Nothing else
-//! crosses: must never carry sockets, owned bytes or engine types.
+//! The engine reports Events, a [`Session`](crate::session::Session) answers each with one Action. Nothing
+//! else crosses: must never carry sockets, owned bytes or engine types.
 
 use crate::close::Fault;
 use crate::table::BackendIndex;
 
-/// Who is at the other end of a socket: the one who connected to us, or the one we connected to.
+/// A side of a connection, the other end of a socket: the one who connected to us, or the one we connected
+/// to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Side {
-    /// Connected to us.
+    /// The one who connected to us.
     Client = 0,
-    /// We connected to it.
+    /// The one we connected to.
     Server = 1,
 }
 
 impl Side {
-    /// The opposite side.
+    /// Returns the opposite side.
     #[inline]
     pub fn other(self) -> Self {
         match self {
@@ -27,7 +28,7 @@ impl Side {
     }
 }
 
-/// What happened to a connection.
+/// An event in the life of a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// The client was accepted.
@@ -38,22 +39,24 @@ pub enum Event<'a> {
     Connected,
     /// The server socket cannot be connected.
     ConnectFailed(Fault),
-    /// This side has ended its sending, and all it sent has been passed on.
+    /// The side named has ended its sending, and all it sent has been passed on.
     Ended(Side),
-    /// This side has reset the connection.
+    /// The side named has reset the connection.
     Reset(Side),
-    /// This side has closed without the close_notify that ends TLS (RFC 8446 section 6.1): something may be missing.
+    /// The side named has closed without the close_notify that ends TLS (RFC 8446 section 6.1): something may
+    /// be missing.
     Truncated(Side),
     /// The current deadline (see [`Wait`]) has passed.
     Expired,
 }
 
-/// What the engine does next.
+/// The engine's next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing until the next event.
+    /// Do nothing until the next event.
     Wait,
-    /// Open a socket to this server (see [`Attempts::server`](crate::pool::Attempts::server)) and pass on what is held.
+    /// Open a socket to this server (see [`Attempts::server`](crate::pool::Attempts::server)) and pass on
+    /// what is held.
     Connect(Choice),
     /// Autonomous mode: move bytes of every flow that is not held, both ways.
     Relay,
@@ -76,20 +79,21 @@ pub struct Choice {
     pub server: u64,
 }
 
-/// What a connection is waiting for: every state has one deadline.
+/// A connection's reason to wait: every state has one deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// The first bytes, complete. Counted from accept.
     FirstBytes,
-    /// The verdict of an analyzer on what this side says. Counted from the beginning of its turn ([`Flow::since`]).
+    /// The verdict of an analyzer on what this side says. Counted from the beginning of its turn
+    /// ([`Flow::since`]).
     ///
     /// [`Flow::since`]: crate::flow::Flow::since
     Verdict(Side),
     /// The server's answer to our connect.
     Connect,
-    /// Any byte, either way. Counted from the last byte.
+    /// The wait for any byte, either way. Counted from the last byte.
     Idle,
-    /// Any byte in the one direction that is left. Counted from the last byte.
+    /// The wait for any byte in the one direction that is left. Counted from the last byte.
     HalfClose,
     /// The client's end after a refusal.
     Linger,

@@ -43,7 +43,7 @@ impl Address {
         text.parse().map(Self::Ip).map_err(|_| explain(text))
     }
 
-    /// The IP address and port, if it is one.
+    /// Returns the IP address and port, if it is one.
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {
             Self::Ip(address) => Some(*address),

@@ -1,4 +1,5 @@
-//! Buffer: bytes that must wait, in order. Empty buffers own no memory, so that an idle connection costs none.
+//! Buffer: bytes that must wait, in order. Empty buffers own no memory, so that an idle connection costs
+//! none.
 //!
 //! ```text
 //!   storage:  [ . . . taken . . . | pending . . . . . | free ]
@@ -15,13 +16,13 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// What waits, oldest first.
+    /// Returns what waits, oldest first.
     #[inline]
     pub fn pending(&self) -> &[u8] {
         &self.storage[self.start..]
     }
 
-    /// How many bytes wait.
+    /// Returns how many bytes wait.
     #[inline]
     pub fn len(&self) -> usize {
         self.storage.len() - self.start

@@ -14,13 +14,13 @@ pub enum Fault {
     TimedOut,
     /// No route to it.
     Unreachable,
-    /// It reset the connection while it was opened.
+    /// The server reset the connection while it was opened.
     Reset,
-    /// Its certificate is not signed by anybody who is trusted.
+    /// The server's certificate is not signed by anybody who is trusted.
     Untrusted,
-    /// Its certificate is for another name.
+    /// The server's certificate is for another name.
     WrongName,
-    /// Its certificate has expired, or is not valid yet.
+    /// The server's certificate has expired, or is not valid yet.
     Expired,
     /// TLS could not be agreed on.
     Handshake,
@@ -50,167 +50,128 @@ impl Fault {
     }
 }
 
-/// Why a connection or an exchange ended: the `end` of its access record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CloseReason {
-    /// The exchange was answered in full, by a server or by an answer of ours that was asked for.
-    Completed,
-    /// Both sides ended, the client first. Of an exchange: the client left before it was answered in full.
-    ClientClosed,
-    /// Both sides ended, the server first. Of an exchange: the server left before it had answered in full.
-    ServerClosed,
-    /// The client reset the connection.
-    ClientReset,
-    /// The server reset the connection.
-    ServerReset,
-    /// The client closed without close_notify: what it sent may not be all.
-    ClientTruncated,
-    /// The server closed without close_notify: what it sent may not be all.
-    ServerTruncated,
-    /// No byte in either direction for `idle`.
-    IdleTimeout,
-    /// Nothing moved for `tunnel_timeout` after an upgrade or CONNECT.
-    TunnelTimeout,
-    /// One side had ended and nothing moved in the other direction for `half_close`.
-    HalfCloseTimeout,
-    /// The first bytes, or the head of a request, were not complete within `first_bytes`.
-    FirstBytesTimeout,
-    /// The TLS handshake was not complete within `handshake_timeout`.
-    HandshakeTimeout,
-    /// TLS could not be agreed on, or the client's certificate was not accepted.
-    HandshakeFailed,
-    /// The client spoke HTTP where TLS is spoken.
-    PlainHttp,
-    /// The request body stood still for `body_timeout` or came more slowly than `min_body_rate`.
-    BodyTimeout,
-    /// The first bytes exceeded `first_bytes_limit`, or a request head one of its limits.
-    TooLarge,
-    /// The request line exceeded `line_limit`.
-    TargetTooLong,
-    /// The request body exceeded `body_limit`.
-    BodyTooLarge,
-    /// The client gave a name that no entry matches.
-    NoMatch,
-    /// The request's host is neither the name that its connection was opened for nor in the certificate presented.
-    Misdirected,
-    /// The request came as early data, and could do harm if it were repeated.
-    TooEarly,
-    /// Entries match the client's name, none of them its path.
-    NoPath,
-    /// The client gave no name and there is no fallback.
-    NoName,
-    /// No server could be reached.
-    NoServer,
-    /// No server had a place within `queue_timeout`.
-    QueueTimeout,
-    /// `queue_limit` requests were waiting for a place already.
-    QueueFull,
-    /// The backend is in maintenance.
-    Maintenance,
-    /// The server's response did not begin within `response_timeout`.
-    ResponseTimeout,
-    /// What the server sent is no response that may be passed on.
-    BadResponse,
-    /// The first bytes, or a request, are not what the protocol demands.
-    BadRequest,
-    /// CONNECT, and `connect` is off.
-    MethodNotAllowed,
-    /// The request needs something that is not there: a transfer coding other than chunked.
-    NotImplemented,
-    /// A version of HTTP that is not spoken here.
-    VersionNotSupported,
-    /// The rewritten head does not fit its buffer.
-    Overflow,
-    /// The client's address is not allowed.
-    Denied,
-    /// `max_connections` or `max_connections_per_client` was reached.
-    LimitReached,
-    /// `rate_limit` or `max_requests_per_client` was reached.
-    RateLimited,
-    /// Cut off at the end of `drain`.
-    Drained,
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $status:expr, $kind:ident;)*) => {
+        /// Why a connection or an exchange ended: the `end` of its access record. A row of the table below.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        #[repr(usize)]
+        pub enum CloseReason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl CloseReason {
+            /// All of them, in the order of [`Self::index`].
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word in logs, counters and documentation.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// The status that an HTTP client gets, unless a response has begun; None: it gets none.
+            /// [`Self::PlainHttp`] is told by [`refusal`](crate::tls::refusal): there is no TLS to say it in.
+            pub fn status(self) -> Option<u16> {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// Whether the connection or exchange failed, as against having been used and ended.
+            pub fn is_failure(self) -> bool {
+                match self { $(Self::$name => reasons!(@$kind),)* }
+            }
+        }
+    };
+    (@used) => { false };
+    (@failed) => { true };
 }
 
 impl CloseReason {
-    /// The word in logs, metrics and documentation.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::ClientClosed => "client_closed",
-            Self::ServerClosed => "server_closed",
-            Self::ClientReset => "client_reset",
-            Self::ServerReset => "server_reset",
-            Self::ClientTruncated => "client_truncated",
-            Self::ServerTruncated => "server_truncated",
-            Self::IdleTimeout => "idle_timeout",
-            Self::TunnelTimeout => "tunnel_timeout",
-            Self::HalfCloseTimeout => "half_close_timeout",
-            Self::FirstBytesTimeout => "first_bytes_timeout",
-            Self::HandshakeTimeout => "handshake_timeout",
-            Self::HandshakeFailed => "handshake_failed",
-            Self::PlainHttp => "plain_http",
-            Self::BodyTimeout => "body_timeout",
-            Self::TooLarge => "too_large",
-            Self::TargetTooLong => "target_too_long",
-            Self::BodyTooLarge => "body_too_large",
-            Self::NoMatch => "no_match",
-            Self::Misdirected => "misdirected",
-            Self::TooEarly => "too_early",
-            Self::NoPath => "no_path",
-            Self::NoName => "no_name",
-            Self::NoServer => "no_server",
-            Self::QueueTimeout => "queue_timeout",
-            Self::QueueFull => "queue_full",
-            Self::Maintenance => "maintenance",
-            Self::ResponseTimeout => "response_timeout",
-            Self::BadResponse => "bad_response",
-            Self::BadRequest => "bad_request",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::NotImplemented => "not_implemented",
-            Self::VersionNotSupported => "version_not_supported",
-            Self::Overflow => "overflow",
-            Self::Denied => "denied",
-            Self::LimitReached => "limit_reached",
-            Self::RateLimited => "rate_limited",
-            Self::Drained => "drained",
-        }
+    /// Returns the place in [`Self::ALL`].
+    #[inline]
+    pub const fn index(self) -> usize {
+        self as usize
     }
+}
 
-    /// The status that an HTTP client gets, unless a response has begun; None: it gets none. [`Self::PlainHttp`] is told
-    /// by [`refusal`](crate::tls::refusal), because there is no TLS to say it in.
-    pub fn status(self) -> Option<u16> {
-        match self {
-            Self::BadRequest | Self::NoName | Self::PlainHttp => Some(400),
-            Self::Denied => Some(403),
-            Self::NoPath => Some(404),
-            Self::MethodNotAllowed => Some(405),
-            Self::FirstBytesTimeout | Self::BodyTimeout => Some(408),
-            Self::BodyTooLarge => Some(413),
-            Self::TargetTooLong => Some(414),
-            Self::NoMatch | Self::Misdirected => Some(421),
-            Self::TooEarly => Some(425),
-            Self::RateLimited => Some(429),
-            Self::TooLarge => Some(431),
-            Self::Overflow => Some(500),
-            Self::NotImplemented => Some(501),
-            Self::BadResponse | Self::ServerClosed | Self::ServerReset | Self::ServerTruncated => Some(502),
-            Self::NoServer | Self::QueueTimeout | Self::QueueFull => Some(503),
-            Self::Maintenance | Self::LimitReached => Some(503),
-            Self::ResponseTimeout => Some(504),
-            Self::VersionNotSupported => Some(505),
-            Self::Completed | Self::ClientClosed | Self::ClientReset | Self::Drained => None,
-            Self::IdleTimeout | Self::TunnelTimeout | Self::HalfCloseTimeout | Self::ClientTruncated => None,
-            Self::HandshakeTimeout | Self::HandshakeFailed => None,
-        }
-    }
-
-    /// Whether the connection or exchange failed, as against having been used and ended.
-    pub fn is_failure(self) -> bool {
-        let used = [Self::Completed, Self::ClientClosed, Self::ServerClosed];
-        let ended = [Self::IdleTimeout, Self::TunnelTimeout, Self::Drained];
-        !used.contains(&self) && !ended.contains(&self)
-    }
+// Each reason with its word, the status that an HTTP client gets, and whether it was used or has failed.
+reasons! {
+    /// The exchange was answered in full, by a server or by an answer of ours that was asked for.
+    Completed = "completed", None, used;
+    /// Both sides ended, the client first. Of an exchange: the client left before it was answered in full.
+    ClientClosed = "client_closed", None, used;
+    /// Both sides ended, the server first. Of an exchange: the server left before it had answered in full.
+    ServerClosed = "server_closed", Some(502), used;
+    /// The client reset the connection.
+    ClientReset = "client_reset", None, failed;
+    /// The server reset the connection.
+    ServerReset = "server_reset", Some(502), failed;
+    /// The client closed without close_notify: what it sent may not be all.
+    ClientTruncated = "client_truncated", None, failed;
+    /// The server closed without close_notify: what it sent may not be all.
+    ServerTruncated = "server_truncated", Some(502), failed;
+    /// No byte in either direction for `idle`.
+    IdleTimeout = "idle_timeout", None, used;
+    /// Nothing moved for `tunnel_timeout` after an upgrade or CONNECT.
+    TunnelTimeout = "tunnel_timeout", None, used;
+    /// One side had ended and nothing moved in the other direction for `half_close`.
+    HalfCloseTimeout = "half_close_timeout", None, failed;
+    /// The first bytes, or the head of a request, were not complete within `first_bytes`.
+    FirstBytesTimeout = "first_bytes_timeout", Some(408), failed;
+    /// The TLS handshake was not complete within `handshake_timeout`.
+    HandshakeTimeout = "handshake_timeout", None, failed;
+    /// TLS could not be agreed on, or the client's certificate was not accepted.
+    HandshakeFailed = "handshake_failed", None, failed;
+    /// The client spoke HTTP where TLS is spoken.
+    PlainHttp = "plain_http", Some(400), failed;
+    /// The request body stood still for `body_timeout` or came more slowly than `min_body_rate`.
+    BodyTimeout = "body_timeout", Some(408), failed;
+    /// The first bytes exceeded `first_bytes_limit`, or a request head one of its limits.
+    TooLarge = "too_large", Some(431), failed;
+    /// The request line exceeded `line_limit`.
+    TargetTooLong = "target_too_long", Some(414), failed;
+    /// The request body exceeded `body_limit`.
+    BodyTooLarge = "body_too_large", Some(413), failed;
+    /// The client gave a name that no entry matches.
+    NoMatch = "no_match", Some(421), failed;
+    /// The request's host is neither the name that its connection was opened for nor in the certificate
+    /// presented.
+    Misdirected = "misdirected", Some(421), failed;
+    /// The request came as early data, and could do harm if it were repeated.
+    TooEarly = "too_early", Some(425), failed;
+    /// Entries match the client's name, none of them its path.
+    NoPath = "no_path", Some(404), failed;
+    /// The client gave no name and there is no fallback.
+    NoName = "no_name", Some(400), failed;
+    /// No server could be reached.
+    NoServer = "no_server", Some(503), failed;
+    /// No server had a place within `queue_timeout`.
+    QueueTimeout = "queue_timeout", Some(503), failed;
+    /// `queue_limit` requests were waiting for a place already.
+    QueueFull = "queue_full", Some(503), failed;
+    /// The backend is in maintenance.
+    Maintenance = "maintenance", Some(503), failed;
+    /// The server's response did not begin within `response_timeout`.
+    ResponseTimeout = "response_timeout", Some(504), failed;
+    /// The server sent what is no response that may be passed on.
+    BadResponse = "bad_response", Some(502), failed;
+    /// The first bytes, or a request, are not what the protocol demands.
+    BadRequest = "bad_request", Some(400), failed;
+    /// CONNECT, and `connect` is off.
+    MethodNotAllowed = "method_not_allowed", Some(405), failed;
+    /// The request needs something that is not there: a transfer coding other than chunked.
+    NotImplemented = "not_implemented", Some(501), failed;
+    /// A version of HTTP that is not spoken here.
+    VersionNotSupported = "version_not_supported", Some(505), failed;
+    /// The rewritten head does not fit its buffer.
+    Overflow = "overflow", Some(500), failed;
+    /// The client's address is not allowed.
+    Denied = "denied", Some(403), failed;
+    /// `max_connections` or `max_connections_per_client` was reached.
+    LimitReached = "limit_reached", Some(503), failed;
+    /// `rate_limit` or `max_requests_per_client` was reached.
+    RateLimited = "rate_limited", Some(429), failed;
+    /// Cut off at the end of `drain`.
+    Drained = "drained", None, used;
 }
 
 #[cfg(test)]
@@ -245,22 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn one_word_for_each() {
-        let of_tls = [
-            HandshakeFailed,
-            HandshakeTimeout,
-            PlainHttp,
-            ClientTruncated,
-            ServerTruncated,
-            Misdirected,
-            TooEarly,
-        ];
-        let of_http = [Completed, TunnelTimeout, NoPath, TargetTooLong, VersionNotSupported, Overflow];
-        for reason in of_http.into_iter().chain(of_tls) {
-            let written = serde_json::to_value(reason).unwrap();
-            assert_eq!(written, reason.as_str());
+    fn one_word_and_one_place_for_each() {
+        for (place, reason) in CloseReason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), place);
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
     }
+
     #[test]
     fn a_server_that_cannot_be_trusted_is_to_blame() {
         assert!(Fault::Untrusted.blames_server() && Fault::Handshake.blames_server());

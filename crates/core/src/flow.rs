@@ -1,8 +1,9 @@
-//! Flow: one direction of a connection: bytes from one side, whether they are held, and which analyzers still run.
+//! Flow: one direction of a connection: bytes from one side, whether they are held, and which analyzers still
+//! run.
 //!
-//! A flow is *held* while analyzers have a turn to come: its bytes are shown to them and not passed on. After the last
-//! turn the hold ends for good and the relay moves bytes without asking. Must never own bytes: those are the engine's
-//! scratch or a [`Buffer`](crate::buffer::Buffer).
+//! A flow is *held* while analyzers have a turn to come: its bytes are shown to them and not passed on. After
+//! the last turn the hold ends for good and the relay moves bytes without asking. Must never own bytes: those
+//! are the engine's scratch or a [`Buffer`](crate::buffer::Buffer).
 
 use crate::time::Millis;
 
@@ -11,11 +12,11 @@ use crate::time::Millis;
 pub struct Flow {
     /// Bytes wait for an analyzer's verdict.
     pub hold: bool,
-    /// This side has ended its sending.
+    /// The side has ended its sending.
     pub ended: bool,
     /// Number of the analyzer whose turn it is, among its listener's.
     pub turn: u8,
-    /// When that turn began.
+    /// Time at which that turn began.
     pub since: Millis,
     /// Held bytes at the front that were for us alone (a PROXY header) and are not passed on.
     pub consumed: u32,

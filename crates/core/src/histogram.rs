@@ -1,7 +1,9 @@
-//! Histogram: how long things took, in buckets of which four share each power of two, one shard a worker, summed on read.
+//! Histogram: how long things took, in buckets of which four share each power of two, one shard a worker,
+//! summed on read.
 //!
-//! A shard is written by its worker alone, so a plain load and store (no locked instruction) is enough, and takes memory (520
-//! bytes) only once that worker has something to record: most servers of most backends never do. Must never lock.
+//! A shard is written by its worker alone, so a plain load and store (no locked instruction) is enough, and
+//! takes memory (520 bytes) only once that worker has something to record: most servers of most backends
+//! never do. Must never lock.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,6 +14,13 @@ use crate::time::Millis;
 
 /// Buckets: 0, 1, 2, 3, then four for each power of two up to 131,071 ms, the last for all above as well.
 pub const BUCKETS: usize = 64;
+
+/// Bounds in milliseconds for whoever reads buckets, two for each power of two where most values are. Each is
+/// the end of a bucket, so that counts below it are exact. Stable: graphs are drawn by them.
+pub const BOUNDS: [Millis; 24] = [
+    1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192, 16_384,
+    32_768, 65_536,
+];
 
 /// One histogram of milliseconds.
 #[derive(Debug)]
@@ -73,9 +82,15 @@ impl Distribution {
         self.counts.iter().sum()
     }
 
+    /// Counts the values below each of [`BOUNDS`], then all of them.
+    pub fn cumulative(&self) -> [u64; BOUNDS.len() + 1] {
+        let below = |bound| self.counts[..bucket(bound)].iter().sum();
+        std::array::from_fn(|place| BOUNDS.get(place).map_or_else(|| self.count(), |bound| below(*bound)))
+    }
+
     /// The value that a fraction `q` (0 to 1) of all values does not exceed, 0 when there is none.
     ///
-    /// It is as exact as its bucket is narrow: within a fifth of the true value.
+    /// As exact as the bucket is narrow: within a fifth of the true value.
     pub fn quantile(&self, q: f64) -> f64 {
         let rank = q.clamp(0.0, 1.0) * self.count() as f64;
         let mut below = 0;
@@ -92,7 +107,8 @@ impl Distribution {
 
 /// The smallest value in a bucket.
 ///
-/// Worked example: bucket 7 is the fourth of the power of two that begins at 4 (4, 5, 6, 7); bucket 8 has 8 and 9.
+/// Worked example: bucket 7 is the fourth of the power of two that begins at 4 (4, 5, 6, 7); bucket 8 has 8
+/// and 9.
 pub fn lowest(bucket: usize) -> Millis {
     match bucket {
         0..4 => bucket as Millis,
@@ -127,6 +143,17 @@ mod tests {
         }
         assert_eq!((lowest(7), highest(7), lowest(8), highest(8)), (7, 7, 8, 9));
         assert_eq!(highest(BUCKETS - 1), 131_071);
+    }
+
+    #[test]
+    fn cumulative_counts_are_exact() {
+        let histogram = Histogram::new(1);
+        (0..140_000).for_each(|value| histogram.record(0, value));
+        let cumulative = histogram.sum().cumulative();
+        for (bound, count) in BOUNDS.iter().zip(cumulative) {
+            assert_eq!(count, *bound);
+        }
+        assert_eq!(cumulative.last(), Some(&140_000));
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Host: the name that a client asks for, as it is written in requests: its port, its trailing dot, its case, and whether a
-//! certificate is one for it.
+//! Host: the name that a client asks for, as it is written in requests: its port, its trailing dot, its case,
+//! and whether a certificate is one for it.
 //!
 //! Plain functions on bytes, called for every request: must never allocate, and know no other room.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Whether a certificate with these names is one for `host`, as a request gives it: any case, a port, a trailing dot, an
-/// IPv6 address in brackets.
+/// Whether a certificate with these names is one for `host`, as a request gives it: any case, a port, a
+/// trailing dot, an IPv6 address in brackets.
 ///
 /// A wildcard stands for exactly one label, the leftmost, and never for an address (RFC 9525 section 6.3).
 pub fn covers(names: &[Box<str>], host: &[u8]) -> bool {
@@ -17,7 +17,7 @@ pub fn covers(names: &[Box<str>], host: &[u8]) -> bool {
     }
 }
 
-/// A host without its port: `[::1]:80` is `[::1]`.
+/// Returns a host without its port: `[::1]:80` is `[::1]`.
 pub fn without_port(host: &[u8]) -> &[u8] {
     match host.iter().rposition(|byte| matches!(byte, b':' | b']')) {
         Some(at) if host[at] == b':' => &host[..at],
@@ -25,14 +25,14 @@ pub fn without_port(host: &[u8]) -> &[u8] {
     }
 }
 
-/// A host without port and trailing dot.
+/// Returns a host without port and trailing dot.
 pub fn bare(host: &[u8]) -> &[u8] {
     let host = without_port(host);
     host.strip_suffix(b".").unwrap_or(host)
 }
 
-/// Writes a host without its port, in lower case and without a trailing dot: as tables know it. Codecs let nothing but
-/// ASCII through.
+/// Writes a host without its port, in lower case and without a trailing dot: as tables know it. Codecs let
+/// nothing but ASCII through.
 pub fn write_name(name: &mut String, host: &[u8]) {
     let end = match host.first() {
         Some(b'[') => host.iter().position(|byte| *byte == b']').map_or(host.len(), |at| at + 1),
@@ -42,7 +42,7 @@ pub fn write_name(name: &mut String, host: &[u8]) {
     name.extend(host.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
 }
 
-/// The address that a host is, if it is one.
+/// Returns the address that a host is, if it is one.
 fn address(host: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(host).ok()?;
     match text.strip_prefix('[') {

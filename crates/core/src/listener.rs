@@ -21,23 +21,23 @@ use crate::networks::Networks;
 use crate::protocol::Protocol;
 use crate::spec::ListenerSpec;
 use crate::table::{AnswerIndex, BackendIndex};
-use crate::tally::Tally;
+use crate::tally::{EndTally, Tally};
 use crate::tls::{Termination, TlsTally};
 
 /// A listener of a Plan.
 #[derive(Debug)]
 pub struct Listener {
-    /// Its name in the configuration.
+    /// Name in the configuration.
     pub name: Box<str>,
-    /// What was written of it; plain values are read from here.
+    /// Settings as they were written; plain values are read from here.
     pub spec: Arc<ListenerSpec>,
-    /// Where it is bound.
+    /// Addresses where the listener is bound.
     pub bind: Vec<Address>,
-    /// What it speaks.
+    /// Protocol that the listener speaks.
     pub protocol: &'static dyn Protocol,
-    /// What looks at the bytes of its connections before they are passed on, in order.
+    /// Analyzers that look at the bytes of its connections before they are passed on, in order.
     pub analyzers: Box<[Attached]>,
-    /// Where its connections go.
+    /// Route of its connections.
     pub route: Route,
     /// Backend when no name is found or nothing matches.
     pub fallback: Option<BackendIndex>,
@@ -49,16 +49,16 @@ pub struct Listener {
     pub deny: Networks,
     /// Counts and counters, carried over reloads.
     pub state: Arc<ListenerState>,
-    /// Its HTTP side; the default where it speaks something else.
+    /// The HTTP side; the default where the listener speaks something else.
     pub http: HttpListener,
     /// Rules that can do anything but pass on its requests, in their order.
     pub rules: Box<[&'static dyn Rule]>,
-    /// Its TLS side, where TLS ends here.
+    /// The TLS side, where TLS ends here.
     pub tls: Option<Arc<Termination>>,
 }
 
-/// What looks at a connection: for PROXY headers, where some sources send them, then for what the protocol
-/// asks.
+/// Returns the analyzers that look at a connection: for PROXY headers, where some sources send them, then for
+/// what the protocol asks.
 pub fn analyzers(protocol: &dyn Protocol, proxy_from: &Networks) -> Box<[Attached]> {
     let header = Attached { rule: Some(HeaderRule::Required), ..Attached::new(&ProxyHeader) };
     // A server that speaks first may do so while it is not known yet that no header comes.
@@ -68,24 +68,26 @@ pub fn analyzers(protocol: &dyn Protocol, proxy_from: &Networks) -> Box<[Attache
     headers.chain(protocol.analyzers().iter().map(|analyzer| Attached::new(*analyzer))).collect()
 }
 
-/// Where connections go.
+/// The route of connections: where they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// To one backend.
+    /// Connections go to one backend.
     Backend(BackendIndex),
-    /// By name, through the table with this index.
+    /// Connections are routed by name, through the table with this index.
     Table(u32),
     /// Nowhere: every request gets this answer.
     Answer(AnswerIndex),
 }
 
-/// What changes while running, shared by all workers.
+/// The state of a listener that changes while running, shared by all workers.
 #[derive(Debug)]
 pub struct ListenerState {
     active: AtomicU32,
     clients: Mutex<HashMap<IpAddr, u32>>,
     /// Counters.
     pub tally: Tally,
+    /// Ends of its connections and exchanges, by reason.
+    pub ends: EndTally,
     /// Counters of handshakes, where TLS ends here.
     pub tls: TlsTally,
 }
@@ -119,7 +121,7 @@ impl Listener {
         }
     }
 
-    /// What this source must do about a PROXY header.
+    /// Returns what this source must do about a PROXY header.
     pub fn header_rule(&self, source: Option<SocketAddr>) -> HeaderRule {
         match source {
             _ if self.proxy_from.is_empty() => HeaderRule::Unknown,
@@ -139,7 +141,8 @@ impl Listener {
         }
     }
 
-    /// Why a client is turned away under this listener that was, or was not, under the one before a reload.
+    /// Returns why a client is turned away under this listener that was, or was not, under the one before a
+    /// reload.
     pub fn readmit(&self, client: Option<IpAddr>, turned_away: Option<CloseReason>) -> Option<CloseReason> {
         match (turned_away, self.admits(client)) {
             (None, false) => Some(CloseReason::Denied),
@@ -152,9 +155,10 @@ impl Listener {
     pub fn enter(&self) -> Result<Permit, CloseReason> {
         let permit = Permit { state: Arc::clone(&self.state), client: None };
         // The permit gives its place back when this one is refused.
-        match self.state.active.fetch_add(1, Relaxed) < self.spec.max_connections.unwrap_or(u32::MAX) {
-            true => Ok(permit),
-            false => Err(CloseReason::LimitReached),
+        if self.state.active.fetch_add(1, Relaxed) < self.spec.max_connections.unwrap_or(u32::MAX) {
+            Ok(permit)
+        } else {
+            Err(CloseReason::LimitReached)
         }
     }
 
@@ -176,17 +180,18 @@ impl Listener {
 }
 
 impl ListenerState {
-    /// State with counters for `shards` workers.
+    /// Makes the state, with counters for `shards` workers.
     pub fn new(shards: usize) -> Self {
         Self {
             active: AtomicU32::new(0),
             clients: Mutex::default(),
             tally: Tally::new(shards),
+            ends: EndTally::new(shards),
             tls: TlsTally::new(shards),
         }
     }
 
-    /// Open connections.
+    /// Returns the number of open connections.
     pub fn active(&self) -> u32 {
         self.active.load(Relaxed)
     }

@@ -1,4 +1,5 @@
-//! Locking where a panic of another thread is no reason to stop: what is guarded is whole between statements.
+//! Locking where a panic of another thread is no reason to stop: the guarded value is whole between
+//! statements.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,8 +1,9 @@
 //! Networks: a set of IP networks that answers "is this address inside?".
 //!
-//! Owns the two families as sorted, disjoint ranges: a question is one binary search, about 17 steps for 100,000
-//! networks. IPv4-mapped IPv6 addresses (`::ffff:192.0.2.7`, RFC 4291, 2.5.5.2) are IPv4 here, in networks and in
-//! questions alike, because a dual-stack socket reports IPv4 clients that way. Must never resolve a name.
+//! Owns the two families as sorted, disjoint ranges: a question is one binary search, about 17 steps for
+//! 100,000 networks. IPv4-mapped IPv6 addresses (`::ffff:192.0.2.7`, RFC 4291, 2.5.5.2) are IPv4 here, in
+//! networks and in questions alike, because a dual-stack socket reports IPv4 clients that way. Must never
+//! resolve a name.
 
 use std::net::IpAddr;
 
@@ -20,7 +21,7 @@ pub struct Networks {
 impl Networks {
     /// Parses `10.0.0.0/8`, `::1`, `192.0.2.7`; the errors are `(index, reason)`.
     ///
-    /// Bits set after the prefix (`10.0.0.1/8`) are an error: whoever wrote them may have meant the one address.
+    /// Bits set after the prefix (`10.0.0.1/8`) are an error: the user may have meant the one address.
     pub fn parse(written: &[String]) -> Result<Self, Vec<(usize, String)>> {
         let (mut v4, mut v6, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for (index, text) in written.iter().enumerate() {
@@ -39,7 +40,8 @@ impl Networks {
         self.v4.0.is_empty() && self.v6.0.is_empty()
     }
 
-    /// Whether `address` is inside. An IPv4-mapped IPv6 address is looked up as IPv4, so `::/0` does not contain it.
+    /// Whether `address` is inside. An IPv4-mapped IPv6 address is looked up as IPv4, so `::/0` does not
+    /// contain it.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => self.v4.contains(u32::from(address)),
@@ -92,7 +94,7 @@ fn parse_one(text: &str) -> Result<IpNet, String> {
     Ok(unmapped(net))
 }
 
-/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
+/// Turns `::ffff:10.0.0.0/104` into `10.0.0.0/8`.
 fn unmapped(net: IpNet) -> IpNet {
     let (IpAddr::V4(address), Some(prefix)) = (net.addr().to_canonical(), net.prefix_len().checked_sub(96))
     else {

@@ -1,6 +1,6 @@
 //! Problem: one thing that is wrong with a configuration, and where.
 //!
-//! What every `compile` returns, all at once. Paths are those of the file, so that nobody has to translate
+//! Every `compile` returns them all at once. Paths are those of the file, so that nobody has to translate
 //! them. A plain value: must know no other room.
 
 use std::fmt;
@@ -10,11 +10,11 @@ use serde::Serialize;
 /// One problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// What leads to it from the root, as in the file.
+    /// The keys and indices that lead to it from the root, as in the file.
     pub path: Vec<Item>,
-    /// What is wrong.
+    /// The reason: what is wrong.
     pub reason: String,
-    /// What to write instead, where there is a good guess.
+    /// The hint: what to write instead, where there is a good guess.
     pub hint: Option<String>,
 }
 

@@ -7,8 +7,8 @@
 //!        +------refused------+------------> Refused --client Ended or deadline--> Closed
 //! ```
 //!
-//! Owns every decision about a connection and the places it takes (listener, server), which come back when it is
-//! dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
+//! Owns every decision about a connection and the places it takes (listener, server), which come back when it
+//! is dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
 
 use crate::action::{Action, Choice, Event, Side, Wait};
 use crate::analyze::{Attached, Facts, HeaderRule, OnFailure, Verdict};
@@ -22,7 +22,8 @@ use crate::protocol::{self, Protocol};
 use crate::table::{BackendIndex, Target};
 use crate::time::Millis;
 
-/// What surrounds one call: the Plan the connection was accepted under, and what only the engine can know.
+/// The surroundings of one call: the Plan the connection was accepted under, and what only the engine can
+/// know.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
     /// The Plan the connection was accepted under.
@@ -35,29 +36,29 @@ pub struct Scene<'a> {
     pub shard: usize,
 }
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// The client flow is held until analyzers know where to route.
     Inspecting,
     /// A server was chosen and is being connected.
     Connecting,
-    /// Both ends are connected; bytes move without us.
+    /// Client and server are connected; bytes move without us.
     Relaying,
-    /// This side has ended; bytes go on from the other.
+    /// The side named has ended; bytes go on from the other.
     HalfClosed(Side),
     /// The client was refused and may still read why.
     Refused,
-    /// Over.
+    /// The connection is over.
     Closed,
 }
 
-/// How a connection comes to its Session.
+/// The way by which a connection comes to its Session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entrance {
     /// Nothing was read yet.
     Accepted,
-    /// Its ClientHello was read and is passed on untouched, by the table of what is passed through.
+    /// The ClientHello was read and is passed on untouched, by the table of what is passed through.
     PassedThrough,
     /// TLS ends here, and its handshake is complete.
     Secured,
@@ -68,11 +69,11 @@ pub enum Entrance {
 pub struct Session {
     state: State,
     listener: u32,
-    /// What a refusal is said in.
+    /// The protocol that a refusal is said in.
     speaks: &'static dyn Protocol,
     /// Routed by the table of what is passed through.
     passed_through: bool,
-    /// What the client must do about a PROXY header, which says whose analyzers it gets.
+    /// Rule of the client for a PROXY header, which says whose analyzers it gets.
     rule: HeaderRule,
     attempts: Attempts,
     reason: Option<CloseReason>,
@@ -82,7 +83,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session for a client of listener number `listener` that was given `permit`.
+    /// Makes a session for a client of listener number `listener` that was given `permit`.
     pub fn new(plan: &Plan, listener: u32, facts: Facts, permit: Permit) -> Self {
         let owner = &plan.listeners[listener as usize];
         Self {
@@ -99,7 +100,8 @@ impl Session {
         }
     }
 
-    /// The same for a client whose first bytes were dealt with: its name is known, and no PROXY header is to come.
+    /// Makes this the session of a client whose first bytes were dealt with: its name is known, and no PROXY
+    /// header is to come.
     #[must_use]
     pub fn entered(mut self, entrance: Entrance) -> Self {
         (self.speaks, self.passed_through) = match entrance {
@@ -112,18 +114,18 @@ impl Session {
         self
     }
 
-    /// Where it stands.
+    /// Returns the state of the session.
     #[inline]
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// What analyzers have learned.
+    /// Returns what analyzers have learned.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// The flow of bytes from `side`.
+    /// Returns the flow of bytes from `side`.
     #[inline]
     pub fn flow(&self, side: Side) -> &Flow {
         &self.flows[side as usize]
@@ -140,27 +142,27 @@ impl Session {
         self.flows[side as usize].hold = false;
     }
 
-    /// Index of its listener in the Plan.
+    /// Returns the index of its listener in the Plan.
     pub fn listener(&self) -> u32 {
         self.listener
     }
 
-    /// The backend it was routed to and the servers tried there.
+    /// Returns the backend it was routed to and the servers tried there.
     pub fn attempts(&self) -> &Attempts {
         &self.attempts
     }
 
-    /// Why it ended or is ending.
+    /// Returns the reason for which it ended or is ending.
     pub fn reason(&self) -> Option<CloseReason> {
         self.reason
     }
 
-    /// Other servers tried.
+    /// Returns the number of other servers tried.
     pub fn retries(&self) -> usize {
-        self.attempts.retries(self.reason == Some(CloseReason::NoServer))
+        self.attempts.retries()
     }
 
-    /// What it waits for and how long at most, or None when it is over.
+    /// Returns what it waits for and how long at most, or None when it is over.
     pub fn deadline(&self, plan: &Plan) -> Option<(Wait, Millis)> {
         if let Some((side, timeout)) = self.verdict_due(plan) {
             return Some((Wait::Verdict(side), timeout));
@@ -178,14 +180,14 @@ impl Session {
         })
     }
 
-    /// The one way in: an event happened; do what is answered.
+    /// Handles an event, the one way in; returns what is to be done.
     pub fn handle(&mut self, event: Event<'_>, scene: Scene<'_>) -> Action {
         match (event, self.state) {
             (_, State::Closed) => Action::Close,
             (Event::Accepted, State::Inspecting) => self.accepted(scene),
             (Event::Connected, State::Connecting) => self.connected(scene),
             (Event::ConnectFailed(fault), State::Connecting) => self.connect_failed(fault, scene),
-            // What these speak of is over or has not begun: such an event changes nothing.
+            // The events below speak of a thing that is over or has not begun: they change nothing.
             (Event::Held(..), State::Refused) => Action::Wait,
             (Event::Accepted | Event::Connected | Event::ConnectFailed(_), _) => Action::Wait,
             (
@@ -251,13 +253,13 @@ impl Session {
         }
     }
 
-    /// The analyzer whose turn it is.
+    /// Returns the analyzer whose turn it is.
     #[inline]
     fn attached<'p>(&self, side: Side, plan: &'p Plan) -> Option<&'p Attached> {
         self.listener_of(plan).analyzers.get(usize::from(self.flows[side as usize].turn))
     }
 
-    /// Begins the next turn: that of the present analyzer or, `ended` turns later, of one after it.
+    /// Begins the next turn, which is that of the present analyzer or, `ended` turns later, of one after it.
     fn begin_turn(&mut self, side: Side, ended: u8, scene: Scene<'_>) -> u8 {
         let all = &self.listener_of(scene.plan).analyzers;
         let flow = &mut self.flows[side as usize];
@@ -303,7 +305,7 @@ impl Session {
         if attached.rule == Some(HeaderRule::Required) { self.admit(scene) } else { Ok(()) }
     }
 
-    /// The side whose analyzer has a deadline of its own, and how long its turn may take.
+    /// Returns the side whose analyzer has a deadline of its own, and how long its turn may take.
     #[inline]
     fn verdict_due(&self, plan: &Plan) -> Option<(Side, Millis)> {
         let [client, server] = &self.flows;
@@ -315,7 +317,7 @@ impl Session {
         held.find_map(due)
     }
 
-    /// An analyzer has no verdict in time.
+    /// Goes on when an analyzer has no verdict in time.
     fn late(&mut self, side: Side, scene: Scene<'_>) -> Action {
         match self.attached(side, scene.plan) {
             Some(attached) if attached.on_failure == OnFailure::Pass => {
@@ -355,7 +357,7 @@ impl Session {
         }
     }
 
-    /// backend -> server, taking a place there.
+    /// Chooses a server of the backend, taking a place there.
     fn choose(&mut self, index: BackendIndex, scene: Scene<'_>) -> Action {
         let backend = &scene.plan.backends[index as usize];
         let seed = Seed {
@@ -416,7 +418,7 @@ impl Session {
     }
 
     fn reset(&mut self, side: Side) -> Action {
-        // A server that has ended and is sent more answers with a reset: it ended, that is all.
+        // A server that has ended answers further bytes with a reset: the reason is that it ended.
         if self.state == State::HalfClosed(side) {
             return self.close(closed_by(side));
         }
@@ -426,10 +428,11 @@ impl Session {
         })
     }
 
-    /// What ends without saying so is broken off on the other side too: it must not look whole.
+    /// Breaks off the other side when this one ends without saying so: what was sent must not look whole.
     fn truncated(&mut self, side: Side) -> Action {
         match (self.state, side) {
-            // Who has said that it ends, or has been told by a server that all was said, may leave without a word.
+            // A side that has said that it ends may leave without a word, and so may a client whose server
+            // has said that it ends.
             (State::HalfClosed(first), Side::Client) => self.close(closed_by(first)),
             (State::HalfClosed(Side::Server), Side::Server) => self.close(closed_by(side)),
             (_, Side::Client) => self.close(CloseReason::ClientTruncated),
@@ -450,7 +453,8 @@ impl Session {
         }
     }
 
-    /// Refuses with the protocol's bytes. Nobody gets any who may not know we exist, or in the middle of a server's.
+    /// Refuses with the protocol's bytes. A client that may not know we exist gets none, and none are put
+    /// among a server's.
     fn refuse(&mut self, reason: CloseReason) -> Action {
         let may_tell = matches!(self.state, State::Inspecting | State::Connecting);
         let bytes = if may_tell { self.speaks.refusal(reason) } else { b"" };
@@ -463,7 +467,7 @@ impl Session {
         Action::Refuse(bytes)
     }
 
-    /// The first reason given is the one reported.
+    /// Closes for this reason, unless another was given before: the first is the one reported.
     fn close(&mut self, reason: CloseReason) -> Action {
         self.reason.get_or_insert(reason);
         self.state = State::Closed;
@@ -475,7 +479,7 @@ impl Session {
     }
 }
 
-/// How long a refused client may take to read the refusal and close, milliseconds.
+/// Milliseconds that a refused client may take to read the refusal and close.
 const LINGER: Millis = 2_000;
 
 fn closed_by(side: Side) -> CloseReason {

@@ -1,5 +1,5 @@
-//! What https adds to a request allocates nothing once the buffer has grown: rewriting with what the handshake agreed on, the
-//! check of the host, answers and pages with HSTS, PROXY headers.
+//! What https adds to a request allocates nothing once the buffer has grown: rewriting with what the
+//! handshake agreed on, the check of the host, answers and pages with HSTS, PROXY headers.
 //!
 //! What is counted is this thread's: that of the harness allocates when it likes.
 

@@ -1,4 +1,5 @@
-//! Laws that every registered analyzer obeys: how bytes are split does not matter, and no bytes make it panic.
+//! Laws that every registered analyzer obeys: how bytes are split does not matter, and no bytes make it
+//! panic.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +14,8 @@ use common::hello;
 use headworks_core::analyze::{Analyzer, Facts, REGISTRY, Verdict};
 use proptest::prelude::*;
 
-/// What an analyzer decides when it is shown `bytes` cut at `cuts`, with what it learned and how much was held.
+/// What an analyzer decides when it is shown `bytes` cut at `cuts`, with what it learned and how much was
+/// held.
 fn decide(analyzer: &dyn Analyzer, bytes: &[u8], cuts: &[usize]) -> Option<(Verdict, String, usize)> {
     let mut facts = Facts::default();
     let mut need = 1;

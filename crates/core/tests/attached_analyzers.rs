@@ -1,5 +1,5 @@
-//! Attached analyzers as traces: several in order, each with its deadline, its limit and what follows when it has no
-//! verdict within them, on either side.
+//! Attached analyzers as traces: several in order, each with its deadline, its limit and what follows when it
+//! has no verdict within them, on either side.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,8 +21,8 @@ use headworks_core::session::{Scene, Session, State};
 use headworks_core::time::Millis;
 use serde_json::json;
 
-/// Says by the last byte what it thinks of the flow: `p` passes and takes all, `b` has no business with it, `r`
-/// rejects, anything else waits for one byte more.
+/// Says by the last byte what it thinks of the flow: `p` passes and takes all, `b` has no business with it,
+/// `r` rejects, anything else waits for one byte more.
 #[derive(Debug)]
 struct Letters(&'static str);
 

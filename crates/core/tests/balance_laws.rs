@@ -1,4 +1,5 @@
-//! Laws that every registered balancing algorithm obeys, and what the spreading and the consistent ones promise.
+//! Laws that every registered balancing algorithm obeys, and what the spreading and the consistent ones
+//! promise.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

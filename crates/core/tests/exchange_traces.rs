@@ -1,7 +1,7 @@
 //! The Exchange as traces: heads in, what may be sent, kept and repeated out.
 //!
-//! A trace is written as the bytes of its heads, so that what the codec makes of them is part of it. The tables stand on top:
-//! `asked` is a request that came whole, `asking` one whose body is still coming.
+//! A trace is written as the bytes of its heads, so that what the codec makes of them is part of it. The
+//! tables stand on top: `asked` is a request that came whole, `asking` one whose body is still coming.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,13 +10,14 @@
     reason = "a test that cannot go on has failed"
 )]
 
-use headworks_core::http::exchange::{Answer, Exchange, Sent};
+use headworks_core::http::exchange::{Exchange, ResponseKind, Sent};
 use headworks_core::message::Message;
 use headworks_core::message::{Head, Method, Version};
 use headworks_core::wire::body::Body;
 use headworks_core::wire::http1::{self, Limits, Parsed};
 
-/// Who is kept after a whole exchange: request line, its fields, status line, its fields, client kept, server kept.
+/// Who is kept after a whole exchange: request line, its fields, status line, its fields, client kept, server
+/// kept.
 const KEEPS: [(&str, &str, &str, &str, bool, bool); 20] = [
     ("GET / HTTP/1.1", "", "HTTP/1.1 200 OK", "Content-Length: 0", true, true),
     ("GET / HTTP/1.1", "", "HTTP/1.1 200 OK", "Transfer-Encoding: chunked", true, true),
@@ -31,7 +32,8 @@ const KEEPS: [(&str, &str, &str, &str, bool, bool); 20] = [
     ("GET / HTTP/1.0", "", "HTTP/1.1 200 OK", "Content-Length: 0", false, true),
     ("GET / HTTP/1.0", "Connection: keep-alive", "HTTP/1.1 200 OK", "Content-Length: 0", true, true),
     ("GET / HTTP/1.0", "Connection: keep-alive, close", "HTTP/1.1 200 OK", "Content-Length: 0", false, true),
-    // The server ends it; how it does so is no matter of the client's, whose connection says where the body ends.
+    // The server ends it; how it does so is no matter of the client's, whose connection says where the body
+    // ends.
     ("GET / HTTP/1.1", "", "HTTP/1.1 200 OK", "Content-Length: 0\r\nConnection: close", true, false),
     ("GET / HTTP/1.1", "", "HTTP/1.0 200 OK", "Content-Length: 0", true, false),
     ("GET / HTTP/1.1", "", "HTTP/1.0 200 OK", "Content-Length: 0\r\nConnection: keep-alive", true, true),
@@ -170,7 +172,7 @@ fn who_is_kept() {
         assert!(exchange.is_asked(), "{line}");
         assert!(!exchange.keeps_server(), "not before it has answered: {line}");
         let head = response(exchange.method(), answer, says);
-        assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
+        assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Final));
         match ends(&exchange.response) {
             Ends::Chunked => pass(&mut exchange.response, b"0\r\n\r\n"),
             Ends::End => exchange.response = Body::None, // the engine read the end
@@ -185,7 +187,7 @@ fn who_is_kept() {
 fn the_server_is_kept_when_all_was_asked_and_answered() {
     let mut exchange = Exchange::new(method("POST", "Content-Length: 3").message(), &LIMITS);
     let head = status(&exchange, 200, "Content-Length: 2");
-    assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
+    assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Final));
     assert!(!exchange.keeps_server());
     pass(&mut exchange.response, b"ok");
     assert!(!exchange.keeps_server(), "the request is still on its way");
@@ -201,7 +203,7 @@ fn an_early_answer_is_the_clients_last() {
         let mut exchange = Exchange::new(method("POST", more).message(), &LIMITS);
         let head = status(&exchange, 413, "Content-Length: 0");
         assert!(exchange.keeps_client());
-        assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
+        assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Final));
         assert!(!exchange.keeps_client(), "{more}");
     }
     // Whatever comes after that.
@@ -218,7 +220,7 @@ fn how_bodies_end() {
         let mut exchange = Exchange::new(method(name, asks).message(), &LIMITS);
         let head = status(&exchange, code, says);
         let answer = exchange.respond(head.message()).unwrap();
-        assert_eq!(answer == Answer::Tunnel, asked == Ends::End, "{name} {code}");
+        assert_eq!(answer == ResponseKind::Tunnel, asked == Ends::End, "{name} {code}");
         assert_eq!(
             (ends(&exchange.request), ends(&exchange.response)),
             (asked, answered),
@@ -249,11 +251,11 @@ fn interim_responses() {
     let mut exchange = get();
     for code in [100, 102, 103, 199] {
         let head = status(&exchange, code, "");
-        assert_eq!(exchange.respond(head.message()), Some(Answer::Interim), "{code}");
+        assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Interim), "{code}");
         assert!(!exchange.is_answered() && exchange.status() == 0 && !exchange.keeps_server());
     }
     let head = status(&exchange, 200, "Content-Length: 0");
-    assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
+    assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Final));
     assert!(exchange.keeps_client() && exchange.keeps_server());
 }
 
@@ -262,9 +264,9 @@ fn an_old_client_does_not_see_interim_responses() {
     let mut exchange = Exchange::new(request("GET / HTTP/1.0", "").message(), &LIMITS);
     assert_eq!(exchange.version(), Version::Http10);
     let head = status(&exchange, 100, "");
-    assert_eq!(exchange.respond(head.message()), Some(Answer::Hidden));
+    assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Hidden));
     let head = status(&exchange, 200, "Content-Length: 0");
-    assert_eq!(exchange.respond(head.message()), Some(Answer::Final));
+    assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Final));
 }
 
 #[test]
@@ -285,7 +287,7 @@ fn interim_responses_have_an_end() {
 fn an_upgrade_that_was_asked_for() {
     let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 101, WEBSOCKET);
-    assert_eq!(exchange.respond(head.message()), Some(Answer::Tunnel));
+    assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Tunnel));
     assert!(exchange.is_tunnel() && exchange.is_answered());
     assert_eq!((ends(&exchange.request), ends(&exchange.response)), (Ends::End, Ends::End));
     assert!(!exchange.is_asked(), "the client speaks on");
@@ -330,7 +332,7 @@ fn an_upgrade_to_what_was_not_offered() {
         let mut exchange = Exchange::new(method("GET", &to(offered)).message(), &LIMITS);
         let head = status(&exchange, 101, &to(switched));
         let answer = exchange.respond(head.message());
-        assert_eq!(answer, may.then_some(Answer::Tunnel), "{offered}: {switched}");
+        assert_eq!(answer, may.then_some(ResponseKind::Tunnel), "{offered}: {switched}");
         assert_eq!(exchange.is_tunnel(), may);
     }
 }
@@ -339,24 +341,27 @@ fn an_upgrade_to_what_was_not_offered() {
 fn an_upgrade_after_interim_responses() {
     let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 100, "");
-    assert_eq!(exchange.respond(head.message()), Some(Answer::Interim));
+    assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Interim));
     let head = status(&exchange, 101, WEBSOCKET);
-    assert_eq!(exchange.respond(head.message()), Some(Answer::Tunnel));
+    assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Tunnel));
 }
 
 #[test]
 fn connect() {
-    for (code, answer) in
-        [(200, Answer::Tunnel), (299, Answer::Tunnel), (302, Answer::Final), (407, Answer::Final)]
-    {
+    for (code, answer) in [
+        (200, ResponseKind::Tunnel),
+        (299, ResponseKind::Tunnel),
+        (302, ResponseKind::Final),
+        (407, ResponseKind::Final),
+    ] {
         let mut exchange = Exchange::new(method("CONNECT", "").message(), &LIMITS);
         let head = status(&exchange, code, "");
         assert_eq!(exchange.respond(head.message()), Some(answer), "{code}");
-        assert_eq!(exchange.is_tunnel(), answer == Answer::Tunnel);
+        assert_eq!(exchange.is_tunnel(), answer == ResponseKind::Tunnel);
     }
     let mut exchange = Exchange::new(method("CONNECT", "").message(), &LIMITS);
     let head = status(&exchange, 100, "");
-    assert_eq!(exchange.respond(head.message()), Some(Answer::Interim), "a success is 2xx");
+    assert_eq!(exchange.respond(head.message()), Some(ResponseKind::Interim), "a success is 2xx");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The Session as traces: events in, actions out, time injected.
 //!
-//! The rules, event by state. A cell is the action and, where the connection ends, its reason; `.` is an event that
-//! cannot happen there and changes nothing. `Half C` and `Half S`: the client or the server has ended.
+//! The rules, event by state. A cell is the action and, where the connection ends, its reason; `.` is an
+//! event that cannot happen there and changes nothing. `Half C` and `Half S`: the client or the server has
+//! ended.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Laws of the table: it agrees with a naive model, explains what it does, and stays bounded on hostile input.
+//! Laws of the table: it agrees with a naive model, explains what it does, and stays bounded on hostile
+//! input.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -50,7 +51,8 @@ fn rank_host(pattern: &str, name: &str) -> Option<(u32, usize)> {
     }
 }
 
-/// The same with paths: the best of (kind of host, length of the wildcard, length of the path, file order) wins.
+/// The same with paths: the best of (kind of host, length of the wildcard, length of the path, file order)
+/// wins.
 fn path_model(patterns: &[String], name: &str, path: &str) -> Option<u32> {
     let rank = |pattern: &String| {
         let (host, prefix) = match pattern.starts_with('~') {

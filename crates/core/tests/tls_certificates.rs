@@ -1,4 +1,5 @@
-//! What servers are told of a client's certificate, against certificates written out by hand, and on any bytes.
+//! What servers are told of a client's certificate, against certificates written out by hand, and on any
+//! bytes.
 
 use headworks_core::tls::ClientCertificate;
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
-//! Which certificates are for a name: the index against a search through all of them, and what the standard says of wildcards.
+//! Which certificates are for a name: the index against a search through all of them, and what the standard
+//! says of wildcards.
 
 use headworks_core::tls::{Candidates, Certificate, Names};
 use proptest::prelude::*;

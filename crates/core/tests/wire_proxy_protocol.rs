@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use headworks_core::tls::{ClientCertificate, TlsFacts};
 use headworks_core::wire::proxy_protocol::HeaderVersion;
-use headworks_core::wire::proxy_protocol::{Announced, LIMIT, Parsed, begins_header, parse, write};
+use headworks_core::wire::proxy_protocol::{Announced, HeaderParsed, LIMIT, begins_header, parse, write};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -62,9 +62,9 @@ fn with_checksum(before: &[u8], after: &[u8]) -> Vec<u8> {
 #[track_caller]
 fn check_complete(header: &[u8], addresses: Option<Pair>) {
     for held in 0..header.len() {
-        assert_eq!(parse(&header[..held]), Parsed::Partial, "at {held}");
+        assert_eq!(parse(&header[..held]), HeaderParsed::Partial, "at {held}");
     }
-    let expected = Parsed::Complete { length: header.len(), addresses };
+    let expected = HeaderParsed::Complete { length: header.len(), addresses };
     assert_eq!(parse(header), expected);
     assert_eq!(parse(&[header, b"\r\n\x16\x03\x01 and on"].concat()), expected);
 }
@@ -72,16 +72,16 @@ fn check_complete(header: &[u8], addresses: Option<Pair>) {
 /// Partial up to some byte, and invalid from there on.
 #[track_caller]
 fn check_invalid(bytes: &[u8]) {
-    let answers: Vec<Parsed> = (0..=bytes.len()).map(|held| parse(&bytes[..held])).collect();
-    let first = answers.iter().position(|answer| *answer != Parsed::Partial).unwrap();
-    assert!(answers[first..].iter().all(|answer| *answer == Parsed::Invalid), "{answers:?}");
+    let answers: Vec<HeaderParsed> = (0..=bytes.len()).map(|held| parse(&bytes[..held])).collect();
+    let first = answers.iter().position(|answer| *answer != HeaderParsed::Partial).unwrap();
+    assert!(answers[first..].iter().all(|answer| *answer == HeaderParsed::Invalid), "{answers:?}");
 }
 
 /// Found invalid with the last byte, not later.
 #[track_caller]
 fn check_invalid_at_once(bytes: &[u8]) {
     check_invalid(bytes);
-    assert_eq!(parse(&bytes[..bytes.len() - 1]), Parsed::Partial);
+    assert_eq!(parse(&bytes[..bytes.len() - 1]), HeaderParsed::Partial);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn v1_has_one_spelling() {
     ] {
         let line = format!("PROXY {rest}");
         if rest.is_empty() {
-            assert_eq!(parse(line.as_bytes()), Parsed::Partial);
+            assert_eq!(parse(line.as_bytes()), HeaderParsed::Partial);
         } else {
             check_invalid(line.as_bytes());
         }
@@ -254,7 +254,7 @@ fn v2_checksums_are_verified() {
     for bit in 16 * 8..header.len() * 8 {
         let mut changed = header.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert!(!matches!(parse(&changed), Parsed::Complete { .. }) || bit / 8 == kind, "bit {bit}");
+        assert!(!matches!(parse(&changed), HeaderParsed::Complete { .. }) || bit / 8 == kind, "bit {bit}");
     }
     check_invalid(&with_checksum(&[], &extension(3, &[0; 4])));
     check_invalid(&v2(PROXY, TCP4, &[&ADDRESSES[..], &extension(3, &[0; 3])].concat()));
@@ -265,7 +265,7 @@ fn beginnings() {
     for signature in [SIGNATURE, b"PROXY "] {
         for held in 0..signature.len() {
             assert_eq!(begins_header(&signature[..held]), None, "{held}");
-            assert_eq!(parse(&signature[..held]), Parsed::Partial);
+            assert_eq!(parse(&signature[..held]), HeaderParsed::Partial);
         }
         assert_eq!(begins_header(signature), Some(true));
         assert_eq!(begins_header(&[signature, b"x"].concat()), Some(true));
@@ -455,9 +455,9 @@ fn check_laws(bytes: &[u8]) -> Result<(), TestCaseError> {
     let whole = parse(bytes);
     for held in 0..bytes.len() {
         let part = parse(&bytes[..held]);
-        prop_assert!(part == Parsed::Partial || part == whole, "{part:?} at {held}, {whole:?}");
+        prop_assert!(part == HeaderParsed::Partial || part == whole, "{part:?} at {held}, {whole:?}");
     }
-    if let Parsed::Complete { length, addresses } = whole {
+    if let HeaderParsed::Complete { length, addresses } = whole {
         prop_assert!(length <= bytes.len() && length <= LIMIT);
         // There, what follows UNKNOWN may not hold everything, and the family of a LOCAL header matters.
         let lenient = bytes.starts_with(b"PROXY UNKNOWN ") || bytes.get(12) == Some(&LOCAL);
@@ -470,7 +470,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read(version in any_version(), pair in any_pair(), cut in any::<Index>()) {
         let header = written(version, Some(pair));
-        let Parsed::Complete { length, addresses: Some(read) } = parse(&header) else {
+        let HeaderParsed::Complete { length, addresses: Some(read) } = parse(&header) else {
             return Err(TestCaseError::fail("not complete"));
         };
         prop_assert_eq!(length, header.len());
@@ -478,7 +478,7 @@ proptest! {
         prop_assert_eq!(read.1.ip().to_canonical(), pair.1.ip().to_canonical());
         prop_assert_eq!((read.0.port(), read.1.port()), (pair.0.port(), pair.1.port()));
         prop_assert_eq!(oracle(&header), Some((length, Some(read))));
-        prop_assert_eq!(parse(&header[..cut.index(header.len())]), Parsed::Partial);
+        prop_assert_eq!(parse(&header[..cut.index(header.len())]), HeaderParsed::Partial);
     }
 
     #[test]
@@ -486,11 +486,11 @@ proptest! {
         pair in prop::option::of(any_pair()), tls in any_tls(), cut in any::<Index>(),
     ) {
         let header = written_of_tls(HeaderVersion::V2, pair, Some(&tls));
-        let Parsed::Complete { length, addresses } = parse(&header) else {
+        let HeaderParsed::Complete { length, addresses } = parse(&header) else {
             return Err(TestCaseError::fail("not complete"));
         };
         prop_assert!(length == header.len() && length <= LIMIT);
-        prop_assert_eq!(parse(&header[..cut.index(header.len())]), Parsed::Partial);
+        prop_assert_eq!(parse(&header[..cut.index(header.len())]), HeaderParsed::Partial);
         prop_assert_eq!(oracle(&header), Some((length, addresses)));
         // Where there are no addresses it takes extensions for such.
         let block = ppp::v2::TypeLengthValues::from(&header[16..]);

@@ -1,8 +1,8 @@
 //! Access records: one line a connection, formatted by its worker, written by a thread of its own.
 //!
-//! A worker collects the lines of a turn and appends them to its bounded shard; the writer takes whole shards. A full
-//! disk or a reader of standard error that has stopped blocks the writer alone: shards fill up, and further records
-//! are dropped and counted. Must never block a worker.
+//! A worker collects the lines of a turn and appends them to its bounded shard; the writer takes whole
+//! shards. A full disk or a reader of standard error that has stopped blocks the writer alone: shards fill
+//! up, and further records are dropped and counted. Must never block a worker.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,4 +1,5 @@
-//! Admission: what every accept does before it knows what its client wants: a place at the listener, and the PROXY header.
+//! Admission: what every accept does before it knows what its client wants: a place at the listener, and the
+//! PROXY header.
 //!
 //! Must never decide who is admitted (core's Listener and analyzers do).
 
@@ -28,11 +29,12 @@ pub(crate) struct Accepted<'a> {
     pub(crate) listener: u32,
     /// The client's socket.
     pub(crate) socket: OwnedFd,
-    /// Its address; None for a unix client.
+    /// The client's address; None for a unix client.
     pub(crate) address: Option<SocketAddr>,
 }
 
-/// Counts a client that was accepted and takes a place for it. None: there is none; that is counted and recorded.
+/// Counts a client that was accepted and takes a place for it. None: there is none; that is counted and
+/// recorded.
 pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival> {
     let Accepted { plan, listener, socket, address } = accepted;
     let owner = &plan.listeners[listener as usize];
@@ -40,9 +42,8 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
     tally.add(tools.shard, Count::Connections, 1);
     let Ok(permit) = owner.enter() else {
         tally.add(tools.shard, Count::Denied, 1);
-        tally.add(tools.shard, Count::Ended, 1);
         let record = Record::denied(owner, address, CloseReason::LimitReached);
-        tools.recorder.record(&record, tools.now);
+        tools.record(owner, &record);
         return None;
     };
     Some(Arrival {
@@ -62,7 +63,8 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
 /// The two ends of a client's connection: the client's and ours.
 pub(crate) type Ends = (Option<SocketAddr>, Option<SocketAddr>);
 
-/// Takes the PROXY header off the front of `held`, or makes sure that there is none, as `rule` says. None: more must come.
+/// Takes the PROXY header off the front of `held`, or makes sure that there is none, as `rule` says. None:
+/// more must come.
 pub(crate) fn take_header(
     rule: HeaderRule,
     held: &mut Buffer,

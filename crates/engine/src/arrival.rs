@@ -1,7 +1,7 @@
 //! Arrival: a client that was accepted: who it is, as far as that is known, and what it brings.
 //!
-//! Every record of a connection has one, from accept to end; it goes from one supervisor to the next as a whole. A value:
-//! must know no supervisor.
+//! Every record of a connection has one, from accept to end; it goes from one supervisor to the next as a
+//! whole. A value: must know no supervisor.
 
 use std::net::SocketAddr;
 
@@ -22,26 +22,26 @@ pub(crate) struct Arrival {
     pub(crate) entrance: Entrance,
     /// The Plan it was accepted under.
     pub(crate) plan: LocalPlan,
-    /// Its listener in the Plan.
+    /// The client's listener in the Plan.
     pub(crate) listener: u32,
-    /// Its place at the listener; None: its Session has it.
+    /// The client's place at the listener; None: its Session has it.
     pub(crate) permit: Option<Permit>,
-    /// Its socket, with a TLS side if TLS ends here.
+    /// The client's socket, with a TLS side if TLS ends here.
     pub(crate) socket: Socket,
-    /// Its address: as accepted, or from a PROXY header. None for a unix client.
+    /// The client's address: as accepted, or from a PROXY header. None for a unix client.
     pub(crate) address: Option<SocketAddr>,
     /// Where it connected to, from a PROXY header.
     pub(crate) local: Option<SocketAddr>,
     /// The name it asked for.
     pub(crate) name: Option<Box<str>>,
-    /// What it said and nobody has taken: the ClientHello of one that is passed through.
+    /// Bytes that the client sent and nobody has taken: the ClientHello of one that is passed through.
     pub(crate) held: Buffer,
     /// When it was accepted.
     pub(crate) accepted: Millis,
 }
 
 impl Arrival {
-    /// Its listener.
+    /// Returns the client's listener.
     pub(crate) fn owner(&self) -> &Listener {
         &self.plan.listeners[self.listener as usize]
     }

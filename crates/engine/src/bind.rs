@@ -1,8 +1,8 @@
 //! Listening sockets: bound here, inherited, or made by the binder process when we may not bind ourselves.
 //!
-//! Every worker has a socket of its own for an IP address (SO_REUSEPORT: the kernel spreads clients over them); unix
-//! and inherited sockets are shared. Options that accepted sockets inherit (no delay, keep-alive) are set here once.
-//! Must never accept.
+//! Every worker has a socket of its own for an IP address (SO_REUSEPORT: the kernel spreads clients over
+//! them); unix and inherited sockets are shared. Options that accepted sockets inherit (no delay, keep-alive)
+//! are set here once. Must never accept.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -19,16 +19,16 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::sys;
 
-/// What makes two listening sockets the same over a reload.
+/// The properties that make two listening sockets the same over a reload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
+pub(crate) struct BoundKey {
     address: Address,
     ipv6_only: bool,
     /// Port 0 is a fresh port for each listener and each place in its `bind`.
     fresh: Option<(String, usize)>,
 }
 
-impl Key {
+impl BoundKey {
     /// The key of the address at place `nth` of a listener's `bind`.
     pub(crate) fn new(listener: &str, nth: usize, address: &Address, ipv6_only: bool) -> Self {
         let fresh = address.ip().is_some_and(|ip| ip.port() == 0).then(|| (listener.to_owned(), nth));
@@ -37,8 +37,8 @@ impl Key {
         Self { address: address.clone(), ipv6_only, fresh }
     }
 
-    /// Whether a client could reach both: the same address, or one that stands for all with the same port, such as
-    /// `0.0.0.0:80` and `[::]:80`.
+    /// Whether a client could reach both: the same address, or one that stands for all with the same port,
+    /// such as `0.0.0.0:80` and `[::]:80`.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (self.address.ip(), other.address.ip()) {
             (Some(one), Some(two)) if one.port() == two.port() => {
@@ -182,7 +182,7 @@ impl Binder {
     }
 }
 
-/// What the binder process is asked for: one line of JSON.
+/// The request to the binder process: one line of JSON.
 #[derive(Serialize)]
 struct Request<'a> {
     address: &'a str,

@@ -1,6 +1,7 @@
 //! The clock: read once per poll turn, handed out as plain numbers.
 //!
-//! The only place that asks the system for the time. Milliseconds count from the first reading in this process.
+//! The only place that asks the system for the time. Milliseconds count from the first reading in this
+//! process.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

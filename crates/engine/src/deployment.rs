@@ -1,6 +1,7 @@
 //! LocalPlan: the Deployment as one worker shares it among its connections.
 //!
-//! A value: what a Deployment is and how it is made is `tls`'s, since it is a Plan with what TLS needs for it.
+//! A value: what a Deployment is and how it is made is `tls`'s, since it is a Plan with what TLS needs for
+//! it.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Engine: the threads that serve one configuration, and the calls by which everybody else reaches them.
 //!
-//! Every method may be called from any thread. Changes (start, apply, drain, stop) are made one at a time; what
-//! fails changes nothing.
+//! Every method may be called from any thread. Changes (start, apply, drain, stop) are made one at a time;
+//! what fails changes nothing.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ use mio::{Poll, Waker};
 use serde::Deserialize;
 
 use crate::access_log::AccessLog;
-use crate::bind::{self, BindError, Binder, Bound, Key};
+use crate::bind::{self, BindError, Binder, Bound, BoundKey};
 use crate::clock;
 use crate::health::Checker;
 use crate::notice::{Notice, Notices};
@@ -32,7 +32,7 @@ use crate::token;
 use crate::worker::{Listening, Mail, Mailbox};
 use crate::worker::{Shared, Worker};
 
-/// What an Engine needs besides its configuration.
+/// The things that an Engine needs besides its configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -76,12 +76,12 @@ pub struct Engine {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What changes with the configuration.
+/// The state that changes with the configuration.
 #[derive(Debug)]
 struct Control {
     plan: Arc<Deployment>,
     binder: Binder,
-    bound: BTreeMap<Key, Bound>,
+    bound: BTreeMap<BoundKey, Bound>,
     draining: bool,
 }
 
@@ -113,9 +113,10 @@ impl Engine {
         let mut control = self.control();
         let plan = compiled.adopt(Some(&control.plan), self.mailboxes.len());
         // Nobody would accept from sockets bound while draining.
-        let fresh = match control.draining {
-            true => BTreeMap::new(),
-            false => bind_all(&plan, &control.binder, &control.bound).map_err(ApplyError::Bind)?,
+        let fresh = if control.draining {
+            BTreeMap::new()
+        } else {
+            bind_all(&plan, &control.binder, &control.bound).map_err(ApplyError::Bind)?
         };
         control.plan = Arc::new(plan);
         let wanted = keys(&control.plan);
@@ -141,8 +142,8 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let control = self.control();
         let mut stats = Stats::new(&control.plan, self.mailboxes.len(), &control.addresses(), clock::now());
-        // Of every listener that ever was: connections outlast the configuration they came under. Workers count at the end of
-        // a turn; who was accepted in this very turn has its permit already.
+        // Of every listener that ever was: connections outlast the configuration they came under. Workers
+        // count at the end of a turn; who was accepted in this very turn has its permit already.
         let permits: u64 = stats.listeners.values().map(|listener| listener.counters.active).sum();
         stats.connections = permits.max(self.shared.open.load(Relaxed) as u64);
         stats.records_dropped = self.shared.log.as_ref().map_or(0, |log| log.dropped());
@@ -274,11 +275,11 @@ impl Control {
 }
 
 /// The identity of every address of every listener, with the listener's index.
-fn keys(plan: &Plan) -> Vec<(Key, u32)> {
+fn keys(plan: &Plan) -> Vec<(BoundKey, u32)> {
     let mut keys = Vec::new();
     for (index, listener) in plan.listeners.iter().enumerate() {
         for (nth, address) in listener.bind.iter().enumerate() {
-            keys.push((Key::new(&listener.name, nth, address, listener.spec.ipv6_only), index as u32));
+            keys.push((BoundKey::new(&listener.name, nth, address, listener.spec.ipv6_only), index as u32));
         }
     }
     keys
@@ -288,12 +289,12 @@ fn keys(plan: &Plan) -> Vec<(Key, u32)> {
 fn bind_all(
     plan: &Plan,
     binder: &Binder,
-    bound: &BTreeMap<Key, Bound>,
-) -> Result<BTreeMap<Key, Bound>, Vec<BindError>> {
+    bound: &BTreeMap<BoundKey, Bound>,
+) -> Result<BTreeMap<BoundKey, Bound>, Vec<BindError>> {
     let (mut fresh, mut errors) = (BTreeMap::new(), Vec::new());
     for listener in &plan.listeners {
         for (nth, address) in listener.bind.iter().enumerate() {
-            let key = Key::new(&listener.name, nth, address, listener.spec.ipv6_only);
+            let key = BoundKey::new(&listener.name, nth, address, listener.spec.ipv6_only);
             if bound.contains_key(&key) {
                 continue;
             }

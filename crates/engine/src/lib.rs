@@ -44,5 +44,5 @@ pub use engine::{ApplyError, Engine, Options, UnknownServer};
 pub use notice::Notice;
 pub use record::Format;
 pub use row::ConnectionRow;
-pub use stats::{BackendStats, Counters, ListenerStats, ServerStats, Stats};
+pub use stats::{BackendStats, Buckets, Counters, ListenerStats, ServerStats, Stats};
 pub use tls::Deployment;

@@ -25,7 +25,7 @@ pub enum Notice {
         backend: String,
         /// Server address.
         server: String,
-        /// What the last check met.
+        /// The fault that the last check met.
         reason: String,
     },
     /// A worker panicked: its connections are lost, it goes on with new ones.
@@ -34,10 +34,11 @@ pub enum Notice {
         worker: usize,
         /// Connections that were lost.
         lost: usize,
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
-    /// Accepting is paused: no descriptors are left, or as many connections are open as there are descriptors for.
+    /// Accepting is paused: no descriptors are left, or as many connections are open as there are descriptors
+    /// for.
     AcceptPaused {
         /// Number of the worker.
         worker: usize,
@@ -55,7 +56,7 @@ pub enum Notice {
     RecordsDropped {
         /// How many since the last such notice.
         dropped: u64,
-        /// What writing met.
+        /// The error that writing met.
         reason: String,
     },
 }

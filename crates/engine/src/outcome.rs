@@ -2,7 +2,7 @@
 //!
 //! Plain values: must know no other room.
 
-/// What a read gave.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
     /// So many bytes.
@@ -15,7 +15,7 @@ pub(crate) enum Read {
     Broken,
 }
 
-/// What a write took.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     /// So many bytes; fewer than given when the socket is full.

@@ -1,7 +1,9 @@
-//! Roster: the records of one kind that a supervisor keeps, each with a place, a generation, a deadline and a turn.
+//! Roster: the records of one kind that a supervisor keeps, each with a place, a generation, a deadline and a
+//! turn.
 //!
-//! A token names a record by place and generation, so that one which is gone is not taken for its successor. A timer that
-//! fires too early finds out and is armed again: that is rarer than a change of deadline. Must never know what a record is.
+//! A token names a record by place and generation, so that one which is gone is not taken for its successor.
+//! A timer that fires too early finds out and is armed again: that is rarer than a change of deadline. Must
+//! never know what a record is.
 
 use std::ops::{Index, IndexMut};
 
@@ -14,29 +16,37 @@ use crate::token;
 /// Records by their places.
 #[derive(Debug)]
 pub(crate) struct Roster<T> {
-    slots: Slab<Slot<T>>,
+    slots: Slab<Entry<T>>,
     timer: Timer,
     /// Places of those that had their turn and have more to do.
     turns: Vec<usize>,
+    /// Memory of a list given back, for the next one.
+    spare: Vec<usize>,
     generation: u32,
 }
 
 /// A record, and what its roster knows of it.
 #[derive(Debug)]
-struct Slot<T> {
+struct Entry<T> {
     record: T,
     /// Told apart from earlier records in the same place.
     generation: u32,
     /// When its timer fires; 0: it has none.
     armed: Millis,
-    /// It stands in `turns`.
+    /// Whether the record stands in `turns`.
     queued: bool,
 }
 
 impl<T> Roster<T> {
     /// Makes an empty roster.
     pub(crate) fn new(now: Millis) -> Self {
-        Self { slots: Slab::new(), timer: Timer::new(now), turns: Vec::new(), generation: 0 }
+        Self {
+            slots: Slab::new(),
+            timer: Timer::new(now),
+            turns: Vec::new(),
+            spare: Vec::new(),
+            generation: 0,
+        }
     }
 
     /// Returns how many records there are.
@@ -47,7 +57,7 @@ impl<T> Roster<T> {
     /// Adds a record; returns its place.
     pub(crate) fn insert(&mut self, record: T) -> usize {
         self.generation = self.generation.wrapping_add(1) & token::GENERATIONS;
-        self.slots.insert(Slot { record, generation: self.generation, armed: 0, queued: false })
+        self.slots.insert(Entry { record, generation: self.generation, armed: 0, queued: false })
     }
 
     /// Takes a record out.
@@ -98,8 +108,8 @@ impl<T> Roster<T> {
 
     /// Returns the places of those whose timers have fired.
     pub(crate) fn due(&mut self, now: Millis) -> Vec<usize> {
-        let mut due = Vec::new();
-        self.timer.turn(now, &mut due);
+        let mut due = std::mem::take(&mut self.spare);
+        self.timer.advance(now, &mut due);
         for place in &due {
             if let Some(slot) = self.slots.get_mut(*place) {
                 slot.armed = 0;
@@ -117,12 +127,20 @@ impl<T> Roster<T> {
 
     /// Returns the places of those that have a turn coming.
     pub(crate) fn turns(&mut self) -> Vec<usize> {
-        let mut turns = std::mem::take(&mut self.turns);
+        let mut turns = std::mem::replace(&mut self.turns, std::mem::take(&mut self.spare));
         turns.retain(|place| {
             let slot = self.slots.get_mut(*place);
             slot.is_some_and(|slot| std::mem::take(&mut slot.queued))
         });
         turns
+    }
+
+    /// Takes back a list that `due` or `turns` returned, so that the next one needs no memory of its own.
+    pub(crate) fn give_back(&mut self, mut list: Vec<usize>) {
+        list.clear();
+        if list.capacity() > self.spare.capacity() {
+            self.spare = list;
+        }
     }
 
     /// Returns when it wants to be asked again although nothing happened; None for never.

@@ -8,24 +8,24 @@ use serde::Serialize;
 /// One live connection.
 #[derive(Debug, Serialize)]
 pub struct ConnectionRow {
-    /// Its listener.
+    /// The connection's listener.
     pub listener: String,
     /// The client's address, or `unix`.
     pub client: String,
     /// The name the client asked for.
     pub sni: Option<String>,
-    /// What the request under way asks for: its host, as sent.
+    /// The host of the request under way, as sent.
     pub host: Option<String>,
-    /// Its method.
+    /// The method of the request.
     pub method: Option<String>,
-    /// Its path, with the query.
+    /// The path of the request, with the query.
     pub path: Option<String>,
-    /// Its backend, once chosen.
+    /// The backend, once chosen.
     pub backend: Option<String>,
-    /// Its server, once chosen.
+    /// The server, once chosen.
     pub server: Option<String>,
-    /// `inspecting`, `connecting`, `relaying`, `half_closed` or `refused`; of an HTTP client `header`, `head`, `kept`, `queued`,
-    /// `connecting`, `asking`, `awaiting`, `answering`, `tunnel` or `lingering`.
+    /// `inspecting`, `connecting`, `relaying`, `half_closed` or `refused`; of an HTTP client `header`,
+    /// `head`, `kept`, `queued`, `connecting`, `asking`, `awaiting`, `answering`, `tunnel` or `lingering`.
     pub state: &'static str,
     /// Bytes from the client.
     pub bytes_in: u64,

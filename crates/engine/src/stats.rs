@@ -1,12 +1,16 @@
-//! Stats: snapshots of counters and of live connections, as plain values for whoever asks (about once a second).
+//! Stats: snapshots of counters and of live connections, as plain values for whoever asks (about once a
+//! second).
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
+use headworks_core::close::CloseReason;
+use headworks_core::histogram::{BOUNDS, Distribution};
 use headworks_core::http::limits::RateLimit;
 use headworks_core::listener::Listener;
 use headworks_core::plan::Plan;
 use headworks_core::pool::{Admin, Server};
-use headworks_core::tally::{Count, Tally};
+use headworks_core::tally::{Count, Sums, Tally};
 use headworks_core::time::Millis;
 use headworks_core::tls::{HandshakeFault, Termination};
 use serde::Serialize;
@@ -26,54 +30,47 @@ pub struct Stats {
     pub backends: BTreeMap<String, BackendStats>,
 }
 
-/// Counters every listener, backend and server has.
+/// Upper bounds in milliseconds, each with how many took less. The last bound is infinite: null in JSON.
+pub type Buckets = Vec<(f64, u64)>;
+
+/// Counters every listener, backend and server has. What is counted by name reads like a field of this.
 #[derive(Debug, Serialize)]
 pub struct Counters {
-    /// Connections accepted, or made to a server.
-    pub connections: u64,
+    /// What is counted, by the names of the one table of counters.
+    #[serde(flatten)]
+    pub sums: Sums,
     /// Connections that are open.
     pub active: u64,
-    /// Bytes from clients.
-    pub bytes_in: u64,
-    /// Bytes to clients.
-    pub bytes_out: u64,
-    /// Connections or requests that ended by a fault.
-    pub failed: u64,
-    /// Clients or requests turned away by access lists or limits.
-    pub denied: u64,
-    /// Requests; 0 where no HTTP is spoken, as are those below.
-    pub requests: u64,
-    /// Responses 100 to 199 that ended a request, such as 101.
-    pub responses_1xx: u64,
-    /// Responses 200 to 299.
-    pub responses_2xx: u64,
-    /// Responses 300 to 399.
-    pub responses_3xx: u64,
-    /// Responses 400 to 499; of a listener also those of our own.
-    pub responses_4xx: u64,
-    /// Responses 500 to 599; of a listener also those of our own.
-    pub responses_5xx: u64,
-    /// Milliseconds from a request's head to the last byte of its response that half of all requests took at most.
+    /// Milliseconds from a request's head to the last byte of its response that half of all requests took at
+    /// most.
     pub latency_p50_ms: f64,
     /// The same for nine in ten.
     pub latency_p90_ms: f64,
     /// The same for 99 in a hundred.
     pub latency_p99_ms: f64,
+    /// Requests by how long they took.
+    pub latency_buckets: Buckets,
+    /// Milliseconds that all of them took together.
+    pub latency_sum_ms: u64,
 }
 
 /// One listener.
 #[derive(Debug, Serialize)]
 pub struct ListenerStats {
-    /// Its counters.
+    /// The counters kept under that name.
     #[serde(flatten)]
     pub counters: Counters,
     /// Where it is bound.
     pub addresses: Vec<String>,
-    /// How often `rate_limit` forgot a client that was not at rest, since there were more than it remembers; 0 without one.
+    /// Ends of connections (HTTP: of exchanges) by reason, one for each access record; reasons that did not
+    /// occur are left out.
+    pub ends: BTreeMap<&'static str, u64>,
+    /// How often `rate_limit` forgot a client that was not at rest, since there were more than it remembers;
+    /// 0 without one.
     pub rate_limit_forgotten: u64,
     /// TLS handshakes completed; 0 where TLS does not end here, as are those below.
     pub handshakes: u64,
-    /// Those of them that resumed an old session.
+    /// Handshakes among them that resumed an old session.
     pub handshakes_resumed: u64,
     /// Handshakes that failed, by reason; reasons that did not occur are left out.
     pub handshakes_failed: BTreeMap<&'static str, u64>,
@@ -81,6 +78,10 @@ pub struct ListenerStats {
     pub handshake_p50_ms: f64,
     /// The same for 99 in a hundred.
     pub handshake_p99_ms: f64,
+    /// Handshakes by how long they took.
+    pub handshake_buckets: Buckets,
+    /// Milliseconds that all of them took together.
+    pub handshake_sum_ms: u64,
     /// When the first of the certificates ends, seconds since 1970; None where there are none.
     pub certificate_expires: Option<i64>,
 }
@@ -88,7 +89,7 @@ pub struct ListenerStats {
 /// One backend.
 #[derive(Debug, Serialize)]
 pub struct BackendStats {
-    /// Its counters.
+    /// The counters kept under that name.
     #[serde(flatten)]
     pub counters: Counters,
     /// Connects tried again on another server.
@@ -100,12 +101,12 @@ pub struct BackendStats {
 /// One server.
 #[derive(Debug, Serialize)]
 pub struct ServerStats {
-    /// Its counters.
+    /// The counters kept under that name.
     #[serde(flatten)]
     pub counters: Counters,
     /// Whether active checks hold it to be up.
     pub up: bool,
-    /// What the operator said.
+    /// The operator's order.
     pub admin: Admin,
     /// Whether failed connects or bad responses have put it out for a while.
     pub ejected: bool,
@@ -154,16 +155,20 @@ impl ListenerStats {
     fn new(listener: &Listener, counters: Counters, addresses: Vec<String>) -> Self {
         let tally = &listener.state.tls;
         let failed = HandshakeFault::ALL.into_iter().map(|fault| (fault.as_str(), tally.failures(fault)));
+        let ends = CloseReason::ALL.iter().map(|reason| (reason.as_str(), listener.state.ends.sum(*reason)));
         let duration = tally.duration.sum();
         Self {
             counters,
             addresses,
+            ends: ends.filter(|(_, count)| *count > 0).collect(),
             rate_limit_forgotten: listener.http.rate_limit.as_ref().map_or(0, RateLimit::forgotten),
             handshakes: tally.complete(),
             handshakes_resumed: tally.resumed(),
             handshakes_failed: failed.filter(|(_, count)| *count > 0).collect(),
             handshake_p50_ms: rounded(duration.quantile(0.5)),
             handshake_p99_ms: rounded(duration.quantile(0.99)),
+            handshake_buckets: buckets(&duration),
+            handshake_sum_ms: duration.sum,
             certificate_expires: listener.tls.as_deref().and_then(Termination::expires),
         }
     }
@@ -174,26 +179,31 @@ fn rounded(ms: f64) -> f64 {
     (ms * 10.0).round() / 10.0
 }
 
+fn buckets(durations: &Distribution) -> Buckets {
+    let bounds = BOUNDS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
+    bounds.zip(durations.cumulative()).collect()
+}
+
+impl Deref for Counters {
+    type Target = Sums;
+
+    fn deref(&self) -> &Sums {
+        &self.sums
+    }
+}
+
 impl Counters {
     fn new(tally: &Tally, active: u64) -> Self {
         let latency = tally.latency.sum();
         let quantile = |q| rounded(latency.quantile(q));
         Self {
-            connections: tally.sum(Count::Connections),
+            sums: tally.sums(),
             active,
-            bytes_in: tally.sum(Count::BytesIn),
-            bytes_out: tally.sum(Count::BytesOut),
-            failed: tally.sum(Count::Failed),
-            denied: tally.sum(Count::Denied),
-            requests: tally.sum(Count::Requests),
-            responses_1xx: tally.sum(Count::Responses1xx),
-            responses_2xx: tally.sum(Count::Responses2xx),
-            responses_3xx: tally.sum(Count::Responses3xx),
-            responses_4xx: tally.sum(Count::Responses4xx),
-            responses_5xx: tally.sum(Count::Responses5xx),
             latency_p50_ms: quantile(0.5),
             latency_p90_ms: quantile(0.9),
             latency_p99_ms: quantile(0.99),
+            latency_buckets: buckets(&latency),
+            latency_sum_ms: latency.sum,
         }
     }
 }
@@ -215,6 +225,8 @@ impl ServerStats {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -234,5 +246,8 @@ mod tests {
             let found = told[name].as_f64().unwrap();
             assert!((found - truth).abs() <= truth / 5.0, "{name}: {found}");
         }
+        let told_buckets = told["latency_buckets"].as_array().unwrap();
+        assert_eq!((&told_buckets[8], told_buckets.last()), (&json!([64.0, 64]), Some(&json!([null, 100]))));
+        assert_eq!(told["latency_sum_ms"], (0..100).sum::<u64>());
     }
 }

@@ -1,8 +1,8 @@
 //! Timer: the deadlines of one worker's connections, in a hierarchical wheel.
 //!
-//! Five levels of 64 slots; a slot of level L is `16 ms * 64^L` wide, so that the widest holds 8.3 days. Arming and
-//! disarming are O(1): a slot is a doubly linked list through [`Node`]s that are indexed like the connections. A
-//! deadline far away moves down a level when its slot's time comes, at most four times.
+//! Five levels of 64 slots; a slot of level L is `16 ms * 64^L` wide, so that the widest holds 8.3 days.
+//! Arming and disarming are O(1): a slot is a doubly linked list through [`Node`]s that are indexed like the
+//! connections. A deadline far away moves down a level when its slot's time comes, at most four times.
 //!
 //! ```text
 //!   level 0   16 ms   [....x...........]   exact to one tick
@@ -10,7 +10,8 @@
 //!   level 2   65 s    [................]
 //! ```
 //!
-//! A timer never fires early, and at most one tick late. Must never read a clock or know what a deadline is for.
+//! A timer never fires early, and at most one tick late. Must never read a clock or know what a deadline is
+//! for.
 
 use headworks_core::time::Millis;
 
@@ -72,7 +73,7 @@ impl Timer {
     }
 
     /// Turns the wheel to `now` and appends every index whose time has come; those are no longer armed.
-    pub(crate) fn turn(&mut self, now: Millis, due: &mut Vec<usize>) {
+    pub(crate) fn advance(&mut self, now: Millis, due: &mut Vec<usize>) {
         let target = now / TICK;
         while self.done < target {
             // Skips to the next slot that holds anything.
@@ -148,7 +149,8 @@ impl Timer {
         }
     }
 
-    /// The finest level whose 64 slots reach as far as `tick`; what lies past the coarsest waits in its last slot.
+    /// The finest level whose 64 slots reach as far as `tick`; what lies past the coarsest waits in its last
+    /// slot.
     fn slot_for(&self, tick: u64) -> usize {
         for level in 0..LEVELS {
             let width = 6 * level;
@@ -178,7 +180,7 @@ mod tests {
         while fired.contains(&false) {
             let next = timer.next().unwrap();
             now = next.max(now + step);
-            timer.turn(now, &mut due);
+            timer.advance(now, &mut due);
             for index in due.drain(..) {
                 let at = start + ats[index];
                 assert!(!fired[index], "fired twice");
@@ -207,7 +209,7 @@ mod tests {
         timer.arm(2, 9000);
         timer.disarm(7);
         let mut due = Vec::new();
-        timer.turn(3000, &mut due);
+        timer.advance(3000, &mut due);
         assert_eq!(due, [0]);
         timer.disarm(2);
         assert_eq!(timer.next(), None);

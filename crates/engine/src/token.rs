@@ -26,16 +26,16 @@ pub(crate) enum Kind {
     Http = 4,
 }
 
-/// What a token stands for.
+/// The meaning of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meaning {
     /// Whose it is.
     pub(crate) kind: Kind,
     /// Tells it apart from earlier ones in the same place.
     pub(crate) generation: u32,
-    /// Its place among those of its kind and side.
+    /// The record's place among those of its kind and side.
     pub(crate) place: usize,
-    /// Who is at the other end.
+    /// The side that is at the other end.
     pub(crate) side: Side,
 }
 

@@ -1,10 +1,12 @@
-//! Tools: what one worker works with during a call and lends to its supervisors: scratch bytes, heads, pipes, the clock of
-//! this turn.
+//! Tools: what one worker works with during a call and lends to its supervisors: scratch bytes, heads, pipes,
+//! the clock of this turn.
 //!
-//! Nothing in it belongs to one connection; what a call leaves there the next may overwrite. Must never decide.
+//! Nothing in it belongs to one connection; what a call leaves there the next may overwrite. Must never
+//! decide.
 
 use std::os::fd::OwnedFd;
 
+use headworks_core::listener::Listener;
 use headworks_core::message::Head;
 use headworks_core::time::Millis;
 use mio::Registry;
@@ -13,6 +15,7 @@ use crate::access_log::Recorder;
 use crate::date::Date;
 use crate::io::{Compressors, Leaving, Pipes, SCRATCH};
 use crate::random::Random;
+use crate::record::Record;
 use crate::sys;
 
 /// One worker's tools.
@@ -66,7 +69,14 @@ impl Tools {
         }
     }
 
-    /// Whether a client accepted now could be given a server's socket, even if accepting takes the last descriptor.
+    /// Counts the end of a connection of `owner` and writes its access record.
+    pub(crate) fn record(&mut self, owner: &Listener, record: &Record<'_>) {
+        owner.state.ends.add(self.shard, record.end);
+        self.recorder.record(record, self.now);
+    }
+
+    /// Whether a client accepted now could be given a server's socket, even if accepting takes the last
+    /// descriptor.
     pub(crate) fn has_spare(&mut self) -> bool {
         if self.spare.is_none() {
             self.spare = sys::spare_descriptor().ok();

@@ -1,4 +1,5 @@
-//! Where listeners are bound and servers are found: unix sockets, inherited descriptors, both address families.
+//! Where listeners are bound and servers are found: unix sockets, inherited descriptors, both address
+//! families.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,8 +1,8 @@
-//! No allocation per request: the process allocates nothing between the thousandth and the three thousandth of each case,
-//! but for the log's buffers, which grow until they are large enough.
+//! No allocation per request: the process allocates nothing between the thousandth and the three thousandth
+//! of each case, but for the log's buffers, which grow until they are large enough.
 //!
-//! Clients and origin allocate nothing themselves, so that whatever is counted is the engine's. One test, because the count
-//! is the whole process's.
+//! Clients and origin allocate nothing themselves, so that whatever is counted is the engine's. One test,
+//! because the count is the whole process's.
 
 #![allow(
     clippy::unwrap_used,

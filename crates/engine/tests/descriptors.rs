@@ -1,4 +1,5 @@
-//! When descriptors run out, kept sockets make room; then accepting waits, and nobody is refused. A process of its own: the limit is the process's.
+//! When descriptors run out, kept sockets make room; then accepting waits, and nobody is refused. A process
+//! of its own: the limit is the process's.
 
 #![allow(
     clippy::unwrap_used,
@@ -55,7 +56,8 @@ fn connected(sockets: Vec<Socket>, address: SocketAddr) -> Vec<TcpStream> {
     sockets.into_iter().map(connect).collect()
 }
 
-/// Sets the limit so that only `free` more descriptors can be opened, those with the lowest numbers; the old one.
+/// Sets the limit so that only `free` more descriptors can be opened, those with the lowest numbers; the old
+/// one.
 fn leave(free: usize) -> u64 {
     let next = unconnected(free + 1);
     limit(u64::try_from(next.iter().map(std::os::fd::AsRawFd::as_raw_fd).max().unwrap()).unwrap())
@@ -63,8 +65,8 @@ fn leave(free: usize) -> u64 {
 
 #[test]
 fn accepting_pauses_and_goes_on() {
-    // These need to know every descriptor, and threads of an engine that has stopped may still close some: the first one
-    // goes on, idle, while the second is at it.
+    // These need to know every descriptor, and threads of an engine that has stopped may still close some:
+    // the first one goes on, idle, while the second is at it.
     let _goes_on = when_sockets_to_servers_are_kept();
     when_not_one_descriptor_is_left();
     at_as_many_connections_as_there_are_descriptors_for();
@@ -163,7 +165,8 @@ fn head(stream: &mut TcpStream) -> String {
 
 fn at_as_many_connections_as_there_are_descriptors_for() {
     let origin = Origin::new();
-    // The engine counts what it may use when it starts: with 96 kept aside, 20 connections of two descriptors.
+    // The engine counts what it may use when it starts: with 96 kept aside, 20 connections of two
+    // descriptors.
     let before = limit(96 + 40);
     let proxy = Proxy::start(plain(&[origin.address()]));
     limit(before.max(512));

@@ -1,4 +1,5 @@
-//! Exchanges whose two sides do not keep step: early answers, unread bodies, clients that have left, streams that pause.
+//! Exchanges whose two sides do not keep step: early answers, unread bodies, clients that have left, streams
+//! that pause.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

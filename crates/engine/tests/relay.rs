@@ -139,7 +139,8 @@ fn a_server_that_closes_with_bytes_unread_loses_none_of_its_own() {
     let proxy = Proxy::start(plain(&[origin.address()]));
     for _ in 0..20 {
         let (mut client, mut server) = (proxy.client("plain"), origin.accept());
-        // The server answers early, then closes although the client goes on talking: its kernel sends a reset.
+        // The server answers early, then closes although the client goes on talking: its kernel sends a
+        // reset.
         server.write_all(b"no, thank you").unwrap();
         finish(&server);
         client.write_all(&[7; 10_000]).unwrap();

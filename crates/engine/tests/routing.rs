@@ -157,7 +157,8 @@ fn limits_are_given_back() {
     }
 }
 
-/// An origin that takes no connection until the filler is accepted; the kernel then tries again, a second later.
+/// An origin that takes no connection until the filler is accepted; the kernel then tries again, a second
+/// later.
 fn slow_to_connect() -> (Origin, TcpStream) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
@@ -300,7 +301,8 @@ mod proxy_headers {
         refused(&proxy, &hello(Some("a.example")), 40);
     }
 
-    /// A connect that takes a while, of a client whose first bytes are held: the header is ours, not the client's.
+    /// A connect that takes a while, of a client whose first bytes are held: the header is ours, not the
+    /// client's.
     #[test]
     fn sent_at_once_when_a_slow_connect_stands() {
         for first in [&b"hello"[..], b""] {

@@ -1,5 +1,6 @@
-//! Handshakes that are given up at random points leave nothing behind: no memory, no descriptor, no count. Alone in its
-//! process, because it measures all of it. `HEADWORKS_ABORTED` says how many; the default is for every day.
+//! Handshakes that are given up at random points leave nothing behind: no memory, no descriptor, no count.
+//! Alone in its process, because it measures all of it. `HEADWORKS_ABORTED` says how many; the default is for
+//! every day.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
 //! Engine as Python sees it: worker threads that serve a Plan.
 //!
-//! Every method may be called from any thread and lets other Python threads run. Must never hold a lock of its own:
-//! the engine is safe to share.
+//! Every method may be called from any thread and lets other Python threads run. Must never hold a lock of
+//! its own: the engine is safe to share.
 
 use std::os::fd::RawFd;
 use std::time::Duration;

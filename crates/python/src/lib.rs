@@ -1,7 +1,7 @@
 //! Translates: the module `headworks._engine`. JSON text crosses the boundary, never live objects.
 //!
-//! Owns the conversion between Python's types and errors and those of core and engine, and nothing else: a rule found
-//! here is in the wrong room. Whatever may block lets other Python threads run (`Python::detach`).
+//! Owns the conversion between Python's types and errors and those of core and engine, and nothing else: a
+//! rule found here is in the wrong room. Whatever may block lets other Python threads run (`Python::detach`).
 
 mod engine;
 mod plan;
@@ -20,13 +20,24 @@ mod _engine {
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]
-    use super::{balances, protocols};
+    use super::{balances, counters, protocols};
 }
 
 /// Names of every balancing algorithm.
 #[pyfunction]
 fn balances() -> Vec<&'static str> {
     headworks_core::balance::REGISTRY.iter().map(|balance| balance.name()).collect()
+}
+
+/// Returns the names of every counter, each with what it counts: what `stats()` has of listeners, backends
+/// and servers.
+#[pyfunction]
+fn counters(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let counters = PyDict::new(py);
+    for count in headworks_core::tally::Count::ALL {
+        counters.set_item(count.name(), count.help())?;
+    }
+    Ok(counters)
 }
 
 /// The facts of every protocol a listener can speak, by its name.

@@ -1,7 +1,7 @@
 //! Plan as Python sees it: a compiled configuration, and the errors of compiling and binding.
 //!
-//! Compiled once, for checking, explaining and running alike: an engine runs a copy with its own live state. Must never
-//! change what was compiled.
+//! Compiled once, for checking, explaining and running alike: an engine runs a copy with its own live state.
+//! Must never change what was compiled.
 
 use std::net::IpAddr;
 
@@ -46,7 +46,8 @@ impl Plan {
         }
     }
 
-    /// What a client that asks for this would get, as JSON, every server taken to be up. `asked` is JSON, too.
+    /// What a client that asks for this would get, as JSON, every server taken to be up. `asked` is JSON,
+    /// too.
     ///
     /// Raises KeyError for an unknown listener, ValueError for a bad client address.
     fn explain(&self, py: Python<'_>, listener: &str, asked: &str, client: Option<&str>) -> PyResult<String> {

@@ -1,7 +1,7 @@
 //! TOML 1.0 with positions: a value as JSON in file order, and where every key and array item is written.
 //!
-//! Must never know which keys mean something: that is the configuration's. Lines and columns count from 1, columns in
-//! characters (not bytes).
+//! Must never know which keys mean something: that is the configuration's. Lines and columns count from 1,
+//! columns in characters (not bytes).
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! Attached: an analyzer as a listener has it look at a flow: at whose bytes, for how long and how many.
 //!
-//! Owns the bounds of one analyzer and what follows when it exceeds them. Must never call the analyzer: Sessions do,
-//! in the order of the listener's list.
+//! Owns the bounds of one analyzer and what follows when it exceeds them. Must never call the analyzer:
+//! Sessions do, in the order of the listener's list.
 
 use super::{Analyzer, HeaderRule};
 use crate::action::Side;
@@ -16,17 +16,18 @@ pub struct Attached {
     pub side: Side,
     /// The clients it is for, by what they must do about a PROXY header; None: all.
     pub rule: Option<HeaderRule>,
-    /// Whether the connection is routed only after its verdict. Of what the server says that is never so.
+    /// Whether the connection is routed only after its verdict. For bytes of the server this is never the
+    /// case.
     pub awaited: bool,
     /// Milliseconds that its turn may take; None: until the wait of the connection is over.
     pub timeout: Option<Millis>,
     /// Bytes that may be held in its turn; None: as many as the listener allows.
     pub limit: Option<usize>,
-    /// What follows when it is late or over its limit.
+    /// The consequence when the analyzer is late or over its limit.
     pub on_failure: OnFailure,
 }
 
-/// What follows when an analyzer has no verdict within its bounds.
+/// The consequence when an analyzer has no verdict within its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
     /// The flow goes on as if it had passed.
@@ -36,7 +37,7 @@ pub enum OnFailure {
 }
 
 impl Attached {
-    /// The analyzer on what every client says, without bounds of its own.
+    /// Attaches the analyzer to what every client says, without bounds of its own.
     pub fn new(analyzer: &'static dyn Analyzer) -> Self {
         Self {
             analyzer,

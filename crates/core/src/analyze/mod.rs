@@ -1,8 +1,8 @@
 //! Flow analyzers: each looks at the held bytes of one flow and answers with a Verdict.
 //!
-//! An analyzer is one file and one line in [`REGISTRY`]; which ones a flow gets, and within which bounds, is said by its
-//! listener's [`Attached`]. Must never keep state of its own: what it learns goes into [`Facts`], and it is called again
-//! with all held bytes when they grew.
+//! An analyzer is one file and one line in [`REGISTRY`]; which ones a flow gets, and within which bounds, is
+//! said by its listener's [`Attached`]. Must never keep state of its own: what it learns goes into [`Facts`],
+//! and it is called again with all held bytes when they grew.
 
 mod attached;
 mod proxy_header;
@@ -17,12 +17,13 @@ pub use sni::Sni;
 
 use crate::close::CloseReason;
 
-/// Every analyzer, for the laws they all keep (any split of the input gives the same verdict; no panic on any bytes).
+/// Every analyzer, for the laws they all keep (any split of the input gives the same verdict; no panic on any
+/// bytes).
 pub static REGISTRY: &[&dyn Analyzer] = &[&ProxyHeader, &NoProxyHeader, &Sni];
 
 /// Looks at held bytes.
 pub trait Analyzer: Debug + Sync {
-    /// Its name in logs and documentation.
+    /// Returns the analyzer's name in logs and documentation.
     fn name(&self) -> &'static str;
 
     /// Judges the bytes held so far, oldest first, without those that earlier analyzers consumed.
@@ -32,28 +33,28 @@ pub trait Analyzer: Debug + Sync {
 /// An analyzer's answer. All but `Wait` end its turn: it is not called again on this flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Cannot say before `need` bytes are held.
+    /// The analyzer cannot say before `need` bytes are held.
     Wait {
         /// Total held bytes at which to ask again, more than are held now.
         need: usize,
     },
-    /// Nothing against it; the first `consumed` bytes were for us alone.
+    /// The analyzer has nothing against the flow; the first `consumed` bytes were for us alone.
     Pass {
         /// Bytes not to be passed on.
         consumed: usize,
     },
-    /// It has nothing to look for in this flow, which goes on without it.
+    /// The analyzer has nothing to look for in this flow, which goes on without it.
     Bypass,
     /// Refuse the connection.
     Reject(CloseReason),
 }
 
-/// What analyzers have learned about a connection.
+/// Facts that analyzers have learned about a connection.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// The client: as accepted, or from a PROXY header. None for a unix client.
     pub client: Option<SocketAddr>,
-    /// Where the client connected to: as accepted, or from a PROXY header.
+    /// The address the client connected to: as accepted, or from a PROXY header.
     pub local: Option<SocketAddr>,
     /// The name the client asked for, lower case, no trailing dot.
     pub name: Option<Box<str>>,

@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 
 use super::{Analyzer, Facts, Verdict};
 use crate::close::CloseReason;
-use crate::wire::proxy_protocol::{self, LIMIT, Parsed};
+use crate::wire::proxy_protocol::{self, HeaderParsed, LIMIT};
 
 /// Whether a client begins with a PROXY header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderRule {
     /// The listener knows no PROXY headers.
     Unknown,
-    /// This source must send one.
+    /// The source must send one.
     Required,
-    /// This source may not.
+    /// The source may not send one.
     Forbidden,
 }
 
@@ -28,9 +28,9 @@ impl Analyzer for ProxyHeader {
 
     fn inspect(&self, held: &[u8], facts: &mut Facts) -> Verdict {
         match proxy_protocol::parse(held) {
-            Parsed::Partial if held.len() < LIMIT => Verdict::Wait { need: held.len() + 1 },
-            Parsed::Partial | Parsed::Invalid => Verdict::Reject(CloseReason::BadRequest),
-            Parsed::Complete { length, addresses } => {
+            HeaderParsed::Partial if held.len() < LIMIT => Verdict::Wait { need: held.len() + 1 },
+            HeaderParsed::Partial | HeaderParsed::Invalid => Verdict::Reject(CloseReason::BadRequest),
+            HeaderParsed::Complete { length, addresses } => {
                 if let Some((client, local)) = addresses {
                     facts.client = Some(canonical(client));
                     facts.local = Some(canonical(local));
@@ -41,7 +41,7 @@ impl Analyzer for ProxyHeader {
     }
 }
 
-/// An IPv4-mapped IPv6 address is an IPv4 address.
+/// Turns an IPv4-mapped IPv6 address into an IPv4 address.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -2,7 +2,7 @@
 
 use super::{Analyzer, Facts, Verdict};
 use crate::close::CloseReason;
-use crate::wire::client_hello::{self, Parsed, ServerName};
+use crate::wire::client_hello::{self, HelloParsed, ServerName};
 
 /// Learns the name from the server_name extension (RFC 6066 section 3).
 #[derive(Debug)]
@@ -15,9 +15,9 @@ impl Analyzer for Sni {
 
     fn inspect(&self, held: &[u8], facts: &mut Facts) -> Verdict {
         match client_hello::parse(held) {
-            Parsed::Partial { need } => Verdict::Wait { need },
-            Parsed::Invalid(_) => Verdict::Reject(CloseReason::BadRequest),
-            Parsed::Complete(hello) => {
+            HelloParsed::Partial { need } => Verdict::Wait { need },
+            HelloParsed::Invalid(_) => Verdict::Reject(CloseReason::BadRequest),
+            HelloParsed::Complete(hello) => {
                 if let ServerName::Host(name) = hello.name {
                     facts.name = Some(name);
                 }

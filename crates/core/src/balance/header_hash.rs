@@ -1,8 +1,9 @@
 //! Consistent hash of a request field's value: the same server for the same value as long as it is usable.
 //!
-//! Good for servers that keep something for each user or session that a field names. Weighted rendezvous hashing, see
-//! `rendezvous.rs` for sources and cost. The key is the value of the backend's `hash_header`, as the client sent it, of
-//! several fields the first. A request without the field, or with an empty value, gets a random server.
+//! Good for servers that keep something for each user or session that a field names. Weighted rendezvous
+//! hashing, see `rendezvous.rs` for sources and cost. The key is the value of the backend's `hash_header`, as
+//! the client sent it, of several fields the first. A request without the field, or with an empty value, gets
+//! a random server.
 
 use super::{Balance, Candidate, Memory, Seed, random, rendezvous};
 

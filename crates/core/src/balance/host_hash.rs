@@ -1,7 +1,8 @@
 //! Consistent hash of the name the client asked for: the same server as long as it is usable.
 //!
-//! Good for caches: each name is kept on one server. Weighted rendezvous hashing, see `rendezvous.rs` for sources and
-//! cost. The key is the name in lower case, as the table sees it. A client that gives no name gets a random server.
+//! Good for caches: each name is kept on one server. Weighted rendezvous hashing, see `rendezvous.rs` for
+//! sources and cost. The key is the name in lower case, as the table sees it. A client that gives no name
+//! gets a random server.
 
 use super::{Balance, Candidate, Memory, Seed, random, rendezvous};
 

@@ -1,8 +1,8 @@
 //! Fewest connections for the weight.
 //!
 //! Good for long connections of differing length, such as tunnels and databases. Source: nginx
-//! (`ngx_http_upstream_least_conn_module.c`). Cost: two passes over the candidates. Equals take turns by smooth
-//! weighted round robin, so that an idle backend does not send everything to its first server.
+//! (`ngx_http_upstream_least_conn_module.c`). Cost: two passes over the candidates. Equals take turns by
+//! smooth weighted round robin, so that an idle backend does not send everything to its first server.
 
 use smallvec::SmallVec;
 

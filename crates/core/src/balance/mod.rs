@@ -1,6 +1,6 @@
 //! Balance: choosing one server among candidates that may all be chosen.
 //!
-//! An algorithm is one file and one line in [`REGISTRY`]. Must never ask whether a server is up: whoever is a
+//! An algorithm is one file and one line in [`REGISTRY`]. Must never ask whether a server is up: every
 //! [`Candidate`] is usable (see `backend.rs`).
 
 mod header_hash;
@@ -34,10 +34,10 @@ pub static REGISTRY: &[&dyn Balance] = &[
 
 /// One balancing algorithm.
 pub trait Balance: Debug + Sync {
-    /// Its name in the configuration.
+    /// Returns the algorithm's name in the configuration.
     fn name(&self) -> &'static str;
 
-    /// The [`Candidate::server`] chosen. `candidates` is not empty and every weight is at least 1.
+    /// Returns the [`Candidate::server`] chosen. `candidates` is not empty and every weight is at least 1.
     fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize;
 
     /// Whether a choice must be made (and remembered) even when there is one candidate.
@@ -69,7 +69,7 @@ pub struct Candidate {
     pub identity: u64,
 }
 
-/// What a choice may depend on.
+/// The seed of a choice: all that it may depend on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seed<'a> {
     /// The client's address (from the PROXY header where there is one); None for a unix client.
@@ -86,7 +86,7 @@ pub struct Seed<'a> {
     pub now: Millis,
 }
 
-/// What an algorithm remembers between choices, in server order; sized by its backend.
+/// The memory of an algorithm between choices, in server order; sized by its backend.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     /// Smooth weighted round robin: current weight of each server.
@@ -94,7 +94,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The current weight of `server`.
+    /// Returns the current weight of `server`.
     fn of(&mut self, server: usize) -> &mut i64 {
         if self.current.len() <= server {
             self.current.resize(server + 1, 0);
@@ -108,7 +108,7 @@ fn less_loaded(one: &Candidate, other: &Candidate) -> bool {
     u64::from(one.active) * u64::from(other.weight) < u64::from(other.active) * u64::from(one.weight)
 }
 
-/// The algorithm called `name`.
+/// Returns the algorithm called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Balance> {
     REGISTRY.iter().copied().find(|balance| balance.name() == name)
 }

@@ -1,8 +1,8 @@
 //! Consistent hash of the request's path: the same server for the same path as long as it is usable.
 //!
-//! Good for caches: each resource is kept on one server. Weighted rendezvous hashing, see `rendezvous.rs` for sources
-//! and cost. The key is the path as the client sent it, without its query. Where there is no request (and for `*`,
-//! which is no path) a random server is chosen.
+//! Good for caches: each resource is kept on one server. Weighted rendezvous hashing, see `rendezvous.rs` for
+//! sources and cost. The key is the path as the client sent it, without its query. Where there is no request
+//! (and for `*`, which is no path) a random server is chosen.
 
 use super::{Balance, Candidate, Memory, Seed, random, rendezvous};
 

@@ -1,7 +1,8 @@
 //! A random server, by weight.
 //!
-//! Good for many proxies in front of the same servers, none of which knows what the others chose. Cost: two passes over
-//! the candidates, nothing remembered. The randomness is the caller's; the same number gives the same choice.
+//! Good for many proxies in front of the same servers, none of which knows what the others chose. Cost: two
+//! passes over the candidates, nothing remembered. The randomness is the caller's; the same number gives the
+//! same choice.
 
 use super::{Balance, Candidate, Memory, Seed};
 
@@ -19,7 +20,7 @@ impl Balance for Random {
     }
 }
 
-/// The index of a candidate drawn by weight, never `except` (unless it is the only one).
+/// Returns the index of a candidate drawn by weight, never `except` (unless it is the only one).
 ///
 /// Worked example: weights 1, 2, 1 and a `random` three eighths of the way up: 3/8 of 4 is 1.5, the second.
 pub(super) fn draw(candidates: &[Candidate], random: u64, except: Option<usize>) -> usize {

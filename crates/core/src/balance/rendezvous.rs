@@ -1,20 +1,21 @@
 //! Rendezvous (highest random weight) hashing with weights: each key prefers the servers in its own order.
 //!
-//! Sources: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998), for the hashing; Schindelhauer and
-//! Schomaker, "Weighted distributed hash tables" (2005), for the score `-weight / ln(u)`. Removing one server moves
-//! exactly its keys, adding one to N equal servers moves about 1/(N+1) of them, changing one weight moves keys only
-//! to or from that server. Cost: one hash and one logarithm a candidate. Results are the same on every machine
-//! and in every version, so nothing here may depend on the standard library's hashes or the platform's `ln`. The hash
-//! is not keyed: whoever chooses keys can choose their server.
+//! Sources: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998), for the
+//! hashing; Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005), for the score `-weight /
+//! ln(u)`. Removing one server moves exactly its keys, adding one to N equal servers moves about 1/(N+1) of
+//! them, changing one weight moves keys only to or from that server. Cost: one hash and one logarithm a
+//! candidate. Results are the same on every machine and in every version, so nothing here may depend on the
+//! standard library's hashes or the platform's `ln`. The hash is not keyed: a client that chooses its key can
+//! choose its server.
 
 use super::Candidate;
 
-/// A hash of `text` that is the same on every machine and in every version.
+/// Returns a hash of `text` that is the same on every machine and in every version.
 pub fn identity(text: &str) -> u64 {
     hash(text.as_bytes())
 }
 
-/// The [`Candidate::server`] that `key` prefers; the first of equals.
+/// Returns the [`Candidate::server`] that `key` prefers; the first of equals.
 pub(super) fn choose(candidates: &[Candidate], key: u64) -> usize {
     let mut best = (f64::INFINITY, 0);
     for candidate in candidates {
@@ -27,8 +28,8 @@ pub(super) fn choose(candidates: &[Candidate], key: u64) -> usize {
     best.1
 }
 
-/// Words of 8 bytes, little-endian, the last filled up with zeros, each xored into the state and mixed; the length
-/// starts it, so that filling up cannot make two keys equal.
+/// Words of 8 bytes, little-endian, the last filled up with zeros, each xored into the state and mixed; the
+/// length starts it, so that filling up cannot make two keys equal.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     let start = mix(SEED ^ bytes.len() as u64);
     bytes.chunks(8).fold(start, |state, chunk| {
@@ -37,8 +38,9 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014, with
-/// Stafford's variant 13): every input bit flips each output bit with a probability close to one half.
+/// Mixes by the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators", 2014, with Stafford's variant 13): every input bit flips each output bit with a probability
+/// close to one half.
 pub(super) fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -49,15 +51,16 @@ pub(super) fn mix(value: u64) -> u64 {
 /// "headwork" in ASCII. Never changes: every key would move.
 const SEED: u64 = 0x6865_6164_776f_726b;
 
-/// A number above 0 and below 1 from the upper 52 bits.
+/// Returns a number above 0 and below 1 from the upper 52 bits.
 fn unit(hash: u64) -> f64 {
     ((hash >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
 }
 
-/// `-ln(u)` for `u` above 0 and below 1, from operations that IEEE 754 defines to the last bit; `f64::ln` is the
-/// platform's. Relative error below 1e-11.
+/// Returns `-ln(u)` for `u` above 0 and below 1, from operations that IEEE 754 defines to the last bit;
+/// `f64::ln` is the platform's. Relative error below 1e-11.
 ///
-/// u = m * 2^e with m from sqrt(1/2) to sqrt(2), and ln(m) = 2 artanh(s) with s = (m - 1) / (m + 1), at most 0.172.
+/// u = m * 2^e with m from sqrt(1/2) to sqrt(2), and ln(m) = 2 artanh(s) with s = (m - 1) / (m + 1), at most
+/// 0.172.
 fn minus_ln(u: f64) -> f64 {
     let bits = u.to_bits();
     let mut exponent = (bits >> 52) as i32 - 1023;

@@ -1,8 +1,8 @@
 //! Smooth weighted round robin: in turn, by weight, and never in bursts.
 //!
-//! Good for servers of known capacity and connections of similar cost. Source: nginx (`ngx_http_upstream_round_robin.c`,
-//! Igor Sysoev, 2012). Cost: one pass over the candidates. Every choice is remembered, or a server that was alone for a
-//! while would be forgotten to have had its turns.
+//! Good for servers of known capacity and connections of similar cost. Source: nginx
+//! (`ngx_http_upstream_round_robin.c`, Igor Sysoev, 2012). Cost: one pass over the candidates. Every choice
+//! is remembered, or a server that was alone for a while would be forgotten to have had its turns.
 
 use super::{Balance, Candidate, Memory, Seed};
 
@@ -28,7 +28,8 @@ impl Balance for RoundRobin {
     }
 }
 
-/// Whose turn it is: each candidate earns its weight, the richest is chosen and pays what all have earned.
+/// Chooses whose turn it is: each candidate earns its weight, the richest is chosen and pays what all have
+/// earned.
 ///
 /// Worked example: a, b, c of weights 3, 1, 1.
 ///
@@ -40,9 +41,9 @@ impl Balance for RoundRobin {
 /// | 2 -1 4 | c | 2 -1 -1 |
 /// | 5 0 0 | a | 0 0 0 |
 ///
-/// An absent server keeps what it had. While the candidates and weights stay the same nobody owns or owes more than one
-/// round (the sum of weights); after a change of weights, what exceeds a round is forgotten, so that old riches do not
-/// buy many turns in a row.
+/// An absent server keeps what it had. While the candidates and weights stay the same nobody owns or owes
+/// more than one round (the sum of weights); after a change of weights, what exceeds a round is forgotten, so
+/// that old riches do not buy many turns in a row.
 pub(super) fn turn(candidates: &[Candidate], memory: &mut Memory) -> usize {
     let round: i64 = candidates.iter().map(|candidate| i64::from(candidate.weight)).sum();
     let mut best = (i64::MIN, 0);

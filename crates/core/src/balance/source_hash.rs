@@ -1,8 +1,9 @@
 //! Consistent hash of the client's address: the same server as long as it is usable.
 //!
-//! Good for servers that keep something in memory for each client, where a cookie is not possible. Weighted rendezvous
-//! hashing, see `rendezvous.rs` for sources and cost. The key is the 4 or 16 bytes of the address; an IPv4-mapped IPv6
-//! address is its IPv4 address. A client without an address (a unix socket) gets a random server.
+//! Good for servers that keep something in memory for each client, where a cookie is not possible. Weighted
+//! rendezvous hashing, see `rendezvous.rs` for sources and cost. The key is the 4 or 16 bytes of the address;
+//! an IPv4-mapped IPv6 address is its IPv4 address. A client without an address (a unix socket) gets a random
+//! server.
 
 use std::net::IpAddr;
 

@@ -1,8 +1,8 @@
 //! The less loaded of two servers drawn at random, by weight.
 //!
-//! Good for many servers or many proxies: nearly as even as `least_connections`, without every proxy rushing to the same
-//! idle server. Source: Mitzenmacher, "The power of two choices in randomized load balancing" (2001). Cost: two draws,
-//! nothing remembered.
+//! Good for many servers or many proxies: nearly as even as `least_connections`, without every proxy rushing
+//! to the same idle server. Source: Mitzenmacher, "The power of two choices in randomized load balancing"
+//! (2001). Cost: two draws, nothing remembered.
 
 use super::random::draw;
 use super::rendezvous::mix;

@@ -26,7 +26,7 @@ use crate::pool::Backend;
 use crate::table::Target;
 use crate::wire::client_hello::ServerName;
 
-/// What a client asks for.
+/// The things that a client asks for.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Asked {
@@ -45,12 +45,12 @@ pub struct Asked {
     pub client: Option<IpAddr>,
 }
 
-/// What a new connection or request would get.
+/// The fate of a new connection or request.
 #[derive(Debug, Default, Serialize)]
 pub struct Explanation {
     /// The listener.
     pub listener: String,
-    /// What it speaks.
+    /// The protocol that it speaks.
     pub protocol: String,
     /// The client's address, where one was given.
     pub client: Option<String>,
@@ -58,7 +58,7 @@ pub struct Explanation {
     pub name: Option<String>,
     /// The name in the ClientHello, where TLS may end here.
     pub sni: Option<String>,
-    /// What becomes of the client's TLS, where it may end here: `terminated` or `passed_through`.
+    /// The fate of the client's TLS, where it may end here: `terminated` or `passed_through`.
     pub tls: Option<&'static str>,
     /// The certificate that is presented: the file it was read from, or what made it.
     pub certificate: Option<String>,
@@ -70,7 +70,8 @@ pub struct Explanation {
     pub table: Option<String>,
     /// The pattern that matched.
     pub entry: Option<String>,
-    /// What that leads to: `backend`, `redirect` or `respond`; None when the client is refused before.
+    /// The kind of target that it leads to: `backend`, `redirect` or `respond`; None when the client is
+    /// refused before.
     pub target: Option<&'static str>,
     /// The backend.
     pub backend: Option<String>,
@@ -91,7 +92,7 @@ pub struct Explanation {
 /// One server that could have been chosen.
 #[derive(Debug, Serialize)]
 pub struct ServerChoice {
-    /// Its address.
+    /// The address.
     pub address: String,
     /// Whether it was.
     pub chosen: bool,
@@ -202,9 +203,10 @@ impl Plan {
             .iter()
             .map(|server| {
                 let reason = server.unusable(0).map(|why| why.as_str().to_owned()).unwrap_or_else(|| {
-                    match server.backup && backups_rest {
-                        true => "is a backup".to_owned(),
-                        false => format!("{} chose another this time", backend.balance.name()),
+                    if server.backup && backups_rest {
+                        "is a backup".to_owned()
+                    } else {
+                        format!("{} chose another this time", backend.balance.name())
                     }
                 });
                 let is_chosen = chosen.as_ref().is_some_and(|chosen| chosen.identity == server.identity);

@@ -23,7 +23,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Its head; None where there is none, or none that could be read.
+    /// The head; None where there is none, or none that could be read.
     pub(super) fn message(&self) -> Option<Message<'_>> {
         (self.head.length > 0).then(|| Message::new(&self.head, &self.bytes))
     }
@@ -127,7 +127,7 @@ fn written(listener: &Listener, asked: &Asked) -> Option<Vec<u8>> {
     (!breaks).then(|| (lines.join("\r\n") + "\r\n\r\n").into_bytes())
 }
 
-/// What CONNECT asks for: a host and a port.
+/// The target of CONNECT: a host and a port.
 fn authority(host: &str, secure: bool) -> String {
     let has_port = without_port(host.as_bytes()).len() < host.len();
     match (has_port, secure) {

@@ -1,4 +1,4 @@
-//! What becomes of a client's TLS: passed through untouched, or ended here with which certificate.
+//! TLS, as it is explained: a client's is passed through untouched, or ended here with which certificate.
 //!
 //! Must never judge a certificate: what a client accepts is its own affair.
 
@@ -91,7 +91,7 @@ fn why(tls: &Termination, presented: &Certificate, name: Option<&str>) -> String
     format!("{place} is presented: it is for {name}{others}")
 }
 
-/// What a handshake agrees on that asks for this name, as far as it can be foreseen.
+/// Returns what a handshake agrees on that asks for this name, as far as it can be foreseen.
 pub(super) fn opened(tls: &Termination, name: Option<&str>) -> TlsFacts {
     TlsFacts {
         certificate: tls.presented(name).map(|index| Arc::clone(&tls.certificates[index as usize].names)),

@@ -1,7 +1,7 @@
 //! Accept-Encoding: how much a client likes each content coding we can make (RFC 9110 section 12.5.3).
 //!
-//! Read once a request into a few numbers, so that nothing of the request must be kept until the response comes. What
-//! is malformed counts as not accepted: to leave a response as it is never breaks a client.
+//! Read once a request into a few numbers, so that nothing of the request must be kept until the response
+//! comes. What is malformed counts as not accepted: to leave a response as it is never breaks a client.
 
 use crate::http::coding::Coding;
 use crate::message::{Head, Known};
@@ -20,7 +20,7 @@ pub struct AcceptEncoding {
 }
 
 impl AcceptEncoding {
-    /// Of all Accept-Encoding fields of `request`, which was read from `bytes`.
+    /// Reads all Accept-Encoding fields of `request`, which was read from `bytes`.
     pub fn of(request: &Head, bytes: &[u8]) -> Self {
         let mut accepted = Self::default();
         for field in request.fields.iter().filter(|field| field.known == Known::AcceptEncoding) {
@@ -49,7 +49,8 @@ impl AcceptEncoding {
         }
     }
 
-    /// The coding of `ours` (best first) that the client likes most; None when it prefers the response as it is.
+    /// Returns the coding of `ours` (best first) that the client likes most; None when it prefers the
+    /// response as it is.
     ///
     /// Worked example: `br;q=0.5, *;q=0.8` and ours are br, gzip: gzip.
     pub fn best(&self, ours: &[Coding]) -> Option<Coding> {
@@ -61,7 +62,8 @@ impl AcceptEncoding {
             }
         }
         let (weight, coding) = best?;
-        // Not mentioned, identity is acceptable but liked least; mentioned, it may be liked more than any coding.
+        // Not mentioned, identity is acceptable but liked least; mentioned, it may be liked more than any
+        // coding.
         (weight >= self.identity.unwrap_or(0)).then_some(coding)
     }
 
@@ -75,7 +77,7 @@ impl AcceptEncoding {
     }
 }
 
-/// The weight among an element's parameters: whole when there is none.
+/// Returns the weight among an element's parameters: whole when there is none.
 fn weight<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> u16 {
     for parameter in parameters {
         let mut sides = parameter.splitn(2, |&byte| byte == b'=');
@@ -87,7 +89,7 @@ fn weight<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> u16 {
     WHOLE
 }
 
-/// A qvalue: `0` or `1`, with at most three decimals, and none but zeros behind a 1.
+/// Reads a qvalue: `0` or `1`, with at most three decimals, and none but zeros behind a 1.
 pub(super) fn thousandths(value: &[u8]) -> Option<u16> {
     let (whole, decimals) = match value {
         [whole @ (b'0' | b'1')] => (whole, &[][..]),

@@ -1,16 +1,19 @@
 //! Accept: how much a client likes each media type we could answer with (RFC 9110 section 12.5.1).
 //!
-//! Must never fail: a range that is malformed is not accepted, and a client that accepts nothing we have gets our first.
+//! Must never fail: a range that is malformed is not accepted, and a client that accepts nothing we have gets
+//! our first.
 
 use super::accept_encoding::thousandths;
 
-/// The index of the type in `ours` (most preferred first, at most 8, each `type/subtype`) that `accept` likes most.
+/// Returns the index of the type in `ours` (most preferred first, at most 8, each `type/subtype`) that
+/// `accept` likes most.
 ///
-/// Of those liked as much, one that is named comes before one that only a wildcard takes; then our order decides.
+/// Among types liked as much, one that is named comes before one that only a wildcard takes; then our order
+/// decides.
 ///
 /// Worked example: `text/html, */*;q=0.8` and ours are text/plain, text/html: text/html. `*/*`: text/plain.
 pub fn best(accept: &[u8], ours: &[&str]) -> usize {
-    // How each stands: the precision of the range that decides, and the weight it gives.
+    // The standing of each type: the precision of the range that decides, and the weight it gives.
     let mut standing = [(0_u8, 0_u16); 8];
     for (range, weight) in ranges(accept) {
         for (name, standing) in ours.iter().zip(&mut standing) {
@@ -30,7 +33,7 @@ pub fn best(accept: &[u8], ours: &[&str]) -> usize {
     best.0
 }
 
-/// 3 when `range` names the type, 2 for `type/*`, 1 for `*/*`, 0 when it does not take it.
+/// Returns 3 when `range` names the type, 2 for `type/*`, 1 for `*/*`, 0 when it does not take it.
 fn precision(range: &[u8], name: &[u8]) -> u8 {
     if range == b"*/*" {
         return 1;
@@ -44,7 +47,8 @@ fn precision(range: &[u8], name: &[u8]) -> u8 {
     if family.is_some_and(begins) { 2 } else { 0 }
 }
 
-/// Each media range with its weight in thousandths. Ranges with other parameters than `q` ask for a variant that nothing here has.
+/// Returns each media range with its weight in thousandths. Ranges with other parameters than `q` ask for a
+/// variant that nothing here has.
 fn ranges(accept: &[u8]) -> impl Iterator<Item = (&[u8], u16)> {
     split(accept, b',').filter_map(|element| {
         let mut parts = split(element, b';').map(<[u8]>::trim_ascii);
@@ -54,7 +58,8 @@ fn ranges(accept: &[u8]) -> impl Iterator<Item = (&[u8], u16)> {
             let (name, value) = parameter.split_at(parameter.iter().position(|byte| *byte == b'=')?);
             if name.trim_ascii().eq_ignore_ascii_case(b"q") {
                 weight = thousandths(value[1..].trim_ascii())?;
-                // What follows the weight extended Accept once (RFC 9110 section 12.5.1) and means nothing.
+                // Parameters after the weight once extended Accept (RFC 9110 section 12.5.1) and mean nothing
+                // now.
                 break;
             }
             if !name.trim_ascii().eq_ignore_ascii_case(b"charset") {

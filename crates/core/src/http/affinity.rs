@@ -22,9 +22,9 @@ pub struct Affinity {
     name: Box<str>,
     /// Seconds.
     max_age: Option<u64>,
-    /// Keyed and fed with the name; copied for every signature.
+    /// HMAC that is keyed and fed with the name; copied for every signature.
     keyed: Hmac<Sha256>,
-    /// It has a secret of its own.
+    /// The cookie has a secret of its own.
     own: bool,
 }
 
@@ -80,8 +80,8 @@ impl Affinity {
         Self { keyed: fresh.unwrap_or_else(|| self.keyed.clone()), ..self.clone() }
     }
 
-    /// The identity of the server that the request's cookie names, if we signed it. Whether there still is
-    /// such a server is for the caller to see.
+    /// Returns the identity of the server that the request's cookie names, if we signed it. Whether there
+    /// still is such a server is for the caller to see.
     pub fn read(&self, message: Message<'_>) -> Option<u64> {
         let cookies = message.values(Known::Cookie).flat_map(pairs);
         let ours = cookies.filter_map(|pair| self.value(pair)).take(MOST_COOKIES);
@@ -122,7 +122,7 @@ impl Affinity {
         }
     }
 
-    /// The value of a `NAME=value` pair if the name is ours.
+    /// Returns the value of a `NAME=value` pair if the name is ours.
     fn value<'a>(&self, pair: &'a [u8]) -> Option<&'a [u8]> {
         pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"=")
     }
@@ -143,7 +143,7 @@ impl Affinity {
     }
 }
 
-/// What signs the cookie with this name. HMAC takes keys of every length.
+/// Returns the HMAC that signs the cookie with this name. HMAC takes keys of every length.
 fn keyed(secret: &[u8], name: &str) -> Option<Hmac<Sha256>> {
     let mut keyed = Hmac::<Sha256>::new_from_slice(secret).ok()?;
     keyed.update(name.as_bytes());
@@ -151,7 +151,7 @@ fn keyed(secret: &[u8], name: &str) -> Option<Hmac<Sha256>> {
     Some(keyed)
 }
 
-/// The `name=value` pairs of a Cookie field (RFC 6265 section 4.2.1).
+/// Returns the `name=value` pairs of a Cookie field (RFC 6265 section 4.2.1).
 fn pairs(cookies: &[u8]) -> impl Iterator<Item = &[u8]> {
     cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
 }
@@ -163,7 +163,7 @@ fn push_hex(out: &mut Vec<u8>, octets: &[u8]) {
     }
 }
 
-/// The octets that lower-case hex digits stand for, twice as many as octets.
+/// Returns the octets that lower-case hex digits stand for, twice as many as octets.
 fn from_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

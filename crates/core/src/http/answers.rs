@@ -1,7 +1,7 @@
-//! Answer: what we answer ourselves where a table or a listener says so: a redirect or a static response.
+//! Answer: a redirect or a static response that we give ourselves where a table or a listener says so.
 //!
-//! Compiled once and written whole, head and body, for each request. Must never be written in part: whoever writes it has all of the
-//! answer in `out`.
+//! Compiled once and written whole, head and body, for each request. Must never be written in part: the
+//! caller has all of the answer in `out`.
 
 use crate::problem::Problem;
 use crate::spec::{RedirectSpec, RespondSpec};
@@ -19,7 +19,7 @@ use crate::message::Message;
 pub enum Answer {
     /// The client is sent elsewhere.
     Redirect(Redirect),
-    /// It gets this.
+    /// The request gets this response.
     Respond(Respond),
 }
 
@@ -35,14 +35,14 @@ pub struct Respond {
     html: bool,
 }
 
-/// What one request makes of an answer.
+/// The occasion of an answer: one request, and what its answer takes from it.
 #[derive(Debug, Clone, Copy)]
 pub struct Occasion<'a> {
-    /// What variables stand for. Its method says whether a body is wanted.
+    /// Facts that variables stand for. The method says whether a body is wanted.
     pub facts: &'a ExchangeFacts<'a>,
     /// The request, for `{header.NAME}`.
     pub message: Option<Message<'a>>,
-    /// What every response of ours has.
+    /// Fields that every response of ours has.
     pub always: Always<'a>,
 }
 
@@ -57,7 +57,7 @@ impl Answer {
         Respond::compile(spec).map(Self::Respond)
     }
 
-    /// `redirect` or `respond`.
+    /// Returns `redirect` or `respond`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Redirect(_) => "redirect",
@@ -65,7 +65,7 @@ impl Answer {
         }
     }
 
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> u16 {
         match self {
             Self::Redirect(redirect) => redirect.code,
@@ -82,7 +82,7 @@ impl Answer {
 
     /// Appends the whole response.
     pub fn write(&self, out: &mut Vec<u8>, occasion: Occasion<'_>) {
-        // What the answer itself says goes before.
+        // The answer's own fields go before.
         let hsts = if self.says_hsts() { "" } else { occasion.always.hsts };
         push_start(out, self.status(), Always { hsts, ..occasion.always });
         let facts = ExchangeFacts { status: self.status(), ..*occasion.facts };
@@ -142,9 +142,10 @@ impl Respond {
             return;
         }
         let start = out.len();
-        match self.html {
-            true => self.body.write_html(out, facts, message),
-            false => self.body.write(out, facts, message),
+        if self.html {
+            self.body.write_html(out, facts, message);
+        } else {
+            self.body.write(out, facts, message);
         }
         let length = out.len() - start;
         if facts.method == b"HEAD" {
@@ -157,11 +158,12 @@ impl Respond {
     }
 }
 
-/// Fields that every response of ours has, or none.
+/// Refuses the name of a field that every response of ours has.
 fn ours(name: &str) -> Result<(), Wrong> {
-    match name.eq_ignore_ascii_case("date") {
-        true => Err(Wrong::new("the Date field is written by the proxy")),
-        false => Ok(()),
+    if name.eq_ignore_ascii_case("date") {
+        Err(Wrong::new("the Date field is written by the proxy"))
+    } else {
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ pub const ANSWER_LIMIT: usize = 64 * 1024;
 /// No head that fits into what is looked at is too large, whatever listeners allow.
 const LIMITS: Limits = Limits { head: ANSWER_LIMIT + 1, fields: 1000, line: ANSWER_LIMIT + 1 };
 
-/// What a check asks and expects.
+/// The request and the expectation of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpCheck {
     method: Box<str>,
@@ -30,7 +30,7 @@ pub struct HttpCheck {
     body: Option<Box<str>>,
 }
 
-/// What an answer is worth.
+/// The worth of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
     /// More of it must come.
@@ -101,10 +101,10 @@ impl HttpCheck {
             Ok(Judgement::Undecided) if answer.len() >= ANSWER_LIMIT => {
                 Judgement::Bad(self.lacking("the first 64 KiB of the answer"))
             }
-            Ok(Judgement::Undecided) if ended => match answer.is_empty() {
-                true => Judgement::Bad("it closed the connection without an answer".into()),
-                false => Judgement::Bad(self.lacking("the answer")),
-            },
+            Ok(Judgement::Undecided) if ended && answer.is_empty() => {
+                Judgement::Bad("it closed the connection without an answer".into())
+            }
+            Ok(Judgement::Undecided) if ended => Judgement::Bad(self.lacking("the answer")),
             Ok(judgement) => judgement,
             Err(why) => Judgement::Bad(format!("what it answers is not HTTP: {}", why.as_str())),
         }

@@ -15,10 +15,10 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// All there are.
+    /// Every coding there is.
     pub const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
-    /// The word in Accept-Encoding, Content-Encoding and the configuration.
+    /// Returns the word in Accept-Encoding, Content-Encoding and the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",

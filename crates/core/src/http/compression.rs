@@ -1,8 +1,9 @@
 //! Compression: which responses are compressed, and how. Compressing itself is the engine's.
 //!
-//! The client's half of the question is answered when the request is read ([`Compression::offer`]), the server's half when
-//! the response is ([`Compression::suits`]): nothing of a request is kept in between. A response that suits depends on
-//! Accept-Encoding and needs `Vary` whether or not it is compressed for this client. Must never touch a body.
+//! The client's half of the question is answered when the request is read ([`Compression::offer`]), the
+//! server's half when the response is ([`Compression::suits`]): nothing of a request is kept in between. A
+//! response that suits depends on Accept-Encoding and needs `Vary` whether or not it is compressed for this
+//! client. Must never touch a body.
 
 use super::accept_encoding::AcceptEncoding;
 use super::coding::Coding;
@@ -14,7 +15,7 @@ use crate::spec::CompressionSpec;
 /// A listener's rules.
 #[derive(Debug, Clone)]
 pub struct Compression {
-    /// Best first.
+    /// Codings offered, best first.
     codings: Box<[Coding]>,
     types: Box<[MediaType]>,
     min_size: u64,
@@ -53,13 +54,14 @@ impl Compression {
                 }
             }
         }
-        match errors.is_empty() {
-            true => Ok(Self { codings: codings.into(), types: types.into(), min_size: spec.min_size }),
-            false => Err(errors),
+        if errors.is_empty() {
+            Ok(Self { codings: codings.into(), types: types.into(), min_size: spec.min_size })
+        } else {
+            Err(errors)
         }
     }
 
-    /// The coding for the response to `request`, should it suit; None: the response stays as it is.
+    /// Returns the coding for the response to `request`, should it suit; None: the response stays as it is.
     ///
     /// HEAD gets no body to compress, and HTTP/1.0 knows no chunks, which a body of unknown length needs.
     pub fn offer(&self, request: &Head, bytes: &[u8]) -> Option<Coding> {
@@ -147,7 +149,7 @@ mod tests {
         }
     }
 
-    /// A head with these fields, and the bytes it stands in.
+    /// Makes a head with these fields, and the bytes it stands in.
     fn head(framing: Framing, fields: &[(Known, &str)]) -> (Head, Vec<u8>) {
         let mut bytes = Vec::new();
         let mut head = Head { status: 200, framing, ..Head::default() };

@@ -1,13 +1,14 @@
-//! ExchangeFacts: what is known of an exchange when a head is rewritten or a text with variables is filled in.
+//! ExchangeFacts: what is known of an exchange when a head is rewritten or a text with variables is filled
+//! in.
 //!
-//! Owns nothing: all of it is borrowed from the connection, the plan and the bytes of the head. Must never be made up: what
-//! is not known is empty.
+//! Owns nothing: all of it is borrowed from the connection, the plan and the bytes of the head. Must never be
+//! made up: what is not known is empty.
 
 use std::net::SocketAddr;
 
 use crate::tls::TlsFacts;
 
-/// What is known of the client of an exchange.
+/// Facts about the client of an exchange.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ClientFacts<'a> {
     /// The client; None when it came by a unix socket.
@@ -16,13 +17,14 @@ pub struct ClientFacts<'a> {
     pub local: Option<SocketAddr>,
     /// The client speaks TLS with us.
     pub secure: bool,
-    /// What its handshake agreed on; None without TLS, and before it is complete.
+    /// Facts that the client's handshake agreed on; None without TLS, and before it is complete.
     pub tls: Option<&'a TlsFacts>,
-    /// The request came as early data (RFC 8470), before the handshake was complete: it could be a repetition.
+    /// The request came as early data (RFC 8470), before the handshake was complete: it could be a
+    /// repetition.
     pub early: bool,
 }
 
-/// What is known of an exchange.
+/// Facts about an exchange.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ExchangeFacts<'a> {
     /// The client; None when it came by a unix socket.
@@ -31,9 +33,10 @@ pub struct ExchangeFacts<'a> {
     pub local: Option<SocketAddr>,
     /// `http` or `https`: what the client speaks with us.
     pub scheme: &'a str,
-    /// What the client's handshake agreed on; None without TLS.
+    /// Facts that the client's handshake agreed on; None without TLS.
     pub tls: Option<&'a TlsFacts>,
-    /// The request came as early data (RFC 8470), before the handshake was complete: it could be a repetition.
+    /// The request came as early data (RFC 8470), before the handshake was complete: it could be a
+    /// repetition.
     pub early: bool,
     /// The host as the client sent it, with its port: [`Message::host`].
     pub host: &'a [u8],
@@ -43,7 +46,7 @@ pub struct ExchangeFacts<'a> {
     pub method: &'a [u8],
     /// Path and query as the client sent them: [`Message::target`].
     pub target: &'a [u8],
-    /// What [`request_id`](super::request_id) chose.
+    /// The id that [`request_id`](super::request_id) chose.
     pub request_id: &'a [u8],
     /// The listener's name.
     pub listener: &'a str,
@@ -56,18 +59,18 @@ pub struct ExchangeFacts<'a> {
 }
 
 impl<'a> ExchangeFacts<'a> {
-    /// The target without its query.
+    /// Returns the target without its query.
     pub fn path(&self) -> &'a [u8] {
         split(self.target).0
     }
 
-    /// The query without its question mark; empty when there is none.
+    /// Returns the query without its question mark; empty when there is none.
     pub fn query(&self) -> &'a [u8] {
         split(self.target).1
     }
 }
 
-/// Path and query of a target in origin form.
+/// Splits path and query of a target in origin form.
 fn split(target: &[u8]) -> (&[u8], &[u8]) {
     match target.iter().position(|byte| *byte == b'?') {
         Some(at) => (&target[..at], &target[at + 1..]),

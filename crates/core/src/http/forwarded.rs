@@ -1,7 +1,9 @@
-//! Forwarding fields: who the client was and what it asked for, in X-Forwarded-For, -Proto and -Host or Forwarded (RFC 7239).
+//! Forwarding fields: who the client was and what it asked for, in X-Forwarded-For, -Proto and -Host or
+//! Forwarded (RFC 7239).
 //!
-//! Fields of clients within the trusted networks are kept and added to. All others could claim anything: whatever of theirs
-//! looks like such a field goes, whether or not we write one of its kind. Must never pass a claim on that nobody vouches for.
+//! Fields of clients within the trusted networks are kept and added to. All others could claim anything: a
+//! field of theirs that looks like one of these is left out, whether or not we write one of its kind. Must
+//! never pass a claim on that nobody vouches for.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,7 +17,7 @@ use super::text::{push_clean, push_ip, push_line, push_name};
 use crate::message::Message;
 use crate::message::{Field, Known};
 
-/// What a listener writes about its clients, and whose word it takes.
+/// Rules of a listener for what it writes about its clients, and whose word it takes.
 #[derive(Debug, Default)]
 pub struct Forwarding {
     x_forwarded: bool,
@@ -87,7 +89,7 @@ impl Forwarding {
     }
 }
 
-/// Which fields are wanted at all.
+/// Flags of the fields that are wanted at all.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     /// The client's word is taken.
@@ -102,7 +104,8 @@ impl Wanted<'_> {
     }
 }
 
-/// Whether a name that the codec does not know claims to say who the client is, or could be taken for one that does.
+/// Whether a name that the codec does not know claims to say who the client is, or could be taken for one
+/// that does.
 #[inline]
 fn claims(name: &[u8]) -> bool {
     match name.first() {

@@ -1,7 +1,7 @@
 //! Headers: what a listener or a backend does with the fields of a head: set, add, remove.
 //!
-//! Compiled once, with every problem at once. Must never touch what delimits messages and connections: those fields are the
-//! codec's alone, and so are Host (the backend's `host`) and Expect.
+//! Compiled once, with every problem at once. Must never touch what delimits messages and connections: those
+//! fields are the codec's alone, and so are Host (the backend's `host`) and Expect.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use crate::problem::{Item, Problem};
 use crate::spec::HeadersSpec;
 
 use super::facts::ExchangeFacts;
-use super::names::{Names, is_token};
+use super::names::{FieldNames, is_token};
 use super::template::{Of, Template, Wrong};
 use super::text::push_name;
 use crate::message::Message;
 
-/// What happens to the fields of a head.
+/// Rules for the fields of a head: which are removed, set and added.
 #[derive(Debug, Default)]
 pub struct Headers {
     /// Fields that are not passed on: those removed and those set.
-    dropped: Names,
+    dropped: FieldNames,
     /// Fields written, in order: those set, then those added.
     written: Vec<(Box<str>, Template)>,
 }
@@ -42,10 +42,7 @@ impl Headers {
     pub fn compile(spec: &HeadersSpec, of: Of) -> Result<Self, Vec<Problem>> {
         let mut compiler = Compiler { of, headers: Self::default(), errors: Vec::new() };
         compiler.compile(spec);
-        match compiler.errors.is_empty() {
-            true => Ok(compiler.headers),
-            false => Err(compiler.errors),
-        }
+        if compiler.errors.is_empty() { Ok(compiler.headers) } else { Err(compiler.errors) }
     }
 
     /// Whether a field of this name is not passed on.
@@ -77,9 +74,10 @@ impl Headers {
             push_name(out, name);
             let value = out.len();
             template.write(out, facts, Some(message));
-            match out[value..].trim_ascii().is_empty() {
-                true => out.truncate(start),
-                false => out.extend_from_slice(b"\r\n"),
+            if out[value..].trim_ascii().is_empty() {
+                out.truncate(start);
+            } else {
+                out.extend_from_slice(b"\r\n");
             }
         }
     }
@@ -147,7 +145,7 @@ impl Compiler {
             Some("") => {
                 Err(Wrong::new("\"*\" would remove every field").hint("begin it, such as \"x-internal-*\""))
             }
-            // What a prefix may not remove it leaves alone.
+            // A prefix leaves alone the fields that it may not remove.
             Some(prefix) if is_token(prefix.as_bytes()) && !prefix.contains('*') => Ok(()),
             Some(prefix) => Err(no_name(prefix)),
             None => allowed(name, self.of),

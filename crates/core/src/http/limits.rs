@@ -1,7 +1,7 @@
 //! Limits on requests: how many one client may make in a time (a token bucket a key), and how many at once.
 //!
-//! Shared by all workers and carried over reloads; every map is split in parts with a lock each, and nothing is touched where no
-//! limit is configured. Must never grow beyond the keys it was given, nor read a clock.
+//! Shared by all workers and carried over reloads; every map is split in parts with a lock each, and nothing
+//! is touched where no limit is configured. Must never grow beyond the keys it was given, nor read a clock.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -22,12 +22,13 @@ use crate::time::Millis;
 
 /// Requests in a time, for each client address or value of a field.
 ///
-/// The generic cell rate algorithm (ITU-T I.371): a key's bucket is one number, the moment at which it will be full again. Each
-/// request moves it on by what one token takes to come back, and is refused when that lies further ahead than a whole
-/// bucket. So in any time t at most `burst + t / per * requests` are admitted.
+/// The generic cell rate algorithm (ITU-T I.371): a key's bucket is one number, the moment at which it will
+/// be full again. Each request moves it on by what one token takes to come back, and is refused when that
+/// lies further ahead than a whole bucket. So in any time t at most `burst + t / per * requests` are
+/// admitted.
 ///
-/// Worked example: 10 a second, burst 3, a token each 100 ms. Three requests at 0 move the moment to 300 ms; a fourth finds it
-/// more than 200 ms ahead and is refused. At 100 ms one is admitted.
+/// Worked example: 10 a second, burst 3, a token each 100 ms. Three requests at 0 move the moment to 300 ms;
+/// a fourth finds it more than 200 ms ahead and is refused. At 100 ms one is admitted.
 #[derive(Debug)]
 pub struct RateLimit {
     /// Field whose value is the key; None: the client's address.
@@ -54,14 +55,14 @@ struct Buckets {
 struct Part {
     places: HashMap<u64, u32, foldhash::fast::RandomState>,
     buckets: Vec<Bucket>,
-    /// Where to look next for one to forget.
+    /// Place at which the next search for one to forget begins.
     hand: usize,
 }
 
 #[derive(Debug)]
 struct Bucket {
     key: u64,
-    /// Nanoseconds of the engine's clock.
+    /// Moment at which the bucket is full, nanoseconds of the engine's clock.
     full_at: u64,
 }
 
@@ -107,7 +108,8 @@ impl RateLimit {
         })
     }
 
-    /// Copies the limit. It goes on with the buckets of `previous` if keys mean the same there, else with fresh ones.
+    /// Copies the limit. It goes on with the buckets of `previous` if keys mean the same there, else with
+    /// fresh ones.
     pub fn adopt(&self, previous: Option<&Self>) -> Self {
         let same = previous.filter(|previous| previous.header == self.header);
         Self {
@@ -172,7 +174,7 @@ impl Default for Buckets {
 }
 
 impl Part {
-    /// The bucket of `key`, and whether one that was not full had to be forgotten for it.
+    /// Returns the bucket of `key`, and whether one that was not full had to be forgotten for it.
     fn bucket(&mut self, key: u64, now: u64, most: usize) -> (&mut Bucket, bool) {
         if let Some(&place) = self.places.get(&key) {
             return (&mut self.buckets[place as usize], false);
@@ -195,8 +197,8 @@ impl Part {
         (&mut self.buckets[place], forgotten.full_at > now)
     }
 
-    /// The place of a bucket that is full again, or of the fullest among those looked at: forgetting it gives away least. Whoever
-    /// is at its limit is forgotten last.
+    /// Returns the place of a bucket that is full again, or of the fullest among those looked at: forgetting
+    /// it gives away least. A client that is at its limit is forgotten last.
     fn least(&mut self, now: u64) -> usize {
         let (mut best, mut full_at) = (self.hand % self.buckets.len(), u64::MAX);
         for _ in 0..LOOKED_AT.min(self.buckets.len()) {
@@ -247,18 +249,20 @@ impl Concurrency {
         Self { most: self.most, in_flight }
     }
 
-    /// How many.
+    /// Returns the number that may be at once.
     pub fn most(&self) -> u32 {
         self.most
     }
 
-    /// Takes a place, or None when the client has all of its own in use. A unix client has no address and no limit.
+    /// Takes a place, or None when the client has all of its own in use. A unix client has no address and no
+    /// limit.
     pub fn enter(&self, client: Option<SocketAddr>) -> Option<RequestPermit> {
         let Some(client) = client else { return Some(RequestPermit(None)) };
         let key = hash(&self.in_flight.hasher, network(client.ip()));
         let mut part = lock(&self.in_flight.parts[key as usize % PARTS]);
         let count = part.entry(key).or_insert(0);
-        // An entry that is there has at least one in flight, and `most` is at least one: none is left behind at 0.
+        // An entry that is there has at least one in flight, and `most` is at least one: none is left behind
+        // at 0.
         if *count >= self.most {
             return None;
         }
@@ -289,7 +293,8 @@ impl Drop for RequestPermit {
     }
 }
 
-/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, of which a client commands all.
+/// Returns what counts as one client: an IPv4 address, or an IPv6 network of 64 bits, of which a client
+/// commands all.
 fn network(ip: IpAddr) -> (bool, u64) {
     match ip.to_canonical() {
         IpAddr::V4(ip) => (false, u64::from(u32::from(ip))),

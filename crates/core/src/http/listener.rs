@@ -1,6 +1,7 @@
 //! The HTTP sides of Listeners and Backends: what was compiled of their Specs for requests.
 //!
-//! Those who speak something else have the default, which nobody asks. Must never decide: those who ask do.
+//! Listeners that speak something else have the default, which nobody asks. Must never decide: those who ask
+//! do.
 
 use std::sync::Arc;
 

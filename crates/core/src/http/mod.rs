@@ -1,7 +1,7 @@
 //! HTTP as it is whatever the version: message heads, exchanges, rewriting, answers of our own.
 //!
-//! Codecs (`wire/http1`) fill a [`Head`](head::Head) and frame bodies; everything here works on Heads and bytes and never knows which
-//! version either side speaks. Must never move bytes or read a clock.
+//! Codecs (`wire/http1`) fill a [`Head`](head::Head) and frame bodies; everything here works on Heads and
+//! bytes and never knows which version either side speaks. Must never move bytes or read a clock.
 
 pub mod accept_encoding;
 pub mod accepts;

@@ -1,18 +1,21 @@
-//! Names: a set of field names, some of them prefixes, that answers "is this one of them?" for every field of every head.
+//! FieldNames: a set of field names, some of them prefixes, that answers "is this one of them?" for every
+//! field of every head.
 //!
-//! Case does not matter and `_` stands for `-`: what hands fields on as variables (CGI, WSGI, FastCGI) cannot tell `X_User` from
-//! `X-User`, so whoever may not send the one must not send the other either. Must never allocate when asked.
+//! Case does not matter and `_` stands for `-`: servers that hand fields on as variables (CGI, WSGI, FastCGI)
+//! cannot tell `X_User` from `X-User`, so a client that may not send the one must not send the other either.
+//! Must never allocate when asked.
 
 /// Field names and prefixes of such.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Names {
+pub(super) struct FieldNames {
     exact: Vec<Box<[u8]>>,
     prefixes: Vec<Box<[u8]>>,
-    /// Bit n: there is an exact name of n bytes (the last bit: of 63 or more). Most fields are told from it alone.
+    /// Bit n: there is an exact name of n bytes (the last bit: of 63 or more). Most fields are told from it
+    /// alone.
     lengths: u64,
 }
 
-impl Names {
+impl FieldNames {
     /// Adds a name; one that ends with `*` stands for all that begin so.
     pub(super) fn insert(&mut self, name: &str) {
         match name.strip_suffix('*') {
@@ -58,7 +61,7 @@ mod tests {
 
     #[test]
     fn case_and_underscores_do_not_matter() {
-        let mut names = Names::default();
+        let mut names = FieldNames::default();
         for name in ["X-User", "x-internal-*", "Server"] {
             names.insert(name);
         }
@@ -79,7 +82,7 @@ mod tests {
 
     #[test]
     fn names_of_any_length() {
-        let mut names = Names::default();
+        let mut names = FieldNames::default();
         let long = "a".repeat(300);
         names.insert(&long);
         assert!(names.contains(long.as_bytes()) && !names.contains(&long.as_bytes()[..299]));

@@ -1,7 +1,9 @@
-//! Error pages: what a client reads when we refuse its request: built in, or given for a status by the listener or the backend.
+//! Error pages: what a client reads when we refuse its request: built in, or given for a status by the
+//! listener or the backend.
 //!
-//! A built-in page says the status, what it means and the request's id, as plain text, HTML or JSON, whichever the client
-//! accepts. Must never say what only operators should know: addresses, names of backends, reasons of failures.
+//! A built-in page says the status, what it means and the request's id, as plain text, HTML or JSON,
+//! whichever the client accepts. Must never say what only operators should know: addresses, names of
+//! backends, reasons of failures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ struct Given {
     body: Box<str>,
 }
 
-/// What one refusal is about.
+/// The occasion of one refusal.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
     /// The status.
@@ -37,7 +39,7 @@ pub struct Page<'a> {
     pub head_only: bool,
     /// Seconds after which the client may try again.
     pub retry_after: Option<u64>,
-    /// What every response of ours has.
+    /// Fields that every response of ours has.
     pub always: Always<'a>,
 }
 
@@ -61,7 +63,8 @@ impl Pages {
         if errors.is_empty() { Ok(Self(pages.into_iter().collect())) } else { Err(errors) }
     }
 
-    /// Appends the whole response: the backend's page if it has one for the status, else ours, else the built-in one.
+    /// Appends the whole response: the backend's page if it has one for the status, else ours, else the
+    /// built-in one.
     pub fn write(&self, out: &mut Vec<u8>, backend: Option<&Self>, page: &Page<'_>) {
         push_start(out, page.status, page.always);
         if page.status == 405 {
@@ -92,7 +95,7 @@ impl Pages {
     }
 }
 
-/// What a built-in page can be, as it is offered and as it is declared; plain text for whoever does not mind.
+/// Types of the built-in page, as they are offered and declared; plain text for clients without a preference.
 const TYPES: [&str; 4] = ["text/plain", "text/html", "application/json", "application/problem+json"];
 const DECLARED: [&str; 4] =
     ["text/plain; charset=utf-8", "text/html; charset=utf-8", "application/json", "application/problem+json"];
@@ -147,7 +150,7 @@ impl Page<'_> {
         out.extend_from_slice(b"</html>\n");
     }
 
-    /// The members of a problem as RFC 9457 has them, and the request's id.
+    /// Writes the members of a problem as RFC 9457 has them, and the request's id.
     fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"status\":");
         push_number(out, u64::from(self.status));
@@ -172,7 +175,8 @@ impl Page<'_> {
     }
 }
 
-/// What it means for whoever asked, and what to do. Written so that neither HTML nor JSON needs anything escaped.
+/// Returns what a status means for the client, and what to do. The sentences are written so that neither HTML
+/// nor JSON needs anything escaped.
 fn sentence(status: u16) -> &'static str {
     match status {
         400 => "The request could not be understood.",
@@ -215,10 +219,11 @@ fn read_status(key: &str) -> Result<u16, Wrong> {
 
 fn check_type(content_type: &str) -> Result<(), Wrong> {
     let written = content_type.bytes().all(|byte| matches!(byte, b' '..=b'~')) && content_type.contains('/');
-    match written {
-        true => Ok(()),
-        false => Err(Wrong::new(format!("\"{}\" is no media type", content_type.escape_debug()))
-            .hint("write one such as text/html; charset=utf-8")),
+    if written {
+        Ok(())
+    } else {
+        Err(Wrong::new(format!("\"{}\" is no media type", content_type.escape_debug()))
+            .hint("write one such as text/html; charset=utf-8"))
     }
 }
 
@@ -237,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Head and body, whose length is what the head says.
+    /// Returns head and body, whose length is what the head says.
     fn written(pages: &Pages, backend: Option<&Pages>, page: &Page<'_>) -> (String, String) {
         let mut out = b"before".to_vec();
         pages.write(&mut out, backend, page);

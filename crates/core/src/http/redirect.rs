@@ -11,7 +11,7 @@ use super::text::{push_clean, push_ip};
 use crate::host::without_port;
 use crate::message::Message;
 
-/// Where to, and how it is said.
+/// A redirect: where the client is sent, and by which status.
 #[derive(Debug)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
@@ -41,7 +41,7 @@ impl Redirect {
         self.write(out, facts, |template, out| template.write(out, facts, message));
     }
 
-    /// Appends the location for an explanation: what is not known stays the variable that stands for it.
+    /// Appends the location for an explanation: a value that is not known stays written as its variable.
     pub fn foresee(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         let host = if facts.host.is_empty() { b"{host}" } else { facts.host };
         self.write(out, &ExchangeFacts { host, ..*facts }, |template, out| {
@@ -76,14 +76,15 @@ fn to(text: &str) -> Result<To, Wrong> {
         return Ok(To::Https);
     }
     let absolute = ["https://", "http://", "/", "{"].iter().any(|begin| text.starts_with(begin));
-    match absolute && !text.contains(' ') {
-        true => Template::compile_line(text, Of::Answer).map(To::Location),
-        false => Err(Wrong::new(format!("\"{}\" is not a location", text.escape_debug()))
-            .hint("write https, a path, or a whole location such as https://www.example.com{uri}")),
+    if absolute && !text.contains(' ') {
+        Template::compile_line(text, Of::Answer).map(To::Location)
+    } else {
+        Err(Wrong::new(format!("\"{}\" is not a location", text.escape_debug()))
+            .hint("write https, a path, or a whole location such as https://www.example.com{uri}"))
     }
 }
 
-/// The same host and path by https. Its port is not known here: it is the standard one.
+/// Appends the same host and path by https. The port is not known here: it is the standard one.
 fn push_https(out: &mut Vec<u8>, facts: &ExchangeFacts<'_>) {
     out.extend_from_slice(b"https://");
     match facts.local {
@@ -101,7 +102,8 @@ fn push_https(out: &mut Vec<u8>, facts: &ExchangeFacts<'_>) {
     }
 }
 
-/// A location that a variable begins is a path here: `//other.example` and `/\other.example` would lead elsewhere.
+/// Keeps a location that a variable begins on this site, as a path: `//other.example` and `/\other.example`
+/// would lead elsewhere.
 fn same_site(out: &mut Vec<u8>, start: usize) {
     if out.get(start) == Some(&b'/') {
         let slashes = out[start + 1..].iter().take_while(|byte| matches!(byte, b'/' | b'\\')).count();

@@ -1,7 +1,7 @@
-//! Request ids: what makes one request findable in the records of all who saw it.
+//! Request ids: by its id one request is found in the records of everyone who saw it.
 //!
-//! A trusted client's id is kept if it is sane; all others get a new one, a random UUID (version 4, RFC 9562 section 5.4). The
-//! randomness is the caller's. Must never keep an id that could break a line or a record.
+//! A trusted client's id is kept if it is sane; all others get a new one, a random UUID (version 4, RFC 9562
+//! section 5.4). The randomness is the caller's. Must never keep an id that could break a line or a record.
 
 use super::names;
 use crate::message::Message;
@@ -17,7 +17,8 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// The id that a trusted client sent in the field called `name`, if it is one field of 1 to 128 visible characters.
+    /// Returns the id that a trusted client sent in the field called `name`, if it is one field of 1 to 128
+    /// visible characters.
     pub fn sent(message: Message<'_>, name: &str) -> Option<Self> {
         let mut named =
             message.head.fields.iter().filter(|field| names::is(message.name(field), name.as_bytes()));
@@ -31,7 +32,7 @@ impl RequestId {
         Some(Self { text, length: value.len() as u8 })
     }
 
-    /// A new one from two random numbers.
+    /// Makes a new id from two random numbers.
     pub fn made(random: [u64; 2]) -> Self {
         let mut octets = [0; 16];
         octets[..8].copy_from_slice(&random[0].to_be_bytes());
@@ -51,7 +52,7 @@ impl RequestId {
         Self { text, length: at as u8 }
     }
 
-    /// Its characters.
+    /// Returns the characters of the id.
     pub fn as_bytes(&self) -> &[u8] {
         &self.text[..usize::from(self.length)]
     }

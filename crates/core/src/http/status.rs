@@ -4,7 +4,8 @@ use super::text::push_line;
 use crate::message::Persistence;
 use crate::wire::http1::write;
 
-/// The phrase of a status (RFC 9110 section 15 and the registry it sets up); empty for others, which is allowed.
+/// Returns the phrase of a status (RFC 9110 section 15 and the registry it sets up); empty for others, which
+/// is allowed.
 pub fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -66,8 +67,8 @@ pub fn phrase(status: u16) -> &'static str {
     }
 }
 
-/// Whether a response with this status has no body, whatever its fields say (RFC 9112 section 6.3). 205 has none by
-/// choice of its sender.
+/// Whether a response with this status has no body, whatever its fields say (RFC 9112 section 6.3). 205 has
+/// none by choice of its sender.
 pub fn is_bodiless(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 205 | 304)
 }
@@ -75,7 +76,7 @@ pub fn is_bodiless(status: u16) -> bool {
 /// The field that has browsers come by https from now on (RFC 6797).
 pub(super) const HSTS: &str = "Strict-Transport-Security";
 
-/// What every response of ours has.
+/// Fields that every response of ours has.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Always<'a> {
     /// The value of Date (RFC 9110 section 6.6.1); left out when it is empty.

@@ -1,7 +1,8 @@
-//! Target: what a request asks of the server: the path with prefixes taken off and put in front, and the Host.
+//! TargetRules: what a request asks of the server: the path with prefixes taken off and put in front, and the
+//! Host.
 //!
-//! Prefixes are matched as bytes on segment bounds: `/api` is in `/api` and `/api/x`, not in `/apix` and not in `/%61pi`.
-//! Must never write anything but one origin-form target, `*`, or the authority of CONNECT.
+//! Prefixes are matched as bytes on segment bounds: `/api` is in `/api` and `/api/x`, not in `/apix` and not
+//! in `/%61pi`. Must never write anything but one origin-form target, `*`, or the authority of CONNECT.
 
 use crate::path;
 use crate::problem::Problem;
@@ -13,9 +14,9 @@ use super::text::push_clean;
 use crate::message::Message;
 use crate::message::Method;
 
-/// What a backend makes of targets.
+/// Rules of a backend for the targets of requests.
 #[derive(Debug, Default, Clone)]
-pub struct Target {
+pub struct TargetRules {
     /// Taken off, without its last slash.
     strip: Box<[u8]>,
     /// Put in front, without its last slash.
@@ -24,7 +25,7 @@ pub struct Target {
     host: Box<[u8]>,
 }
 
-impl Target {
+impl TargetRules {
     /// Compiles the keys of a backend.
     pub fn compile(spec: &BackendSpec) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
@@ -59,8 +60,9 @@ impl Target {
 
     /// Appends the Host line, if what the client sent does not stay as it is.
     ///
-    /// HTTP/1.1 asks for one: for a client that named none, as HTTP/1.0 allows, it is the name of the backend. The server's
-    /// address would do as well, but a request is written once, whichever server gets it.
+    /// HTTP/1.1 asks for one: for a client that named none, as HTTP/1.0 allows, it is the name of the
+    /// backend. The server's address would do as well, but a request is written once, whichever server gets
+    /// it.
     pub(super) fn write_host(&self, out: &mut Vec<u8>, message: Message<'_>, facts: &ExchangeFacts<'_>) {
         let sent = message.host();
         out.extend_from_slice(b"Host: ");
@@ -107,12 +109,10 @@ fn host(text: &str) -> Result<&str, String> {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => is_token(name.as_bytes()),
     };
-    match named && port.is_none_or(|port| port.parse::<u16>().is_ok()) {
-        true => Ok(text),
-        false => Err(format!(
-            "\"{}\" is not a host such as app.internal or app.internal:8080",
-            text.escape_debug()
-        )),
+    if named && port.is_none_or(|port| port.parse::<u16>().is_ok()) {
+        Ok(text)
+    } else {
+        Err(format!("\"{}\" is not a host such as app.internal or app.internal:8080", text.escape_debug()))
     }
 }
 
@@ -121,7 +121,11 @@ mod tests {
     use super::*;
 
     fn written(strip: &str, add: &str, target: &str) -> String {
-        let this = Target { strip: strip.as_bytes().into(), add: add.as_bytes().into(), ..Target::default() };
+        let this = TargetRules {
+            strip: strip.as_bytes().into(),
+            add: add.as_bytes().into(),
+            ..TargetRules::default()
+        };
         let head =
             crate::message::Head { target: crate::message::Span::new(0, target.len()), ..Default::default() };
         let mut out = Vec::new();

@@ -1,7 +1,8 @@
 //! Template: a text with variables such as `{client.address}`, compiled once and filled in for each exchange.
 //!
-//! `{{` and `}}` stand for braces. What a variable says comes from outside: control bytes in it are left out, so that no value
-//! can end a line, and [`Template::write_html`] escapes it. Must never fail once compiled: what is not known is empty.
+//! `{{` and `}}` stand for braces. What a variable says comes from outside: control bytes in it are left out,
+//! so that no value can end a line, and [`Template::write_html`] escapes it. Must never fail once compiled: a
+//! value that is not known is empty.
 
 use crate::problem::{Item, Problem};
 use crate::tls::{ClientCertificate, TlsFacts};
@@ -14,7 +15,7 @@ use crate::message::Message;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Box<[Part]>);
 
-/// What a text is for: not every variable is known everywhere.
+/// The use of a text: not every variable is known everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
     /// A field of a request that goes to a server.
@@ -25,12 +26,12 @@ pub enum Of {
     Answer,
 }
 
-/// Why a text or a name cannot be compiled.
+/// A reason why a text or a name cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
-    /// What is wrong.
+    /// The reason in words: what is wrong.
     pub reason: String,
-    /// What to write instead, where there is a good guess.
+    /// Text to write instead, where there is a good guess.
     pub hint: Option<String>,
 }
 
@@ -43,12 +44,12 @@ impl Wrong {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The same as a problem of the configuration, below these keys.
+    /// Makes a problem of the configuration of it, below these keys.
     pub fn at(self, path: &[&str]) -> Problem {
         self.below(path.iter().map(|&key| key.into()).collect())
     }
 
-    /// The same as a problem of the configuration, at this path.
+    /// Makes a problem of the configuration of it, at this path.
     pub fn below(self, path: Vec<Item>) -> Problem {
         Problem { path, reason: self.reason, hint: self.hint }
     }
@@ -83,7 +84,7 @@ enum Variable {
     Tls(OfTls),
 }
 
-/// What is known of the client's handshake; nothing without TLS.
+/// Variables of the client's handshake; without TLS they stand for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OfTls {
     Version,
@@ -92,7 +93,7 @@ enum OfTls {
     Name,
     Alpn,
     Resumed,
-    /// Of the client's certificate; nothing without one.
+    /// The subject of the client's certificate; nothing without one.
     Subject,
     CommonName,
     Issuer,
@@ -173,7 +174,7 @@ impl Template {
         }
     }
 
-    /// The same for HTML: what variables say is escaped, the text itself is not.
+    /// Writes the same for HTML: what variables say is escaped, the text itself is not.
     pub fn write_html(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         for part in &self.0 {
             let start = out.len();
@@ -184,7 +185,7 @@ impl Template {
         }
     }
 
-    /// The same for an explanation, where not all is known: such variables stay as they are written.
+    /// Writes the same for an explanation, where not all is known: such variables stay as they are written.
     pub fn foresee(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         for part in &self.0 {
             match part {
@@ -266,7 +267,7 @@ impl Variable {
         }
     }
 
-    /// The variables that are bytes already.
+    /// Returns the variables that are bytes already.
     fn bytes<'a>(self, facts: &ExchangeFacts<'a>) -> &'a [u8] {
         match self {
             Self::Scheme => facts.scheme.as_bytes(),
@@ -312,7 +313,7 @@ fn push_port(out: &mut Vec<u8>, address: Option<std::net::SocketAddr>) {
     }
 }
 
-/// All values of a field, as one list.
+/// Writes all values of a field, as one list.
 fn write_header(out: &mut Vec<u8>, name: &[u8], message: Message<'_>) {
     let mut first = true;
     for field in &message.head.fields {
@@ -356,9 +357,10 @@ fn unbalanced(brace: &str) -> Wrong {
 
 fn variable(name: &str, of: Of) -> Result<Part, Wrong> {
     if let Some(header) = name.strip_prefix("header.") {
-        return match super::names::is_token(header.as_bytes()) {
-            true => Ok(Part::Header(header.as_bytes().into())),
-            false => Err(Wrong::new(format!("\"{header}\" is not the name of a field"))),
+        return if super::names::is_token(header.as_bytes()) {
+            Ok(Part::Header(header.as_bytes().into()))
+        } else {
+            Err(Wrong::new(format!("\"{header}\" is not the name of a field")))
         };
     }
     match VARIABLES.iter().find(|(known, _)| *known == name) {
@@ -396,7 +398,7 @@ fn unknown(name: &str, of: Of) -> Wrong {
     }
 }
 
-/// Levenshtein's distance; `_` and `-` count as `.`.
+/// Returns Levenshtein's distance; `_` and `-` count as `.`.
 fn distance(a: &str, b: &str) -> usize {
     let fold = |byte: u8| if matches!(byte, b'_' | b'-') { b'.' } else { byte.to_ascii_lowercase() };
     let mut row: Vec<usize> = (0..=b.len()).collect();

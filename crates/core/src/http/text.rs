@@ -28,9 +28,10 @@ pub(super) fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
 
 /// Appends what may be inside a line: all but control bytes, which are left out.
 pub(super) fn push_clean(out: &mut Vec<u8>, bytes: &[u8]) {
-    match bytes.iter().any(u8::is_ascii_control) {
-        false => out.extend_from_slice(bytes),
-        true => out.extend(bytes.iter().filter(|byte| !byte.is_ascii_control())),
+    if bytes.iter().any(u8::is_ascii_control) {
+        out.extend(bytes.iter().filter(|byte| !byte.is_ascii_control()));
+    } else {
+        out.extend_from_slice(bytes);
     }
 }
 

@@ -72,13 +72,14 @@ pub enum Known {
 /// One field line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Field {
-    /// Its name, in the case it was sent in.
+    /// Name, in the case it was sent in.
     pub name: Span,
-    /// Its value, without surrounding whitespace.
+    /// Value, without surrounding whitespace.
     pub value: Span,
-    /// Which name it is.
+    /// The known name that it is.
     pub known: Known,
-    /// It concerns one hop only and is not passed on: Connection and what it names, Keep-Alive, Proxy-Connection, TE, Transfer-Encoding, Upgrade (RFC 9110 section 7.6.1).
+    /// The field concerns one hop only and is not passed on: Connection and what it names, Keep-Alive,
+    /// Proxy-Connection, TE, Transfer-Encoding, Upgrade (RFC 9110 section 7.6.1).
     pub hop_by_hop: bool,
 }
 

@@ -1,29 +1,30 @@
-//! Framing: how the end of a message's body is found. Persistence: what becomes of a connection after a message.
+//! Framing: how the end of a message's body is found. Persistence: what becomes of a connection after a
+//! message.
 //!
 //! Plain values: finding that end in the bytes is `wire::body`'s, writing it each version's.
 
-/// How the end of a message's body is found (RFC 9112 section 6.3).
+/// The way to find the end of a message's body (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Framing {
     /// There is no body.
     #[default]
     None,
-    /// So many bytes.
+    /// The body has this many bytes.
     Length(u64),
     /// The chunked coding.
     Chunked,
-    /// All until the connection ends (responses only).
+    /// The body is everything until the connection ends (responses only).
     ToEnd,
 }
 
-/// What becomes of the client's connection after a response.
+/// The fate of the client's connection after a response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Persistence {
-    /// It is kept; that goes without saying in HTTP/1.1.
+    /// The connection is kept; that goes without saying in HTTP/1.1.
     #[default]
     Keep,
-    /// It is kept, and the client speaks HTTP/1.0, so that it must be told.
+    /// The connection is kept, and the client speaks HTTP/1.0, so that it must be told.
     KeepSaid,
-    /// It is closed.
+    /// The connection is closed.
     Close,
 }

@@ -1,7 +1,9 @@
-//! Head: a version-neutral message head: where things are in the bytes it was read from, never copies of them.
+//! Head: a version-neutral message head: where things are in the bytes it was read from, never copies of
+//! them.
 //!
-//! One Head is reused for message after message, so that reading one allocates nothing once its list of fields has
-//! grown. A codec fills it; a Head is of use only beside the very bytes it was filled from. Must never be kept while those change.
+//! One Head is reused for message after message, so that reading one allocates nothing once its list of
+//! fields has grown. A codec fills it; a Head is of use only beside the very bytes it was filled from. Must
+//! never be kept while those change.
 
 use super::{Field, Framing, Known, Method, Version};
 
@@ -15,19 +17,19 @@ pub struct Span {
 }
 
 impl Span {
-    /// A range of `bytes` that begins at `start` and ends before `end`.
+    /// Makes a range of `bytes` that begins at `start` and ends before `end`.
     #[inline]
     pub fn new(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
     }
 
-    /// The bytes it stands for.
+    /// Returns the bytes it stands for.
     #[inline]
     pub fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     #[inline]
     pub fn len(self) -> usize {
         (self.end - self.start) as usize
@@ -49,12 +51,12 @@ pub struct Head {
     pub length: usize,
     /// The fields, in order.
     pub fields: Vec<Field>,
-    /// How its body ends.
+    /// The way in which the body ends.
     pub framing: Framing,
     /// Whether its sender wants the connection kept (RFC 9112 section 9.3).
     pub persistent: bool,
-    /// Request: Connection names `upgrade` and there is an Upgrade field. Response: what follows the head is no HTTP (101, or 2xx
-    /// to CONNECT).
+    /// Request: Connection names `upgrade` and there is an Upgrade field. Response: what follows the head is
+    /// no HTTP (101, or 2xx to CONNECT).
     pub upgrade: bool,
 
     /// Request: the method.
@@ -79,13 +81,13 @@ pub struct Head {
 }
 
 impl Head {
-    /// The first field with this name.
+    /// Returns the first field with this name.
     pub fn field(&self, known: Known) -> Option<&Field> {
         self.fields.iter().find(|field| field.known == known)
     }
 
-    /// Whether a request that came as early data may be acted on (RFC 8470 section 4): whoever recorded it can send it
-    /// again, so that it may change nothing, on any way there is. Others get 425.
+    /// Whether a request that came as early data may be acted on (RFC 8470 section 4): an attacker who
+    /// recorded it can send it again, so that it may change nothing, on any way there is. Others get 425.
     pub fn may_be_early(&self) -> bool {
         let bodiless = matches!(self.framing, Framing::None | Framing::Length(0));
         self.method.is_safe() && bodiless && !self.upgrade

@@ -40,7 +40,7 @@ pub struct Plan {
     pub tables: Arc<[NamedTable]>,
     /// In order of their names.
     pub backends: Box<[Backend]>,
-    /// What entries and listeners answer themselves.
+    /// The answers that entries and listeners give themselves.
     pub answers: Arc<[Answer]>,
     /// Signs what only this process must recognise; handed on from Plan to Plan.
     secret: [u8; 32],
@@ -49,7 +49,7 @@ pub struct Plan {
 /// A Table and what the user wrote.
 #[derive(Debug)]
 pub struct NamedTable {
-    /// Its name in the configuration.
+    /// The name in the configuration.
     pub name: Box<str>,
     /// Patterns and what they lead to, in file order.
     pub entries: Vec<(String, Target)>,

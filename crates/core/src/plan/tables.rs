@@ -38,7 +38,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// What an entry leads to; None when that is wrong, which has been reported then.
+    /// Returns what an entry leads to; None when that is wrong, which has been reported then.
     fn target(
         &mut self,
         path: Vec<Item>,

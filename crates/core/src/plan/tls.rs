@@ -14,7 +14,7 @@ use crate::problem::Item;
 use crate::protocol::{self, TlsUse};
 use crate::spec::{BackendSpec, BackendTlsSpec, CertificateSpec, ListenerSpec, ListenerTlsSpec};
 use crate::time::Millis;
-use crate::tls::{Certificate, ClientCertificates, Der, Encryption, Names, Termination, Version};
+use crate::tls::{Certificate, ClientCertificates, DerBytes, Encryption, Names, Termination, TlsVersion};
 
 /// A ticket can be used for two periods at most, and must not be for more than a week (RFC 8446, section
 /// 4.6.1).
@@ -112,19 +112,19 @@ impl Compiler<'_> {
         })
     }
 
-    fn least_version(&mut self, root: &[Item], version: &str, profile: &str) -> Version {
+    fn least_version(&mut self, root: &[Item], version: &str, profile: &str) -> TlsVersion {
         match (version, profile) {
-            ("1.2", "modern") | ("1.3", "modern" | "intermediate") => Version::Tls13,
-            ("1.2", "intermediate") => Version::Tls12,
+            ("1.2", "modern") | ("1.3", "modern" | "intermediate") => TlsVersion::Tls13,
+            ("1.2", "intermediate") => TlsVersion::Tls12,
             ("1.2" | "1.3", other) => {
                 let reason = format!("unknown profile \"{other}\"; known are intermediate, modern");
                 self.error(below(root, path!["profile"]), reason);
-                Version::Tls12
+                TlsVersion::Tls12
             }
             (other, _) => {
                 let reason = format!("unknown version \"{other}\"; known are 1.2, 1.3");
                 self.error(below(root, path!["min_version"]), reason);
-                Version::Tls12
+                TlsVersion::Tls12
             }
         }
     }
@@ -189,7 +189,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn ders(&mut self, path: &[Item], written: &[String]) -> Vec<Der> {
+    fn ders(&mut self, path: &[Item], written: &[String]) -> Vec<DerBytes> {
         let mut ders = Vec::with_capacity(written.len());
         for text in written {
             match STANDARD.decode(text) {

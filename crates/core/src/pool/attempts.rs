@@ -1,8 +1,9 @@
-//! Attempts: the search for a server that takes one connection or request, from the first choice to the last retry.
+//! Attempts: the search for a server that takes one connection or request, from the first choice to the last
+//! retry.
 //!
-//! Sessions and Exchanges search alike through this: the choice, the place taken there, the servers that failed and why.
-//! Owns the place, which comes back when it is given back or dropped. Must never open a socket, read a clock or decide
-//! what a client is told.
+//! Sessions and Exchanges search alike through this: the choice, the place taken there, the servers that
+//! failed and why. Owns the place, which comes back when it is given back or dropped. Must never open a
+//! socket, read a clock or decide what a client is told.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub struct Attempts {
     tried: Tried,
     /// The server chosen last is the one that affinity names.
     bound: bool,
-    /// Why the last connect that failed did.
+    /// Fault of the last connect that failed.
     fault: Option<Fault>,
 }
 
@@ -35,7 +36,7 @@ pub enum Next {
     Server,
     /// Nothing was tried, and usable servers hold all they may: waiting may help.
     Full,
-    /// There is none.
+    /// There is no server.
     Nobody,
 }
 
@@ -48,8 +49,8 @@ impl Attempts {
         self.backend = Some(backend);
     }
 
-    /// Chooses a server that was not tried and takes a place there. `bound`: identity of the server that affinity names,
-    /// which comes first.
+    /// Chooses a server that was not tried and takes a place there. `bound`: identity of the server that
+    /// affinity names, which comes first.
     ///
     /// A retry is counted when another server than the first was chosen, not when one was looked for.
     pub fn next(&mut self, backend: &Backend, seed: &Seed<'_>, bound: Option<u64>, shard: usize) -> Next {
@@ -97,7 +98,8 @@ impl Attempts {
         self.unanswered();
     }
 
-    /// Notes that a fresh connection to the server chosen ended without an answer, which is no failed connect.
+    /// Notes that a fresh connection to the server chosen ended without an answer, which is no failed
+    /// connect.
     pub fn unanswered(&mut self) {
         if let Some(place) = &mut self.place {
             place.give_back();
@@ -120,12 +122,12 @@ impl Attempts {
         self.place.as_ref().is_some_and(Place::is_held)
     }
 
-    /// The backend's index in the Plan.
+    /// Returns the backend's index in the Plan.
     pub fn backend(&self) -> Option<BackendIndex> {
         self.backend
     }
 
-    /// The server chosen last, also after it failed.
+    /// Returns the server chosen last, also after it failed.
     pub fn server(&self) -> Option<&Arc<Server>> {
         self.place.as_ref().map(Place::server)
     }
@@ -135,14 +137,15 @@ impl Attempts {
         self.tried.is_empty()
     }
 
-    /// Why the last connect that failed did.
+    /// Returns the fault of the last connect that failed.
     pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// Other servers tried. `found_none`: a client that got no server failed at each that was tried, the first included.
-    pub fn retries(&self, found_none: bool) -> usize {
-        self.tried.len().saturating_sub(usize::from(found_none))
+    /// Returns how many other servers than the first were chosen, as the backend counts them.
+    pub fn retries(&self) -> usize {
+        let failed = self.server().is_some_and(|server| self.tried.contains(&server.identity));
+        self.tried.len() - usize::from(failed)
     }
 }
 
@@ -151,7 +154,7 @@ mod tests {
     use super::*;
     use crate::pool::backend::tests::backend;
 
-    /// The name of the server chosen next, or the answer.
+    /// Returns the name of the server chosen next, or the answer.
     fn next(attempts: &mut Attempts, backend: &Backend, bound: Option<u64>) -> Result<String, Next> {
         match attempts.next(backend, &Seed { now: 100, ..Seed::default() }, bound, 0) {
             Next::Server => Ok(attempts.server().map(|server| server.name.to_string()).unwrap_or_default()),
@@ -184,8 +187,9 @@ mod tests {
         assert_eq!(counts(&backend), [0, 1, 1]);
         attempts.connected(&backend, 100, 0);
         assert_eq!(counts(&backend), [1, 1, 1]);
-        assert_eq!((attempts.fault(), attempts.retries(false)), (Some(Fault::Refused), 1));
-        assert_eq!((attempts.retries(true), begun().retries(true)), (0, 0));
+        assert_eq!((attempts.fault(), attempts.retries()), (Some(Fault::Refused), 1));
+        attempts.unanswered();
+        assert_eq!((attempts.retries(), begun().retries()), (1, 0), "no third one was chosen");
     }
 
     #[test]
@@ -195,7 +199,7 @@ mod tests {
         assert!(next(&mut attempts, &backend, None).is_ok());
         attempts.failed(&backend, Fault::Refused, 100, 0);
         assert_eq!(next(&mut attempts, &backend, None), Err(Next::Nobody));
-        assert_eq!((counts(&backend), attempts.retries(true)), ([0, 0, 1], 0));
+        assert_eq!((counts(&backend), attempts.retries()), ([0, 0, 1], 0));
     }
 
     #[test]
@@ -205,7 +209,7 @@ mod tests {
             assert!(attempts.may_try_another(&backend));
             assert!(next(&mut attempts, &backend, None).is_ok());
             attempts.unanswered();
-            assert_eq!(attempts.retries(false), tries);
+            assert_eq!(attempts.retries() + 1, tries, "the first is no retry");
         }
         assert!(!attempts.may_try_another(&backend), "a first one and two retries");
         assert_eq!((counts(&backend), attempts.fault()), ([0, 2, 0], None), "no failed connects");

@@ -1,7 +1,8 @@
-//! Backend: a named pool of Servers with one balancing policy; a Plan owns it. Only its list of servers may change.
+//! Backend: a named pool of Servers with one balancing policy; a Plan owns it. Only its list of servers may
+//! change.
 //!
-//! Chooses a server and takes a place there. Must never open a socket or read a clock: time is a parameter, in
-//! milliseconds of the engine's clock.
+//! Chooses a server and takes a place there. Must never open a socket or read a clock: time is a parameter,
+//! in milliseconds of the engine's clock.
 
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -21,11 +22,12 @@ use crate::wire::proxy_protocol::HeaderVersion;
 /// A named pool of servers with one balancing policy.
 #[derive(Debug)]
 pub struct Backend {
-    /// Its name in the configuration.
+    /// Name in the configuration.
     pub name: Box<str>,
-    /// What was written of it; plain values are read from here. Of servers, `servers` says what is.
+    /// Settings as they were written; plain values are read from here. The servers there are now are in
+    /// `servers`.
     pub spec: Arc<BackendSpec>,
-    /// Its servers.
+    /// The backend's servers.
     pub servers: ServerSet,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
@@ -35,9 +37,9 @@ pub struct Backend {
     pub source: Option<std::net::SocketAddr>,
     /// Active checks.
     pub health: Option<Health>,
-    /// Its HTTP side.
+    /// The HTTP side.
     pub http: HttpBackend,
-    /// Its TLS side, where servers are reached by TLS.
+    /// The TLS side, where servers are reached by TLS.
     pub tls: Option<Arc<Encryption>>,
     /// Counters.
     pub tally: Arc<Tally>,
@@ -46,13 +48,13 @@ pub struct Backend {
 /// Active health checks of a backend.
 #[derive(Debug, Clone)]
 pub struct Health {
-    /// What was written of them.
+    /// Settings of the checks as they were written.
     pub spec: HealthSpec,
-    /// What a check does.
+    /// The kind of the check.
     pub kind: HealthKind,
 }
 
-/// What a check does.
+/// The kind of a check: what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthKind {
     /// Opens a connection.
@@ -65,8 +67,8 @@ pub enum HealthKind {
 pub type Tried = SmallVec<[u64; 4]>;
 
 impl Backend {
-    /// Copies it for an engine with `shards` workers, with the live state of `previous`, if there is any. `secret` signs
-    /// what only this process must recognise.
+    /// Copies it for an engine with `shards` workers, with the live state of `previous`, if there is any.
+    /// `secret` signs what only this process must recognise.
     pub(crate) fn adopt(&self, previous: Option<&Self>, shards: usize, secret: &[u8; 32]) -> Self {
         let settings = self.servers.list().iter().map(|server| server.settings()).collect();
         let fresh = || Arc::new(Tally::new(shards));
@@ -86,8 +88,8 @@ impl Backend {
 
     /// Chooses a server for a new connection, or None when none is usable. `shard`: number of the worker.
     ///
-    /// Tiers, the first that has a usable server wins: servers, backups, ejected servers, ejected backups. A server
-    /// that checks hold to be down is never chosen.
+    /// Tiers, the first that has a usable server wins: servers, backups, ejected servers, ejected backups. A
+    /// server that checks hold to be down is never chosen.
     pub fn choose(&self, seed: &Seed<'_>, tried: &Tried, shard: usize) -> Option<Arc<Server>> {
         let list = self.servers.of(shard);
         self.choose_of(&list, &list.memory, seed, tried).map(|number| Arc::clone(&list[number]))
@@ -111,8 +113,8 @@ impl Backend {
         }
     }
 
-    /// Takes a place at the server with this identity, if it may be chosen now and was not tried. One that drains keeps
-    /// the clients it has, so that they can finish what they do there.
+    /// Takes a place at the server with this identity, if it may be chosen now and was not tried. One that
+    /// drains keeps the clients it has, so that they can finish what they do there.
     pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried, shard: usize) -> Option<Place> {
         let list = self.servers.of(shard);
         let server = list.iter().find(|server| server.identity == identity)?;
@@ -125,7 +127,7 @@ impl Backend {
         self.servers.of(shard).iter().any(|server| server.unusable(now) == Some(Unusable::Full))
     }
 
-    /// The server that would be chosen; nothing is remembered.
+    /// Returns the server that would be chosen; nothing is remembered.
     pub fn foresee(&self, seed: &Seed<'_>) -> Option<Arc<Server>> {
         let list = self.servers.list();
         let memory = Mutex::new(lock(&list.memory).clone());
@@ -199,7 +201,7 @@ pub(super) mod tests {
         Server::new(settings(index, weight, backup), Arc::new(ServerState::new(1)))
     }
 
-    /// What matters here, and what says nothing.
+    /// Makes settings with the values that matter here.
     fn spec() -> BackendSpec {
         let text = r#"{
             "servers": [], "balance": "round_robin", "connect_timeout": 1000, "retries": 2, "keepalive": true,
@@ -227,7 +229,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The number of the server chosen.
+    /// Returns the number of the server chosen.
     fn choose(backend: &Backend, now: Millis, tried: &[usize]) -> Option<usize> {
         let list = backend.servers.list();
         let tried: Tried = tried.iter().map(|number| list[*number].identity).collect();
@@ -239,7 +241,7 @@ pub(super) mod tests {
         backend.servers.list()[number].unusable(now)
     }
 
-    /// Every server that is chosen in a few turns, in ascending order.
+    /// Returns every server that is chosen in a few turns, in ascending order.
     fn chosen(backend: &Backend, now: Millis) -> Vec<usize> {
         let mut seen: Vec<_> = (0..20).filter_map(|_| choose(backend, now, &[])).collect();
         seen.sort_unstable();

@@ -1,6 +1,7 @@
 //! Place: one of the connections that a server may hold.
 //!
-//! Owns a count at its server, which goes down when the place is given back or dropped. Must never choose a server.
+//! Owns a count at its server, which goes down when the place is given back or dropped. Must never choose a
+//! server.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ impl Place {
         held.then(|| Self { server: Arc::clone(server), held })
     }
 
-    /// The server.
+    /// Returns the server.
     pub fn server(&self) -> &Arc<Server> {
         &self.server
     }

@@ -27,7 +27,7 @@ pub struct Server {
     pub backup: bool,
     /// Open connections at most.
     pub max_connections: u32,
-    /// What changes while running.
+    /// The state that changes while running.
     pub state: Arc<ServerState>,
 }
 
@@ -44,28 +44,28 @@ pub struct ServerSettings {
     pub max_connections: u32,
 }
 
-/// Why a server is not chosen for a new connection.
+/// A reason why a server is not chosen for a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unusable {
     /// Active checks took it down.
     Down,
-    /// It is in maintenance.
+    /// The server is in maintenance.
     Maintenance,
-    /// It finishes what it has and gets nothing new.
+    /// The server finishes what it has and gets nothing new.
     Draining,
-    /// Its weight is 0.
+    /// The server's weight is 0.
     NoWeight,
-    /// It holds `max_connections`.
+    /// The server holds `max_connections`.
     Full,
     /// Connecting failed or its responses were errors repeatedly; used only when nothing else is left.
     Ejected,
-    /// This connection has already tried it.
+    /// The connection has already tried the server.
     Tried,
 }
 
 impl Unusable {
-    /// In words that follow "it".
+    /// Returns the reason in words that follow "it".
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Down => "is down",
@@ -80,20 +80,21 @@ impl Unusable {
 }
 
 impl Server {
-    /// A server with these settings, and a state that it may have had before.
+    /// Makes a server with these settings, and a state that it may have had before.
     pub fn new(settings: ServerSettings, state: Arc<ServerState>) -> Self {
         let ServerSettings { address, weight, backup, max_connections } = settings;
         let name = address.to_string().into_boxed_str();
         Self { identity: balance::identity(&name), name, address, weight, backup, max_connections, state }
     }
 
-    /// The settings it was made with.
+    /// Returns the settings it was made with.
     pub fn settings(&self) -> ServerSettings {
         let Self { weight, backup, max_connections, .. } = *self;
         ServerSettings { address: self.address.clone(), weight, backup, max_connections }
     }
 
-    /// The weight a new connection sees at `now`: overridden or configured, and scaled while it starts slowly.
+    /// Returns the weight a new connection sees at `now`: overridden or configured, and scaled while it
+    /// starts slowly.
     ///
     /// Worked example: weight 100, `slow_start` 10 s, up for 5 s: 55.
     pub fn effective_weight(&self, now: Millis, slow_start: Millis) -> u32 {
@@ -112,7 +113,8 @@ impl Server {
         scaled.max(1) as u32
     }
 
-    /// Why it cannot be chosen now, or None. Whether it is a backup does not matter here.
+    /// Returns the reason why the server cannot be chosen now, or None. Whether it is a backup does not
+    /// matter here.
     pub fn unusable(&self, now: Millis) -> Option<Unusable> {
         let state = &*self.state;
         match state.admin() {

@@ -1,8 +1,9 @@
 //! ServerSet: the servers of a backend, a list that may change while running.
 //!
-//! A server is known by its address: one that stays keeps its state and its turns, whatever else of it or of the list
-//! changes, and one that comes back finds its state as long as it is remembered. Every worker reads the list behind a
-//! lock of its own, so that none waits for another. Must never choose a server, nor say when the list changes.
+//! A server is known by its address: one that stays keeps its state and its turns, whatever else of it or of
+//! the list changes, and one that comes back finds its state as long as it is remembered. Every worker reads
+//! the list behind a lock of its own, so that none waits for another. Must never choose a server, nor say
+//! when the list changes.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,7 +21,7 @@ use crate::pool::{Server, ServerSettings, ServerState};
 pub struct ServerSet {
     /// The list, once for each worker.
     shards: Box<[CachePadded<Mutex<Arc<ServerList>>>]>,
-    /// The servers that have left. Whoever changes the list holds this lock.
+    /// The servers that have left. A change of the list holds this lock.
     former: Mutex<Former>,
 }
 
@@ -34,7 +35,8 @@ pub struct ServerList {
 }
 
 impl ServerSet {
-    /// A set with these servers, for `shards` workers. What is known of those in `previous` is carried over.
+    /// Makes a set with these servers, for `shards` workers. The state of those in `previous` is carried
+    /// over.
     pub fn new(listed: Vec<ServerSettings>, previous: Option<&Self>, shards: usize) -> Self {
         let (old, mut former) = match previous {
             Some(set) => (set.list(), lock(&set.former).clone()),
@@ -48,13 +50,13 @@ impl ServerSet {
         }
     }
 
-    /// The servers as they are now.
+    /// Returns the servers as they are now.
     pub fn list(&self) -> Arc<ServerList> {
         Arc::clone(&self.of(0))
     }
 
-    /// Makes these the servers, in this order; of those with the same address the first counts. Connections to a server
-    /// that leaves go on.
+    /// Makes these the servers, in this order; of those with the same address the first counts. Connections
+    /// to a server that leaves go on.
     pub fn set(&self, listed: Vec<ServerSettings>) {
         self.change(|_| listed);
     }
@@ -88,7 +90,7 @@ impl ServerSet {
         }
     }
 
-    /// The list as worker number `shard` reads it.
+    /// Returns the list as worker number `shard` reads it.
     #[inline]
     pub(super) fn of(&self, shard: usize) -> MutexGuard<'_, Arc<ServerList>> {
         lock(self.shards.get(shard).unwrap_or(&self.shards[0]))
@@ -96,7 +98,8 @@ impl ServerSet {
 }
 
 impl ServerList {
-    /// The list that follows this one. Servers that stay keep what is known of them; those that leave are remembered.
+    /// Returns the list that follows this one. Servers that stay keep what is known of them; those that leave
+    /// are remembered.
     fn successor(&self, listed: Vec<ServerSettings>, former: &mut Former, shards: usize) -> Self {
         let old: Numbers<'_> = self.iter().enumerate().map(|(at, server)| (&server.address, at)).collect();
         let (mut servers, mut turns) = (Vec::with_capacity(listed.len()), Vec::with_capacity(listed.len()));
@@ -113,7 +116,7 @@ impl ServerList {
         self.iter()
             .filter(|server| !seen.contains(&server.address))
             .for_each(|server| former.remember(server));
-        // Turns go on for whoever still reads the list before, too.
+        // Turns go on for workers that still read the list before, too.
         let same = servers.iter().map(|server| &server.address).eq(self.iter().map(|server| &server.address));
         let fresh = || Arc::new(Mutex::new(Memory { current: turns }));
         let memory = if same { Arc::clone(&self.memory) } else { fresh() };
@@ -121,7 +124,8 @@ impl ServerList {
     }
 }
 
-/// The server with these settings: the one there was if nothing differs, or one with the state it has or had.
+/// Returns the server with these settings: the one there was if nothing differs, or one with the state it has
+/// or had.
 fn admit(
     settings: ServerSettings,
     present: Option<&Arc<Server>>,
@@ -160,7 +164,8 @@ impl Former {
         self.0.push((server.address.clone(), Arc::clone(&server.state)));
     }
 
-    /// The state of a server that comes back. It is taken to be up, as everyone is who comes.
+    /// Returns the state of a server that comes back. The server is taken to be up, as every server is that
+    /// comes.
     fn recall(&mut self, address: &Address) -> Option<Arc<ServerState>> {
         let at = self.0.iter().position(|(known, _)| known == address)?;
         let (_, state) = self.0.remove(at);
@@ -187,7 +192,7 @@ mod tests {
             .collect()
     }
 
-    /// A backend with the servers of these ports, each of weight 1.
+    /// Returns a backend with the servers of these ports, each of weight 1.
     fn backend_of(ports: &[u16]) -> Backend {
         Backend { servers: ServerSet::new(listed(ports), None, 2), ..backend() }
     }

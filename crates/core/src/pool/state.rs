@@ -1,7 +1,7 @@
 //! ServerState: what changes of a server while running, in atomics.
 //!
-//! Keyed by identity and handed from one Plan to the next, so that a reload forgets nothing. Must never read a clock:
-//! time is a parameter, in milliseconds of the engine's clock.
+//! Keyed by identity and handed from one Plan to the next, so that a reload forgets nothing. Must never read
+//! a clock: time is a parameter, in milliseconds of the engine's clock.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -10,12 +10,12 @@ use serde::Serialize;
 use crate::tally::Tally;
 use crate::time::Millis;
 
-/// What an operator said of a server.
+/// An operator's word on a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u32)]
 pub enum Admin {
-    /// In service.
+    /// The server is in service.
     Ready = 0,
     /// No new connections.
     Drain = 1,
@@ -23,10 +23,10 @@ pub enum Admin {
     Maintenance = 2,
 }
 
-/// What changes while running, shared by all workers.
+/// The state of a server that changes while running, shared by all workers.
 #[derive(Debug)]
 pub struct ServerState {
-    /// What active checks say.
+    /// The word of the active checks: the server is up.
     up: AtomicBool,
     /// [`Admin`] as a number.
     admin: AtomicU32,
@@ -42,14 +42,14 @@ pub struct ServerState {
     bad_responses: AtomicU32,
     /// Until when its responses have it ejected, which no connect ends; 0: they do not.
     responses_eject_until: AtomicU64,
-    /// When it last came up; 0: it was never down.
+    /// Time at which the server last came up; 0: it was never down.
     pub(super) up_since: AtomicU64,
     /// Counters.
     pub tally: Tally,
 }
 
 impl ServerState {
-    /// A server that is taken to be up, with `shards` counters, one a worker.
+    /// Makes a server that is taken to be up, with `shards` counters, one a worker.
     pub fn new(shards: usize) -> Self {
         Self {
             up: AtomicBool::new(true),
@@ -70,17 +70,17 @@ impl ServerState {
         self.up.load(Relaxed)
     }
 
-    /// Open or opening connections.
+    /// Returns the number of open or opening connections.
     pub fn active(&self) -> u32 {
         self.active.load(Relaxed)
     }
 
-    /// Failed connects in a row.
+    /// Returns the number of failed connects in a row.
     pub fn failures(&self) -> u32 {
         self.failures.load(Relaxed)
     }
 
-    /// What the operator said.
+    /// Returns what the operator said.
     pub fn admin(&self) -> Admin {
         match self.admin.load(Relaxed) {
             1 => Admin::Drain,
@@ -104,7 +104,7 @@ impl ServerState {
         self.ejected_until.load(Relaxed) > now || self.responses_eject_until.load(Relaxed) > now
     }
 
-    /// Active checks took it down or brought it up; true when that is a change.
+    /// Notes that active checks took the server down or brought it up; returns true when it is a change.
     pub fn set_up(&self, up: bool, now: Millis) -> bool {
         let changed = self.up.swap(up, Relaxed) != up;
         if changed && up {
@@ -118,7 +118,7 @@ impl ServerState {
         self.up.store(true, Relaxed);
     }
 
-    /// A connect succeeded; true when it ends an ejection.
+    /// Notes a connect that succeeded; returns true when it ends an ejection.
     pub fn connected(&self, now: Millis) -> bool {
         if self.failures.load(Relaxed) == 0 {
             return false;
@@ -131,7 +131,7 @@ impl ServerState {
         was_ejected
     }
 
-    /// A connect failed; true when that ejects it until `now + duration`.
+    /// Notes a connect that failed; returns true when it ejects the server until `now + duration`.
     pub fn connect_failed(&self, now: Millis, after: u32, duration: Millis) -> bool {
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
         if after == 0 || failures < after {
@@ -142,10 +142,10 @@ impl ServerState {
         until <= now
     }
 
-    /// It answered a request; true when that ejects it until `now + duration`.
+    /// Notes the answer to a request; returns true when it ejects the server until `now + duration`.
     ///
-    /// A response below 500 ends the run but no ejection: it may be to a request from before. An ejection ends by time,
-    /// and one more bad response ejects again.
+    /// A response below 500 ends the run but no ejection: it may be to a request from before. An ejection
+    /// ends by time, and one more bad response ejects again.
     pub fn answered(&self, status: u16, now: Millis, after: u32, duration: Millis) -> bool {
         if status < 500 {
             // Read first: this is shared by all workers and nearly always 0.

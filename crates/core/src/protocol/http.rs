@@ -1,7 +1,7 @@
 //! `http`: requests and responses, each routed by its host and path.
 //!
-//! Its connections are Exchanges', not Sessions': the analyzers of a request are the codec and the listener's rules, and a refusal is a
-//! response with a page, which takes more than a constant.
+//! Exchanges supervise its connections, not Sessions: the analyzers of a request are the codec and the
+//! listener's rules, and a refusal is a response with a page, which takes more than a constant.
 
 use super::Protocol;
 

@@ -1,6 +1,6 @@
 //! `https`: requests and responses over TLS that ends here.
 //!
-//! Its connections are Exchanges' as those of `http` are, once the handshake is complete.
+//! Exchanges supervise its connections, as those of `http`, once the handshake is complete.
 
 use super::{Protocol, TlsUse};
 

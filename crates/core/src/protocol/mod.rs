@@ -1,8 +1,8 @@
-//! What a listener speaks: which analyzers its client flow gets, what a client is sent when it is refused,
-//! and the facts that the configuration goes by.
+//! Protocol: what a listener speaks. It says which analyzers the client flow gets, what a client is sent when
+//! it is refused, and the facts that the configuration goes by.
 //!
-//! A protocol is one file and one line in [`REGISTRY`]. Nobody else may know one by its name: whoever would
-//! ask for it asks for a fact, in Python too.
+//! A protocol is one file and one line in [`REGISTRY`]. No other room may know one by its name: a room that
+//! would ask for it asks for a fact, in Python too.
 
 mod http;
 mod https;
@@ -17,19 +17,19 @@ use crate::close::CloseReason;
 /// Every protocol, by its name in the configuration.
 pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https];
 
-/// Plain bytes: whoever is refused is told nothing.
+/// Plain bytes: a client that is refused is told nothing.
 pub static TCP: &dyn Protocol = &tcp::Tcp;
 
-/// TLS that is passed through: whoever is refused is told by an alert.
+/// TLS that is passed through: a client that is refused is told by an alert.
 pub static TLS: &dyn Protocol = &tls::Tls;
 
-/// What a listener speaks.
+/// A protocol that a listener speaks.
 pub trait Protocol: Debug + Sync {
-    /// Its name in the configuration.
+    /// Returns the protocol's name in the configuration.
     fn name(&self) -> &'static str;
 
-    /// Analyzers of what the client sends, in order, each for every client. The connection is routed when all have had
-    /// their turn; with none it is routed when it is accepted.
+    /// Analyzers of what the client sends, in order, each for every client. The connection is routed when all
+    /// have had their turn; with none it is routed when it is accepted.
     fn analyzers(&self) -> &'static [&'static dyn Analyzer] {
         &[]
     }
@@ -52,13 +52,13 @@ pub trait Protocol: Debug + Sync {
         false
     }
 
-    /// Names by ALPN (RFC 7301) of the versions that it speaks, the one that is offered by itself first;
-    /// empty when nobody here looks at what is spoken.
+    /// Returns the names by ALPN (RFC 7301) of the versions that it speaks, the one that is offered by itself
+    /// first; empty when nobody here looks at what is spoken.
     fn versions(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Bytes sent to a refused client before its connection is closed; may be empty.
+    /// Returns the bytes sent to a refused client before its connection is closed; may be empty.
     fn refusal(&self, _reason: CloseReason) -> &'static [u8] {
         b""
     }
@@ -67,16 +67,16 @@ pub trait Protocol: Debug + Sync {
 /// Whether TLS ends at a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsUse {
-    /// It cannot.
+    /// TLS never ends at such a listener.
     Never,
-    /// It does where certificates are configured.
+    /// TLS ends there where certificates are configured.
     May,
-    /// It does, so that there must be certificates.
+    /// TLS always ends there, so that there must be certificates.
     Must,
 }
 
 impl TlsUse {
-    /// The word for it in the facts that Python is told.
+    /// Returns the word for it in the facts that Python is told.
     pub fn word(self) -> &'static str {
         match self {
             Self::Never => "never",
@@ -86,7 +86,7 @@ impl TlsUse {
     }
 }
 
-/// The protocol called `name`.
+/// Returns the protocol called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Protocol> {
     REGISTRY.iter().copied().find(|protocol| protocol.name() == name)
 }

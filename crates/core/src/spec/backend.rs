@@ -16,7 +16,7 @@ pub struct BackendSpec {
     pub servers: Vec<ServerSpec>,
     /// Name in the balance registry.
     pub balance: String,
-    /// What one attempt to connect may take.
+    /// The time that one attempt to connect may take.
     pub connect_timeout: Millis,
     /// Other servers tried when connecting fails.
     pub retries: u32,

@@ -1,4 +1,4 @@
-//! What requests may be and what becomes of them, as plain values: `[listeners.NAME.http]` and the tables
+//! The rules for requests and what becomes of them, as plain values: `[listeners.NAME.http]` and the tables
 //! that listeners, tables and backends share. Must never know a default.
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,8 @@ pub struct HttpSpec {
     pub min_body_rate: u64,
     /// Whether CONNECT is passed on.
     pub connect: bool,
-    /// What says who the client is: `x_forwarded` (X-Forwarded-For, -Proto, -Host), `forwarded` (RFC 7239).
+    /// The fields that say who the client is: `x_forwarded` (X-Forwarded-For, -Proto, -Host), `forwarded`
+    /// (RFC 7239).
     pub forwarded: Vec<String>,
     /// Networks whose forwarding fields are believed and added to; those of others are replaced.
     pub trusted: Vec<String>,
@@ -36,7 +37,7 @@ pub struct HttpSpec {
     pub max_requests_per_client: Option<u32>,
 }
 
-/// What happens to the fields of a head. Values may have variables such as `{client.address}`.
+/// Changes to the fields of a head. Values may have variables such as `{client.address}`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadersSpec {

@@ -39,8 +39,8 @@ pub struct Spec {
 #[serde(transparent)]
 pub struct TableSpec(#[serde(with = "order")] pub Vec<(String, TargetSpec)>);
 
-/// What one pattern (`example.com`, `*.example.org`, `~^regex$`, `*`; but for expressions with a path, too)
-/// leads to: one of the three.
+/// The target of one pattern (`example.com`, `*.example.org`, `~^regex$`, `*`; but for expressions with a
+/// path, too) leads to: one of the three.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetSpec {

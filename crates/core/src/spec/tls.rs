@@ -16,8 +16,8 @@ pub type Der = String;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerTlsSpec {
-    /// What each place of the file holds, in the order of preference for clients that could take several; the
-    /// first is the default.
+    /// The certificates that each place of the file holds, in the order of preference for clients that could
+    /// take several; the first is the default.
     pub certificates: Vec<Vec<CertificateSpec>>,
     /// Throwaway certificates, instead.
     pub self_signed: Vec<CertificateSpec>,
@@ -71,7 +71,7 @@ impl ListenerTlsSpec {
 pub struct HstsSpec {
     /// How long browsers remember it, whole seconds.
     pub max_age: Millis,
-    /// It is said of every name below this one, too.
+    /// Whether the same is said of every name below this one.
     pub include_subdomains: bool,
     /// Browsers may have it built in.
     pub preload: bool,
@@ -102,7 +102,7 @@ pub struct CertificateSpec {
 pub struct ClientCertificatesSpec {
     /// `required`: a client without one is refused. `optional`: a client without one is served.
     pub verify: String,
-    /// Who may have signed them.
+    /// The authorities that may have signed them.
     pub ca: Vec<Der>,
     /// Revocation lists.
     pub crl: Vec<Der>,
@@ -118,7 +118,7 @@ pub struct ClientCertificatesSpec {
 pub struct BackendTlsSpec {
     /// Whether the server's certificate is verified.
     pub verify: bool,
-    /// Who may have signed it; not empty when it is verified.
+    /// The authorities that may have signed it; not empty when it is verified.
     pub ca: Vec<Der>,
     /// Name asked for and verified; absent: the address, which is verified and not asked for.
     pub server_name: Option<String>,
@@ -126,7 +126,7 @@ pub struct BackendTlsSpec {
     pub min_version: String,
     /// Protocols offered by ALPN, best first.
     pub alpn: Vec<String>,
-    /// What we present if the server asks.
+    /// The certificate that we present if the server asks.
     pub certificate: Option<CertificateSpec>,
 }
 

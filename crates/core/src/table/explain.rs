@@ -1,8 +1,8 @@
 //! Explain: which entries a lookup consults, and why each did or did not match, for people.
 //!
-//! Agrees with [`Table::lookup`] and [`Table::lookup_path`] by construction: the first step that matches won, every later one
-//! that matches was outranked. The number of steps is bounded by the name, the path and [`MOST_LISTED`], never by the size
-//! of the table.
+//! Agrees with [`Table::lookup`] and [`Table::lookup_path`] by construction: the first step that matches won,
+//! every later one that matches was outranked. The number of steps is bounded by the name, the path and
+//! [`MOST_LISTED`], never by the size of the table.
 
 use serde::Serialize;
 
@@ -17,17 +17,17 @@ const MOST_LISTED: usize = 32;
 /// One thing a lookup consulted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// Which kind of entry.
+    /// Kind of the entry.
     pub kind: Kind,
     /// The pattern as it would be written in the table.
     pub pattern: String,
     /// Index of the entry in file order; None when the table has no such entry.
     pub entry: Option<u32>,
-    /// What the entry leads to.
+    /// Target that the entry leads to.
     pub target: Option<Target>,
-    /// What came of it.
+    /// Outcome of the step.
     pub outcome: Outcome,
-    /// Why, in words.
+    /// Reason of the outcome, in words.
     pub why: String,
 }
 
@@ -45,21 +45,21 @@ pub enum Kind {
     Any,
 }
 
-/// What came of one step.
+/// The outcome of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It matches and nothing before it did: its backend is taken.
+    /// The entry matches and nothing before it did: its backend is taken.
     Won,
-    /// It matches, but something before it won.
+    /// The entry matches, but something before it won.
     Outranked,
-    /// It does not match, or there is no such entry.
+    /// The entry does not match, or there is no such entry.
     NoMatch,
 }
 
 impl Table {
-    /// What a lookup of `name` (as a person writes it: any case, a trailing dot allowed) consults, in order. With a `path`
-    /// it is that of a request, without one that of a connection.
+    /// Lists what a lookup of `name` (as a person writes it: any case, a trailing dot allowed) consults, in
+    /// order. With a `path` it is that of a request, without one that of a connection.
     pub fn explain(&self, name: Option<&str>, path: Option<&[u8]>) -> Vec<Step> {
         let path = path.map(Resolved::of);
         let mut steps = Steps { path: path.as_deref(), ..Steps::default() };
@@ -119,9 +119,10 @@ impl Table {
             }
             listed += usize::from(!wins);
             let pattern = format!("~{text}");
-            match matched {
-                true => steps.hit(Kind::Pattern, pattern, target, "it is the first that matches"),
-                false => steps.miss(Kind::Pattern, pattern, Some(target), "it does not match"),
+            if matched {
+                steps.hit(Kind::Pattern, pattern, target, "it is the first that matches");
+            } else {
+                steps.miss(Kind::Pattern, pattern, Some(target), "it does not match");
             }
         }
         if left_out > 0 {
@@ -145,7 +146,7 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// The entries of `host` that have a path, when the lookup is that of a request.
+    /// Lists the entries of `host` that have a path, when the lookup is that of a request.
     fn paths(&mut self, kind: Kind, host: &str, prefixes: Option<&Prefixes>) {
         let (Some(path), Some(prefixes)) = (self.path, prefixes) else { return };
         let mut listed = 0;

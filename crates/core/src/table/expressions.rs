@@ -1,10 +1,10 @@
 //! Expressions: the `~regex` entries of a Table, searched together.
 //!
-//! All are one automaton (`regex::bytes::RegexSet`), so that a lookup reads the name once however many there are (0.6 µs
-//! for 1,000 of which none matches; 10 µs one by one, which is quicker only for a single one, by 0.02 µs). Time is
-//! linear in the name and in the compiled size, and both sizes are limited. Names are ASCII, so Unicode classes are
-//! off: `\w` compiles to a few states and not to thousands. Must never let the order of entries get lost: the smallest
-//! index that matches wins.
+//! The expressions are one automaton (`regex::bytes::RegexSet`), so that a lookup reads the name once however
+//! many there are (0.6 µs for 1,000 of which none matches; 10 µs one by one, which is quicker only for a
+//! single one, by 0.02 µs). Time is linear in the name and in the compiled size, and both sizes are limited.
+//! Names are ASCII, so Unicode classes are off: `\w` compiles to a few states and not to thousands. Must
+//! never let the order of entries get lost: the smallest index that matches wins.
 
 use hashbrown::HashMap;
 use regex::bytes::{RegexBuilder, RegexSet, RegexSetBuilder};
@@ -15,10 +15,11 @@ use super::pattern::PatternProblem;
 /// Bytes one compiled expression may take.
 const ONE_LIMIT: usize = 64 << 10;
 
-/// Bytes all expressions of a table may take, compiled together: about 1,000 such as `^(www|api)7\.example\.net$`.
+/// Bytes all expressions of a table may take, compiled together: about 1,000 such as
+/// `^(www|api)7\.example\.net$`.
 ///
-/// The worst lookup grows with it: an automaton that has to be simulated state by state, because it has too many
-/// combinations to cache, took up to 0.15 s for 253 bytes under this limit and 0.8 s under 8 MiB.
+/// The worst lookup grows with it: an automaton that has to be simulated state by state, because it has too
+/// many combinations to cache, took up to 0.15 s for 253 bytes under this limit and 0.8 s under 8 MiB.
 const ALL_LIMIT: usize = 2 << 20;
 
 /// Bytes of cached automaton states, per thread that searches. More gained nothing.
@@ -31,26 +32,26 @@ const MOST: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Expressions {
     set: Option<RegexSet>,
-    /// In the order of the set.
+    /// Targets in the order of the set.
     targets: Box<[Match]>,
 }
 
 /// Expressions collected while a table is compiled.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct ExpressionsDraft {
     texts: Vec<String>,
     targets: Vec<Match>,
     earlier: HashMap<String, u32>,
 }
 
 impl Expressions {
-    /// The first entry in file order that matches anywhere in `name`.
+    /// Returns the first entry in file order that matches anywhere in `name`.
     pub(super) fn first(&self, name: &str) -> Option<Match> {
         let first = self.set.as_ref()?.matches(name.as_bytes()).iter().next()?;
         self.targets.get(first).copied()
     }
 
-    /// Every expression in file order, and whether it matches.
+    /// Returns every expression in file order, and whether it matches.
     pub(super) fn each<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, Match, bool)> {
         self.set.iter().flat_map(move |set| {
             let matches = set.matches(name.as_bytes());
@@ -60,7 +61,7 @@ impl Expressions {
     }
 }
 
-impl Draft {
+impl ExpressionsDraft {
     /// Adds an expression, or returns the earlier entry that it repeats.
     pub(super) fn add(&mut self, text: String, target: Match) -> Result<Option<u32>, PatternProblem> {
         if let Some(earlier) = self.earlier.get(&text) {
@@ -85,7 +86,8 @@ impl Draft {
         Ok(None)
     }
 
-    /// Compiles them together. Each compiles alone, so only their number can be wrong; the last one is blamed.
+    /// Compiles them together. Each compiles alone, so only their number can be wrong; the last one is
+    /// blamed.
     pub(super) fn compile(self) -> Result<Expressions, (usize, PatternProblem)> {
         let Some(last) = self.targets.last() else {
             return Ok(Expressions::default());
@@ -111,7 +113,7 @@ fn too_many(number: usize) -> PatternProblem {
     PatternProblem::new(reason, Some("write wildcards, or fewer and simpler expressions".into()))
 }
 
-/// One line: a syntax error is reported by the regex crate as a drawing of several.
+/// Says what is wrong in one line: a syntax error is reported by the regex crate as a drawing of several.
 fn in_words(error: &regex::Error) -> PatternProblem {
     match error {
         regex::Error::CompiledTooBig(_) => {

@@ -1,9 +1,9 @@
-//! Table: the name a client asked for -> a Backend or an Answer: exact, then longest wildcard, then patterns in file order,
-//! then `*`; of the entries for the same host, the one with the longest path that fits.
+//! Table: the name a client asked for -> a Backend or an Answer: exact, then longest wildcard, then patterns
+//! in file order, then `*`; of the entries for the same host, the one with the longest path that fits.
 //!
-//! Owns the compiled entries and their precedence. A lookup of an exact or wildcard name allocates nothing and costs
-//! the same for 10 and for 100,000 entries; any lookup is bounded, whatever the name and path. Must never resolve or
-//! repair a name: names arrive in lower case, in ASCII and without a trailing dot.
+//! Owns the compiled entries and their precedence. A lookup of an exact or wildcard name allocates nothing
+//! and costs the same for 10 and for 100,000 entries; any lookup is bounded, whatever the name and path. Must
+//! never resolve or repair a name: names arrive in lower case, in ASCII and without a trailing dot.
 
 mod explain;
 mod expressions;
@@ -27,7 +27,7 @@ pub type BackendIndex = u32;
 /// An answer's index in its Plan.
 pub type AnswerIndex = u32;
 
-/// What an entry leads to.
+/// The target of an entry: what it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -39,16 +39,17 @@ pub enum Target {
 
 /// A compiled table.
 ///
-/// Worked example: with the entries `a.example.org`, `*.example.org`, `~^b` and `*`, the name `a.example.org` takes the
-/// first, `b.example.org` the second, `b.example.net` the third, and `example.org` and no name at all the fourth. With
-/// `a.example.org/api` besides, requests for `/api` and what is below it take that one. Were there no entry
-/// `a.example.org` then, other requests for this name would take the second.
+/// Worked example: with the entries `a.example.org`, `*.example.org`, `~^b` and `*`, the name `a.example.org`
+/// takes the first, `b.example.org` the second, `b.example.net` the third, and `example.org` and no name at
+/// all the fourth. With `a.example.org/api` besides, requests for `/api` and what is below it take that one.
+/// Were there no entry `a.example.org` then, other requests for this name would take the second.
 #[derive(Debug, Default)]
 pub struct Table {
     exact: Names,
-    /// Keyed by what follows `*.`.
+    /// Entries keyed by the text after `*.`.
     wildcards: Names,
-    /// Bit n is set when some wildcard has n labels after `*.`; a name has at most 127 labels (RFC 1035, 2.3.4).
+    /// Bit n is set when some wildcard has n labels after `*.`; a name has at most 127 labels (RFC 1035,
+    /// 2.3.4).
     depths: u128,
     expressions: Expressions,
     any: Option<Match>,
@@ -56,26 +57,27 @@ pub struct Table {
     paths: Paths,
 }
 
-/// Foldhash in its "quality" form, seeded at random: whoever chooses the names cannot choose the collisions.
+/// Foldhash in its "quality" form, seeded at random: a client that chooses the names cannot choose the
+/// collisions.
 type Names = HashMap<Box<str>, Match, foldhash::quality::RandomState>;
 
-/// Which entry matched.
+/// The match of a lookup: which entry it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Match {
     /// Index of the entry in file order.
     pub entry: u32,
-    /// What the entry leads to.
+    /// Target that the entry leads to.
     pub target: Target,
 }
 
-/// What is wrong with one entry's pattern.
+/// An error in one entry's pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternError {
     /// Index of the entry in file order.
     pub entry: usize,
-    /// Why, in words that can follow `tables.sites."PATTERN": `.
+    /// Reason in words that can follow `tables.sites."PATTERN": `.
     pub reason: String,
-    /// What to write instead, when there is a good guess.
+    /// Text to write instead, when there is a good guess.
     pub hint: Option<String>,
 }
 
@@ -83,8 +85,8 @@ impl Table {
     /// Compiles entries in file order, or says what is wrong with each that is.
     pub fn compile(entries: &[(String, Target)]) -> Result<Self, Vec<PatternError>> {
         let mut table = Self::default();
-        let mut expressions = expressions::Draft::default();
-        let mut paths = paths::Draft::default();
+        let mut expressions = expressions::ExpressionsDraft::default();
+        let mut paths = paths::PathsDraft::default();
         let mut errors = Vec::new();
         for (entry, (written, target)) in entries.iter().enumerate() {
             let target = Match { entry: entry as u32, target: *target };
@@ -108,8 +110,8 @@ impl Table {
         if errors.is_empty() { Ok(table) } else { Err(errors) }
     }
 
-    /// The entry for `name` (lower case, no trailing dot) of those that have no path. A name over 253 bytes is no name and
-    /// takes `*`.
+    /// Returns the entry for `name` (lower case, no trailing dot) of those that have no path. A name over 253
+    /// bytes is no name and takes `*`.
     pub fn lookup(&self, name: &str) -> Option<Match> {
         if name.len() > LONGEST_NAME {
             return self.any;
@@ -122,11 +124,11 @@ impl Table {
             .or(self.any)
     }
 
-    /// The entry for a request of `path` (as the client sent it, a query allowed) at `name`, or at no name, which takes
-    /// `*`.
+    /// Returns the entry for a request of `path` (as the client sent it, a query allowed) at `name`, or at no
+    /// name, which takes `*`.
     ///
-    /// The most specific kind of host comes first, and of its entries the longest path; a host whose paths do not fit
-    /// leaves the request to the next kind. The path is compared as `resolved.rs` reads it.
+    /// The most specific kind of host comes first, and of its entries the longest path; a host whose paths do
+    /// not fit leaves the request to the next kind. The path is compared as `resolved.rs` reads it.
     pub fn lookup_path(&self, name: Option<&str>, path: &[u8]) -> Option<Match> {
         if self.paths.is_empty() {
             return name.map_or(self.any, |name| self.lookup(name));
@@ -163,7 +165,7 @@ impl Table {
             || name.is_some_and(|name| name.len() <= LONGEST_NAME && named(name))
     }
 
-    /// The entry `*`, which also takes clients that gave no name.
+    /// Returns the entry `*`, which also takes clients that gave no name.
     pub fn any(&self) -> Option<Match> {
         self.any
     }
@@ -197,20 +199,20 @@ impl Table {
     }
 }
 
-/// The suffixes of `name` that may be a wildcard's, longest first: none when there is no wildcard, and only those with a
-/// number of labels that some wildcard has.
+/// Returns the suffixes of `name` that may be a wildcard's, longest first: none when there is no wildcard,
+/// and only those with a number of labels that some wildcard has.
 fn suffixes(name: &str, depths: u128) -> impl Iterator<Item = &str> {
     let name = if depths == 0 { "" } else { name };
     let dots = name.bytes().filter(|byte| *byte == b'.').count();
     let cuts = name.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
-    // What follows the first dot has as many labels as there are dots, the next one less, and so on. A dot at the
-    // very start leaves an empty label, which a wildcard does not take.
+    // The text after the first dot has as many labels as there are dots, the next one less, and so on. A dot
+    // at the very start leaves an empty label, which a wildcard does not take.
     cuts.enumerate()
         .filter(move |(passed, at)| *at > 0 && has_depth(depths, dots - passed))
         .map(move |(_, at)| &name[at + 1..])
 }
 
-/// The bit in `depths` for a wildcard with this after `*.`.
+/// Returns the bit in `depths` for a wildcard with this after `*.`.
 fn depth(suffix: &str) -> u128 {
     1 << suffix.split('.').count().min(127)
 }

@@ -1,8 +1,9 @@
-//! Paths: of the entries that name the same host, the one with the longest path prefix that a request's path begins with.
+//! Paths: of the entries that name the same host, the one with the longest path prefix that a request's path
+//! begins with.
 //!
-//! A prefix ends where a segment ends: `/api` takes `/api`, `/api/` and `/api/x`, not `/apix`. Case matters. One question is
-//! one binary search and a walk to shorter prefixes, whatever the number of entries; nothing is allocated. Must never
-//! see a path that is not resolved (see `resolved.rs`).
+//! A prefix ends where a segment ends: `/api` takes `/api`, `/api/` and `/api/x`, not `/apix`. Case matters.
+//! One question is one binary search and a walk to shorter prefixes, whatever the number of entries; nothing
+//! is allocated. Must never see a path that is not resolved (see `resolved.rs`).
 
 use std::collections::BTreeMap;
 
@@ -14,10 +15,10 @@ use super::Match;
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     pub(super) exact: Hosts,
-    /// Keyed by what follows `*.`.
+    /// Entries keyed by the text after `*.`.
     pub(super) wildcards: Hosts,
     pub(super) any: Prefixes,
-    /// As [`Table::depths`](super::Table).
+    /// Depths of the wildcards, as in [`Table::depths`](super::Table).
     pub(super) depths: u128,
 }
 
@@ -25,8 +26,9 @@ pub(super) type Hosts = HashMap<Box<str>, Prefixes, foldhash::quality::RandomSta
 
 /// The path prefixes of one host.
 ///
-/// Worked example: `/api`, `/api-v2` and `/api/x` in this order, since `-` sorts before `/`. The last that is not greater
-/// than the path `/api/old` is `/api-v2`, which does not fit; the longest prefix that it begins with itself, `/api`, does.
+/// Worked example: `/api`, `/api-v2` and `/api/x` in this order, since `-` sorts before `/`. The last that is
+/// not greater than the path `/api/old` is `/api-v2`, which does not fit; the longest prefix that it begins
+/// with itself, `/api`, does.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
     sorted: Box<[Prefix]>,
@@ -64,14 +66,15 @@ impl Prefixes {
         Self { sorted: sorted.into() }
     }
 
-    /// The entry with the longest prefix of `path`.
+    /// Returns the entry with the longest prefix of `path`.
     pub(super) fn longest(&self, path: &[u8]) -> Option<Match> {
         self.fitting(path).next().map(|(_, target)| target)
     }
 
-    /// Every entry with a prefix of `path`, longest first.
+    /// Returns every entry with a prefix of `path`, longest first.
     pub(super) fn fitting<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (&'a [u8], Match)> {
-        // Whatever lies between a prefix of `path` and `path` begins with that prefix: all are ancestors of the last.
+        // Whatever lies between a prefix of `path` and `path` begins with that prefix: all are ancestors of
+        // the last.
         let after = self.sorted.partition_point(|prefix| &*prefix.path <= path);
         let last = after.checked_sub(1).and_then(|index| self.sorted.get(index));
         std::iter::successors(last, |prefix| self.sorted.get(prefix.shorter? as usize))
@@ -79,7 +82,7 @@ impl Prefixes {
             .map(|prefix| (&*prefix.path, prefix.target))
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     pub(super) fn len(&self) -> usize {
         self.sorted.len()
     }
@@ -92,14 +95,14 @@ fn takes(prefix: &[u8], path: &[u8]) -> bool {
 
 /// Entries with paths collected while a table is compiled.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct PathsDraft {
     exact: BTreeMap<String, BTreeMap<Box<[u8]>, Match>>,
     wildcards: BTreeMap<String, BTreeMap<Box<[u8]>, Match>>,
     any: BTreeMap<Box<[u8]>, Match>,
     depths: u128,
 }
 
-impl Draft {
+impl PathsDraft {
     /// Adds `host` + `path`, or returns the earlier entry that it repeats.
     pub(super) fn add(&mut self, host: super::Pattern, path: Box<[u8]>, target: Match) -> Option<u32> {
         let paths = match host {

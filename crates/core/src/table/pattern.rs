@@ -1,8 +1,10 @@
-//! Pattern: one entry's left-hand side, recognised and normalised, or what is wrong with it and what to write instead.
+//! Pattern: one entry's left-hand side, recognised and normalised, or what is wrong with it and what to write
+//! instead.
 //!
 //! `HOST` or `HOST/PATH`: the host is an exact name, a wildcard or `*`, the path a prefix on segment bounds.
-//! Owns what a host name is: labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes in all (RFC 1035,
-//! 2.3.4; underscores and hyphens anywhere because real names have them). Must never accept what could never match.
+//! Owns what a host name is: labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes in all
+//! (RFC 1035, 2.3.4; underscores and hyphens anywhere because real names have them). Must never accept what
+//! could never match.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,7 +21,8 @@ const LONGEST_LABEL: usize = 63;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) host: Pattern,
-    /// The path prefix as it is compared (see `resolved.rs`), without a slash at the end; None takes every path.
+    /// The path prefix as it is compared (see `resolved.rs`), without a slash at the end; None takes every
+    /// path.
     pub(super) path: Option<Box<[u8]>>,
 }
 
@@ -28,15 +31,15 @@ pub(super) struct Written {
 pub(super) enum Pattern {
     /// `example.com`.
     Exact(String),
-    /// `*.example.org`: what follows `*.`.
+    /// `*.example.org`: the text after `*.`.
     Wildcard(String),
-    /// `~regex`: what follows `~`.
+    /// `~regex`: the text after `~`.
     Expression(String),
     /// `*`.
     Any,
 }
 
-/// What is wrong with a pattern.
+/// A problem of a pattern: what is wrong with it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PatternProblem {
     reason: String,
@@ -86,7 +89,7 @@ impl Pattern {
     }
 }
 
-/// Lower case, without one trailing dot.
+/// Turns a name to lower case, without one trailing dot.
 pub(super) fn normalise(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
@@ -140,7 +143,7 @@ fn refuse_what_is_no_name(written: &str) -> Result<(), PatternProblem> {
     Ok(())
 }
 
-/// The prefix in `path`, which is empty or begins with `/`.
+/// Reads the prefix in `path`, which is empty or begins with `/`.
 fn parse_path(host: &str, path: &str) -> Result<Option<Box<[u8]>>, PatternProblem> {
     if let Some(odd) = path.chars().find(|c| c.is_whitespace() || c.is_control()) {
         let hint = write(&format!("{host}{}", path.replace(' ', "%20"))).filter(|_| odd == ' ');
@@ -156,7 +159,7 @@ fn parse_path(host: &str, path: &str) -> Result<Option<Box<[u8]>>, PatternProble
     Ok((!prefix.is_empty()).then(|| prefix.into()))
 }
 
-/// The host in `host:port/path`.
+/// Returns the host in `host:port/path`.
 fn host_of(text: &str) -> &str {
     let authority = text.split(['/', '?', '#']).next().unwrap_or(text);
     match authority.rsplit_once(':') {
@@ -171,7 +174,7 @@ fn is_ip_literal(text: &str) -> bool {
     inside.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok()
 }
 
-/// `a.*.com` and `*foo.com` need a regular expression, which is spelled out here.
+/// Returns the problem of `a.*.com` and `*foo.com`, which need a regular expression; it is spelled out here.
 fn misplaced_star(name: &str) -> PatternProblem {
     let reason = "\"*\" stands only for whole labels at the start (\"*.example.org\") or alone";
     if name == "*" {

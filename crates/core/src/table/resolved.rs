@@ -1,4 +1,5 @@
-//! Resolved: a request's path as the most eager reader would read it, so that no spelling gets round an entry.
+//! Resolved: a request's path as the most eager reader would read it, so that no spelling gets round an
+//! entry.
 //!
 //! | in the request | read as |
 //! |---|---|
@@ -8,9 +9,9 @@
 //! | `/a/./b`, `/a/../b`, `/a/%2e%2E/b` | `/a/b`, `/b`, `/b` (RFC 3986, 5.2.4); nothing is above `/` |
 //! | an empty path | `/`, as in an absolute target (RFC 9112, 3.2.1) |
 //!
-//! This is for finding an entry alone: what is passed on is what the client sent. A server that reads less eagerly finds
-//! an odd path where it answers 404; one that reads as eagerly cannot be reached round an entry. Must never be used to
-//! write a request.
+//! A resolved path is for finding an entry alone: what is passed on is what the client sent. A server that
+//! reads less eagerly finds an odd path where it answers 404; one that reads as eagerly cannot be reached
+//! round an entry. Must never be used to write a request.
 
 use std::ops::Deref;
 
@@ -19,9 +20,9 @@ use smallvec::SmallVec;
 /// A resolved path.
 #[derive(Debug)]
 pub(super) enum Resolved<'a> {
-    /// It was resolved already: ordinary paths, which are not copied.
+    /// The path was resolved already: ordinary paths, which are not copied.
     Same(&'a [u8]),
-    /// It had to be written anew; on the stack up to a length that most paths keep to.
+    /// The path had to be written anew; on the stack up to a length that most paths keep to.
     Written(SmallVec<[u8; 128]>),
 }
 
@@ -91,7 +92,7 @@ fn end_segment(written: &mut SmallVec<[u8; 128]>) {
     }
 }
 
-/// The first byte of `text`, decoded when it is percent-encoded, and what follows.
+/// Returns the first byte of `text`, decoded when it is percent-encoded, and what follows.
 fn decoded(text: &[u8]) -> Option<(u8, &[u8])> {
     if let [b'%', high, low, rest @ ..] = text
         && let (Some(high), Some(low)) = (digit(*high), digit(*low))

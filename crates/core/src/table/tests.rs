@@ -1,4 +1,4 @@
-//! What a table answers, and what it says of patterns that are wrong.
+//! Tests of what a table answers, and of what it says of patterns that are wrong.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn errors(patterns: &[&str]) -> Vec<PatternError> {
     Table::compile(&entries(patterns)).err().unwrap_or_default()
 }
 
-/// The index of the entry that takes `name`.
+/// Returns the index of the entry that takes `name`.
 fn entry(table: &Table, name: &str) -> Option<u32> {
     let found = table.lookup(name);
     assert!(found.is_none_or(|found| found.target == Target::Backend(found.entry + 100)));
@@ -230,7 +230,7 @@ fn an_explanation_is_bounded_but_never_loses_the_winner() {
     assert!(table.explain(Some(&"q".repeat(300)), None)[0].why.contains("300 bytes"));
 }
 
-/// The index of the entry that takes a request.
+/// Returns the index of the entry that takes a request.
 fn request(table: &Table, name: &str, path: &str) -> Option<u32> {
     let found = table.lookup_path(Some(name), path.as_bytes()).map(|found| found.entry);
     let steps = table.explain(Some(name), Some(path.as_bytes()));

@@ -1,15 +1,16 @@
-//! What is known of one TLS connection once its handshake is complete: for records, rewriting and the servers.
+//! Facts about one TLS connection once its handshake is complete: for records, rewriting and the servers.
 
 use std::sync::Arc;
 
-/// What a handshake agreed on.
+/// Facts that a handshake agreed on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsFacts {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: &'static str,
     /// The cipher suite by its IANA name, for example `TLS_AES_128_GCM_SHA256`.
     pub cipher: &'static str,
-    /// The key exchange group, for example `X25519MLKEM768`; empty where an old session was resumed without one.
+    /// The key exchange group, for example `X25519MLKEM768`; empty where an old session was resumed without
+    /// one.
     pub group: &'static str,
     /// An old session was resumed.
     pub resumed: bool,
@@ -17,8 +18,8 @@ pub struct TlsFacts {
     pub alpn: Option<Box<str>>,
     /// The name the client asked for (SNI), lower-case.
     pub name: Option<Box<str>>,
-    /// Names of the certificate that was presented: they outlast the Plan that it came from. None when an old session was resumed
-    /// without one.
+    /// Names of the certificate that was presented: they outlast the Plan that it came from. None when an old
+    /// session was resumed without one.
     pub certificate: Option<Arc<[Box<str>]>>,
     /// The client's certificate, verified.
     pub client: Option<ClientCertificate>,

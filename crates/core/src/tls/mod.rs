@@ -1,8 +1,8 @@
-//! TLS as the Plan knows it: what a listener presents and demands, what a backend's servers must present, and what is known
-//! of one TLS connection afterwards.
+//! TLS as the Plan knows it: what a listener presents and demands, what a backend's servers must present, and
+//! what is known of one TLS connection afterwards.
 //!
-//! Owns plain, checked values and the choice of a certificate by name. Must never speak TLS, hold a key in a form that
-//! signs, or read a clock: records, signatures and validity are the engine's.
+//! Owns plain, checked values and the choice of a certificate by name. Must never speak TLS, hold a key in a
+//! form that signs, or read a clock: records, signatures and validity are the engine's.
 
 mod facts;
 mod misdirected;
@@ -22,11 +22,11 @@ use crate::problem::Item;
 use crate::time::Millis;
 
 /// Bytes of DER.
-pub type Der = Box<[u8]>;
+pub type DerBytes = Box<[u8]>;
 
 /// A TLS version that can be demanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
+pub enum TlsVersion {
     /// TLS 1.2 (RFC 5246).
     Tls12,
     /// TLS 1.3 (RFC 8446).
@@ -36,19 +36,19 @@ pub enum Version {
 /// A certificate that we present. What is printed of it leaves the key out.
 #[derive(PartialEq, Eq)]
 pub struct Certificate {
-    /// What leads to it in the file, from the table `tls`.
+    /// Path that leads to it in the file, from the table `tls`.
     pub path: Vec<Item>,
     /// The file it was read from, or what made it.
     pub place: Box<str>,
-    /// Names it is for, lower-case.
+    /// Names that the certificate is for, lower-case.
     pub names: Arc<[Box<str>]>,
     /// The certificate and its intermediates, leaf first.
-    pub chain: Vec<Der>,
+    pub chain: Vec<DerBytes>,
     /// The private key: PKCS #8, PKCS #1 or SEC 1.
-    pub key: Der,
+    pub key: DerBytes,
     /// An OCSP response to staple.
-    pub ocsp: Option<Der>,
-    /// When it ends, seconds since 1970.
+    pub ocsp: Option<DerBytes>,
+    /// Time at which it ends, seconds since 1970.
     pub not_after: i64,
 }
 
@@ -60,24 +60,24 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// What a listener needs to end TLS.
+/// The TLS side of a listener that ends TLS: what it needs for that.
 #[derive(Debug)]
 pub struct Termination {
     /// Certificates; the first is the default.
     pub certificates: Vec<Certificate>,
-    /// Which of them are for a name.
+    /// Index of the certificates by the names they are for.
     pub names: Arc<Names>,
     /// Clients whose name no certificate covers are refused.
     pub strict_sni: bool,
     /// The least version spoken.
-    pub min_version: Version,
+    pub min_version: TlsVersion,
     /// Whether X25519MLKEM768 is offered.
     pub post_quantum: bool,
     /// Protocols offered by ALPN, best first.
     pub alpn: Vec<Box<[u8]>>,
     /// Whether sessions can be resumed by tickets.
     pub tickets: bool,
-    /// After so long a new ticket key is made.
+    /// Time after which a new ticket key is made.
     pub ticket_rotation: Millis,
     /// Bytes of early data accepted at most; 0: none.
     pub early_data: u32,
@@ -92,34 +92,34 @@ pub struct Termination {
 }
 
 impl Termination {
-    /// When the first of the certificates ends, seconds since 1970.
+    /// Returns when the first of the certificates ends, seconds since 1970.
     pub fn expires(&self) -> Option<i64> {
         self.certificates.iter().map(|certificate| certificate.not_after).min()
     }
 }
 
-/// What clients must present.
+/// Certificates that clients must present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificates {
     /// A client without one is refused.
     pub required: bool,
-    /// Who may have signed them.
-    pub ca: Vec<Der>,
+    /// Certificates of the authorities that may have signed them.
+    pub ca: Vec<DerBytes>,
     /// Revocation lists.
-    pub crl: Vec<Der>,
+    pub crl: Vec<DerBytes>,
 }
 
-/// How servers are reached by TLS.
+/// The TLS side of a backend: how its servers are reached by TLS.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Encryption {
-    /// Who may have signed the server's certificate; None: nothing is verified.
-    pub roots: Option<Vec<Der>>,
+    /// Certificates of the authorities that may have signed the server's; None: nothing is verified.
+    pub roots: Option<Vec<DerBytes>>,
     /// Name asked for and verified; None: the address, which is verified and not asked for.
     pub server_name: Option<Box<str>>,
     /// The least version spoken.
-    pub min_version: Version,
+    pub min_version: TlsVersion,
     /// Protocols offered by ALPN, best first.
     pub alpn: Vec<Box<[u8]>>,
-    /// What we present if the server asks.
+    /// Certificate that we present if the server asks.
     pub certificate: Option<Certificate>,
 }

@@ -1,11 +1,11 @@
-//! Refusal: what a client gets in the clear that is refused before there is TLS to say it in.
+//! Refusal: the bytes that a client gets in the clear when it is refused before there is TLS.
 //!
 //! Must never say more than why the client should give up or what it should do instead.
 
 use crate::close::CloseReason;
 
-/// A fatal alert in a record of its own (RFC 8446 section 6). The record version is TLS 1.0's, which every client
-/// accepts before a version has been agreed on.
+/// A fatal alert in a record of its own (RFC 8446 section 6). The record version is TLS 1.0's, which every
+/// client accepts before a version has been agreed on.
 macro_rules! alert {
     ($description:literal) => {
         &[21, 3, 1, 0, 2, 2, $description]
@@ -17,12 +17,12 @@ const PROTOCOL_VERSION: &[u8] = alert!(70);
 const INTERNAL_ERROR: &[u8] = alert!(80);
 const UNRECOGNIZED_NAME: &[u8] = alert!(112);
 
-/// For whoever speaks HTTP to a port of TLS.
+/// Response to a client that speaks HTTP to a port of TLS.
 const SPEAK_TLS: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 75\r\n\
     Connection: close\r\n\r\n400 Bad Request\n\nThis port speaks TLS. Ask for https:// instead of http://.";
 
-/// The bytes before the connection of a refused client is closed; empty for those who get none.
+/// Returns the bytes before the connection of a refused client is closed; empty for those who get none.
 pub fn refusal(reason: CloseReason) -> &'static [u8] {
     match reason {
         CloseReason::NoMatch => UNRECOGNIZED_NAME,
@@ -38,8 +38,8 @@ pub fn refusal(reason: CloseReason) -> &'static [u8] {
     }
 }
 
-/// Whether first bytes that are no TLS begin a request of HTTP: a method, as far as it has come. A record of TLS begins with a
-/// byte that no method has.
+/// Whether first bytes that are no TLS begin a request of HTTP: a method, as far as it has come. A record of
+/// TLS begins with a byte that no method has.
 pub fn begins_http(held: &[u8]) -> bool {
     let method = held.iter().position(|byte| *byte == b' ').unwrap_or(held.len());
     (1..=LONGEST_METHOD).contains(&method) && held[..method].iter().all(u8::is_ascii_uppercase)

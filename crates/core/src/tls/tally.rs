@@ -1,4 +1,4 @@
-//! What is counted of a listener's handshakes, and why handshakes fail.
+//! Counters of a listener's handshakes, and why handshakes fail.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -8,36 +8,37 @@ use crate::close::CloseReason;
 use crate::histogram::Histogram;
 use crate::time::Millis;
 
-/// Why a handshake failed: the keys of `handshakes_failed`, and `tls_error` in its access record.
+/// A reason why a handshake failed: the keys of `handshakes_failed`, and `tls_error` in its access record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(usize)]
 pub enum HandshakeFault {
-    /// It took longer than it may.
+    /// The handshake took longer than it may.
     TimedOut,
     /// The client closed or reset the connection before it was complete.
     Left,
-    /// What came first is no ClientHello.
+    /// The first bytes are no ClientHello.
     NotTls,
-    /// What came first is an HTTP request in plain text.
+    /// The first bytes are an HTTP request in plain text.
     PlainHttp,
     /// The ClientHello or what follows breaks the protocol.
     Malformed,
-    /// No version that both speak.
+    /// There is no version that both sides speak.
     NoVersion,
-    /// No cipher suite, group or signature scheme that both know.
+    /// There is no cipher suite, group or signature scheme that both sides know.
     NoCipher,
-    /// No protocol of ALPN that both know.
+    /// There is no protocol of ALPN that both sides know.
     NoProtocol,
     /// No certificate covers the name, and the listener is strict about it.
     UnknownName,
     /// The client sent no certificate and must.
     NoClientCertificate,
-    /// The client's certificate is not accepted: not signed by a known authority, expired, revoked, or for something else.
+    /// The client's certificate is not accepted: not signed by a known authority, expired, revoked, or for
+    /// something else.
     BadClientCertificate,
     /// The client ended it with an alert, most often because it does not accept our certificate.
     Alerted,
-    /// Something else.
+    /// Another reason.
     Other,
 }
 
@@ -51,7 +52,7 @@ impl HandshakeFault {
         }
     }
 
-    /// All of them.
+    /// Every reason.
     pub const ALL: [Self; 13] = [
         Self::TimedOut,
         Self::Left,
@@ -68,7 +69,7 @@ impl HandshakeFault {
         Self::Other,
     ];
 
-    /// Its word in records and counters.
+    /// Returns the word for it in records and counters.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TimedOut => "timed_out",
@@ -94,7 +95,7 @@ pub struct TlsTally {
     complete: AtomicU64,
     resumed: AtomicU64,
     failed: [AtomicU64; HandshakeFault::ALL.len()],
-    /// From accept to the end of the handshake.
+    /// Durations from accept to the end of the handshake.
     pub duration: Histogram,
 }
 
@@ -109,7 +110,7 @@ impl TlsTally {
         }
     }
 
-    /// A handshake is complete.
+    /// Counts a complete handshake.
     pub fn completed(&self, shard: usize, resumed: bool, duration: Millis) {
         self.complete.fetch_add(1, Relaxed);
         if resumed {
@@ -118,22 +119,22 @@ impl TlsTally {
         self.duration.record(shard, duration);
     }
 
-    /// A handshake failed.
+    /// Counts a failed handshake.
     pub fn failed(&self, fault: HandshakeFault) {
         self.failed[fault as usize].fetch_add(1, Relaxed);
     }
 
-    /// Complete handshakes.
+    /// Returns the number of complete handshakes.
     pub fn complete(&self) -> u64 {
         self.complete.load(Relaxed)
     }
 
-    /// Those of them that resumed an old session.
+    /// Returns how many of them resumed an old session.
     pub fn resumed(&self) -> u64 {
         self.resumed.load(Relaxed)
     }
 
-    /// How many failed for this reason.
+    /// Returns how many failed for this reason.
     pub fn failures(&self, fault: HandshakeFault) -> u64 {
         self.failed[fault as usize].load(Relaxed)
     }

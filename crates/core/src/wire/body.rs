@@ -1,28 +1,30 @@
 //! Body: where a message's body ends, found in its bytes as they pass (RFC 9112 section 6).
 //!
-//! A Body keeps a few words and never bytes. Must never let through framing that [`chunked`](super::chunked) refuses, nor
-//! take a byte that belongs to the next message.
+//! A Body keeps a few words and never bytes. Must never let through framing that [`chunked`](super::chunked)
+//! refuses, nor take a byte that belongs to the next message.
 
 use super::chunked::Chunks;
 use super::http1::{Limits, Malformed};
 use crate::message::Framing;
 
-/// What is left of a body.
+/// The rest of a body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Body {
-    /// There is none.
+    /// There is no body.
     #[default]
     None,
-    /// So many more bytes.
+    /// The body has this many more bytes.
     Length(u64),
-    /// Chunks, and fields after the last.
+    /// The body has chunks, and fields after the last.
     Chunked(Chunks),
-    /// All there is until the connection ends. The codec cannot see that end: such a body is never done.
+    /// The body is everything until the connection ends. The codec cannot see that end: such a body is never
+    /// done.
     ToEnd,
 }
 
 impl Body {
-    /// A body that has not begun. `limits` are those of the head that it follows: they bound its trailer fields, too.
+    /// Makes a body that has not begun. `limits` are those of the head that it follows: they bound its
+    /// trailer fields, too.
     pub fn new(framing: Framing, limits: &Limits) -> Self {
         match framing {
             Framing::None => Self::None,
@@ -32,14 +34,16 @@ impl Body {
         }
     }
 
-    /// How many of these bytes belong to the body, framing and trailer fields included, and whether it is complete with
-    /// them. After an error no byte of `bytes` may be passed on, and every further call gives the same error.
+    /// Counts how many of these bytes belong to the body, framing and trailer fields included, and says
+    /// whether it is complete with them. After an error no byte of `bytes` may be passed on, and every
+    /// further call gives the same error.
     #[inline]
     pub fn advance(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
         self.run(bytes, &mut |_: &[u8]| ())
     }
 
-    /// Like [`advance`](Self::advance), and gives the content, without framing and trailer fields, to `sink` in order.
+    /// Does as [`advance`](Self::advance) does, and gives the content, without framing and trailer fields, to
+    /// `sink` in order.
     pub fn decode(&mut self, bytes: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(usize, bool), Malformed> {
         self.run(bytes, &mut |content: &[u8]| sink(content))
     }
@@ -55,7 +59,8 @@ impl Body {
         }
     }
 
-    /// Bytes that surely follow and are content, so that they can pass unseen. Of a body to the end: as many as can be.
+    /// Bytes that surely follow and are content, so that they can pass unseen. Of a body to the end: as many
+    /// as can be.
     #[inline]
     pub fn unseen(&self) -> u64 {
         match self {
@@ -75,7 +80,7 @@ impl Body {
         }
     }
 
-    /// So many bytes have passed unseen: at most [`unseen`](Self::unseen).
+    /// Skips as many bytes, which have passed unseen: at most [`unseen`](Self::unseen).
     #[inline]
     pub fn skip(&mut self, bytes: u64) {
         debug_assert!(bytes <= self.unseen(), "skipped more than surely follows");

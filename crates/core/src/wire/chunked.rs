@@ -1,9 +1,10 @@
 //! The chunked coding (RFC 9112 section 7.1), checked byte by byte as it passes on unchanged.
 //!
-//! Since the next reader frames by these very bytes, only what all readers take for the same is let through: CRLF alone ends
-//! lines, sizes are plain hexadecimal, no whitespace anywhere in a size line (the standard calls it bad and has it removed;
-//! readers that do not would see another size), extensions are well formed and short, trailer fields are as strict as those
-//! of a head and may not be framing, routing or credentials. Must never keep content, nor grow with what is sent.
+//! Since the next reader frames by these very bytes, only what all readers take for the same is let through:
+//! CRLF alone ends lines, sizes are plain hexadecimal, no whitespace anywhere in a size line (the standard
+//! calls it bad and has it removed; readers that do not would see another size), extensions are well formed
+//! and short, trailer fields are as strict as those of a head and may not be framing, routing or credentials.
+//! Must never keep content, nor grow with what is sent.
 
 use super::http1::{Limits, Malformed, is_framing_in_disguise, is_text, is_token_byte};
 
@@ -16,8 +17,8 @@ const LINE: u32 = 256;
 /// Bytes of a trailer name that are kept: one more than the longest that is refused.
 const NAME: usize = 20;
 
-/// Fields that may not be trailers (RFC 9110 section 6.5.1): they frame, route, authenticate or say how to read what has
-/// been read already. A reader that merges trailers into the head would act on them late.
+/// Fields that may not be trailers (RFC 9110 section 6.5.1): they frame, route, authenticate or say how to
+/// read what has been read already. A reader that merges trailers into the head would act on them late.
 const REFUSED: &[&[u8]] = &[
     b"authorization",
     b"cache-control",
@@ -46,11 +47,11 @@ const REFUSED: &[&[u8]] = &[
     b"x-forwarded-proto",
 ];
 
-/// How far a chunked body has come.
+/// The progress of a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunks {
     at: At,
-    /// Size of the chunk: while its line is read, what its digits say; then what is left of it.
+    /// Size of the chunk: while its line is read, the number that its digits give; then the bytes left of it.
     left: u64,
     /// Content of all chunks that were announced so far.
     announced: u64,
@@ -66,7 +67,7 @@ pub struct Chunks {
     name: [u8; NAME],
 }
 
-/// What the next byte is part of.
+/// The part of the body that the next byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// A size: its first digit or a further one.
@@ -75,15 +76,15 @@ enum At {
     ExtensionName {
         empty: bool,
     },
-    /// After `=`: a token or a quoted string.
+    /// The place after `=`: a token or a quoted string.
     ExtensionValue,
     /// A further byte of a token.
     ExtensionToken,
-    /// Inside of quotes.
+    /// The inside of quotes.
     Quoted,
-    /// After a backslash inside of quotes.
+    /// The place after a backslash inside of quotes.
     Escaped,
-    /// After the closing quote.
+    /// The place after the closing quote.
     QuoteEnd,
     /// The LF of a size line.
     SizeEnd,
@@ -104,7 +105,8 @@ enum At {
 }
 
 impl Chunks {
-    /// A body that has not begun. Its trailer fields may together be as many and as large as those of a head.
+    /// Makes a body that has not begun. Its trailer fields may together be as many and as large as those of a
+    /// head.
     pub(super) fn new(limits: &Limits) -> Self {
         let bounded = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
         Self {
@@ -131,13 +133,13 @@ impl Chunks {
         self.announced
     }
 
-    /// What is left of the current chunk's content.
+    /// Returns what is left of the current chunk's content.
     #[inline]
     pub fn unseen(&self) -> u64 {
         if self.at == At::Content { self.left } else { 0 }
     }
 
-    /// So much of the current chunk's content has passed.
+    /// Skips as much of the current chunk's content, which has passed.
     #[inline]
     pub fn skip(&mut self, bytes: u64) {
         if self.at == At::Content {
@@ -197,7 +199,7 @@ impl Chunks {
         At::Size
     }
 
-    /// After a size line. The last chunk has no content, and trailer fields follow it.
+    /// Begins what follows a size line. The last chunk has no content, and trailer fields follow it.
     fn begin_content(&mut self) -> At {
         self.line = 0;
         self.announced = self.announced.saturating_add(self.left);
@@ -217,7 +219,7 @@ impl Chunks {
         if self.at == At::Size { self.step_size(byte) } else { step_extension(self.at, byte) }
     }
 
-    /// `line` counts the digits, this byte included.
+    /// Steps in the size; `line` counts the digits, this byte included.
     fn step_size(&mut self, byte: u8) -> Result<At, Malformed> {
         if let Some(digit) = char::from(byte).to_digit(16) {
             if self.line > DIGITS || self.left > LARGEST >> 4 {
@@ -284,7 +286,8 @@ impl Chunks {
     }
 }
 
-/// `;name`, `;name=token` or `;name="quoted"` (RFC 9112 section 7.1.1), any number of them. Line ends cannot hide in quotes.
+/// Steps in the extensions: `;name`, `;name=token` or `;name="quoted"` (RFC 9112 section 7.1.1), any number
+/// of them. Line ends cannot hide in quotes.
 fn step_extension(at: At, byte: u8) -> Result<At, Malformed> {
     let is_token = is_token_byte(byte);
     match (at, byte) {

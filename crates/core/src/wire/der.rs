@@ -17,18 +17,18 @@ pub(crate) struct Reader<'a> {
 pub(crate) struct Element<'a> {
     pub(crate) tag: u8,
     pub(crate) content: &'a [u8],
-    /// With its tag and length.
+    /// Bytes of the element, with its tag and length.
     pub(crate) whole: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// The content of the next element, which must have this tag.
+    /// Returns the content of the next element, which must have this tag.
     pub(crate) fn content(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.element().filter(|element| element.tag == tag).map(|element| element.content)
     }
 
-    /// How many bytes tag and length take, and the length. The length of what is in a certificate fits three bytes: a
-    /// handshake message is no longer.
+    /// Returns how many bytes tag and length take, and the length. The length of what is in a certificate
+    /// fits three bytes: a handshake message is no longer.
     fn head(&self) -> Option<(usize, usize)> {
         let &first = self.rest.get(1)?;
         let long = usize::from(first & 0x7f);
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next element.
+    /// Returns the next element.
     pub(crate) fn element(&mut self) -> Option<Element<'a>> {
         let (head, length) = self.head()?;
         let whole = self.rest.get(..head + length)?;
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Hexadecimal, lower-case.
+/// Returns the hexadecimal form, lower-case.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);

@@ -1,14 +1,14 @@
 //! Distinguished names as text (RFC 4514).
 //!
-//! Everything but printable ASCII is written as escaped bytes of UTF-8, which the standard allows for any character: a name
-//! goes into request fields and logs, and whoever signed it need not have meant well.
+//! Everything but printable ASCII is written as escaped bytes of UTF-8, which the standard allows for any
+//! character: a name goes into request fields and logs, and its signer need not have meant well.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::der::{Element, OBJECT_IDENTIFIER, Reader, SEQUENCE, SET, hex};
 
-/// The content of a Name, most specific part first; None if it is no Name.
+/// Writes the content of a Name, most specific part first; None if it is no Name.
 pub(crate) fn write(name: &[u8]) -> Option<String> {
     let mut parts = sets(name)?;
     parts.reverse();
@@ -26,7 +26,7 @@ pub(crate) fn write(name: &[u8]) -> Option<String> {
     Some(text)
 }
 
-/// The most specific common name, escaped as in the whole name.
+/// Writes the most specific common name, escaped as in the whole name.
 pub(crate) fn common_name(name: &[u8]) -> Option<String> {
     let parts = sets(name)?;
     let found = parts.iter().rev().flatten().find(|attribute| attribute.kind == COMMON_NAME)?;
@@ -43,7 +43,8 @@ struct Attribute<'a> {
 
 const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 
-/// Kinds with a short name: RFC 4514 section 3, RFC 4519, and emailAddress (RFC 2985), which everybody writes so.
+/// Kinds with a short name: RFC 4514 section 3, RFC 4519, and emailAddress (RFC 2985), which everybody writes
+/// so.
 const SHORT: [(&[u8], &str); 16] = [
     (COMMON_NAME, "CN"),
     (&[0x55, 4, 4], "SN"),
@@ -63,7 +64,7 @@ const SHORT: [(&[u8], &str); 16] = [
     (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1], "emailAddress"),
 ];
 
-/// The relative distinguished names, in the order of the certificate.
+/// Returns the relative distinguished names, in the order of the certificate.
 fn sets(name: &[u8]) -> Option<Vec<Vec<Attribute<'_>>>> {
     let mut sets = Vec::new();
     let mut name = Reader { rest: name };
@@ -90,7 +91,7 @@ impl Attribute<'_> {
         self.write_value(out);
     }
 
-    /// The escaped text; what is no text, as the hexadecimal form of its DER.
+    /// Writes the escaped text; a value that is no text is written as the hexadecimal form of its DER.
     fn write_value(&self, out: &mut String) {
         match text(self.value) {
             Some(text) => escape(&text, out),
@@ -102,7 +103,7 @@ impl Attribute<'_> {
     }
 }
 
-/// The text of a DirectoryString and of the older kinds of strings.
+/// Returns the text of a DirectoryString and of the older kinds of strings.
 fn text(value: Element<'_>) -> Option<Cow<'_, str>> {
     let content = value.content;
     match value.tag {
@@ -125,7 +126,7 @@ fn text(value: Element<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
-/// RFC 4514, section 2.4.
+/// Escapes by RFC 4514, section 2.4.
 fn escape(text: &str, out: &mut String) {
     let last = text.len().saturating_sub(1);
     for (index, byte) in text.bytes().enumerate() {
@@ -139,8 +140,8 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// The numbers of an OBJECT IDENTIFIER: seven bits a byte, the first number holds two. One that is cut off or has a number
-/// past 32 bits is written as far as it goes.
+/// Writes the numbers of an OBJECT IDENTIFIER: seven bits a byte, the first number holds two. One that is cut
+/// off or has a number past 32 bits is written as far as it goes.
 fn write_dotted(kind: &[u8], out: &mut String) {
     let mut number = 0_u32;
     let mut first = true;
@@ -150,9 +151,10 @@ fn write_dotted(kind: &[u8], out: &mut String) {
         if byte & 0x80 != 0 {
             continue;
         }
-        _ = match std::mem::replace(&mut first, false) {
-            true => write!(out, "{}.{}", (number / 40).min(2), number - (number / 40).min(2) * 40),
-            false => write!(out, ".{number}"),
+        _ = if std::mem::replace(&mut first, false) {
+            write!(out, "{}.{}", (number / 40).min(2), number - (number / 40).min(2) * 40)
+        } else {
+            write!(out, ".{number}")
         };
         number = 0;
     }

@@ -1,7 +1,7 @@
 //! X.509: what servers are told of a client's certificate, read from its DER (RFC 5280, section 4.1).
 //!
-//! Reads the few fields wanted and skips the rest: the certificate was verified before, with all of its content. Whatever the
-//! bytes are, must never panic nor let anything but printable ASCII out.
+//! Reads the few fields wanted and skips the rest: the certificate was verified before, with all of its
+//! content. Whatever the bytes are, must never panic nor let anything but printable ASCII out.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use super::distinguished_name::{common_name, write};
 use crate::tls::ClientCertificate;
 
 impl ClientCertificate {
-    /// What the certificate says; where it cannot be read, the field is empty.
+    /// Reads what the certificate says; where it cannot be read, the field is empty.
     pub fn read(der: &[u8]) -> Self {
         let names = names(der).unwrap_or_default();
         Self {
@@ -51,7 +51,7 @@ fn names(der: &[u8]) -> Option<Fields<'_>> {
 /// `[0]`, explicit.
 const VERSION: u8 = 0xa0;
 
-/// The bytes of a positive INTEGER without the zero that only says so.
+/// Returns the bytes of a positive INTEGER without the zero that only says so.
 fn without_sign(integer: &[u8]) -> &[u8] {
     match integer {
         [0, rest @ ..] if !rest.is_empty() => rest,

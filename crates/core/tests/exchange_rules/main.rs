@@ -1,9 +1,9 @@
 //! The Exchange as rules and traces: events in, actions out, time injected.
 //!
-//! The rules, event by state. A cell is the action, with what it carries, and after `>` the state that follows if the
-//! action does not tell it; `.` is an event that cannot happen there and changes nothing. The requests: in Asking a PUT
-//! whose body is still coming, in Awaiting a GET, in the tunnels one that switched to WebSocket; in Told a refused one.
-//! `Tunnel C` and `Tunnel S`: the client or the server has ended there.
+//! The rules, event by state. A cell is the action, with what it carries, and after `>` the state that
+//! follows if the action does not tell it; `.` is an event that cannot happen there and changes nothing. The
+//! requests: in Asking a PUT whose body is still coming, in Awaiting a GET, in the tunnels one that switched
+//! to WebSocket; in Told a refused one. `Tunnel C` and `Tunnel S`: the client or the server has ended there.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ mod stage;
 mod stories;
 
 use headworks_core::close::{CloseReason, Fault};
-use headworks_core::http::exchange::{Action, Event, State, Stopped};
+use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, ExchangeState, Stopped};
 use stage::{Client, House, sites};
 
 const RULES: &str = "
@@ -105,25 +105,25 @@ fn stand<'a>(house: &'a House, column: &str) -> Client<'a> {
         "InLine" => {
             house.fill_up();
             let mut client = house.client(GET);
-            assert_eq!(client.looks_for_server(), Action::Line);
+            assert_eq!(client.looks_for_server(), ExchangeAction::Line);
             client
         }
         "Connecting" => {
             let mut client = house.client(GET);
-            assert_eq!(client.looks_for_server(), Action::Connect { fresh: false });
+            assert_eq!(client.looks_for_server(), ExchangeAction::Connect { fresh: false });
             client
         }
         "Asking" => house.client(PUT).reaches(),
         "Awaiting" => house.client(GET).has_asked(),
         "Answering" => {
             let mut client = house.client(GET).has_asked();
-            assert_eq!(client.gets(OK), Action::Wait);
+            assert_eq!(client.gets(OK), ExchangeAction::Wait);
             client
         }
         "Tunnel" | "Tunnel C" | "Tunnel S" => tunnel(house, column),
         "Told" => {
             let mut client = house.client(NOBODY);
-            assert_eq!(client.asks(), Action::Refuse(CloseReason::NoMatch));
+            assert_eq!(client.asks(), ExchangeAction::Refuse(CloseReason::NoMatch));
             client
         }
         "Over" => {
@@ -137,49 +137,49 @@ fn stand<'a>(house: &'a House, column: &str) -> Client<'a> {
 
 fn tunnel<'a>(house: &'a House, column: &str) -> Client<'a> {
     let mut client = house.client(SWITCH).has_asked();
-    assert_eq!(client.gets(SWITCHED), Action::Wait);
+    assert_eq!(client.gets(SWITCHED), ExchangeAction::Wait);
     match column {
-        "Tunnel C" => assert_eq!(client.request_stops(Stopped::Done), Action::FinishServer),
-        "Tunnel S" => assert_eq!(client.response_stops(Stopped::Done), Action::FinishClient),
+        "Tunnel C" => assert_eq!(client.request_stops(Stopped::Done), ExchangeAction::FinishServer),
+        "Tunnel S" => assert_eq!(client.response_stops(Stopped::Done), ExchangeAction::FinishClient),
         _ => {}
     }
     client
 }
 
-fn perform(client: &mut Client<'_>, row: &str) -> Action {
+fn perform(client: &mut Client<'_>, row: &str) -> ExchangeAction {
     match row {
         "asked, routed" => client.asks(),
         "asked, no match" => asks_for(client, NOBODY),
         "asked, redirected" => asks_for(client, OLD),
         "asked, turned away" => client.asks_as(Some(CloseReason::Denied)),
-        "unreadable" => client.event(Event::Unreadable(CloseReason::BadRequest)),
+        "unreadable" => client.event(ExchangeEvent::Unreadable(CloseReason::BadRequest)),
         "written" | "written, full" | "written, none" => written(client, row),
-        "overflown" => client.event(Event::Overflown),
+        "overflown" => client.event(ExchangeEvent::Overflown),
         "called" => called(client, true),
-        "called, still full" => client.event(Event::Called),
+        "called, still full" => client.event(ExchangeEvent::Called),
         "called, none" => called(client, false),
-        "line full" => client.event(Event::LineFull),
-        "connected" => client.event(Event::Connected { kept: false }),
-        "connected, kept" => client.event(Event::Connected { kept: true }),
-        "connect failed" => client.event(Event::ConnectFailed(Fault::Refused)),
+        "line full" => client.event(ExchangeEvent::LineFull),
+        "connected" => client.event(ExchangeEvent::Connected { kept: false }),
+        "connected, kept" => client.event(ExchangeEvent::Connected { kept: true }),
+        "connect failed" => client.event(ExchangeEvent::ConnectFailed(Fault::Refused)),
         "interim" => client.server_says("HTTP/1.1 103 Early Hints\r\n\r\n"),
         "answered" => client.server_says(OK),
         "switched" => client.server_says(SWITCHED),
-        "garbled" => client.event(Event::Garbled),
+        "garbled" => client.event(ExchangeEvent::Garbled),
         "replied" | "spoiled" => {
             client.server_says(OK);
-            client.event(if row == "replied" { Event::Replied } else { Event::Spoiled })
+            client.event(if row == "replied" { ExchangeEvent::Replied } else { ExchangeEvent::Spoiled })
         }
         "lost" => client.loses(false, true),
         "lost, kept" => client.loses(true, true),
-        "left" => client.event(Event::Left { broken: false }),
-        "left, broken" => client.event(Event::Left { broken: true }),
-        "expired" => client.event(Event::Expired),
+        "left" => client.event(ExchangeEvent::Left { broken: false }),
+        "left, broken" => client.event(ExchangeEvent::Left { broken: true }),
+        "expired" => client.event(ExchangeEvent::Expired),
         other => passed(client, other),
     }
 }
 
-fn passed(client: &mut Client<'_>, row: &str) -> Action {
+fn passed(client: &mut Client<'_>, row: &str) -> ExchangeAction {
     let (request, stopped) = match row {
         "request dry" => (true, Stopped::Dry),
         "request full" => (true, Stopped::Full),
@@ -206,15 +206,15 @@ fn passed(client: &mut Client<'_>, row: &str) -> Action {
 }
 
 /// The same client, if it had asked for something else.
-fn asks_for(client: &mut Client<'_>, said: &str) -> Action {
-    if client.state() == State::Ruling {
+fn asks_for(client: &mut Client<'_>, said: &str) -> ExchangeAction {
+    if client.state() == ExchangeState::Ruling {
         *client = client.house.client(said);
     }
     client.asks()
 }
 
-fn written(client: &mut Client<'_>, row: &str) -> Action {
-    if client.state() == State::Ruling {
+fn written(client: &mut Client<'_>, row: &str) -> ExchangeAction {
+    if client.state() == ExchangeState::Ruling {
         client.asks();
         match row {
             "written, full" => client.house.fill_up(),
@@ -222,17 +222,17 @@ fn written(client: &mut Client<'_>, row: &str) -> Action {
             _ => {}
         }
     }
-    client.event(Event::Written)
+    client.event(ExchangeEvent::Written)
 }
 
-fn called(client: &mut Client<'_>, usable: bool) -> Action {
-    if client.state() == State::InLine {
+fn called(client: &mut Client<'_>, usable: bool) -> ExchangeAction {
+    if client.state() == ExchangeState::InLine {
         client.house.taken.borrow_mut().clear();
         if !usable {
             take_down(client.house);
         }
     }
-    client.event(Event::Called)
+    client.event(ExchangeEvent::Called)
 }
 
 fn take_down(house: &House) {
@@ -242,40 +242,40 @@ fn take_down(house: &House) {
 }
 
 /// The action in a word, and what it carries.
-fn word(action: Action) -> String {
+fn word(action: ExchangeAction) -> String {
     match action {
-        Action::Connect { fresh: true } => "Connect fresh".into(),
-        Action::Finish { keep } => format!("Finish {}", if keep { "keep" } else { "close" }),
-        Action::Refuse(reason) => format!("Refuse {}", reason.as_str()),
-        Action::Abort(reason) => format!("Abort {}", reason.as_str()),
+        ExchangeAction::Connect { fresh: true } => "Connect fresh".into(),
+        ExchangeAction::Finish { keep } => format!("Finish {}", if keep { "keep" } else { "close" }),
+        ExchangeAction::Refuse(reason) => format!("Refuse {}", reason.as_str()),
+        ExchangeAction::Abort(reason) => format!("Abort {}", reason.as_str()),
         other => format!("{other:?}").split(['(', ' ']).next().unwrap().to_owned(),
     }
 }
 
 /// The column that a state belongs to.
-fn column(state: State) -> &'static str {
+fn column(state: ExchangeState) -> &'static str {
     match state {
-        State::Ruling => "Ruling",
-        State::InLine => "InLine",
-        State::Connecting => "Connecting",
-        State::Asking(_) => "Asking",
-        State::Awaiting(_) => "Awaiting",
-        State::Answering(_) => "Answering",
-        State::Tunnel(ends) if ends.client => "Tunnel C",
-        State::Tunnel(ends) if ends.server => "Tunnel S",
-        State::Tunnel(_) => "Tunnel",
-        State::Told => "Told",
-        State::Over => "Over",
+        ExchangeState::Ruling => "Ruling",
+        ExchangeState::InLine => "InLine",
+        ExchangeState::Connecting => "Connecting",
+        ExchangeState::Asking(_) => "Asking",
+        ExchangeState::Awaiting(_) => "Awaiting",
+        ExchangeState::Answering(_) => "Answering",
+        ExchangeState::Tunnel(ends) if ends.client => "Tunnel C",
+        ExchangeState::Tunnel(ends) if ends.server => "Tunnel S",
+        ExchangeState::Tunnel(_) => "Tunnel",
+        ExchangeState::Told => "Told",
+        ExchangeState::Over => "Over",
     }
 }
 
 /// The column that follows an action which is not followed by another in the table.
-fn follows<'a>(action: Action, before: &'a str) -> &'a str {
+fn follows(action: ExchangeAction, before: &str) -> &str {
     match action {
-        Action::Line => "InLine",
-        Action::Connect { .. } => "Connecting",
-        Action::Ask => "Asking",
-        Action::Answer(_) | Action::Refuse(_) => "Told",
+        ExchangeAction::Line => "InLine",
+        ExchangeAction::Connect { .. } => "Connecting",
+        ExchangeAction::Ask => "Asking",
+        ExchangeAction::Answer(_) | ExchangeAction::Refuse(_) => "Told",
         _ => before,
     }
 }
@@ -295,7 +295,7 @@ fn every_event_in_every_state() {
             house.wait(5);
             let action = perform(&mut client, cells[0]);
             if *expected == "." {
-                assert_eq!(action, Action::Wait, "{place}");
+                assert_eq!(action, ExchangeAction::Wait, "{place}");
                 let after = (client.state(), client.exchange.since(), house.active());
                 assert_eq!(after, (state, since, active), "{place}");
                 continue;

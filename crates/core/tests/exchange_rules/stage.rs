@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use headworks_core::close::{CloseReason, Fault};
 use headworks_core::http::exchange::Surroundings;
-use headworks_core::http::exchange::{Action, Event, Exchange, Lost, Passage, Request, State, Stopped};
+use headworks_core::http::exchange::{
+    Exchange, ExchangeAction, ExchangeEvent, ExchangeState, Incoming, Lost, Passage, Stopped,
+};
 use headworks_core::http::facts::ClientFacts;
 use headworks_core::message::{Head, Message};
 use headworks_core::plan::Plan;
@@ -135,78 +137,78 @@ impl House {
 }
 
 impl Client<'_> {
-    pub(crate) fn event(&mut self, event: Event<'_>) -> Action {
+    pub(crate) fn event(&mut self, event: ExchangeEvent<'_>) -> ExchangeAction {
         self.exchange.handle(event, self.house.around())
     }
 
-    pub(crate) fn asks(&mut self) -> Action {
+    pub(crate) fn asks(&mut self) -> ExchangeAction {
         self.asks_as(None)
     }
 
     /// Asks, as one that is turned away or not.
-    pub(crate) fn asks_as(&mut self, turned_away: Option<CloseReason>) -> Action {
+    pub(crate) fn asks_as(&mut self, turned_away: Option<CloseReason>) -> ExchangeAction {
         let client = ClientFacts { address: Some(CLIENT.parse().unwrap()), ..ClientFacts::default() };
         let (head, bytes) = &self.request;
-        let request = Request { message: Message::new(head, bytes), client: &client, turned_away };
-        self.exchange.handle(Event::Asked(&request), self.house.around())
+        let request = Incoming { message: Message::new(head, bytes), client: &client, turned_away };
+        self.exchange.handle(ExchangeEvent::Asked(&request), self.house.around())
     }
 
     /// Asks, and has its request written.
-    pub(crate) fn looks_for_server(&mut self) -> Action {
-        assert_eq!(self.asks(), Action::Write(0));
-        self.event(Event::Written)
+    pub(crate) fn looks_for_server(&mut self) -> ExchangeAction {
+        assert_eq!(self.asks(), ExchangeAction::Write(0));
+        self.event(ExchangeEvent::Written)
     }
 
     /// Asks, and gets a new connection to the first server it may have.
     pub(crate) fn reaches(mut self) -> Self {
-        assert_eq!(self.looks_for_server(), Action::Connect { fresh: false });
+        assert_eq!(self.looks_for_server(), ExchangeAction::Connect { fresh: false });
         self.connects();
         self
     }
 
     pub(crate) fn connects(&mut self) {
-        assert_eq!(self.event(Event::Connected { kept: false }), Action::Ask);
+        assert_eq!(self.event(ExchangeEvent::Connected { kept: false }), ExchangeAction::Ask);
     }
 
     /// Reaches a server, and has all of its request on its way.
     pub(crate) fn has_asked(self) -> Self {
         let mut client = self.reaches();
-        assert_eq!(client.request_stops(Stopped::Done), Action::Wait);
+        assert_eq!(client.request_stops(Stopped::Done), ExchangeAction::Wait);
         client
     }
 
-    pub(crate) fn request_stops(&mut self, stopped: Stopped) -> Action {
+    pub(crate) fn request_stops(&mut self, stopped: Stopped) -> ExchangeAction {
         self.request_passes(0, stopped)
     }
 
-    pub(crate) fn request_passes(&mut self, read: u64, stopped: Stopped) -> Action {
-        self.event(Event::RequestPassed(Passage { read, moved: read > 0, stopped }))
+    pub(crate) fn request_passes(&mut self, read: u64, stopped: Stopped) -> ExchangeAction {
+        self.event(ExchangeEvent::RequestPassed(Passage { read, moved: read > 0, stopped }))
     }
 
-    pub(crate) fn response_stops(&mut self, stopped: Stopped) -> Action {
-        self.event(Event::ResponsePassed(Passage { read: 0, moved: false, stopped }))
+    pub(crate) fn response_stops(&mut self, stopped: Stopped) -> ExchangeAction {
+        self.event(ExchangeEvent::ResponsePassed(Passage { read: 0, moved: false, stopped }))
     }
 
     /// The server says this head.
-    pub(crate) fn server_says(&mut self, said: &str) -> Action {
+    pub(crate) fn server_says(&mut self, said: &str) -> ExchangeAction {
         let (mut head, limits) = (Head::default(), self.house.plan.listeners[0].http.limits);
         let method = self.exchange.method();
         assert_eq!(http1::response(said.as_bytes(), &limits, method, &mut head), Parsed::Complete, "{said}");
-        self.event(Event::Answered(Message::new(&head, said.as_bytes())))
+        self.event(ExchangeEvent::Answered(Message::new(&head, said.as_bytes())))
     }
 
     /// The server says this final head, and the client gets it.
-    pub(crate) fn gets(&mut self, said: &str) -> Action {
-        assert!(matches!(self.server_says(said), Action::Reply { .. }), "{said}");
-        self.event(Event::Replied)
+    pub(crate) fn gets(&mut self, said: &str) -> ExchangeAction {
+        assert!(matches!(self.server_says(said), ExchangeAction::Reply { .. }), "{said}");
+        self.event(ExchangeEvent::Replied)
     }
 
-    pub(crate) fn loses(&mut self, kept: bool, begun: bool) -> Action {
-        self.event(Event::Lost(Lost { kept, begun }))
+    pub(crate) fn loses(&mut self, kept: bool, begun: bool) -> ExchangeAction {
+        self.event(ExchangeEvent::Lost(Lost { kept, begun }))
     }
 
-    pub(crate) fn connect_fails(&mut self) -> Action {
-        self.event(Event::ConnectFailed(Fault::Refused))
+    pub(crate) fn connect_fails(&mut self) -> ExchangeAction {
+        self.event(ExchangeEvent::ConnectFailed(Fault::Refused))
     }
 
     /// Milliseconds until its present wait is over.
@@ -215,16 +217,16 @@ impl Client<'_> {
     }
 
     /// Waits until its deadline, and learns what follows.
-    pub(crate) fn waits_in_vain(&mut self) -> Action {
+    pub(crate) fn waits_in_vain(&mut self) -> ExchangeAction {
         self.house.wait(self.waits().expect("a deadline"));
-        self.event(Event::Expired)
+        self.event(ExchangeEvent::Expired)
     }
 
     pub(crate) fn around(&self) -> Surroundings<'_> {
         self.house.around()
     }
 
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> ExchangeState {
         self.exchange.state()
     }
 

@@ -62,7 +62,8 @@ fn read_request(bytes: &[u8]) -> Head {
     head
 }
 
-/// What a codec makes of a request that does not refuse look-alikes of forwarding fields: they must not pass here either.
+/// What a codec makes of a request that does not refuse look-alikes of forwarding fields: they must not pass
+/// here either.
 fn read_lenient(bytes: &[u8]) -> Head {
     read_request(&bytes.iter().map(|byte| if *byte == b'_' { b'.' } else { *byte }).collect::<Vec<_>>())
 }
@@ -91,7 +92,8 @@ fn rewrite(
     outcome.map(|()| written)
 }
 
-/// A request of a client at 192.0.2.1 (or another) as the server gets it. Lines end with `\n` here, the empty line is added.
+/// A request of a client at 192.0.2.1 (or another) as the server gets it. Lines end with `\n` here, the empty
+/// line is added.
 fn request(text: &str, listener_keys: &Value, backend_keys: &Value) -> String {
     request_of(Some("192.0.2.1:5000"), text, listener_keys, backend_keys)
 }

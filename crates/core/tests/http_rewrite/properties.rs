@@ -78,7 +78,8 @@ fn rules(trusted: &str) -> (ListenerRules, BackendRules) {
     (listener(&keys), backend(&affinity))
 }
 
-/// Name and value of every field, but those of framing and what concerns one hop, in which `ours` says which are not copied.
+/// Name and value of every field, but those of framing and what concerns one hop, in which `ours` says which
+/// are not copied.
 fn copied(bytes: &[u8], ours: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let head = read_lenient(bytes);
     let text = |span: headworks_core::message::Span| String::from_utf8(span.of(bytes).to_vec()).unwrap();

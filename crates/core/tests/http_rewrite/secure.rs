@@ -1,4 +1,5 @@
-//! What https adds to heads: who the client is by its certificate, early data, Strict-Transport-Security, secure cookies.
+//! What https adds to heads: who the client is by its certificate, early data, Strict-Transport-Security,
+//! secure cookies.
 
 use headworks_core::message::Framing;
 use headworks_core::tls::{ClientCertificate, TlsFacts};

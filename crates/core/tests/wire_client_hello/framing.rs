@@ -1,6 +1,6 @@
 //! Records, handshake header, arrival.
 
-use headworks_core::wire::client_hello::{ClientHello, Defect, Parsed, ServerName, parse};
+use headworks_core::wire::client_hello::{ClientHello, Defect, HelloParsed, ServerName, parse};
 
 use super::hello::*;
 
@@ -36,19 +36,19 @@ fn a_hello_longer_than_a_record() {
     let hello = Hello::named(b"big.example.com").with(51, vec![9; 40_000]);
     let bytes = hello.bytes();
     assert_eq!(complete(&bytes).name, host("big.example.com"));
-    assert_eq!(parse(&bytes[..bytes.len() - 1]), Parsed::Partial { need: bytes.len() });
+    assert_eq!(parse(&bytes[..bytes.len() - 1]), HelloParsed::Partial { need: bytes.len() });
     // From nine bytes on it is known how much must come: two more records at least.
-    assert_eq!(parse(&bytes[..9]), Parsed::Partial { need: bytes.len() });
+    assert_eq!(parse(&bytes[..9]), HelloParsed::Partial { need: bytes.len() });
 }
 
 #[test]
 fn need_is_exact_once_the_length_is_known() {
     let bytes = Hello::usual().bytes();
     for held in 0..9 {
-        assert_eq!(parse(&bytes[..held]), Parsed::Partial { need: held + 1 });
+        assert_eq!(parse(&bytes[..held]), HelloParsed::Partial { need: held + 1 });
     }
     for held in 9..bytes.len() {
-        assert_eq!(parse(&bytes[..held]), Parsed::Partial { need: bytes.len() });
+        assert_eq!(parse(&bytes[..held]), HelloParsed::Partial { need: bytes.len() });
     }
 }
 
@@ -57,7 +57,7 @@ fn thousands_of_one_byte_records_need_few_parses() {
     let bytes = Hello::named(b"slow.example.com").with(51, vec![9; 10_000]).records(1);
     assert!(bytes.len() > 60_000);
     let (parsed, asked) = trickle(&bytes);
-    assert!(matches!(parsed, Parsed::Complete(_)));
+    assert!(matches!(parsed, HelloParsed::Complete(_)));
     assert!(asked < 100, "{asked} parses");
 }
 
@@ -65,7 +65,7 @@ fn thousands_of_one_byte_records_need_few_parses() {
 fn what_is_not_tls_is_refused_by_its_first_byte() {
     for first in 0..=u8::MAX {
         let expected = first == 22 || first >= 0x80;
-        assert_eq!(parse(&[first]) != Parsed::Invalid(Defect::NotTls), expected, "{first}");
+        assert_eq!(parse(&[first]) != HelloParsed::Invalid(Defect::NotTls), expected, "{first}");
     }
     check_invalid(b"GET / HTTP/1.1\r\n\r\n", Defect::NotTls);
     check_invalid(b"\x15\x03\x01\0\x02\x02\x28", Defect::NotTls);
@@ -76,7 +76,7 @@ fn bad_records() {
     check_invalid(b"\x16\x02\x01\0\x40\x01", Defect::RecordVersion);
     check_invalid(b"\x16\x03\x01\0\0", Defect::RecordLength);
     check_invalid(b"\x16\x03\x01\x41\x01\x01", Defect::RecordLength);
-    assert!(matches!(parse(b"\x16\x03\x01\x41\0\x01"), Parsed::Partial { .. }));
+    assert!(matches!(parse(b"\x16\x03\x01\x41\0\x01"), HelloParsed::Partial { .. }));
     let start = &Hello::usual().records(50)[..55];
     check_invalid(&[start, b"\x17\x03\x03\0\x01"].concat(), Defect::RecordType);
     check_invalid(&[start, b"\x15\x03\x03\0\x02\x01\0"].concat(), Defect::RecordType);
@@ -89,7 +89,7 @@ fn bad_handshake_headers() {
     let body = Hello::usual().body();
     check_invalid(&record(&message(2, &body)), Defect::HandshakeType);
     // Seen with the first byte of the message, in whichever record that is.
-    assert_eq!(parse(b"\x16\x03\x01\0\x20\x02"), Parsed::Invalid(Defect::HandshakeType));
+    assert_eq!(parse(b"\x16\x03\x01\0\x20\x02"), HelloParsed::Invalid(Defect::HandshakeType));
     check_invalid(b"\x16\x03\x01\0\x01\0", Defect::HandshakeType);
     check_invalid(&record(&message(1, &body[..40])), Defect::HandshakeLength);
     check_invalid(b"\x16\x03\x01\x20\0\x01\xff\0\0", Defect::HandshakeLength);

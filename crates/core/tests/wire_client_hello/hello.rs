@@ -1,6 +1,6 @@
 //! Builds hellos, right and wrong, and feeds them to the parser in every way bytes can arrive.
 
-use headworks_core::wire::client_hello::{ClientHello, Defect, Parsed, ServerName, parse};
+use headworks_core::wire::client_hello::{ClientHello, Defect, HelloParsed, ServerName, parse};
 
 pub(crate) const SERVER_NAME: u16 = 0;
 pub(crate) const ALPN: u16 = 16;
@@ -132,17 +132,18 @@ pub(crate) fn host(name: &str) -> ServerName {
 #[track_caller]
 pub(crate) fn complete(bytes: &[u8]) -> ClientHello {
     match parse(bytes) {
-        Parsed::Complete(hello) => hello,
+        HelloParsed::Complete(hello) => hello,
         other => panic!("{other:?}"),
     }
 }
 
-/// What bytes that arrive one by one become: the parser is asked only when `need` says so. Also how often it was.
-pub(crate) fn trickle(bytes: &[u8]) -> (Parsed, usize) {
+/// What bytes that arrive one by one become: the parser is asked only when `need` says so. Also how often it
+/// was.
+pub(crate) fn trickle(bytes: &[u8]) -> (HelloParsed, usize) {
     let mut need = 1;
     for asked in 1.. {
         match parse(&bytes[..need.min(bytes.len())]) {
-            Parsed::Partial { need: more } if need <= bytes.len() && more <= bytes.len() => {
+            HelloParsed::Partial { need: more } if need <= bytes.len() && more <= bytes.len() => {
                 assert!(more > need, "asks for {more} bytes when it has {need}");
                 need = more;
             }
@@ -152,19 +153,20 @@ pub(crate) fn trickle(bytes: &[u8]) -> (Parsed, usize) {
     unreachable!()
 }
 
-/// Every prefix is Partial, never asks for more than the whole, and the whole is complete, whatever follows it.
+/// Every prefix is Partial, never asks for more than the whole, and the whole is complete, whatever follows
+/// it.
 #[track_caller]
 pub(crate) fn check_every_prefix(bytes: &[u8]) -> ClientHello {
     for held in 0..bytes.len() {
         match parse(&bytes[..held]) {
-            Parsed::Partial { need } => {
+            HelloParsed::Partial { need } => {
                 assert!(need > held && need <= bytes.len(), "{need} at {held} of {}", bytes.len());
             }
             other => panic!("{other:?} at {held} of {}", bytes.len()),
         }
     }
     let hello = complete(bytes);
-    assert_eq!(trickle(bytes).0, Parsed::Complete(hello.clone()));
+    assert_eq!(trickle(bytes).0, HelloParsed::Complete(hello.clone()));
     assert_eq!(complete(&[bytes, b"\x17\x03\x03\0\x01early data"].concat()), hello);
     hello
 }
@@ -172,23 +174,23 @@ pub(crate) fn check_every_prefix(bytes: &[u8]) -> ClientHello {
 /// Some prefix is found invalid, none before it complete, and it stays invalid for the same reason.
 #[track_caller]
 pub(crate) fn check_invalid(bytes: &[u8], defect: Defect) {
-    assert_eq!(parse(bytes), Parsed::Invalid(defect));
+    assert_eq!(parse(bytes), HelloParsed::Invalid(defect));
     let mut found = false;
     for held in 0..=bytes.len() {
         match parse(&bytes[..held]) {
-            Parsed::Partial { .. } => assert!(!found, "partial again at {held}"),
-            Parsed::Invalid(other) => {
+            HelloParsed::Partial { .. } => assert!(!found, "partial again at {held}"),
+            HelloParsed::Invalid(other) => {
                 assert_eq!(other, defect, "at {held}");
                 found = true;
             }
-            Parsed::Complete(_) => panic!("complete at {held}"),
+            HelloParsed::Complete(_) => panic!("complete at {held}"),
         }
     }
 }
 
 pub(crate) fn defect(bytes: &[u8]) -> Option<Defect> {
     match parse(bytes) {
-        Parsed::Invalid(defect) => Some(defect),
+        HelloParsed::Invalid(defect) => Some(defect),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
-//! Whatever the bytes: no panic, the same answer in every split, and nothing accepted that `tls-parser` reads otherwise.
+//! Whatever the bytes: no panic, the same answer in every split, and nothing accepted that `tls-parser` reads
+//! otherwise.
 
-use headworks_core::wire::client_hello::{ClientHello, Parsed, ServerName, parse};
+use headworks_core::wire::client_hello::{ClientHello, HelloParsed, ServerName, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -77,17 +78,18 @@ fn agrees(hello: &ClientHello, (name, protocols): &Reading) -> bool {
 fn split_law(bytes: &[u8], cuts: &[Index]) -> Result<(), TestCaseError> {
     let whole = parse(bytes);
     let (trickled, _) = trickle(bytes);
-    // `need` may lie past the end, where an earlier answer would have been Partial or Invalid, but never Complete.
-    if matches!(whole, Parsed::Complete(_)) {
+    // `need` may lie past the end, where an earlier answer would have been Partial or Invalid, but never
+    // Complete.
+    if matches!(whole, HelloParsed::Complete(_)) {
         prop_assert_eq!(&trickled, &whole);
     }
     let mut lengths: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     lengths.sort_unstable();
     for length in lengths {
         match parse(&bytes[..length]) {
-            Parsed::Partial { need } => {
+            HelloParsed::Partial { need } => {
                 prop_assert!(need > length);
-                if matches!(whole, Parsed::Complete(_)) {
+                if matches!(whole, HelloParsed::Complete(_)) {
                     prop_assert!(need <= bytes.len());
                 }
             }
@@ -141,7 +143,7 @@ proptest! {
     #[test]
     fn what_is_accepted_reads_the_same_in_tls_parser(hello in any_hello()) {
         let bytes = hello.bytes();
-        if let Parsed::Complete(parsed) = parse(&bytes) {
+        if let HelloParsed::Complete(parsed) = parse(&bytes) {
             // Other extensions with arbitrary content may be refused there: only these are looked at here.
             let known = hello.extensions.map(|extensions| {
                 extensions.into_iter().filter(|(kind, _)| [SERVER_NAME, ALPN].contains(kind)).collect()
@@ -160,7 +162,7 @@ proptest! {
         let mut bytes = real;
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        if let (Parsed::Complete(parsed), Some(read)) = (parse(&bytes), oracle(&bytes)) {
+        if let (HelloParsed::Complete(parsed), Some(read)) = (parse(&bytes), oracle(&bytes)) {
             prop_assert!(agrees(&parsed, &read), "{parsed:?} {read:?}");
         }
     }

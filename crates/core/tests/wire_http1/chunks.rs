@@ -1,4 +1,5 @@
-//! Bodies as they pass: chunked, of a known length, to the end; whole, at every split, byte by byte, and unseen.
+//! Bodies as they pass: chunked, of a known length, to the end; whole, at every split, byte by byte, and
+//! unseen.
 
 use headworks_core::message::Framing;
 use headworks_core::wire::body::Body;

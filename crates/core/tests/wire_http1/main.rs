@@ -22,8 +22,9 @@ fn read(bytes: &[u8], to: Option<Method>, limits: &Limits) -> (Parsed, Head) {
     (parsed, head)
 }
 
-/// What all splits agree on: Partial at every prefix until the answer, and the same answer from there on. A head that is
-/// complete is so with its last byte, and no reading is missed by those who ask [`may_be_complete`] first.
+/// What all splits agree on: Partial at every prefix until the answer, and the same answer from there on. A
+/// head that is complete is so with its last byte, and no reading is missed by those who ask
+/// [`may_be_complete`] first.
 #[track_caller]
 fn decide(bytes: &[u8], to: Option<Method>, limits: &Limits) -> (Parsed, Head) {
     let (answer, head) = read(bytes, to, limits);

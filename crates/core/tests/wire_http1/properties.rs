@@ -1,5 +1,5 @@
-//! Laws of the codec on arbitrary and on nearly valid bytes: no panic, one answer whatever the splits, and nothing accepted
-//! that another reader refuses.
+//! Laws of the codec on arbitrary and on nearly valid bytes: no panic, one answer whatever the splits, and
+//! nothing accepted that another reader refuses.
 
 use headworks_core::message::{Framing, Head, Method, Span};
 use headworks_core::wire::http1::{Limits, Malformed, Parsed};
@@ -54,7 +54,8 @@ fn check_head(bytes: &[u8], head: &Head) {
     assert!(!text.iter().any(|byte| byte.is_ascii_control() && !b"\r\n\t".contains(byte)));
 }
 
-/// httparse reads it too, and sees the same parts. It is more lenient, but for one thing: what it takes for a request line.
+/// httparse reads it too, and sees the same parts. It is more lenient, but for one thing: what it takes for a
+/// request line.
 fn check_against_httparse(bytes: &[u8], head: &Head, to: Option<Method>) {
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let length = if to.is_none() {
@@ -86,7 +87,8 @@ fn check(bytes: &[u8], to: Option<Method>) {
     }
 }
 
-/// The chunked coding once more, written from the grammar and for whole bodies only: content and length of the body.
+/// The chunked coding once more, written from the grammar and for whole bodies only: content and length of
+/// the body.
 fn dechunk(mut bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let all = bytes.len();
     let mut content = Vec::new();

@@ -1,6 +1,7 @@
 //! Attempt: one check under way, from connecting to what it found.
 //!
-//! Driven by readiness; holds at most [`ANSWER_LIMIT`] bytes of an answer. Must never wait: the thread has others.
+//! Driven by readiness; holds at most [`ANSWER_LIMIT`] bytes of an answer. Must never wait: the thread has
+//! others.
 
 use headworks_core::close::Fault;
 use headworks_core::http::check::{ANSWER_LIMIT, HttpCheck, Judgement};
@@ -11,9 +12,9 @@ use mio::{Registry, Token};
 
 use crate::io::Socket;
 use crate::outcome::{Read, Written};
-use crate::tls::{Connector, Stream};
+use crate::tls::{Connector, Records};
 
-/// What a check found: why the server is not well, in words.
+/// The finding of a check: why the server is not well, in words.
 pub(super) type Finding = Result<(), String>;
 
 /// One check under way.
@@ -21,9 +22,9 @@ pub(super) type Finding = Result<(), String>;
 pub(super) struct Attempt {
     socket: Socket,
     connected: bool,
-    /// What is still to be sent.
+    /// The bytes still to be sent.
     request: Vec<u8>,
-    /// What came back.
+    /// The bytes that came back.
     answer: Vec<u8>,
 }
 
@@ -60,7 +61,7 @@ impl Attempt {
             if let Err(fault) = self.socket.connect_result() {
                 return Some(Err(fault.as_str().into()));
             }
-            if self.socket.tls().is_some_and(Stream::is_shaking) {
+            if self.socket.tls().is_some_and(Records::is_shaking) {
                 return None;
             }
             self.connected = true;

@@ -1,8 +1,9 @@
-//! Active health checks: one thread connects to each server of each backend that asks for it, and where the backend
-//! says so makes a request.
+//! Active health checks: one thread connects to each server of each backend that asks for it, and where the
+//! backend says so makes a request.
 //!
-//! `rise` successes in a row bring a server up, `fall` failures take it down; checks are spread in time by a tenth
-//! either way. What a check found is kept by backend and address, so that a reload does not begin again.
+//! `rise` successes in a row bring a server up, `fall` failures take it down; checks are spread in time by a
+//! tenth either way. What a check found is kept by backend and address, so that a reload does not begin
+//! again.
 
 mod attempt;
 

@@ -1,8 +1,10 @@
-//! Bodies: the body of one message on its way, from one socket to another, by count: it stops where the body does.
+//! Bodies: the body of one message on its way, from one socket to another, by count: it stops where the body
+//! does.
 //!
-//! One for both directions. Passed on as it came (spliced where much of it needs no look), or in another form: without
-//! chunks for a client that knows none, or compressed. Back-pressure is the lane's: what the receiver does not take waits,
-//! and nothing more is read. Must never know which side it reads from or what a message means.
+//! One for both directions. Passed on as it came (spliced where much of it needs no look), or in another
+//! form: without chunks for a client that knows none, or compressed. Back-pressure is the lane's: what the
+//! receiver does not take waits, and nothing more is read. Must never know which side it reads from or what a
+//! message means.
 
 use std::io;
 
@@ -20,7 +22,7 @@ pub(crate) enum BodyForm {
     /// As it came.
     #[default]
     Same,
-    /// Its data alone, without chunks.
+    /// The body's data alone, without chunks.
     Bare,
     /// Compressed, in chunks.
     Compressed(Box<Compressed>),
@@ -57,13 +59,13 @@ impl Compressed {
 
 /// One body on its way.
 pub(crate) struct Transfer<'a> {
-    /// Who sends.
+    /// The socket that sends.
     pub(crate) source: &'a mut Socket,
-    /// Who receives.
+    /// The socket that receives.
     pub(crate) sink: &'a mut Socket,
-    /// What waits in between.
+    /// The bytes that wait in between.
     pub(crate) lane: &'a mut Lane,
-    /// What is left of the body.
+    /// The part of the body that is left.
     pub(crate) body: &'a mut Body,
     /// The form it is passed on in.
     pub(crate) form: &'a mut BodyForm,
@@ -115,12 +117,13 @@ impl Transfer<'_> {
                 && self.excess.is_empty()
                 && self.source.is_plain()
                 && self.sink.is_plain();
-            let read = match plain && unseen >= WORTH_A_PIPE && self.lane.spliced(pipes) {
-                true => self.splice(unseen),
-                false => match self.copy(scratch, out) {
+            let read = if plain && unseen >= WORTH_A_PIPE && self.lane.spliced(pipes) {
+                self.splice(unseen)
+            } else {
+                match self.copy(scratch, out) {
                     Ok(read) => read,
                     Err(why) => return why,
-                },
+                }
             };
             match read {
                 Read::Bytes(_) | Read::Nothing => {}
@@ -198,8 +201,8 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it is sent.
-    /// Whether there was anything.
+    /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it
+    /// is sent. Whether there was anything.
     fn pause(&mut self, out: &mut Vec<u8>) -> bool {
         let BodyForm::Compressed(coded) = self.form else { return false };
         if !std::mem::take(&mut coded.owes) {

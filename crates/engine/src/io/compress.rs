@@ -1,8 +1,9 @@
 //! Compressor: one response's body, compressed as it passes.
 //!
-//! Streaming: what was fed comes out after a flush at the latest, so that a slow answer is not held back. Memory is
-//! bounded and the same for any length. Compressors that can begin anew are kept in a small pool a worker. Output is the
-//! bare coding: framing it in chunks is the caller's. Must never decide what is compressed.
+//! Streaming: what was fed comes out after a flush at the latest, so that a slow answer is not held back.
+//! Memory is bounded and the same for any length. Compressors that can begin anew are kept in a small pool a
+//! worker. Output is the bare coding: framing it in chunks is the caller's. Must never decide what is
+//! compressed.
 
 use std::fmt;
 use std::io;
@@ -13,10 +14,12 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use headworks_core::http::coding::Coding;
 use zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation, OutBuffer};
 
-/// Zstandard: level 3 with windows of 512 KiB; about 1.5 MiB in all. Decoders must take windows of 8 MiB (RFC 9659).
+/// Zstandard: level 3 with windows of 512 KiB; about 1.5 MiB in all. Decoders must take windows of 8 MiB (RFC
+/// 9659).
 const ZSTD_LEVEL: i32 = 3;
 const ZSTD_WINDOW_LOG: u32 = 19;
-/// Brotli: from quality 5 on it is too slow for answers made on the fly. Windows of 256 KiB; about 1 MiB in all.
+/// Brotli: from quality 5 on it is too slow for answers made on the fly. Windows of 256 KiB; about 1 MiB in
+/// all.
 const BROTLI_QUALITY: u32 = 4;
 const BROTLI_WINDOW_LOG: u32 = 18;
 /// Gzip: the format's window of 32 KiB; about 300 KiB in all.
@@ -54,7 +57,7 @@ impl Compressor {
         }))
     }
 
-    /// What it makes.
+    /// The coding that is made.
     pub(crate) fn coding(&self) -> Coding {
         match &self.0 {
             Coder::Zstd(_) => Coding::Zstd,
@@ -80,7 +83,8 @@ impl Compressor {
         }
     }
 
-    /// Appends all that was fed and has not come out yet. For when the input runs dry: each flush costs a few bytes.
+    /// Appends all that was fed and has not come out yet. For when the input runs dry: each flush costs a few
+    /// bytes.
     pub(crate) fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         match &mut self.0 {
             Coder::Zstd(encoder) => {
@@ -182,7 +186,8 @@ fn brotli_run(
             return Err(io::Error::other("the brotli encoder failed"));
         }
         while state.has_more_output() {
-            // Asked for 0 bytes it gives all it has, says how many, and returns all of its memory from there on.
+            // Asked for 0 bytes it gives all it has, says how many, and returns all of its memory from there
+            // on.
             let mut length = 0;
             let memory = state.take_output(&mut length);
             out.extend_from_slice(&memory[..length]);
@@ -251,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    /// What a client makes of it.
+    /// Returns what a client makes of the body.
     fn decoded(coding: Coding, coded: &[u8]) -> Vec<u8> {
         let mut body = Vec::new();
         match coding {
@@ -265,7 +270,7 @@ mod tests {
         body
     }
 
-    /// What a client has of it while the rest is still to come.
+    /// Returns what a client has of the body while the rest is still to come.
     fn decoded_so_far(coding: Coding, coded: &[u8]) -> Vec<u8> {
         let mut body = Vec::new();
         let mut reader: Box<dyn Read> = match coding {

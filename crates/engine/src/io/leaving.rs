@@ -1,9 +1,9 @@
 //! Leaving: sockets whose connection is over while bytes are still on their way.
 //!
-//! A reset throws away what the kernel has not delivered; an ordinary end would pass a broken transfer off as a
-//! complete one. So the socket is kept until everything is acknowledged, within limits, and then reset. Past the limits
-//! the truth comes before the bytes. A socket that ends in good order stays only while TLS has not said so on the wire:
-//! without that word what came before would look broken off.
+//! A reset throws away what the kernel has not delivered; an ordinary end would pass a broken transfer off as
+//! a complete one. So the socket is kept until everything is acknowledged, within limits, and then reset.
+//! Past the limits the truth comes before the bytes. A socket that ends in good order stays only while TLS
+//! has not said so on the wire: without that word what came before would look broken off.
 
 use headworks_core::time::Millis;
 
@@ -25,16 +25,17 @@ pub(crate) struct Leaving(Vec<Last>);
 struct Last {
     socket: Socket,
     until: Millis,
-    /// Its end is a reset.
+    /// Whether the socket ends with a reset.
     broken_off: bool,
 }
 
 impl Leaving {
     /// Resets `socket` now, or once its last bytes have arrived.
     pub(crate) fn break_off(&mut self, mut socket: Socket, now: Millis) {
-        match socket.unacknowledged() > 0 && self.0.len() < MOST {
-            true => self.0.push(Last { socket, until: now + PATIENCE, broken_off: true }),
-            false => socket.reset(),
+        if socket.unacknowledged() > 0 && self.0.len() < MOST {
+            self.0.push(Last { socket, until: now + PATIENCE, broken_off: true });
+        } else {
+            socket.reset();
         }
     }
 

@@ -1,4 +1,5 @@
-//! Pipes for splice(2): a bounded pool. A flow borrows one while it moves much and gives it back when it is empty.
+//! Pipes for splice(2): a bounded pool. A flow borrows one while it moves much and gives it back when it is
+//! empty.
 //!
 //! Where the pool is exhausted (or pipes cannot be made) the relay copies instead.
 

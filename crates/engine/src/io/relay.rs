@@ -1,9 +1,9 @@
 //! Relay: autonomous mode. Moves bytes of one direction without waking the Session until end or error.
 //!
-//! One pump for both directions, named by the sending side. Back-pressure: what does not fit waits in the lane's
-//! buffer or pipe, and nothing more is read until it has gone, so a slow reader costs at most one scratch buffer or
-//! one pipe. Copies go through the worker's scratch; a lane that moved much without running dry gets a pipe.
-//! Must never look at bytes or decide what an end or an error means.
+//! One pump for both directions, named by the sending side. Back-pressure: what does not fit waits in the
+//! lane's buffer or pipe, and nothing more is read until it has gone, so a slow reader costs at most one
+//! scratch buffer or one pipe. Copies go through the worker's scratch; a lane that moved much without running
+//! dry gets a pipe. Must never look at bytes or decide what an end or an error means.
 
 use headworks_core::action::Side;
 
@@ -24,11 +24,11 @@ pub(crate) enum Pumped {
     Dry,
     /// The receiver takes no more now.
     Full,
-    /// It had its turn; more may be there.
+    /// The lane had its turn; more may be there.
     Unfinished,
     /// The sender has ended and everything is delivered.
     Ended,
-    /// This side is broken.
+    /// The named side is broken.
     Broken(Side),
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Pumped {
 pub(crate) struct Pump<'a> {
     /// The side that sends.
     pub(crate) from: Side,
-    /// Its socket.
+    /// The socket of the side.
     pub(crate) source: &'a mut Socket,
     /// The other side's socket.
     pub(crate) sink: &'a mut Socket,
@@ -72,13 +72,11 @@ impl Pump<'_> {
                 return Pumped::Unfinished;
             }
             let plain = self.source.is_plain() && self.sink.is_plain();
-            let read = match plain && self.lane.spliced(pipes) {
-                true => self.fill_pipe(),
-                false => self.copy(scratch),
-            };
+            let read = if plain && self.lane.spliced(pipes) { self.fill_pipe() } else { self.copy(scratch) };
             match read {
                 Read::Bytes(_) | Read::Nothing => {}
-                // What a TLS side cut off without a word may not be all: it is passed on as a reset, not as an end.
+                // What a TLS side cut off without a word may not be all: it is passed on as a reset, not as
+                // an end.
                 Read::End if self.source.was_truncated() => return Pumped::Broken(self.from),
                 Read::End => self.lane.ended = true,
                 Read::Broken => return Pumped::Broken(self.from),
@@ -113,13 +111,11 @@ impl Pump<'_> {
         let Read::Bytes(n) = read else { return read };
         self.read += n as u64;
         self.lane.run += n as u64;
-        // Of a sender that has ended, the last bytes and the end can travel in one packet. A write that is known to
-        // fail is not tried.
+        // Of a sender that has ended, the last bytes and the end can travel in one packet. A write that is
+        // known to fail is not tried.
         let more = self.source.ending && !self.source.broken;
-        let written = match self.sink.writable {
-            true => self.sink.write(&scratch[..n], more),
-            false => Written::Bytes(0),
-        };
+        let written =
+            if self.sink.writable { self.sink.write(&scratch[..n], more) } else { Written::Bytes(0) };
         match written {
             Written::Bytes(m) if m < n => self.lane.buffer.push(&scratch[m..n]),
             Written::Bytes(_) => {}

@@ -1,8 +1,9 @@
-//! Socket: one non-blocking stream socket, what is known of its readiness, and its registration with the poll.
+//! Socket: one non-blocking stream socket, what is known of its readiness, and its registration with the
+//! poll.
 //!
-//! Registration is edge-triggered and changes at most once: readable first; writable too from the first time that
-//! something did not fit. `readable` and `writable` are what the last event or call said, so that no call is made
-//! that is known to fail. Must never decide what to do with bytes.
+//! Registration is edge-triggered and changes at most once: readable first; writable too from the first time
+//! that something did not fit. `readable` and `writable` are what the last event or call said, so that no
+//! call is made that is known to fail. Must never decide what to do with bytes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use socket2::{Domain, SockAddr, Socket as System, Type};
 
 use crate::outcome::{Read, Written};
 use crate::sys;
-use crate::tls::{Connector, Failure, Stream, server_fault};
+use crate::tls::{Connector, Failure, Records, server_fault};
 
 /// A stream socket of a connection.
 #[derive(Debug)]
@@ -30,23 +31,23 @@ pub(crate) struct Socket {
     pub(crate) writable: bool,
     /// The other end has ended its sending: after what is queued, a read gives the end.
     pub(crate) ending: bool,
-    /// It is in error: after what is queued, a read gives no end but the error.
+    /// Whether the socket is in error: after what is queued, a read gives no end but the error.
     pub(crate) broken: bool,
     watched: Watched,
     prompt: Prompt,
-    /// Its TLS side: what is read and written is plaintext then.
-    tls: Option<Box<Stream>>,
+    /// The TLS side: what is read and written is plaintext then.
+    tls: Option<Box<Records>>,
 }
 
-/// Small writes go out at once (TCP_NODELAY). That matters from the second write on: a first one never waits, and many
-/// connections have no second.
+/// Small writes go out at once (TCP_NODELAY). That matters from the second write on: a first one never waits,
+/// and many connections have no second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prompt {
     /// Nothing was written yet.
     Unused,
     /// The next write needs the option.
     Wanted,
-    /// It is set, or does not apply.
+    /// The option is set, or does not apply.
     Set,
 }
 
@@ -74,8 +75,8 @@ impl Socket {
         }
     }
 
-    /// Begins to connect to `address` as `backend` asks. `speaks_first`: we have something to send at once, so that
-    /// the acknowledgement of the handshake can travel with it.
+    /// Begins to connect to `address` as `backend` asks. `speaks_first`: we have something to send at once,
+    /// so that the acknowledgement of the handshake can travel with it.
     pub(crate) fn connect(address: &Address, backend: &Backend, speaks_first: bool) -> Result<Self, Fault> {
         let target = match address {
             Address::Ip(ip) => SockAddr::from(*ip),
@@ -111,9 +112,9 @@ impl Socket {
         })
     }
 
-    /// Puts TLS between the wire and everybody else. What is read and written from now on is plaintext; until its handshake
-    /// is complete nothing is written.
-    pub(crate) fn secure(&mut self, stream: Stream) {
+    /// Puts TLS between the wire and everybody else. What is read and written from now on is plaintext; until
+    /// its handshake is complete nothing is written.
+    pub(crate) fn secure(&mut self, stream: Records) {
         // A handshake is many small messages.
         if self.prompt != Prompt::Set {
             let _ = self.system.set_tcp_nodelay(true);
@@ -122,8 +123,8 @@ impl Socket {
         self.tls = Some(Box::new(stream));
     }
 
-    /// Puts TLS between a fresh socket to the server at `address` and everybody else. `preface` goes out before it, in the
-    /// clear.
+    /// Puts TLS between a fresh socket to the server at `address` and everybody else. `preface` goes out
+    /// before it, in the clear.
     pub(crate) fn secure_to(
         &mut self,
         connector: &Connector,
@@ -131,23 +132,23 @@ impl Socket {
         preface: &[u8],
     ) -> Result<(), Fault> {
         let machine = connector.begin(address).map_err(|_| Fault::Handshake)?;
-        self.secure(Stream::to_server(machine, preface));
+        self.secure(Records::to_server(machine, preface));
         Ok(())
     }
 
-    /// Its TLS side.
-    pub(crate) fn tls(&self) -> Option<&Stream> {
+    /// Returns the TLS side.
+    pub(crate) fn tls(&self) -> Option<&Records> {
         self.tls.as_deref()
     }
 
-    /// What its handshake agreed on.
+    /// Returns the terms that the handshake agreed on.
     #[inline]
     pub(crate) fn tls_facts(&self) -> Option<&TlsFacts> {
         self.tls.as_ref()?.facts.as_deref()
     }
 
-    /// Its TLS side.
-    pub(crate) fn tls_mut(&mut self) -> Option<&mut Stream> {
+    /// Returns the TLS side.
+    pub(crate) fn tls_mut(&mut self) -> Option<&mut Records> {
         self.tls.as_deref_mut()
     }
 
@@ -165,7 +166,7 @@ impl Socket {
         self.tls.is_none()
     }
 
-    /// What its TLS side is ready for, it is.
+    /// Takes over the readiness of the TLS side.
     fn follow_tls(&mut self) {
         if let Some(tls) = &self.tls {
             self.readable = tls.is_readable();
@@ -187,14 +188,14 @@ impl Socket {
                 self.writable |= writable;
             }
             Some(tls) => {
-                tls.became(fd, (readable, writable), ending);
+                tls.became(fd, readable, writable, ending);
                 self.follow_tls();
             }
         }
     }
 
-    /// Whether the other end has ended its sending, behind what is read already. Before the socket is watched nothing but
-    /// a look at it tells.
+    /// Whether the other end has ended its sending, behind what is read already. Before the socket is watched
+    /// nothing but a look at it tells.
     pub(crate) fn has_ended(&self) -> bool {
         self.ending
             || self.tls.as_ref().is_some_and(|tls| tls.has_ended())
@@ -212,7 +213,8 @@ impl Socket {
     /// Watches for readability; once is enough.
     pub(crate) fn watch_reads(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self.watched {
-            // What is owed to the wire goes out whoever writes next, or nobody: TLS must be woken for writes, too.
+            // What is owed to the wire goes out whoever writes next, or nobody: TLS must be woken for writes,
+            // too.
             Watched::Nothing | Watched::Elsewhere if self.tls.is_some() => self.watch_both(registry, token),
             Watched::Nothing => {
                 registry.register(&mut SourceFd(&self.fd()), token, Interest::READABLE)?;
@@ -229,7 +231,7 @@ impl Socket {
         }
     }
 
-    /// It goes to somebody else, who watches it by another token.
+    /// Hands the socket to somebody else, who watches it by another token.
     pub(crate) fn hand_on(&mut self) {
         if self.watched != Watched::Nothing {
             self.watched = Watched::Elsewhere;
@@ -269,7 +271,8 @@ impl Socket {
         }
     }
 
-    /// Writes what fits. `more`: further bytes or the end follow at once, so that a short packet may wait for them.
+    /// Writes what fits. `more`: further bytes or the end follow at once, so that a short packet may wait for
+    /// them.
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8], more: bool) -> Written {
         if self.tls.is_some() {
@@ -358,15 +361,15 @@ impl Socket {
     }
 
     /// Ends our sending; what was sent is still delivered.
-    pub(crate) fn finish(&mut self) {
+    pub(crate) fn end_sending(&mut self) {
         let fd = self.fd();
         match &mut self.tls {
-            Some(tls) => tls.finish(fd),
+            Some(tls) => tls.end_sending(fd),
             None => sys::end_sending(fd),
         }
     }
 
-    /// It is about to be closed in good order: says so where that must be said. Whether nothing is left to be sent.
+    /// Announces a close in good order where that must be said; returns whether nothing is left to be sent.
     pub(crate) fn close(&mut self) -> bool {
         let fd = self.fd();
         self.tls.as_mut().is_none_or(|tls| tls.close(fd))
@@ -450,7 +453,7 @@ fn prepare(system: &System, backend: &Backend) -> io::Result<()> {
 }
 
 /// Whether a handshake with a server has failed, and by whose fault.
-fn handshake_result(tls: &Stream) -> Result<(), Fault> {
+fn handshake_result(tls: &Records) -> Result<(), Fault> {
     match (tls.failure(), tls.mute()) {
         (Some(Failure::Tls(error)), _) => Err(server_fault(error)),
         // The first write of all tells what came of connecting.

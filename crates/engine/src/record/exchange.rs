@@ -8,7 +8,7 @@ use headworks_core::time::Millis;
 use super::line::{Line, key};
 use super::{Format, TlsKeys};
 
-/// What is told of an exchange that has ended. Host, method and path are as the client sent them.
+/// The account of an exchange that has ended. Host, method and path are as the client sent them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExchangeRecord<'a> {
     pub(crate) listener: &'a str,

@@ -1,8 +1,9 @@
 //! Line: one access record under construction, text or JSON.
 //!
-//! Text: `key=value`, values with spaces, quotes or `=` in double quotes. In quotes, as in JSON: `"` and `\` behind a `\`,
-//! control characters as `\u00xx`, and bytes that are not UTF-8 as the character of that number. So nothing that a client
-//! chose breaks a line or forges a key, and every line is UTF-8. Must never allocate but to let the output grow.
+//! Text: `key=value`, values with spaces, quotes or `=` in double quotes. In quotes, as in JSON: `"` and `\`
+//! behind a `\`, control characters as `\u00xx`, and bytes that are not UTF-8 as the character of that
+//! number. So nothing that a client chose breaks a line or forges a key, and every line is UTF-8. Must never
+//! allocate but to let the output grow.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,15 +11,15 @@ use std::net::SocketAddr;
 use super::Format;
 
 /// A key as it stands in both forms, with what goes before and behind it.
-pub(super) struct Key {
+pub(super) struct FieldKey {
     pub(super) text: &'static str,
     pub(super) json: &'static str,
 }
 
-/// The [`Key`] of a name.
+/// The [`FieldKey`] of a name.
 macro_rules! key {
     ($name:literal) => {
-        &$crate::record::line::Key { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
+        &$crate::record::line::FieldKey { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
     };
 }
 pub(super) use key;
@@ -49,19 +50,19 @@ impl<'a> Line<'a> {
         self.out.extend_from_slice(end);
     }
 
-    pub(super) fn number(&mut self, key: &Key, value: u64) {
+    pub(super) fn number(&mut self, key: &FieldKey, value: u64) {
         self.key(key);
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// Nothing when there is no value.
-    pub(super) fn number_of(&mut self, key: &Key, value: Option<u64>) {
+    pub(super) fn number_of(&mut self, key: &FieldKey, value: Option<u64>) {
         if let Some(value) = value {
             self.number(key, value);
         }
     }
 
-    pub(super) fn text(&mut self, key: &Key, value: &[u8]) {
+    pub(super) fn text(&mut self, key: &FieldKey, value: &[u8]) {
         self.key(key);
         if self.format == Format::Text && !value.is_empty() && value.iter().all(|&byte| class(byte) == BARE) {
             return self.out.extend_from_slice(value);
@@ -76,14 +77,14 @@ impl<'a> Line<'a> {
     }
 
     /// Nothing when there is no value.
-    pub(super) fn text_of(&mut self, key: &Key, value: Option<&[u8]>) {
+    pub(super) fn text_of(&mut self, key: &FieldKey, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.text(key, value);
         }
     }
 
     /// An address, which needs no escapes; `unix` when there is none.
-    pub(super) fn client(&mut self, key: &Key, client: Option<SocketAddr>) {
+    pub(super) fn client(&mut self, key: &FieldKey, client: Option<SocketAddr>) {
         let Some(client) = client else { return self.text(key, b"unix") };
         self.key(key);
         let quote: &[u8] = if self.format == Format::Json { b"\"" } else { b"" };
@@ -92,7 +93,7 @@ impl<'a> Line<'a> {
         self.out.extend_from_slice(quote);
     }
 
-    fn key(&mut self, key: &Key) {
+    fn key(&mut self, key: &FieldKey) {
         let key = if self.format == Format::Json { key.json } else { key.text };
         self.out.extend_from_slice(key.as_bytes());
     }
@@ -127,7 +128,7 @@ const QUOTED: u8 = 1;
 /// A byte that must be escaped, or looked at with its neighbours.
 const ESCAPED: u8 = 2;
 
-/// What may be done with a byte.
+/// The ways to write a byte.
 #[inline]
 fn class(byte: u8) -> u8 {
     static CLASSES: [u8; 256] = {

@@ -1,6 +1,8 @@
-//! Record: the access record of a connection, in two forms, text and JSON. The same keys in the same order in both.
+//! Record: the access record of a connection, in two forms, text and JSON. The same keys in the same order in
+//! both.
 //!
-//! How values are written is in `line`; the record of an HTTP exchange is in `exchange`. A key without a value is left out.
+//! How values are written is in `line`; the record of an HTTP exchange is in `exchange`. A key without a
+//! value is left out.
 
 mod exchange;
 mod line;

@@ -1,14 +1,15 @@
-//! TlsKeys: what access records say of TLS. Nothing on connections that are not encrypted, or that are passed through.
+//! TlsKeys: what access records say of TLS. Nothing on connections that are not encrypted, or that are passed
+//! through.
 
 use headworks_core::tls::{HandshakeFault, TlsFacts};
 
 use super::line::{Line, key};
 use crate::io::Socket;
 
-/// What is told of one connection's TLS.
+/// The account of one connection's TLS.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct TlsKeys<'a> {
-    /// What its handshake agreed on.
+    /// The terms that the handshake agreed on.
     pub(crate) facts: Option<&'a TlsFacts>,
     /// Why its handshake failed.
     pub(crate) error: Option<HandshakeFault>,

@@ -1,4 +1,5 @@
-//! Supervisors: who keeps one worker's connections. Each kind of them has one, and all of them are driven alike.
+//! Supervisors: who keeps one worker's connections. Each kind of them has one, and all of them are driven
+//! alike.
 //!
 //! | room | keeps |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! The system calls that no safe library offers in one call. The only room with `unsafe`.
 //!
-//! Every function is a thin, safe wrapper: arguments checked by types, `errno` as [`io::Error`]. Must never decide
-//! anything or keep state.
+//! Every function is a thin, safe wrapper: arguments checked by types, `errno` as [`io::Error`]. Must never
+//! decide anything or keep state.
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
@@ -38,7 +38,8 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<So
     Ok((fd, to_address(&storage)))
 }
 
-/// The IP address in a `sockaddr_storage`. IPv4-mapped IPv6 addresses (clients of a dual-stack listener) become IPv4.
+/// The IP address in a `sockaddr_storage`. IPv4-mapped IPv6 addresses (clients of a dual-stack listener)
+/// become IPv4.
 fn to_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(storage.ss_family) {
         libc::AF_INET => {
@@ -82,7 +83,8 @@ pub(crate) fn end_sending(socket: RawFd) {
     unsafe { libc::shutdown(socket, libc::SHUT_WR) };
 }
 
-/// A pipe, non-blocking and close-on-exec, of about `size` bytes where that is permitted: (read end, write end).
+/// A pipe, non-blocking and close-on-exec, of about `size` bytes where that is permitted: (read end, write
+/// end).
 pub(crate) fn pipe(size: usize) -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
     // SAFETY: `ends` has room for two descriptors.

@@ -26,7 +26,7 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// What `tls` asks for, or everything that is wrong with it.
+    /// Builds what `tls` asks for, or returns everything that is wrong with it.
     pub(super) fn new(tls: &Termination, keys: &mut Keys) -> Result<Self, Vec<Problem>> {
         let provider = provider::provider(tls.post_quantum);
         let mut errors = Vec::new();
@@ -98,8 +98,8 @@ impl Acceptor {
         }
     }
 
-    /// What a complete handshake agreed on; `name` is what the client asked for. The certificate is what
-    /// `presented` said.
+    /// Returns what a complete handshake agreed on; `name` is what the client asked for. The certificate is
+    /// what `presented` said.
     pub(crate) fn facts(&self, state: &CommonState, name: Option<&str>) -> TlsFacts {
         let client = agreed::client(state);
         TlsFacts { name: name.map(Box::from), client, ..agreed::agreed(state) }

@@ -3,7 +3,7 @@
 use headworks_core::tls::{ClientCertificate, TlsFacts};
 use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion, SupportedCipherSuite};
 
-/// What both sides can tell of a complete handshake.
+/// Facts that both sides can tell of a complete handshake.
 pub(super) fn agreed(state: &CommonState) -> TlsFacts {
     TlsFacts {
         version: state.protocol_version().map_or("", version),

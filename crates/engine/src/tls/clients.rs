@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use headworks_core::path;
 use headworks_core::problem::Problem;
-use headworks_core::tls::{ClientCertificates, Der};
+use headworks_core::tls::{ClientCertificates, DerBytes};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
@@ -23,7 +23,7 @@ pub(super) fn verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>, Vec<Problem>> {
     let Some(clients) = clients else { return Ok(WebPkiClientVerifier::no_client_auth()) };
     let (roots, mut errors) = authorities(&clients.ca);
-    let build = |lists: &[Der], required| {
+    let build = |lists: &[DerBytes], required| {
         let lists = lists.iter().map(|der| CertificateRevocationListDer::from(der.to_vec()));
         let roots = Arc::clone(&roots);
         let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider))
@@ -42,7 +42,7 @@ pub(super) fn verifier(
     build(&clients.crl, clients.required).map_err(|error| vec![problem("ca", error.to_string())])
 }
 
-fn authorities(ca: &[Der]) -> (Arc<RootCertStore>, Vec<Problem>) {
+fn authorities(ca: &[DerBytes]) -> (Arc<RootCertStore>, Vec<Problem>) {
     let (mut roots, mut errors) = (RootCertStore::empty(), Vec::new());
     for der in ca {
         if let Err(error) = roots.add(CertificateDer::from(der.to_vec())) {

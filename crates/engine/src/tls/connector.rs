@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headworks_core::address::Address;
 use headworks_core::path;
 use headworks_core::problem::Problem;
-use headworks_core::tls::{Der, Encryption};
+use headworks_core::tls::{DerBytes, Encryption};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -29,7 +29,7 @@ pub(crate) struct Connector {
 const SESSIONS: usize = 256;
 
 impl Connector {
-    /// What `tls` asks for, or everything that is wrong with it.
+    /// Builds what `tls` asks for, or returns everything that is wrong with it.
     pub(super) fn new(tls: &Encryption, keys: &mut Keys) -> Result<Self, Vec<Problem>> {
         let provider = provider::provider(true);
         let mut errors = Vec::new();
@@ -64,16 +64,17 @@ impl Connector {
     }
 
     fn name_at(&self, address: &Address) -> ServerName<'static> {
-        // A server at a unix socket without a name is not verified; what stands for it is no name, so that none is asked for.
+        // A server at a unix socket without a name is not verified; what stands for it is no name, so that
+        // none is asked for.
         let of_address = || address.ip().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.ip()).into();
         self.name.clone().unwrap_or_else(of_address)
     }
 }
 
-/// Verifies by `roots`; without, takes everything. A root that cannot be read is left out, as a system's store may have
-/// some: none that can be is an error.
+/// Verifies by `roots`; without, takes everything. A root that cannot be read is left out, as a system's
+/// store may have some: none that can be is an error.
 fn verifier(
-    roots: Option<&[Der]>,
+    roots: Option<&[DerBytes]>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let Some(ders) = roots else { return Ok(Arc::new(Unverified::new(provider))) };

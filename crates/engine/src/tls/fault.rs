@@ -4,7 +4,7 @@ use headworks_core::close::Fault;
 use headworks_core::tls::HandshakeFault;
 use rustls::{CertificateError, Error, PeerIncompatible};
 
-/// What of all that can go wrong with a client `error` is.
+/// Returns which of the faults with a client `error` is.
 pub(crate) fn fault_of(error: &Error) -> HandshakeFault {
     match error {
         Error::AlertReceived(_) => HandshakeFault::Alerted,
@@ -15,7 +15,8 @@ pub(crate) fn fault_of(error: &Error) -> HandshakeFault {
             | PeerIncompatible::Tls12NotOfferedOrEnabled,
         ) => HandshakeFault::NoVersion,
         Error::PeerIncompatible(_) => HandshakeFault::NoCipher,
-        // A certificate for the name there is (the name was asked for before), but none that the client could verify.
+        // A certificate for the name there is (the name was asked for before), but none that the client could
+        // verify.
         Error::General(_) => HandshakeFault::NoCipher,
         Error::NoApplicationProtocol => HandshakeFault::NoProtocol,
         Error::NoCertificatesPresented => HandshakeFault::NoClientCertificate,
@@ -32,7 +33,7 @@ pub(crate) fn fault_of(error: &Error) -> HandshakeFault {
     }
 }
 
-/// What of all that can go wrong with a server `error` is.
+/// Returns which of the faults with a server `error` is.
 pub(crate) fn server_fault(error: &Error) -> Fault {
     use CertificateError::{
         Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,

@@ -1,7 +1,8 @@
-//! Machine: one of rustls' two state machines, run until it wants more: ciphertext in, plaintext, ciphertext and news out.
+//! Machine: one of rustls' two state machines, run until it wants more: ciphertext in, plaintext, ciphertext
+//! and news out.
 //!
-//! Owns how its states are acted on, the same way for either side. Must never touch a socket, keep a buffer or feed a machine
-//! what it has failed on.
+//! Owns how its states are acted on, the same way for either side. Must never touch a socket, keep a buffer
+//! or feed a machine what it has failed on.
 
 use std::fmt;
 
@@ -30,7 +31,7 @@ impl fmt::Debug for Machine {
 }
 
 impl Machine {
-    /// What was agreed on so far.
+    /// Returns what was agreed on so far.
     pub(super) fn state(&self) -> &CommonState {
         match self {
             Self::Server(machine) => machine,
@@ -63,9 +64,9 @@ impl Machine {
 /// How far the other end has gone in ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// It goes on.
+    /// The other end goes on.
     Nothing,
-    /// It said so: close_notify.
+    /// The other end said that it ended: close_notify.
     End,
     /// The wire ended without a word: what came may not be all.
     Truncation,
@@ -112,8 +113,9 @@ impl Turn<'_> {
         }
     }
 
-    /// Lets the machine make records of `words` in `out`; how long they are. None: it cannot, any more or yet. A machine that
-    /// has a fragment of a message demands to see it in every run: `held` is what it has been fed and still needs.
+    /// Lets the machine make records of `words` in `out`; how long they are. None: it cannot, any more or
+    /// yet. A machine that has a fragment of a message demands to see it in every run: `held` is what it has
+    /// been fed and still needs.
     fn say<M: Unbuffered>(
         &mut self,
         machine: &mut M,
@@ -180,13 +182,14 @@ impl Turn<'_> {
         self.owed.push(&bytes);
     }
 
-    /// Whether the machine has failed and has no alert to send any more. What made it fail must not be shown to it again.
+    /// Whether the machine has failed and has no alert to send any more. What made it fail must not be shown
+    /// to it again.
     fn is_over<M: Unbuffered>(&self, machine: &M) -> bool {
         self.failure.is_some() && !machine.common().wants_write()
     }
 }
 
-/// What is to be written.
+/// The words to be written.
 #[derive(Clone, Copy)]
 pub(super) enum Words<'a> {
     /// Plaintext.
@@ -228,7 +231,7 @@ impl Unbuffered for UnbufferedClientConnection {
     }
 }
 
-/// What only one of the two sides has: early data comes to servers.
+/// The abilities that only one of the two sides has: early data comes to servers.
 trait Side: Sized {
     fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8]));
 }

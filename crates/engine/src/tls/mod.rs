@@ -23,10 +23,10 @@ mod keys;
 mod machine;
 mod one_time;
 mod provider;
+mod records;
 mod resolver;
 mod resumption;
 mod rotation;
-mod stream;
 mod tickets;
 mod unverified;
 
@@ -38,4 +38,4 @@ pub(crate) use connector::Connector;
 pub use deployment::Deployment;
 pub(crate) use fault::{fault_of, server_fault};
 pub(crate) use machine::Failure;
-pub(crate) use stream::Stream;
+pub(crate) use records::Records;

@@ -1,5 +1,5 @@
-//! OneTimeSessions: sessions that we keep ourselves, each resumed once. Early data needs that: it could be replayed
-//! otherwise (RFC 8446, section 8.1).
+//! OneTimeSessions: sessions that we keep ourselves, each resumed once. Early data needs that: it could be
+//! replayed otherwise (RFC 8446, section 8.1).
 //!
 //! Bounded in number and in time. Must never give one TLS 1.3 session twice, whichever worker asks.
 
@@ -16,7 +16,8 @@ use crate::clock;
 
 /// The sessions of one listener, shared by all workers.
 ///
-/// Two generations: a full one or one that has had its time becomes the old one, and the old one is forgotten as a whole.
+/// Two generations: a full one or one that has had its time becomes the old one, and the old one is forgotten
+/// as a whole.
 pub(super) struct OneTimeSessions {
     rotation: Millis,
     sessions: Mutex<Rotating<Sessions>>,
@@ -38,7 +39,7 @@ impl OneTimeSessions {
     fn with<R>(&self, now: Millis, act: impl FnOnce(&mut Rotating<Sessions>) -> R) -> R {
         let mut sessions = lock(&self.sessions);
         if !sessions.is_fresh(now) || sessions.current().len() >= MOST {
-            sessions.turn(Sessions::new(), now, self.rotation);
+            sessions.advance(Sessions::new(), now, self.rotation);
         }
         act(&mut sessions)
     }

@@ -1,7 +1,8 @@
-//! Resolver: the certificate for one client: of those for the name it asks for (core's candidates), the best that it can verify.
+//! Resolver: the certificate for one client: of those for the name it asks for (core's candidates), the best
+//! that it can verify.
 //!
-//! Remembers its last choice for the thread that asked: rustls does not tell afterwards which certificate it presented, and
-//! a resolver for every connection would need a configuration for every connection.
+//! Remembers its last choice for the thread that asked: rustls does not tell afterwards which certificate it
+//! presented, and a resolver for every connection would need a configuration for every connection.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ thread_local! {
     static PRESENTED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// What the ClientHello that this thread has just fed to rustls is answered with; the answer is given once.
+/// The answer to the ClientHello that this thread has just fed to rustls; the answer is given once.
 pub(super) fn presented() -> Option<u32> {
     PRESENTED.take()
 }
@@ -59,8 +60,9 @@ impl Resolver {
         Self { names, strict, certificates }
     }
 
-    /// Of the better group the first that can be verified, keys that are not RSA before those that are: they sign many times
-    /// faster. If the client can verify none, rustls is to say so: a certificate for another name would be no better.
+    /// Of the better group the first that can be verified, keys that are not RSA before those that are: they
+    /// sign many times faster. If the client can verify none, rustls is to say so: a certificate for another
+    /// name would be no better.
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<u32> {
         let groups: Candidates<'_> = self.names.for_client(name, self.strict);
         for group in groups {

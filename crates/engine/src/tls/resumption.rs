@@ -21,7 +21,7 @@ pub(super) struct Resumption {
     sessions: Sessions,
 }
 
-/// What must be the same for an old session to be worth as much as a new one.
+/// Demands that must be the same for an old session to be worth as much as a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Policy {
     clients: Option<ClientCertificates>,
@@ -39,7 +39,7 @@ enum Sessions {
 /// clients open one connection after the other, and those that want more say so (RFC 9149).
 const TICKETS: usize = 1;
 
-/// What a client can ask for.
+/// The terms that a client can ask for.
 const MOST_TICKETS: usize = 4;
 
 impl Resumption {

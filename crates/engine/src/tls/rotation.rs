@@ -25,8 +25,9 @@ impl<T> Rotating<T> {
         now < self.until
     }
 
-    /// Puts `next` in place of the current one, which lives on for a period, unless nobody came by for longer than that.
-    pub(super) fn turn(&mut self, next: T, now: Millis, period: Millis) {
+    /// Puts `next` in place of the current one, which lives on for a period, unless nobody came by for longer
+    /// than that.
+    pub(super) fn advance(&mut self, next: T, now: Millis, period: Millis) {
         let old = replace(&mut self.current, next);
         self.previous = (now < self.until.saturating_add(period)).then_some(old);
         self.until = now.saturating_add(period);

@@ -1,8 +1,9 @@
-//! Tickets: sessions that clients keep for us (RFC 5077, RFC 8446 section 4.6.1), sealed under keys that rotate.
+//! Tickets: sessions that clients keep for us (RFC 5077, RFC 8446 section 4.6.1), sealed under keys that
+//! rotate.
 //!
-//! A ticket is the name of its key, a nonce and the session under AES-256-GCM. Keys live in this process's memory alone and
-//! are shared by its workers. Must never open a ticket of another listener or of another policy for clients: each has keys
-//! of its own.
+//! A ticket is the name of its key, a nonce and the session under AES-256-GCM. Keys live in this process's
+//! memory alone and are shared by its workers. Must never open a ticket of another listener or of another
+//! policy for clients: each has keys of its own.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -18,11 +19,11 @@ use crate::clock;
 #[derive(Debug)]
 pub(super) struct Tickets {
     rotation: Millis,
-    keys: RwLock<Rotating<Key>>,
+    keys: RwLock<Rotating<TicketKey>>,
 }
 
 #[derive(Debug)]
-struct Key {
+struct TicketKey {
     name: Name,
     seal: RandomizedNonceKey,
 }
@@ -33,7 +34,7 @@ type Name = [u8; 16];
 impl Tickets {
     /// With a new key, which is replaced after `rotation`.
     pub(super) fn new(rotation: Millis) -> Result<Self, Unspecified> {
-        let keys = Rotating::new(Key::new()?, clock::now().saturating_add(rotation));
+        let keys = Rotating::new(TicketKey::new()?, clock::now().saturating_add(rotation));
         Ok(Self { rotation, keys: RwLock::new(keys) })
     }
 
@@ -53,11 +54,11 @@ impl Tickets {
         if self.keys.read().unwrap_or_else(PoisonError::into_inner).is_fresh(now) {
             return Ok(());
         }
-        let next = Key::new()?;
+        let next = TicketKey::new()?;
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         // Another worker may have been faster.
         if !keys.is_fresh(now) {
-            keys.turn(next, now, self.rotation);
+            keys.advance(next, now, self.rotation);
         }
         Ok(())
     }
@@ -68,7 +69,7 @@ impl ProducesTickets for Tickets {
         true
     }
 
-    /// What every ticket lasts for; those made early in a period last longer.
+    /// The time that every ticket lasts at least; those made early in a period last longer.
     fn lifetime(&self) -> u32 {
         u32::try_from(self.rotation / 1000).unwrap_or(u32::MAX).max(1)
     }
@@ -82,7 +83,7 @@ impl ProducesTickets for Tickets {
     }
 }
 
-impl Key {
+impl TicketKey {
     fn new() -> Result<Self, Unspecified> {
         let (mut name, mut secret) = (Name::default(), [0; 32]);
         rand::fill(&mut name)?;

@@ -1,7 +1,7 @@
 //! Unverified: takes any certificate of a server (`verify = false`).
 //!
-//! Still checks that the server has the key of what it presents, so that a broken handshake is one. Says nothing of who the
-//! server is.
+//! Still checks that the server has the key of what it presents, so that a broken handshake is one. Says
+//! nothing of who the server is.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{

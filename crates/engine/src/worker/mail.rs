@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use headworks_core::lock::lock;
 use mio::Waker;
 
-use crate::bind::Key;
+use crate::bind::BoundKey;
 use crate::row::ConnectionRow;
 use crate::tls::Deployment;
 
@@ -35,8 +35,8 @@ pub(crate) enum Mail {
 /// A socket to listen on.
 #[derive(Debug, Clone)]
 pub(crate) struct Listening {
-    /// Its identity over reloads.
-    pub(crate) key: Key,
+    /// The identity over reloads.
+    pub(crate) key: BoundKey,
     /// The socket.
     pub(crate) socket: Arc<OwnedFd>,
     /// Index of its listener in the Plan.

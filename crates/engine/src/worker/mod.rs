@@ -1,7 +1,8 @@
 //! Worker: one thread, one poll loop. Accepts clients, hands readiness to its supervisors, reads its mail.
 //!
-//! A connection never leaves its worker. A panic costs the worker its connections and nothing else: it is reported,
-//! and the same thread goes on with the same listening sockets. Must never wait for anything but its poll.
+//! A connection never leaves its worker. A panic costs the worker its connections and nothing else: it is
+//! reported, and the same thread goes on with the same listening sockets. Must never wait for anything but
+//! its poll.
 
 mod mail;
 mod slots;
@@ -27,7 +28,7 @@ use crate::tls::Deployment;
 use crate::token::{self, Kind};
 use crate::tools::Tools;
 
-/// What all workers share.
+/// The state that all workers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// Open connections of all workers.
@@ -211,7 +212,8 @@ impl Worker {
         }
     }
 
-    /// Swaps Plan and sockets. Clients that wait at a socket about to close are accepted first, under the old Plan.
+    /// Swaps Plan and sockets. Clients that wait at a socket about to close are accepted first, under the old
+    /// Plan.
     fn apply(&mut self, plan: Arc<Deployment>, sockets: Vec<Listening>) {
         self.leave_sockets(&sockets);
         self.plan = Rc::new(plan);

@@ -1,7 +1,8 @@
-//! Slots: the listening sockets of a worker, accepting from them, and pauses while no more clients can be taken.
+//! Slots: the listening sockets of a worker, accepting from them, and pauses while no more clients can be
+//! taken.
 //!
-//! A socket that goes is emptied first, under the Plan that its clients came for. Must never know what a client is
-//! for.
+//! A socket that goes is emptied first, under the Plan that its clients came for. Must never know what a
+//! client is for.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use mio::Poll;
 
 use super::{Listening, Worker};
 use crate::admission::{self, Accepted};
-use crate::bind::Key;
+use crate::bind::BoundKey;
 use crate::clock;
 use crate::notice::Notice;
 use crate::sys;
@@ -21,7 +22,7 @@ use crate::token;
 /// A listening socket of this worker.
 #[derive(Debug)]
 pub(super) struct Slot {
-    key: Key,
+    key: BoundKey,
     socket: Arc<OwnedFd>,
     listener: u32,
     /// More than one client waited last time: the next turn accepts until none is left.
@@ -88,7 +89,8 @@ impl Worker {
         }
     }
 
-    /// Whether there is a descriptor to connect to a server with; sockets that are only kept make room for it.
+    /// Whether there is a descriptor to connect to a server with; sockets that are only kept make room for
+    /// it.
     fn has_spare(&mut self) -> bool {
         self.tools.has_spare() || (self.make_room() && self.tools.has_spare())
     }

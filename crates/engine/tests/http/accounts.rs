@@ -137,6 +137,9 @@ fn every_exchange_has_a_record() {
     other.expect(b"five!");
     other.expect_gone();
     expect_end(json!(200), "server_closed");
+    let stats = recorded.proxy.0.stats();
+    let counted: u64 = stats.listeners["web"].ends.values().sum();
+    assert_eq!(counted, recorded.seen as u64, "one end for each record");
 }
 
 #[test]
@@ -212,6 +215,9 @@ fn counters_add_up() {
     let (listener, backend) = (&stats.listeners["web"].counters, &stats.backends["app"]);
     let server = &backend.servers[&origin.address().to_string()].counters;
     assert_eq!((listener.responses_5xx, listener.failed), (1, 2));
+    let ends = &stats.listeners["web"].ends;
+    assert_eq!((ends["completed"], ends["bad_request"]), (requests, 1));
+    assert_eq!(ends.values().sum::<u64>(), requests + 2, "one an exchange: {ends:?}");
     for counters in [&backend.counters, server] {
         assert_eq!((counters.requests, counters.responses_5xx, counters.failed), (requests + 1, 0, 1));
         assert_eq!(counters.connections, 2, "one that failed was replaced");
@@ -240,6 +246,7 @@ fn retries_are_counted_alike_for_connections_and_requests() {
             server(&origin).request();
         } else {
             until("it has ended", || proxy.0.stats().listeners["web"].counters.failed == 1);
+            assert_eq!(proxy.0.stats().listeners["web"].ends, [("no_server", 1)].into());
         }
         let backend = &proxy.0.stats().backends["app"];
         assert_eq!(backend.retries, u64::from(live), "{listener}: another server was chosen or not");

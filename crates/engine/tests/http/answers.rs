@@ -1,4 +1,5 @@
-//! Answers of our own: error pages in the form that is accepted, pages that were given; the cookie that keeps a client at its server.
+//! Answers of our own: error pages in the form that is accepted, pages that were given; the cookie that keeps
+//! a client at its server.
 
 use serde_json::json;
 

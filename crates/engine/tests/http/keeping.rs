@@ -1,4 +1,5 @@
-//! Connections kept on both sides: reused, most recent first, given up when they cannot be trusted; requests sent again.
+//! Connections kept on both sides: reused, most recent first, given up when they cannot be trusted; requests
+//! sent again.
 
 use std::io::Write;
 
@@ -233,8 +234,8 @@ fn bytes_beyond_a_response_never_reach_another_exchange() {
 
 #[test]
 fn bytes_beyond_a_response_are_found_when_they_came_with_its_end() {
-    // A client that does not read holds the response up, so that at some length its end and what is beyond it lie
-    // unread in the kernel, and nothing announces them any more.
+    // A client that does not read holds the response up, so that at some length its end and what is beyond it
+    // lie unread in the kernel, and nothing announces them any more.
     for length in (2_400_000..4_200_000).step_by(50_000) {
         let (origin, proxy) = pair();
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();

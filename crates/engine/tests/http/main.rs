@@ -1,7 +1,8 @@
 //! HTTP over real sockets: a proxy in this process, origins and clients that say each byte themselves.
 //!
-//! One binary for all themes. An origin is a script in the test's own thread wherever bodies are small: what it has not
-//! read nobody has sent. Must never depend on how long something takes: deadlines in a Spec are waited for by their event.
+//! One binary for all themes. An origin is a script in the test's own thread wherever bodies are small: what
+//! it has not read nobody has sent. Must never depend on how long something takes: deadlines in a Spec are
+//! waited for by their event.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! All at once: clients of two workers ask for bodies of any size and framing, from servers that answer in any framing and
-//! close when they please. Everybody gets exactly the answer to what it asked.
+//! All at once: clients of two workers ask for bodies of any size and framing, from servers that answer in
+//! any framing and close when they please. Everybody gets exactly the answer to what it asked.
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

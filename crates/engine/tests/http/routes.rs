@@ -1,4 +1,5 @@
-//! Where each request goes: by host and path, anew for every request of a connection, and by the Plan in force.
+//! Where each request goes: by host and path, anew for every request of a connection, and by the Plan in
+//! force.
 
 use serde_json::json;
 

@@ -74,7 +74,8 @@ fn a_client_that_ended_and_reads_slowly_gets_all() {
     answers.expect_end();
     std::thread::scope(|scope| {
         let sent = scope.spawn(|| send_noise(&mut &answers.stream, 7, MUCH));
-        // The client begins to read when no more goes into its socket: that it does again wakes us, with its end.
+        // The client begins to read when no more goes into its socket: that it does again wakes us, with its
+        // end.
         until("it is full", || proxy.0.connections(1)[0].idle_ms > 100);
         let got = read_noise(&mut (&asks.stream).take(MUCH as u64));
         assert_eq!(got, (MUCH, sent.join().unwrap()));

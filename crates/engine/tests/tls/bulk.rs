@@ -1,4 +1,5 @@
-//! Much at once: both ways, slow readers, many connections, all kinds of messages of HTTP; nothing is lost or grows.
+//! Much at once: both ways, slow readers, many connections, all kinds of messages of HTTP; nothing is lost or
+//! grows.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Ends: said by close_notify, and not said: what may not be all is passed on as a reset and recorded as cut off.
+//! Ends: said by close_notify, and not said: what may not be all is passed on as a reset and recorded as cut
+//! off.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! TLS over real sockets: a proxy in this process, clients and origins that speak TLS by rustls, or break it byte by byte.
+//! TLS over real sockets: a proxy in this process, clients and origins that speak TLS by rustls, or break it
+//! byte by byte.
 //!
 //! One binary for all themes. Must never depend on how long something takes.
 

@@ -243,7 +243,8 @@ fn a_session_is_resumed() {
 
 #[test]
 fn half_a_ticket_does_not_hurt() {
-    // A fragment of a message from a server while we write to it: by the other end's hand only, as no honest one does so.
+    // A fragment of a message from a server while we write to it: by the other end's hand only, as no honest
+    // one does so.
     let (authority, origin) = (Authority::new(), Origin::new());
     let proxy = Proxy::start(behind_tls(&authority, &[origin.address()], "tcp"));
     let mut client = proxy.client("front");

@@ -90,7 +90,8 @@ fn http_in_plain_text_gets_a_word_in_plain_text() {
     assert_eq!(proxy.0.stats().listeners["web"].handshakes_failed["plain_http"], 1);
 }
 
-/// What a connection was opened with counts for as long as it stands, whatever the certificates are called by then.
+/// What a connection was opened with counts for as long as it stands, whatever the certificates are called by
+/// then.
 #[test]
 fn a_reload_that_reorders_certificates_misdirects_nobody() {
     let (authority, origin) = (Authority::new(), Origin::new());

@@ -1,4 +1,5 @@
-//! Raw: a client whose handshake is honest and whose records afterwards are made by hand, and the bytes of a client's side.
+//! Raw: a client whose handshake is honest and whose records afterwards are made by hand, and the bytes of a
+//! client's side.
 
 use std::net::TcpStream;
 use std::sync::Arc;

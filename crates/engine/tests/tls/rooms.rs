@@ -1,5 +1,5 @@
-//! The way from accept through the handshake to where a client belongs: limits and access lists, reloads and drains on the
-//! way, several workers.
+//! The way from accept through the handshake to where a client belongs: limits and access lists, reloads and
+//! drains on the way, several workers.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Handshakes that come in pieces, break off, stall, or are none: counted under the right reason, one record each.
+//! Handshakes that come in pieces, break off, stall, or are none: counted under the right reason, one record
+//! each.
 
 use super::*;
 

@@ -30,9 +30,9 @@ pub struct Surroundings<'a> {
 
 /// An event in the life of an exchange.
 #[derive(Debug, Clone, Copy)]
-pub enum Event<'a> {
+pub enum ExchangeEvent<'a> {
     /// The head of the request is complete, and as much of its body as had come was counted.
-    Asked(&'a Request<'a>),
+    Asked(&'a Incoming<'a>),
     /// The connection has no request to answer: one that cannot be read, or is not to be waited for.
     Unreadable(CloseReason),
     /// The request is written as its server gets it.
@@ -41,7 +41,7 @@ pub enum Event<'a> {
     Overflown,
     /// There may be a place at a server now: the turn of this exchange has come.
     Called,
-    /// As many wait for a place as may.
+    /// The line is full: as many wait for a place as may.
     LineFull,
     /// A server's connection stands: a new one, or one that was kept.
     Connected {
@@ -56,7 +56,7 @@ pub enum Event<'a> {
     ResponsePassed(Passage),
     /// The head of a response is complete.
     Answered(Message<'a>),
-    /// The server says what is no response.
+    /// The server sent bytes that are no response.
     Garbled,
     /// The head of the final response is written as the client gets it.
     Replied,
@@ -66,43 +66,43 @@ pub enum Event<'a> {
     Lost(Lost),
     /// The client has left.
     Left {
-        /// By a reset, not by an end.
+        /// The client left by a reset, not by an end.
         broken: bool,
     },
-    /// The current deadline (see [`Wait`](super::Wait)) has passed.
+    /// The current deadline (see [`ExchangeWait`](super::ExchangeWait)) has passed.
     Expired,
 }
 
 /// A request that was read, and who asks.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Its head.
+pub struct Incoming<'a> {
+    /// The request's head.
     pub message: Message<'a>,
-    /// What is known of its client.
+    /// Facts about the client.
     pub client: &'a ClientFacts<'a>,
-    /// Why the client may not be served at all.
+    /// Reason for which the client may not be served at all.
     pub turned_away: Option<CloseReason>,
 }
 
-/// What passing bytes of a message on has come to.
+/// The result of passing bytes of a message on.
 #[derive(Debug, Clone, Copy)]
 pub struct Passage {
     /// Bytes of the body that were read from their sender.
     pub read: u64,
     /// Bytes moved, whether they had been read now or before.
     pub moved: bool,
-    /// Why it stopped.
+    /// Reason for which it stopped.
     pub stopped: Stopped,
 }
 
-/// Why passing on a message's body stopped.
+/// Reason for which the passing on of a message's body stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
     /// The sender has nothing more now.
     Dry,
     /// The receiver takes no more now.
     Full,
-    /// It had its turn; more may be there.
+    /// The message had its turn; more may be there.
     Unfinished,
     /// The whole message is delivered.
     Done,
@@ -114,7 +114,7 @@ pub enum Stopped {
     TooLarge,
     /// The sender's connection is broken.
     SourceBroken {
-        /// By the lack of the close_notify that ends TLS.
+        /// The connection lacks the close_notify that ends TLS.
         truncated: bool,
     },
     /// The receiver's connection is broken.
@@ -130,10 +130,10 @@ pub struct Lost {
     pub begun: bool,
 }
 
-/// What the engine does next.
+/// The engine's next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing until the next event.
+pub enum ExchangeAction {
+    /// Do nothing until the next event.
     Wait,
     /// Write the request as the servers of this backend get it.
     Write(BackendIndex),
@@ -154,7 +154,7 @@ pub enum Action {
     Skip,
     /// Write the final head to the client, and pass on the body.
     Reply {
-        /// Compressed so, if a compressor can be had.
+        /// Coding that the body is compressed in, if a compressor can be had.
         compress: Option<Coding>,
     },
     /// Give the answer that the configuration has.

@@ -1,16 +1,18 @@
-//! Exchange: the pure state machine that supervises one request and its response, as a Session supervises a connection.
+//! Exchange: the pure state machine that supervises one request and its response, as a Session supervises a
+//! connection.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `mod.rs` | the one way in: an Event happened, do the Action answered |
+//! | `mod.rs` | the one way in: takes an ExchangeEvent and returns the ExchangeAction to do |
 //! | `state.rs` | the states and their values, and the deadline of each |
 //! | `terms.rs` | how far both messages have come, what may be sent again, what may be kept |
 //! | `reply.rs` | the form in which a response is passed on |
 //! | `said.rs` | what the client said, copied from its head |
 //! | `language.rs` | Events and Actions |
 //!
-//! Owns every decision about a request once its head is read, and the places that it takes (at a server, among its client's
-//! requests). It knows no version of HTTP but what heads say. Must never hold sockets, move bytes or read a clock.
+//! Owns every decision about a request once its head is read, and the places that it takes (at a server,
+//! among its client's requests). It knows no version of HTTP but what heads say. Must never hold sockets,
+//! move bytes or read a clock.
 
 mod language;
 mod reply;
@@ -18,11 +20,11 @@ mod said;
 mod state;
 mod terms;
 
-pub use language::{Action, Event, Lost, Passage, Request, Stopped, Surroundings};
+pub use language::{ExchangeAction, ExchangeEvent, Incoming, Lost, Passage, Stopped, Surroundings};
 pub use reply::Form;
 pub use said::Said;
-pub use state::{Attempt, Ends, State, Wait};
-pub use terms::{Answer, Sent};
+pub use state::{Attempt, Ends, ExchangeState, ExchangeWait};
+pub use terms::{ResponseKind, Sent};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,14 +46,14 @@ use crate::wire::http1::Limits;
 /// One request and its response.
 #[derive(Debug, Default)]
 pub struct Exchange {
-    state: State,
+    state: ExchangeState,
     method: Method,
     version: Version,
-    /// What is left of the request's body.
+    /// The rest of the request's body.
     pub request: Body,
-    /// What is left of the response's body, once its head has come.
+    /// The rest of the response's body, once the head has come.
     pub response: Body,
-    /// How large heads and trailers may be.
+    /// Limits on the size of heads and trailers.
     limits: Limits,
     status: u16,
     interim: u8,
@@ -60,13 +62,13 @@ pub struct Exchange {
     client_persists: bool,
     server_persists: bool,
     tunnel: bool,
-    /// What the client said.
+    /// Words of the client, copied from the head of its request.
     pub said: Said,
-    /// Where the client is, for balancing by its address.
+    /// The client's address, for balancing by it.
     client: Option<SocketAddr>,
     /// The servers tried, and the place at the one chosen.
     attempts: Attempts,
-    /// No kept connection is tried any more: one that failed says the same of all others that are as old.
+    /// Only new connections are tried: a kept one that failed says the same of all others that are as old.
     fresh: bool,
     /// Identity of the server that the client's affinity cookie names.
     cookie: Option<u64>,
@@ -81,18 +83,18 @@ pub struct Exchange {
     /// Bytes of the request's body, and when the first of them came that did not come with the head.
     body: u64,
     body_begun: Option<Millis>,
-    /// Why the exchange fails if no server is left.
+    /// Reason of the failure if no server is left.
     failure: Option<CloseReason>,
-    /// Why it ends, once that is known.
+    /// Reason of the end, once it is known.
     reason: Option<CloseReason>,
     times: Times,
-    /// When the present wait began.
+    /// Time at which the present wait began.
     since: Millis,
     /// Bytes on their way to the client when the exchange last seemed idle.
     in_flight: usize,
 }
 
-/// When things happened, engine clock.
+/// Times at which things happened, by the engine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Times {
     /// The head of the request was complete.
@@ -136,11 +138,11 @@ impl Exchange {
         *self = Self { said, ..Self::default() };
     }
 
-    // ----- What is asked of it ------------------------------------------------------------------------------------------
+    // ----- Queries about it --------------------------------------------------------------------------------
 
     /// Returns where it stands.
     #[inline]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ExchangeState {
         self.state
     }
 
@@ -169,9 +171,9 @@ impl Exchange {
         self.attempts.server()
     }
 
-    /// Returns the other servers tried. A request that got none failed at every server tried, the first one included.
+    /// Returns how many other servers than the first were chosen.
     pub fn retries(&self) -> usize {
-        self.attempts.retries(self.reason == Some(CloseReason::NoServer))
+        self.attempts.retries()
     }
 
     /// Returns the seconds after which a client that asks too often may ask again.
@@ -187,15 +189,15 @@ impl Exchange {
 
     /// Returns when its present wait is over; None while nothing is waited for.
     pub fn deadline(&self, around: &Surroundings<'_>) -> Option<Millis> {
-        let limits = state::Limits {
+        let limits = state::Bounds {
             timeouts: &around.listener.spec.timeouts,
             backend: self.backend(around).map(|backend| &*backend.spec),
         };
         self.state.wait().map(|wait| self.since.saturating_add(limits.of(wait)))
     }
 
-    /// Whether an end of the client's sending means that it has left: it ended after it had asked. One that ended with its
-    /// request has only finished sending, and waits.
+    /// Whether an end of the client's sending means that it has left: it ended after it had asked. One that
+    /// ended with its request has only finished sending, and waits.
     pub fn ends_with_client(&self) -> bool {
         self.is_asked() && !self.tunnel && !self.ended_asking
     }
@@ -204,8 +206,10 @@ impl Exchange {
     #[inline]
     pub fn passes_request(&self) -> bool {
         match self.state {
-            State::Asking(attempt) | State::Awaiting(attempt) | State::Answering(attempt) => !attempt.deaf,
-            State::Tunnel(_) => true,
+            ExchangeState::Asking(attempt)
+            | ExchangeState::Awaiting(attempt)
+            | ExchangeState::Answering(attempt) => !attempt.deaf,
+            ExchangeState::Tunnel(_) => true,
             _ => false,
         }
     }
@@ -225,10 +229,11 @@ impl Exchange {
         self.attempts.release();
     }
 
-    /// Whether bytes that were handed to the kernel still move towards the client: a slow reader takes from megabytes there.
-    /// Asked when the exchange seems idle for as long as it may.
+    /// Whether bytes that were handed to the kernel still move towards the client: a slow reader takes from
+    /// megabytes there. Asked when the exchange seems idle for as long as it may.
     pub fn still_delivers(&mut self, in_flight: usize, now: Millis) -> bool {
-        if !matches!(self.state, State::Answering(_) | State::Told | State::Tunnel(_)) {
+        if !matches!(self.state, ExchangeState::Answering(_) | ExchangeState::Told | ExchangeState::Tunnel(_))
+        {
             return false;
         }
         let moves = in_flight != 0 && in_flight != std::mem::replace(&mut self.in_flight, in_flight);
@@ -238,68 +243,79 @@ impl Exchange {
         moves
     }
 
-    /// Ends it for `reason`, unless another was given before; returns the reason that is recorded, and gives its place back.
+    /// Ends it for `reason`, unless another was given before; returns the reason that is recorded, and gives
+    /// its place back.
     pub fn end(&mut self, reason: CloseReason) -> CloseReason {
-        self.state = State::Over;
+        self.state = ExchangeState::Over;
         self.attempts.release();
         *self.reason.get_or_insert(reason)
     }
 
-    // ----- The one way in -----------------------------------------------------------------------------------------------
+    // ----- The one way in ----------------------------------------------------------------------------------
 
     /// Answers an event with what the engine does next.
-    pub fn handle(&mut self, event: Event<'_>, around: Surroundings<'_>) -> Action {
-        use State::{Answering, Asking, Awaiting, Connecting, InLine, Over, Ruling, Told, Tunnel};
+    pub fn handle(&mut self, event: ExchangeEvent<'_>, around: Surroundings<'_>) -> ExchangeAction {
+        use ExchangeState::{Answering, Asking, Awaiting, Connecting, InLine, Over, Ruling, Told, Tunnel};
         match (event, self.state) {
-            (_, Over) => Action::Wait,
-            (Event::Asked(request), Ruling) => self.asked(request, &around),
-            (Event::Unreadable(reason), Ruling) => self.refuse(reason, &around),
-            (Event::Written, Ruling) | (Event::Called, InLine) => self.look_for_server(&around),
-            (Event::Overflown, Ruling) => self.refuse(CloseReason::Overflow, &around),
-            (Event::LineFull, InLine) => self.refuse(CloseReason::QueueFull, &around),
-            (Event::Connected { kept }, Connecting) => self.connected(kept, &around),
-            (Event::ConnectFailed(fault), Connecting) => self.connect_failed(fault, &around),
-            (Event::Lost(lost), Asking(attempt) | Awaiting(attempt)) => self.lost(lost, attempt, &around),
-            (Event::Lost(_), Answering(_) | Tunnel(_)) => Action::Abort(CloseReason::ServerReset),
-            (Event::RequestPassed(passage), Asking(_) | Awaiting(_) | Answering(_) | Tunnel(_)) => {
+            (_, Over) => ExchangeAction::Wait,
+            (ExchangeEvent::Asked(request), Ruling) => self.asked(request, &around),
+            (ExchangeEvent::Unreadable(reason), Ruling) => self.refuse(reason, &around),
+            (ExchangeEvent::Written, Ruling) | (ExchangeEvent::Called, InLine) => {
+                self.look_for_server(&around)
+            }
+            (ExchangeEvent::Overflown, Ruling) => self.refuse(CloseReason::Overflow, &around),
+            (ExchangeEvent::LineFull, InLine) => self.refuse(CloseReason::QueueFull, &around),
+            (ExchangeEvent::Connected { kept }, Connecting) => self.connected(kept, &around),
+            (ExchangeEvent::ConnectFailed(fault), Connecting) => self.connect_failed(fault, &around),
+            (ExchangeEvent::Lost(lost), Asking(attempt) | Awaiting(attempt)) => {
+                self.lost(lost, attempt, &around)
+            }
+            (ExchangeEvent::Lost(_), Answering(_) | Tunnel(_)) => {
+                ExchangeAction::Abort(CloseReason::ServerReset)
+            }
+            (ExchangeEvent::RequestPassed(passage), Asking(_) | Awaiting(_) | Answering(_) | Tunnel(_)) => {
                 self.request_passed(passage, &around)
             }
-            (Event::Answered(message), Asking(_) | Awaiting(_)) => self.answered_by_server(message, &around),
-            (Event::Garbled, Asking(_) | Awaiting(_)) => self.refuse(CloseReason::BadResponse, &around),
-            (Event::Replied, Asking(attempt) | Awaiting(attempt)) => self.replied(attempt, &around),
-            (Event::Spoiled, Asking(_) | Awaiting(_)) => {
+            (ExchangeEvent::Answered(message), Asking(_) | Awaiting(_)) => {
+                self.answered_by_server(message, &around)
+            }
+            (ExchangeEvent::Garbled, Asking(_) | Awaiting(_)) => {
+                self.refuse(CloseReason::BadResponse, &around)
+            }
+            (ExchangeEvent::Replied, Asking(attempt) | Awaiting(attempt)) => self.replied(attempt, &around),
+            (ExchangeEvent::Spoiled, Asking(_) | Awaiting(_)) => {
                 self.withdraw();
                 self.refuse(CloseReason::BadResponse, &around)
             }
-            (Event::ResponsePassed(passage), Answering(_) | Tunnel(_) | Told) => {
+            (ExchangeEvent::ResponsePassed(passage), Answering(_) | Tunnel(_) | Told) => {
                 self.response_passed(passage, &around)
             }
-            (Event::Left { broken }, _) => Action::Abort(left(broken)),
-            (Event::Expired, state) => self.expired(state, &around),
-            // What these speak of is over or has not begun: such an event changes nothing.
+            (ExchangeEvent::Left { broken }, _) => ExchangeAction::Abort(left(broken)),
+            (ExchangeEvent::Expired, state) => self.expired(state, &around),
+            // The events below speak of a thing that is over or has not begun: they change nothing.
             (
-                Event::Asked(_)
-                | Event::Unreadable(_)
-                | Event::Written
-                | Event::Overflown
-                | Event::Called
-                | Event::LineFull
-                | Event::Connected { .. }
-                | Event::ConnectFailed(_)
-                | Event::RequestPassed(_)
-                | Event::ResponsePassed(_)
-                | Event::Answered(_)
-                | Event::Garbled
-                | Event::Replied
-                | Event::Spoiled
-                | Event::Lost(_),
+                ExchangeEvent::Asked(_)
+                | ExchangeEvent::Unreadable(_)
+                | ExchangeEvent::Written
+                | ExchangeEvent::Overflown
+                | ExchangeEvent::Called
+                | ExchangeEvent::LineFull
+                | ExchangeEvent::Connected { .. }
+                | ExchangeEvent::ConnectFailed(_)
+                | ExchangeEvent::RequestPassed(_)
+                | ExchangeEvent::ResponsePassed(_)
+                | ExchangeEvent::Answered(_)
+                | ExchangeEvent::Garbled
+                | ExchangeEvent::Replied
+                | ExchangeEvent::Spoiled
+                | ExchangeEvent::Lost(_),
                 _,
-            ) => Action::Wait,
+            ) => ExchangeAction::Wait,
         }
     }
 
-    /// The head is complete: the rules say where the request goes, or why it goes nowhere.
-    fn asked(&mut self, request: &Request<'_>, around: &Surroundings<'_>) -> Action {
+    /// Asks the rules, once the head is complete, where the request goes, or why it goes nowhere.
+    fn asked(&mut self, request: &Incoming<'_>, around: &Surroundings<'_>) -> ExchangeAction {
         around.listener.state.tally.add(around.shard, Count::Requests, 1);
         let message = request.message;
         self.offer = around
@@ -335,8 +351,8 @@ impl Exchange {
             Ok(Target::Answer(index)) => {
                 self.times.decided = Some(around.now);
                 self.answered(around.plan.answers[index as usize].status());
-                self.go_to(State::Told, around.now);
-                Action::Answer(index)
+                self.go_to(ExchangeState::Told, around.now);
+                ExchangeAction::Answer(index)
             }
             Ok(Target::Backend(index)) => {
                 let backend = &around.plan.backends[index as usize];
@@ -346,15 +362,15 @@ impl Exchange {
                 }
                 self.cookie =
                     backend.http.rules.affinity.as_ref().and_then(|affinity| affinity.read(message));
-                Action::Write(index)
+                ExchangeAction::Write(index)
             }
         }
     }
 
     /// Chooses a server and takes a place there, or waits for one.
-    fn look_for_server(&mut self, around: &Surroundings<'_>) -> Action {
-        let waited = self.state == State::InLine;
-        let Some(backend) = self.backend(around) else { return Action::Wait };
+    fn look_for_server(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
+        let waited = self.state == ExchangeState::InLine;
+        let Some(backend) = self.backend(around) else { return ExchangeAction::Wait };
         if !waited && self.attempts.is_first() && around.others_wait {
             return self.stand_in_line(around);
         }
@@ -369,21 +385,21 @@ impl Exchange {
         match self.attempts.next(backend, &seed, self.cookie, around.shard) {
             Next::Server => {
                 self.times.decided.get_or_insert(around.now);
-                self.go_to(State::Connecting, around.now);
-                Action::Connect { fresh: self.fresh }
+                self.go_to(ExchangeState::Connecting, around.now);
+                ExchangeAction::Connect { fresh: self.fresh }
             }
-            Next::Full if waited => Action::Wait,
+            Next::Full if waited => ExchangeAction::Wait,
             Next::Full if self.attempts.is_first() => self.stand_in_line(around),
             Next::Full | Next::Nobody => self.refuse(self.failure.unwrap_or(CloseReason::NoServer), around),
         }
     }
 
-    fn stand_in_line(&mut self, around: &Surroundings<'_>) -> Action {
-        self.go_to(State::InLine, around.now);
-        Action::Line
+    fn stand_in_line(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
+        self.go_to(ExchangeState::InLine, around.now);
+        ExchangeAction::Line
     }
 
-    fn connected(&mut self, kept: bool, around: &Surroundings<'_>) -> Action {
+    fn connected(&mut self, kept: bool, around: &Surroundings<'_>) -> ExchangeAction {
         if kept {
             self.times.connected.get_or_insert(around.now);
         } else {
@@ -392,11 +408,11 @@ impl Exchange {
                 self.attempts.connected(backend, around.now, around.shard);
             }
         }
-        self.go_to(State::Asking(Attempt::default()), around.now);
-        Action::Ask
+        self.go_to(ExchangeState::Asking(Attempt::default()), around.now);
+        ExchangeAction::Ask
     }
 
-    fn connect_failed(&mut self, fault: Fault, around: &Surroundings<'_>) -> Action {
+    fn connect_failed(&mut self, fault: Fault, around: &Surroundings<'_>) -> ExchangeAction {
         if let Some(backend) = self.backend(around) {
             self.attempts.failed(backend, fault, around.now, around.shard);
         }
@@ -404,7 +420,7 @@ impl Exchange {
     }
 
     /// Tries another server, as often as the backend says; if there is none the exchange fails for `reason`.
-    fn try_another(&mut self, reason: CloseReason, around: &Surroundings<'_>) -> Action {
+    fn try_another(&mut self, reason: CloseReason, around: &Surroundings<'_>) -> ExchangeAction {
         self.failure = Some(reason);
         match self.backend(around) {
             Some(backend) if self.attempts.may_try_another(backend) => self.look_for_server(around),
@@ -412,9 +428,9 @@ impl Exchange {
         }
     }
 
-    /// The request is sent again where that is safe: a kept connection may end at any moment, which says nothing of its
-    /// server; a fresh one that does speaks against it.
-    fn lost(&mut self, lost: Lost, attempt: Attempt, around: &Surroundings<'_>) -> Action {
+    /// Sends the request again where that is safe: a kept connection may end at any moment, which says
+    /// nothing of its server; a fresh one that does speaks against it.
+    fn lost(&mut self, lost: Lost, attempt: Attempt, around: &Surroundings<'_>) -> ExchangeAction {
         let sent = match (lost.begun, attempt.gone) {
             (false, false) => Sent::Nothing,
             (true, false) => Sent::Repeatable,
@@ -428,12 +444,12 @@ impl Exchange {
             return self.try_another(CloseReason::ServerReset, around);
         }
         self.fresh = true;
-        self.go_to(State::Connecting, around.now);
-        Action::Connect { fresh: true }
+        self.go_to(ExchangeState::Connecting, around.now);
+        ExchangeAction::Connect { fresh: true }
     }
 
     /// Bytes of the request went to the server, as far as they do.
-    fn request_passed(&mut self, passage: Passage, around: &Surroundings<'_>) -> Action {
+    fn request_passed(&mut self, passage: Passage, around: &Surroundings<'_>) -> ExchangeAction {
         let Passage { read, moved, stopped } = passage;
         if moved || read > 0 {
             self.since = around.now;
@@ -446,19 +462,19 @@ impl Exchange {
             return self.refuse(CloseReason::BodyTimeout, around);
         }
         match stopped {
-            Stopped::Dry | Stopped::Full | Stopped::Unfinished => Action::Wait,
+            Stopped::Dry | Stopped::Full | Stopped::Unfinished => ExchangeAction::Wait,
             Stopped::Done => self.request_delivered(around),
             Stopped::TooLarge => self.refuse(CloseReason::BodyTooLarge, around),
             Stopped::Malformed => self.refuse(CloseReason::BadRequest, around),
-            Stopped::Cut => Action::Abort(CloseReason::ClientClosed),
-            Stopped::SourceBroken { truncated: true } => Action::Abort(CloseReason::ClientTruncated),
-            Stopped::SourceBroken { truncated: false } => Action::Abort(CloseReason::ClientReset),
+            Stopped::Cut => ExchangeAction::Abort(CloseReason::ClientClosed),
+            Stopped::SourceBroken { truncated: true } => ExchangeAction::Abort(CloseReason::ClientTruncated),
+            Stopped::SourceBroken { truncated: false } => ExchangeAction::Abort(CloseReason::ClientReset),
             Stopped::SinkBroken => match self.state.attempt() {
                 Some(attempt) => {
                     attempt.deaf = true;
-                    Action::Listen
+                    ExchangeAction::Listen
                 }
-                None => Action::Abort(CloseReason::ServerReset),
+                None => ExchangeAction::Abort(CloseReason::ServerReset),
             },
         }
     }
@@ -466,59 +482,64 @@ impl Exchange {
     /// Whether the body comes more slowly than it must.
     fn is_too_slow(&mut self, read: u64, around: &Surroundings<'_>) -> bool {
         self.body += read;
-        // A client may have waited, for a server or to be told that it may go on: that is no slowness of its own.
+        // A client may have waited, for a server or to be told that it may go on: that is no slowness of its
+        // own.
         let elapsed = around.now - *self.body_begun.get_or_insert(around.now);
         let least = around.listener.spec.http.min_body_rate;
         let slow = elapsed > GRACE && self.body.saturating_mul(1000) / elapsed < least;
         slow && !self.is_asked() && !self.tunnel
     }
 
-    /// All of the request is on its way.
-    fn request_delivered(&mut self, around: &Surroundings<'_>) -> Action {
+    /// Goes on once the whole request is on its way.
+    fn request_delivered(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
         match self.state {
-            State::Asking(attempt) => {
-                self.go_to(State::Awaiting(attempt), around.now);
-                Action::Wait
+            ExchangeState::Asking(attempt) => {
+                self.go_to(ExchangeState::Awaiting(attempt), around.now);
+                ExchangeAction::Wait
             }
-            State::Tunnel(ends) if ends.server => Action::Abort(CloseReason::Completed),
-            State::Tunnel(ends) if !ends.client => {
-                self.state = State::Tunnel(Ends { client: true, ..ends });
-                Action::FinishServer
+            ExchangeState::Tunnel(ends) if ends.server => ExchangeAction::Abort(CloseReason::Completed),
+            ExchangeState::Tunnel(ends) if !ends.client => {
+                self.state = ExchangeState::Tunnel(Ends { client: true, ..ends });
+                ExchangeAction::FinishServer
             }
-            _ => Action::Wait,
+            _ => ExchangeAction::Wait,
         }
     }
 
-    fn answered_by_server(&mut self, message: Message<'_>, around: &Surroundings<'_>) -> Action {
+    fn answered_by_server(&mut self, message: Message<'_>, around: &Surroundings<'_>) -> ExchangeAction {
         match self.respond(message) {
             None => self.refuse(CloseReason::BadResponse, around),
-            Some(Answer::Hidden) => Action::Skip,
-            Some(Answer::Interim) => Action::PassInterim,
-            Some(Answer::Final | Answer::Tunnel) => {
-                Action::Reply { compress: self.compressible(message, around) }
+            Some(ResponseKind::Hidden) => ExchangeAction::Skip,
+            Some(ResponseKind::Interim) => ExchangeAction::PassInterim,
+            Some(ResponseKind::Final | ResponseKind::Tunnel) => {
+                ExchangeAction::Reply { compress: self.compressible(message, around) }
             }
         }
     }
 
-    /// The head of the response goes out. Too many bad responses in a row eject a server.
-    fn replied(&mut self, attempt: Attempt, around: &Surroundings<'_>) -> Action {
+    /// Goes on once the head of the response goes out. Too many bad responses in a row eject a server.
+    fn replied(&mut self, attempt: Attempt, around: &Surroundings<'_>) -> ExchangeAction {
         self.times.answered = Some(around.now);
         if let Some((backend, server)) = self.backend(around).zip(self.attempts.server()) {
             let after = backend.spec.ejection.responses;
             server.state.answered(self.status, around.now, after, backend.spec.ejection.duration);
         }
-        let next = if self.tunnel { State::Tunnel(Ends::default()) } else { State::Answering(attempt) };
+        let next = if self.tunnel {
+            ExchangeState::Tunnel(Ends::default())
+        } else {
+            ExchangeState::Answering(attempt)
+        };
         self.go_to(next, around.now);
-        Action::Wait
+        ExchangeAction::Wait
     }
 
     /// Bytes of the response went to the client, as far as they do.
-    fn response_passed(&mut self, passage: Passage, around: &Surroundings<'_>) -> Action {
+    fn response_passed(&mut self, passage: Passage, around: &Surroundings<'_>) -> ExchangeAction {
         if passage.moved || passage.read > 0 {
             self.since = around.now;
         }
-        Action::Abort(match passage.stopped {
-            Stopped::Dry | Stopped::Full | Stopped::Unfinished => return Action::Wait,
+        ExchangeAction::Abort(match passage.stopped {
+            Stopped::Dry | Stopped::Full | Stopped::Unfinished => return ExchangeAction::Wait,
             Stopped::Done => return self.response_delivered(),
             Stopped::Cut => CloseReason::ServerClosed,
             Stopped::Malformed | Stopped::TooLarge => CloseReason::BadResponse,
@@ -528,58 +549,65 @@ impl Exchange {
         })
     }
 
-    /// The response is delivered: the client may ask again, or is let go.
-    fn response_delivered(&mut self) -> Action {
+    /// Ends a delivered response: the client may ask again, or is let go.
+    fn response_delivered(&mut self) -> ExchangeAction {
         match self.state {
-            State::Tunnel(ends) if ends.client => Action::Abort(CloseReason::Completed),
-            State::Tunnel(ends) if !ends.server => {
-                self.state = State::Tunnel(Ends { server: true, ..ends });
-                Action::FinishClient
+            ExchangeState::Tunnel(ends) if ends.client => ExchangeAction::Abort(CloseReason::Completed),
+            ExchangeState::Tunnel(ends) if !ends.server => {
+                self.state = ExchangeState::Tunnel(Ends { server: true, ..ends });
+                ExchangeAction::FinishClient
             }
-            State::Tunnel(_) => Action::Wait,
-            _ => Action::Finish { keep: self.keeps_client() },
+            ExchangeState::Tunnel(_) => ExchangeAction::Wait,
+            _ => ExchangeAction::Finish { keep: self.keeps_client() },
         }
     }
 
-    fn expired(&mut self, state: State, around: &Surroundings<'_>) -> Action {
+    fn expired(&mut self, state: ExchangeState, around: &Surroundings<'_>) -> ExchangeAction {
         match state {
-            State::Ruling | State::Over => Action::Wait,
-            State::InLine => self.refuse(CloseReason::QueueTimeout, around),
-            State::Connecting => self.connect_failed(Fault::TimedOut, around),
-            State::Asking(attempt) if !attempt.full => self.refuse(CloseReason::BodyTimeout, around),
-            State::Asking(_) | State::Awaiting(_) => self.refuse(CloseReason::ResponseTimeout, around),
-            State::Answering(_) | State::Told => Action::Abort(CloseReason::IdleTimeout),
-            State::Tunnel(_) => Action::Abort(CloseReason::TunnelTimeout),
+            ExchangeState::Ruling | ExchangeState::Over => ExchangeAction::Wait,
+            ExchangeState::InLine => self.refuse(CloseReason::QueueTimeout, around),
+            ExchangeState::Connecting => self.connect_failed(Fault::TimedOut, around),
+            ExchangeState::Asking(attempt) if !attempt.is_held_up() => {
+                self.refuse(CloseReason::BodyTimeout, around)
+            }
+            ExchangeState::Asking(_) | ExchangeState::Awaiting(_) => {
+                self.refuse(CloseReason::ResponseTimeout, around)
+            }
+            ExchangeState::Answering(_) | ExchangeState::Told => {
+                ExchangeAction::Abort(CloseReason::IdleTimeout)
+            }
+            ExchangeState::Tunnel(_) => ExchangeAction::Abort(CloseReason::TunnelTimeout),
         }
     }
 
-    /// No server answers: what was taken there is given back, and the client is told why unless a response has begun.
-    fn refuse(&mut self, reason: CloseReason, around: &Surroundings<'_>) -> Action {
-        let Some(status) = reason.status() else { return Action::Abort(reason) };
+    /// Refuses the request, which no server answers: the place taken at one is given back, and the client is
+    /// told why unless a response has begun.
+    fn refuse(&mut self, reason: CloseReason, around: &Surroundings<'_>) -> ExchangeAction {
+        let Some(status) = reason.status() else { return ExchangeAction::Abort(reason) };
         self.attempts.release();
         if self.is_answered() {
-            return Action::Abort(reason);
+            return ExchangeAction::Abort(reason);
         }
         self.reason = Some(reason);
         self.times.decided.get_or_insert(around.now);
         self.answered(status);
         self.client_persists &= !ends_connection(reason);
-        self.go_to(State::Told, around.now);
-        Action::Refuse(reason)
+        self.go_to(ExchangeState::Told, around.now);
+        ExchangeAction::Refuse(reason)
     }
 
-    fn go_to(&mut self, state: State, now: Millis) {
+    fn go_to(&mut self, state: ExchangeState, now: Millis) {
         (self.state, self.since) = (state, now);
     }
 }
 
-/// Why an exchange ends whose client has gone.
+/// Returns the reason for which an exchange ends whose client has gone.
 fn left(broken: bool) -> CloseReason {
     if broken { CloseReason::ClientReset } else { CloseReason::ClientClosed }
 }
 
-/// Whether the client's connection ends with such a refusal: the client is too slow or may not be here at all, or what
-/// follows cannot be understood (after CONNECT it may be meant for a tunnel).
+/// Whether the client's connection ends with such a refusal: the client is too slow or may not be here at
+/// all, or what follows cannot be understood (after CONNECT it may be meant for a tunnel).
 fn ends_connection(reason: CloseReason) -> bool {
     matches!(
         reason,

@@ -11,12 +11,12 @@ use crate::message::{Framing, Head, Message, Persistence, Version};
 /// The form in which the body of a response is passed on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
-    /// As it came.
+    /// The body goes on as it came.
     #[default]
     Same,
-    /// Its content alone, without chunks: the client is too old to know them.
+    /// The content alone, without chunks: the client is too old to know them.
     Bare,
-    /// Compressed, in chunks.
+    /// The body is compressed, in chunks.
     Compressed(Coding),
 }
 
@@ -29,8 +29,8 @@ impl Exchange {
         self.offer.filter(|_| suits)
     }
 
-    /// Decides the form of the body, now that it is known which compressor could be had. After it the client's connection is
-    /// kept only if the client will see the end of the body.
+    /// Decides the form of the body, now that it is known which compressor could be had. After it the
+    /// client's connection is kept only if the client will see the end of the body.
     pub fn decide_form(&mut self, head: &Head, compressor: Option<Coding>) -> Form {
         self.form = match compressor {
             Some(coding) => Form::Compressed(coding),
@@ -87,8 +87,9 @@ impl Exchange {
         }
     }
 
-    /// Whether the server's connection may serve for another exchange, as far as this one is concerned. `sent`: its socket has
-    /// taken all of the request that came. What of it is not sent, a server that answered early would read from its next request.
+    /// Whether the server's connection may serve for another exchange, as far as this one is concerned.
+    /// `sent`: its socket has taken all of the request that came. What of it is not sent, a server that
+    /// answered early would read from its next request.
     pub fn may_keep_server(&self, sent: bool, around: &Surroundings<'_>) -> bool {
         // A PROXY header speaks for one client only.
         let one_client = self.backend(around).is_none_or(|backend| backend.proxy_header.is_some());

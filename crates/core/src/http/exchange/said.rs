@@ -4,12 +4,13 @@
 //!   text   [GET][shop.example.com:8080][/cart?item=1][text/html][value of a field]
 //! ```
 //!
-//! Its memory serves exchange after exchange, so that none of it is allocated per request. Must never judge what was said.
+//! The memory serves exchange after exchange, so that none of it is allocated per request. Must never judge
+//! what was said.
 
 use crate::host::write_name;
 use crate::message::{Head, Known, Message, Span};
 
-/// What a client said in the head of its request.
+/// Words of a client: what the head of its request said.
 #[derive(Debug, Default)]
 pub struct Said {
     text: Vec<u8>,
@@ -23,7 +24,7 @@ pub struct Said {
     pub id: Vec<u8>,
 }
 
-/// Capacity that a cleared one keeps for its texts.
+/// Capacity that a cleared Said keeps for its texts.
 const MODEST: usize = 8 * 1024;
 
 impl Said {
@@ -35,7 +36,7 @@ impl Said {
             text.clear();
             text.shrink_to(MODEST);
         }
-        // No range may outlive the text it is of: a connection without a request is recorded all the same.
+        // No range may outlive its text: a connection without a request is recorded, too.
         *self = Self { text, name, id, ..Self::default() };
     }
 

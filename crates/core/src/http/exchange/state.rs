@@ -1,12 +1,14 @@
-//! The states of an exchange, each with the values that mean something in it, and the one deadline that each has.
+//! The states of an exchange, each with the values that mean something in it, and the one deadline that each
+//! has.
 //!
-//! Two rules. A state says what is waited for, and nothing else does: there is no flag beside it that changes its meaning.
-//! And what is known only in some states is held by them, so that nothing can be asked of an exchange that has no answer.
+//! Two rules. A state says what is waited for, and nothing else does: there is no flag beside it that changes
+//! its meaning. A value that is known only in some states is held by them, so that an exchange is never asked
+//! for what it does not have.
 
 use crate::spec::{BackendSpec, TimeoutsSpec};
 use crate::time::Millis;
 
-/// Where an exchange stands.
+/// The state of an exchange.
 ///
 /// ```text
 ///   Ruling -> [InLine] -> Connecting -> Asking -> Awaiting -> Answering -> Over
@@ -14,7 +16,7 @@ use crate::time::Millis;
 ///      \__________|___________|____________|__________|----> Told -----/
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum State {
+pub enum ExchangeState {
     /// The rules have not been asked yet, or the request is being written.
     #[default]
     Ruling,
@@ -24,15 +26,15 @@ pub enum State {
     Connecting,
     /// The request is on its way.
     Asking(Attempt),
-    /// All of the request is on its way; the head of the response is waited for.
+    /// The whole request is on its way; the head of the response is waited for.
     Awaiting(Attempt),
     /// The head of the response was written; more of it may come.
     Answering(Attempt),
-    /// Both sides speak another protocol.
+    /// The client and the server speak another protocol.
     Tunnel(Ends),
     /// An answer of our own was written.
     Told,
-    /// Nothing follows.
+    /// The exchange is over: nothing follows.
     Over,
 }
 
@@ -56,14 +58,14 @@ pub struct Ends {
     pub server: bool,
 }
 
-/// What an exchange waits for: every state has one deadline.
+/// An exchange's reason to wait: every state has one deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub enum ExchangeWait {
     /// A place at a server: `queue_timeout`.
     Place,
     /// A server's answer to our connect: `connect_timeout`.
     Connect,
-    /// More of the request from its client: `body_timeout`.
+    /// The wait for more of the request from its client: `body_timeout`.
     Body,
     /// The server: to take more of the request, or to answer. `response_timeout`.
     Response,
@@ -73,29 +75,36 @@ pub enum Wait {
     Tunnel,
 }
 
-/// Where the limits of a wait are configured.
+/// The configured limits of every wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits<'a> {
+pub(super) struct Bounds<'a> {
     pub(super) timeouts: &'a TimeoutsSpec,
     pub(super) backend: Option<&'a BackendSpec>,
 }
 
-impl State {
-    /// What is waited for; None when nothing is.
-    pub(super) fn wait(self) -> Option<Wait> {
+impl Attempt {
+    /// Whether the request does not get on because of the server.
+    pub(super) fn is_held_up(self) -> bool {
+        self.full || self.deaf
+    }
+}
+
+impl ExchangeState {
+    /// Returns what is waited for; None when nothing is.
+    pub(super) fn wait(self) -> Option<ExchangeWait> {
         Some(match self {
             Self::Ruling | Self::Over => return None,
-            Self::InLine => Wait::Place,
-            Self::Connecting => Wait::Connect,
-            Self::Asking(attempt) if attempt.full => Wait::Response,
-            Self::Asking(_) => Wait::Body,
-            Self::Awaiting(_) => Wait::Response,
-            Self::Answering(_) | Self::Told => Wait::Idle,
-            Self::Tunnel(_) => Wait::Tunnel,
+            Self::InLine => ExchangeWait::Place,
+            Self::Connecting => ExchangeWait::Connect,
+            Self::Asking(attempt) if attempt.is_held_up() => ExchangeWait::Response,
+            Self::Asking(_) => ExchangeWait::Body,
+            Self::Awaiting(_) => ExchangeWait::Response,
+            Self::Answering(_) | Self::Told => ExchangeWait::Idle,
+            Self::Tunnel(_) => ExchangeWait::Tunnel,
         })
     }
 
-    /// The server that is asked.
+    /// Returns the server that is asked.
     pub(super) fn attempt(&mut self) -> Option<&mut Attempt> {
         match self {
             Self::Asking(attempt) | Self::Awaiting(attempt) | Self::Answering(attempt) => Some(attempt),
@@ -103,7 +112,7 @@ impl State {
         }
     }
 
-    /// The word in lists of connections.
+    /// Returns the word in lists of connections.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ruling => "head",
@@ -118,17 +127,17 @@ impl State {
     }
 }
 
-impl Limits<'_> {
-    /// How long a wait may take.
-    pub(super) fn of(self, wait: Wait) -> Millis {
+impl Bounds<'_> {
+    /// Returns how long a wait may take.
+    pub(super) fn of(self, wait: ExchangeWait) -> Millis {
         let backend = |limit: fn(&BackendSpec) -> Millis| self.backend.map_or(self.timeouts.idle, limit);
         match wait {
-            Wait::Place => backend(|spec| spec.queue_timeout),
-            Wait::Connect => backend(|spec| spec.connect_timeout),
-            Wait::Body => self.timeouts.body,
-            Wait::Response => backend(|spec| spec.response_timeout),
-            Wait::Idle => self.timeouts.idle,
-            Wait::Tunnel => self.timeouts.tunnel,
+            ExchangeWait::Place => backend(|spec| spec.queue_timeout),
+            ExchangeWait::Connect => backend(|spec| spec.connect_timeout),
+            ExchangeWait::Body => self.timeouts.body,
+            ExchangeWait::Response => backend(|spec| spec.response_timeout),
+            ExchangeWait::Idle => self.timeouts.idle,
+            ExchangeWait::Tunnel => self.timeouts.tunnel,
         }
     }
 }

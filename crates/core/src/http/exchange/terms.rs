@@ -1,5 +1,5 @@
-//! The terms of an exchange: how far both messages have come, what may be sent again, and whether the two connections may be
-//! used for another exchange.
+//! The terms of an exchange: how far both messages have come, what may be sent again, and whether the two
+//! connections may be used for another exchange.
 //!
 //! ```text
 //!   request   begun ------- body ------- sent
@@ -14,12 +14,12 @@ use crate::message::{Framing, Message, Method, Version};
 use crate::wire::body::Body;
 use crate::wire::http1::Limits;
 
-/// What a response head is.
+/// The kind of a response head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// Informational: it is passed on, and another one follows.
+pub enum ResponseKind {
+    /// The response is informational: it is passed on, and another one follows.
     Interim,
-    /// Informational, and the client is too old to be sent it: another one follows.
+    /// The response is informational, and the client is too old to be sent it: another one follows.
     Hidden,
     /// The one answer.
     Final,
@@ -27,14 +27,14 @@ pub enum Answer {
     Tunnel,
 }
 
-/// How far a request had come when its connection failed.
+/// The progress that a request had made when its connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// No byte of it was taken.
+    /// No byte of the request was taken.
     Nothing,
-    /// Some of it, and all of it is still at hand.
+    /// Some of the request was taken, and all of it is still at hand.
     Repeatable,
-    /// Some of it, and not all is at hand any more.
+    /// Some of the request was taken, and not all is at hand any more.
     Gone,
 }
 
@@ -54,17 +54,17 @@ impl Exchange {
         (self.client_persists, self.server_persists) = (head.persistent, true);
     }
 
-    /// The request's method.
+    /// Returns the request's method.
     pub fn method(&self) -> Method {
         self.method
     }
 
-    /// The version the client speaks.
+    /// Returns the version the client speaks.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The status of the final response; 0 before its head has come.
+    /// Returns the status of the final response; 0 before its head has come.
     pub fn status(&self) -> u16 {
         self.status
     }
@@ -84,8 +84,9 @@ impl Exchange {
         self.request.is_done()
     }
 
-    /// A response head came. None: it may not be passed on (a switch that nobody offered, too many interim ones).
-    pub fn respond(&mut self, message: Message<'_>) -> Option<Answer> {
+    /// Takes in a response head. None: it may not be passed on (a switch that nobody offered, too many
+    /// interim ones).
+    pub fn respond(&mut self, message: Message<'_>) -> Option<ResponseKind> {
         let head = message.head;
         let tunnel = head.status == 101 || (self.method == Method::Connect && head.status / 100 == 2);
         if head.status == 101 && !self.offers(message) {
@@ -93,7 +94,8 @@ impl Exchange {
         }
         if head.status / 100 == 1 && !tunnel {
             self.interim = self.interim.saturating_add(1);
-            let known = if self.version == Version::Http10 { Answer::Hidden } else { Answer::Interim };
+            let known =
+                if self.version == Version::Http10 { ResponseKind::Hidden } else { ResponseKind::Interim };
             return (self.interim <= MOST_INTERIM).then_some(known);
         }
         self.status = head.status;
@@ -104,20 +106,21 @@ impl Exchange {
             self.request = Body::ToEnd;
             self.response = Body::ToEnd;
         }
-        // A client that is still sending when its answer comes is told that this is the last one: what it sends may be
-        // more than anybody wants to read.
+        // A client that is still sending when its answer comes is told that this is the last one: what it
+        // sends may be more than anybody wants to read.
         self.client_persists &= self.is_asked() && !tunnel;
-        Some(if tunnel { Answer::Tunnel } else { Answer::Final })
+        Some(if tunnel { ResponseKind::Tunnel } else { ResponseKind::Final })
     }
 
-    /// Whether a server switches to protocols that were offered to it, and to nothing else (RFC 9110 section 15.2.2).
+    /// Whether a server switches to protocols that were offered to it, and to nothing else (RFC 9110 section
+    /// 15.2.2).
     fn offers(&self, message: Message<'_>) -> bool {
         let offered = |protocol: &[u8]| self.offered.iter().any(|other| other.eq_ignore_ascii_case(protocol));
         let mut switched = protocols(message).peekable();
         switched.peek().is_some() && switched.all(offered)
     }
 
-    /// An answer of our own takes the place of a response.
+    /// Notes that an answer of our own takes the place of a response.
     pub fn answered(&mut self, status: u16) {
         self.status = status;
         self.client_persists &= self.is_asked();
@@ -125,7 +128,7 @@ impl Exchange {
         self.response = Body::None;
     }
 
-    /// The response is not passed on after all: nothing of it was.
+    /// Takes the response back: it is not passed on after all, and nothing of it was.
     pub fn withdraw(&mut self) {
         (self.status, self.response, self.server_persists) = (0, Body::None, false);
         if std::mem::take(&mut self.tunnel) {
@@ -133,12 +136,12 @@ impl Exchange {
         }
     }
 
-    /// The client's connection ends with this exchange.
+    /// Ends the client's connection with this exchange.
     pub fn close_client(&mut self) {
         self.client_persists = false;
     }
 
-    /// The server's connection ends with this exchange.
+    /// Ends the server's connection with this exchange.
     pub fn close_server(&mut self) {
         self.server_persists = false;
     }
@@ -148,15 +151,16 @@ impl Exchange {
         self.client_persists
     }
 
-    /// Whether the server's connection serves for another exchange: all was asked and answered, and it agrees.
+    /// Whether the server's connection serves for another exchange: all was asked and answered, and it
+    /// agrees.
     pub fn keeps_server(&self) -> bool {
         self.server_persists && self.is_asked() && self.is_answered() && self.response.is_done()
     }
 
     /// Whether the request may be sent again after its connection failed before a response.
     ///
-    /// If some of it was sent the server may have acted on it: then only what may be done twice is sent twice (RFC 9110
-    /// section 9.2.2).
+    /// If some of it was sent the server may have acted on it: then only what may be done twice is sent twice
+    /// (RFC 9110 section 9.2.2).
     pub fn may_repeat(&self, sent: Sent) -> bool {
         let unanswered = !self.is_answered() && self.interim == 0;
         unanswered

@@ -1,8 +1,9 @@
 //! Rewriting: the head that goes on, written from the head that came.
 //!
-//! Runs of field lines that stay as they are are copied in one go; hop-by-hop fields are left out; framing is never copied but
-//! written anew from what the codec understood, exactly once. Rules apply in this order: our own fields, the listener's, the
-//! backend's; what a later rule sets or removes an earlier one does not write. Must never allocate once `out` has grown.
+//! Runs of field lines that stay as they are are copied in one go; hop-by-hop fields are left out; framing is
+//! never copied but written anew from what the codec understood, exactly once. Rules apply in this order: our
+//! own fields, the listener's, the backend's; a field that a later rule sets or removes is not written by an
+//! earlier one. Must never allocate once `out` has grown.
 
 mod request;
 mod response;
@@ -20,7 +21,7 @@ use super::forwarded::Forwarding;
 use super::headers::Headers;
 use super::names::is_token;
 use super::request_id::RequestId;
-use super::target::Target;
+use super::target::TargetRules;
 use super::template::Of;
 use crate::message::Message;
 use crate::message::{Field, Known, Version};
@@ -30,18 +31,18 @@ pub use response::{Reply, Variation};
 
 /// Bytes that rewriting may add to the largest head that a listener reads.
 ///
-/// Enough for forwarding fields, an id, a cookie and some dozens of fields of one's own. What needs more is refused: servers
-/// have limits too, and what overflows theirs is worse.
+/// Enough for forwarding fields, an id, a cookie and some dozens of fields of one's own. What needs more is
+/// refused: servers have limits too, and what overflows theirs is worse.
 pub const RESERVE: usize = 4096;
 
 /// The rewritten head would be larger than the listener's `head_limit` and the [`RESERVE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge;
 
-/// What a listener does to heads.
+/// Rules of a listener for heads.
 #[derive(Debug, Default)]
 pub struct ListenerRules {
-    /// Who the client is, said to servers.
+    /// Rules for telling servers who the client is.
     pub forwarding: Forwarding,
     via: Option<Box<str>>,
     request_id: Option<Box<str>>,
@@ -55,7 +56,8 @@ pub struct ListenerRules {
 }
 
 impl ListenerRules {
-    /// Compiles the rules of a listener, which may end TLS; the paths of the errors are those below the listener's table.
+    /// Compiles the rules of a listener, which may end TLS; the paths of the errors are those below the
+    /// listener's table.
     pub fn compile(spec: &ListenerSpec) -> Result<Self, Vec<Problem>> {
         let (http, tls, mut errors) = (&spec.http, spec.tls.as_ref(), Vec::new());
         let via = http.via.as_deref().filter(|via| said_of_us(via, &mut errors)).map(Box::from);
@@ -82,7 +84,7 @@ impl ListenerRules {
         if errors.is_empty() { Ok(this) } else { Err(errors) }
     }
 
-    /// The id of a request: the one that a trusted client gave it, or one made from `random`.
+    /// Returns the id of a request: the one that a trusted client gave it, or one made from `random`.
     pub fn choose_request_id(
         &self,
         message: Message<'_>,
@@ -105,18 +107,18 @@ impl ListenerRules {
         [&self.certified, &self.request, &self.response].iter().any(|rules| rules.asks_local())
     }
 
-    /// The value of Strict-Transport-Security in every response (RFC 6797), answers of our own included; empty where it
-    /// is left alone.
+    /// Returns the value of Strict-Transport-Security in every response (RFC 6797), answers of our own
+    /// included; empty where it is left alone.
     pub fn hsts(&self) -> &str {
         self.hsts.as_deref().unwrap_or_default()
     }
 }
 
-/// What a backend does to heads.
+/// Rules of a backend for heads.
 #[derive(Debug, Default, Clone)]
 pub struct BackendRules {
-    /// What is asked of servers.
-    pub target: Target,
+    /// Rules for the targets that servers are asked for.
+    pub target: TargetRules,
     /// Keeps clients at their servers.
     pub affinity: Option<Affinity>,
     request: Arc<Headers>,
@@ -124,13 +126,13 @@ pub struct BackendRules {
 }
 
 impl BackendRules {
-    /// Compiles the rules; the paths of the errors are those below the backend's table. `random` signs cookies of affinity that
-    /// have no secret of their own.
+    /// Compiles the rules; the paths of the errors are those below the backend's table. `random` signs
+    /// cookies of affinity that have no secret of their own.
     pub fn compile(spec: &BackendSpec, random: &[u8; 32]) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         let affinity = spec.affinity.as_ref().map(|spec| Affinity::compile(spec, random));
         let this = Self {
-            target: take(path![], Target::compile(spec), &mut errors),
+            target: take(path![], TargetRules::compile(spec), &mut errors),
             affinity: affinity.and_then(|affinity| take(path!["affinity"], affinity.map(Some), &mut errors)),
             request: Arc::new(take(
                 path!["request_headers"],
@@ -170,7 +172,7 @@ pub struct Rewrite<'a> {
     pub listener: &'a ListenerRules,
     /// The backend's rules.
     pub backend: &'a BackendRules,
-    /// What is known.
+    /// Facts about the exchange.
     pub facts: &'a ExchangeFacts<'a>,
 }
 
@@ -183,7 +185,8 @@ impl Rewrite<'_> {
         Err(TooLarge)
     }
 
-    /// Appends a Via field, after those that are passed on: together they are one list (RFC 9110 section 7.6.3).
+    /// Appends a Via field, after those that are passed on: together they are one list (RFC 9110 section
+    /// 7.6.3).
     fn push_via(&self, out: &mut Vec<u8>, version: Version) {
         if let Some(via) = &self.listener.via {
             out.extend_from_slice(match version {
@@ -196,7 +199,7 @@ impl Rewrite<'_> {
     }
 }
 
-/// What becomes of a field line.
+/// The fate of a field line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Keep,
@@ -253,7 +256,7 @@ fn is_ours_alone(field: &Field) -> bool {
     )
 }
 
-/// The protocols of the Upgrade fields.
+/// Returns the protocols of the Upgrade fields.
 pub(super) fn protocols(message: Message<'_>) -> impl Iterator<Item = &[u8]> {
     let fields = message.head.fields.iter().filter(|field| field.known == Known::Upgrade);
     fields.flat_map(move |field| super::text::members(message.text(field.value)))
@@ -261,7 +264,7 @@ pub(super) fn protocols(message: Message<'_>) -> impl Iterator<Item = &[u8]> {
 
 /// Whether a protocol may be asked for and switched to.
 ///
-/// `h2c` may not: what is inside such a connection would pass by every rule here.
+/// `h2c` may not: the requests inside such a connection would pass by every rule here.
 pub(super) fn may_switch_to(protocol: &[u8]) -> bool {
     !protocol.eq_ignore_ascii_case(b"h2c")
 }
@@ -278,19 +281,19 @@ fn take<T: Default>(below: Vec<Item>, compiled: Result<T, Vec<Problem>>, errors:
     })
 }
 
-/// The rules for fields that are made of the client's certificate.
+/// Returns the rules for fields that are made of the client's certificate.
 fn certified(tls: &ListenerTlsSpec, errors: &mut Vec<Problem>) -> Headers {
     let Some(clients) = &tls.client_certificates else { return Headers::default() };
     let rules = HeadersSpec { set: clients.headers.clone(), ..HeadersSpec::default() };
     let compiled = Headers::compile(&rules, Of::Request).map_err(|mut wrong| {
-        // They are written without the `set` that rules have.
+        // The fields are written without the `set` that rules have.
         wrong.iter_mut().for_each(|error| drop(error.path.remove(0)));
         wrong
     });
     take(path!["tls", "client_certificates", "headers"], compiled, errors)
 }
 
-/// The value of Strict-Transport-Security (RFC 6797 section 6.1).
+/// Returns the value of Strict-Transport-Security (RFC 6797 section 6.1).
 fn hsts(spec: &HstsSpec) -> Box<str> {
     let below = if spec.include_subdomains { "; includeSubDomains" } else { "" };
     let preload = if spec.preload { "; preload" } else { "" };

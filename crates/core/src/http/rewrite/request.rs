@@ -1,7 +1,7 @@
 //! Requests, as servers get them.
 //!
-//! Always HTTP/1.1 with the target in origin form, one Host and the framing that the codec understood. Must never pass on what
-//! a client says of itself that only a proxy may say.
+//! Always HTTP/1.1 with the target in origin form, one Host and the framing that the codec understood. Must
+//! never pass on what a client says of itself that only a proxy may say.
 
 use super::super::forwarded::Wanted;
 use super::super::names;
@@ -50,7 +50,8 @@ impl Rewrite<'_> {
 
     #[inline]
     fn request_fate(&self, field: &Field, message: Message<'_>, trusted: bool) -> Fate {
-        // It may be named in Connection or not: who takes it away makes a repetition look like the first (RFC 8470 section 5.1).
+        // Early-Data stays, whether Connection names it or not: without it a repetition would look like the
+        // first request (RFC 8470 section 5.1).
         if field.known == Known::EarlyData {
             return Fate::Keep;
         }

@@ -1,7 +1,7 @@
 //! Responses, as clients get them.
 //!
-//! Always HTTP/1.1 (RFC 9112 section 2.3: a version is its sender's own), framed the way the body is really sent. Must never
-//! promise a client a connection that is not kept.
+//! Always HTTP/1.1 (RFC 9112 section 2.3: a version is its sender's own), framed the way the body is really
+//! sent. Must never promise a client a connection that is not kept.
 
 use super::super::names;
 use super::super::status::HSTS;
@@ -11,13 +11,13 @@ use crate::message::Message;
 use crate::message::{Field, Framing, Known, Persistence};
 use crate::wire::http1::write;
 
-/// How a response is sent to the client.
+/// The form in which a response is sent to the client.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reply {
-    /// How the end of the body is shown to the client: as the head says ([`Head::framing`](super::super::head::Head::framing)),
-    /// or another way when the body is sent another way.
+    /// The way in which the client is shown the end of the body: as the head says
+    /// ([`Head::framing`](crate::message::Head::framing)), or another way when the body is sent another way.
     pub framing: Framing,
-    /// What becomes of the client's connection.
+    /// The fate of the client's connection.
     pub persistence: Persistence,
     /// Compression on the way.
     pub variation: Variation,
@@ -25,7 +25,7 @@ pub struct Reply {
     pub affinity: Option<u64>,
 }
 
-/// How a response depends on Accept-Encoding.
+/// The way in which a response depends on Accept-Encoding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Variation {
     /// None, whatever the client accepts.
@@ -33,7 +33,7 @@ pub enum Variation {
     Never,
     /// None for this client, but others could get it compressed: caches must know.
     Varies,
-    /// This content coding. The framing cannot be a length of the body as it came.
+    /// The response has this content coding. The framing cannot be a length of the body as it came.
     Applied(&'static str),
 }
 
@@ -56,7 +56,8 @@ impl Rewrite<'_> {
             message,
             |field| self.response_fate(field, message, reply),
             |out, field| {
-                // Compressed it is another sequence of bytes with the same meaning: a weak tag says so (RFC 9110 section 8.8.1).
+                // Compressed it is another sequence of bytes with the same meaning: a weak tag says so (RFC
+                // 9110 section 8.8.1).
                 out.extend_from_slice(b"ETag: W/");
                 out.extend_from_slice(message.text(field.value));
                 out.extend_from_slice(b"\r\n");
@@ -117,7 +118,8 @@ impl Rewrite<'_> {
     }
 }
 
-/// Interim responses pass as they are; 101 is the last word of HTTP on its connection.
+/// Whether a status is interim. Interim responses pass as they are; 101 is the last word of HTTP on its
+/// connection.
 fn is_interim(status: u16) -> bool {
     matches!(status, 100..200) && status != 101
 }
@@ -137,7 +139,8 @@ fn varies(message: Message<'_>) -> bool {
         .any(|member| member == b"*" || member.eq_ignore_ascii_case(b"accept-encoding"))
 }
 
-/// Where there is no body its length may be said all the same: of HEAD and 304 it is that of the body that GET would get.
+/// Writes the framing of a response. The length may be said without a body, too: for HEAD and 304 it is that
+/// of the body that GET would get.
 fn push_response_framing(out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
     let head = message.head;
     match reply.framing {

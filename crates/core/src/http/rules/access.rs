@@ -1,7 +1,7 @@
 //! Clients that may not be served at all: their address is denied, or they hold too many connections.
 //!
-//! Found out when a client is accepted and when a new Plan comes, told with its first request. In force
-//! everywhere: a limit of an earlier Plan turns away, too.
+//! The refusal is found out when a client is accepted and when a new Plan comes, and told with its first
+//! request. In force everywhere: a limit of an earlier Plan turns away, too.
 
 use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling};
 

@@ -1,6 +1,6 @@
 //! Bodies beyond `body_limit`, as far as the head and what came with it tell.
 //!
-//! What comes later is counted as it passes.
+//! Bytes that come later are counted as they pass.
 
 use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling, Setting};
 use crate::close::CloseReason;

@@ -43,7 +43,7 @@ pub static REGISTRY: &[&dyn Rule] = &[
 
 /// One rule that requests are judged by.
 pub trait Rule: Debug + Sync {
-    /// The word for it, which no other rule has.
+    /// Returns the word for it, which no other rule has.
     fn name(&self) -> &'static str;
 
     /// Whether it could do anything but pass on a listener that is set up like this. Asked when a Plan is
@@ -60,21 +60,21 @@ pub trait Rule: Debug + Sync {
     fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling;
 }
 
-/// What a rule says of a request.
+/// A rule's word on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {
     /// Nothing against it: the next rule judges.
     Pass,
-    /// It goes nowhere.
+    /// The request goes nowhere.
     Refuse(CloseReason),
-    /// It goes there, if the rules that follow have nothing against it.
+    /// The request goes there, if the rules that follow have nothing against it.
     Route(Target),
 }
 
-/// What a listener of a Plan is set up for.
+/// The setting of a listener in a Plan: what it is configured for.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
-    /// What was written of requests.
+    /// Settings of requests as they were written.
     pub spec: &'a HttpSpec,
     /// The listener's HTTP side.
     pub http: &'a HttpListener,
@@ -84,12 +84,12 @@ pub struct Setting<'a> {
     pub maintained: bool,
 }
 
-/// What is known of a request when it is judged.
+/// A case to judge: a request, and what is known of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
     /// The Plan in force.
     pub plan: &'a dyn PlanView,
-    /// What was written of requests at the listener.
+    /// Settings of requests at the listener, as they were written.
     pub spec: &'a HttpSpec,
     /// The rules in force on the listener.
     pub rules: &'a [&'static dyn Rule],
@@ -99,11 +99,11 @@ pub struct Case<'a> {
     pub termination: Option<&'a Termination>,
     /// The client's address; None for a unix client.
     pub client: Option<SocketAddr>,
-    /// Why the client may not be served at all.
+    /// Reason for which the client may not be served at all.
     pub turned_away: Option<CloseReason>,
     /// The request's head.
     pub message: Message<'a>,
-    /// What the handshake agreed on, once it is complete.
+    /// Facts that the handshake agreed on, once it is complete.
     pub tls: Option<&'a TlsFacts>,
     /// The request came as early data, and the handshake is not complete.
     pub early: bool,
@@ -119,20 +119,20 @@ pub struct Case<'a> {
     pub now: Millis,
 }
 
-/// What rules have granted a request, or have to say to its client.
+/// The grants of the rules to a request, and what they have to say to its client.
 #[derive(Debug, Default)]
 pub struct Granted {
-    /// Its place among the client's requests.
+    /// The request's place among those of its client.
     pub permit: Option<RequestPermit>,
     /// Seconds after which a client that asks too often may ask again.
     pub retry_after: Option<u64>,
-    /// Where it would go, also when a later rule has refused it.
+    /// The target of the request, also when a later rule has refused it.
     pub target: Option<Target>,
 }
 
-/// What rules may ask of the Plan, and of the listener that a request came to.
+/// A view of the Plan, and of the listener that a request came to: all that rules may ask of them.
 pub trait PlanView: Debug {
-    /// Where a request for this host and target goes.
+    /// Returns where a request for this host and target goes.
     fn route(&self, name: Option<&str>, target: &[u8]) -> Result<Target, CloseReason>;
 
     /// Whether a backend is in maintenance.
@@ -148,24 +148,24 @@ pub trait PlanView: Debug {
 /// A request that has not come.
 #[derive(Debug, Clone, Copy)]
 pub struct Prospect<'a> {
-    /// What is known of it.
+    /// The case, with what is known.
     pub case: Case<'a>,
-    /// What is not.
+    /// The parts of it that are not known.
     pub unknown: Unknown,
 }
 
-/// What may be unknown of a request that has not come.
+/// Facts that may be unknown of a request that has not come.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unknown {
-    /// Who its client is.
+    /// The client.
     pub client: bool,
     /// Whether it comes as early data.
     pub early: bool,
-    /// How long its body is.
+    /// The length of the body.
     pub body: bool,
 }
 
-/// What rules say of a request that has not come.
+/// The words of the rules on a request that has not come.
 #[derive(Debug, Default)]
 pub struct Foreseen {
     /// A sentence each.
@@ -174,11 +174,11 @@ pub struct Foreseen {
     pub table: Option<String>,
     /// The pattern that matched.
     pub entry: Option<String>,
-    /// Where it would go, also when a later rule would refuse it.
+    /// The target that the request would have, also when a later rule would refuse it.
     pub target: Option<Target>,
 }
 
-/// Where a request goes, or why it goes nowhere.
+/// Decides where a request goes, or why it goes nowhere.
 #[inline]
 pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Result<Target, CloseReason> {
     for rule in case.rules {
@@ -191,7 +191,7 @@ pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Result<Target, CloseRea
     granted.target.ok_or(CloseReason::NoMatch)
 }
 
-/// Where a request that has not come would go, or why it would go nowhere.
+/// Foresees where a request that has not come would go, or why it would go nowhere.
 pub fn foresee(prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Result<Target, CloseReason> {
     for rule in prospect.case.rules {
         match rule.foresee(prospect, foreseen) {
@@ -203,7 +203,7 @@ pub fn foresee(prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Result<Targe
     foreseen.target.ok_or(CloseReason::NoMatch)
 }
 
-/// The rules that a listener set up like this keeps, in order.
+/// Returns the rules that a listener set up like this keeps, in order.
 pub fn in_force(setting: &Setting<'_>) -> Box<[&'static dyn Rule]> {
     REGISTRY.iter().copied().filter(|rule| rule.in_force(setting)).collect()
 }
@@ -216,7 +216,7 @@ impl Ruling {
 }
 
 impl Prospect<'_> {
-    /// What a rule that changes nothing says of what is known.
+    /// Returns what a rule that changes nothing says of what is known.
     fn judged(&self, rule: &dyn Rule, foreseen: &Foreseen) -> Ruling {
         let mut granted = Granted { target: foreseen.target, ..Granted::default() };
         rule.judge(&self.case, &mut granted)

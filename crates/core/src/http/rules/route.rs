@@ -1,4 +1,4 @@
-//! Where a request goes: to what its listener names, or to what the table has for its host and path.
+//! Route: where a request goes, to what its listener names or to what the table has for its host and path.
 
 use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling};
 

@@ -1,7 +1,8 @@
-//! The extensions of a hello (RFC 8446 section 4.2): every frame is checked, four are read, none is trusted twice.
+//! The extensions of a hello (RFC 8446 section 4.2): every frame is checked, four are read, none is trusted
+//! twice.
 //!
-//! Unknown and GREASE (RFC 8701) extensions are stepped over. Must never take time that grows with the square of the
-//! number of extensions, which a client chooses.
+//! Unknown and GREASE (RFC 8701) extensions are stepped over. Must never take time that grows with the square
+//! of the number of extensions, which a client chooses.
 
 use super::fields::Fields;
 use super::{Defect, ServerName, host};
@@ -12,11 +13,11 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 const HOST_NAME: u8 = 0;
 
-/// How many offered protocols are kept: a list may name 32,767 of one byte each, which would cost far more memory
-/// than its bytes. The rest is checked and dropped. Clients offer two or three.
+/// Number of offered protocols that are kept: a list may name 32,767 of one byte each, which would cost far
+/// more memory than its bytes. The rest is checked and dropped. Clients offer two or three.
 pub const ALPN_KEPT: usize = 64;
 
-/// What the extensions say.
+/// Content of the extensions.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     pub(super) name: ServerName,
@@ -48,8 +49,8 @@ impl Extensions {
     }
 }
 
-/// RFC 6066 section 3: a list that is not empty, with at most one name of each type. Types to come are framed as host
-/// names are.
+/// Reads by RFC 6066 section 3: a list that is not empty, with at most one name of each type. Types to come
+/// are framed as host names are.
 fn read_server_name(content: &[u8]) -> Result<ServerName, Defect> {
     let list = Fields::new(content).last(Fields::vector16).ok_or(Defect::ServerNameList)?;
     if list.is_empty() {
@@ -71,7 +72,7 @@ fn read_server_name(content: &[u8]) -> Result<ServerName, Defect> {
     Ok(found)
 }
 
-/// RFC 7301 section 3.1: neither the list nor a protocol may be empty.
+/// Reads by RFC 7301 section 3.1: neither the list nor a protocol may be empty.
 fn read_alpn(content: &[u8]) -> Result<Vec<Box<[u8]>>, Defect> {
     let list = Fields::new(content).last(Fields::vector16).ok_or(Defect::Alpn)?;
     if list.is_empty() {
@@ -91,7 +92,8 @@ fn read_alpn(content: &[u8]) -> Result<Vec<Box<[u8]>>, Defect> {
     Ok(offered)
 }
 
-/// RFC 8446 section 4.2.1. Only SSL 3.0 and TLS count: GREASE values, drafts and DTLS have another major number.
+/// Reads by RFC 8446 section 4.2.1. Only SSL 3.0 and TLS count: GREASE values, drafts and DTLS have another
+/// major number.
 fn read_versions(content: &[u8]) -> Result<Option<u16>, Defect> {
     let list = Fields::new(content).last(Fields::vector8).ok_or(Defect::SupportedVersions)?;
     if list.is_empty() || list.len() % 2 != 0 {
@@ -101,8 +103,8 @@ fn read_versions(content: &[u8]) -> Result<Option<u16>, Defect> {
     Ok(versions.filter(|version| version >> 8 == 3).max())
 }
 
-/// The extension types met so far: a bit each for those below 64 (nearly all), a short list for the others, and one
-/// pass with a bit for every type there is when a hello has more others than any client sends.
+/// The extension types met so far: a bit each for those below 64 (nearly all), a short list for the others,
+/// and one pass with a bit for every type there is when a hello has more others than any client sends.
 #[derive(Default)]
 struct Seen {
     low: [u64; 1],
@@ -129,7 +131,7 @@ impl Seen {
     }
 }
 
-/// Whether no type occurs twice in the whole block; what is badly framed is left to the caller's own pass.
+/// Whether no type occurs twice in the whole block; bad framing is left to the caller's own pass.
 #[cold]
 fn all_differ(block: &[u8]) -> bool {
     let mut seen = [0_u64; 1024];

@@ -1,7 +1,7 @@
-//! Fields: a cursor over the presentation language of TLS (RFC 8446 section 3). Must never read past its end: a field
-//! that does not fit is None, and what to call that is the reader's business.
+//! Fields: a cursor over the presentation language of TLS (RFC 8446 section 3). Must never read past its end:
+//! a field that does not fit is None, and what to call that is the reader's business.
 
-/// What is left to read.
+/// The bytes that are left to read.
 #[derive(Debug, Clone)]
 pub(super) struct Fields<'a>(&'a [u8]);
 
@@ -32,19 +32,19 @@ impl<'a> Fields<'a> {
         Some(u16::from_be_bytes(bytes))
     }
 
-    /// `opaque x<0..2^8-1>`
+    /// Reads `opaque x<0..2^8-1>`.
     pub(super) fn vector8(&mut self) -> Option<&'a [u8]> {
         let length = self.u8()?;
         self.take(usize::from(length))
     }
 
-    /// `opaque x<0..2^16-1>`
+    /// Reads `opaque x<0..2^16-1>`.
     pub(super) fn vector16(&mut self) -> Option<&'a [u8]> {
         let length = self.u16()?;
         self.take(usize::from(length))
     }
 
-    /// A vector that is all there is: nothing may follow it.
+    /// Reads a vector that is all there is: nothing may follow it.
     pub(super) fn last(mut self, read: fn(&mut Self) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
         let vector = read(&mut self)?;
         self.is_empty().then_some(vector)

@@ -1,5 +1,5 @@
-//! The host name of a server_name extension: checked, and brought to the one spelling tables use. Must never let
-//! through a name that a log, a table or a server could read in another way.
+//! The host name of a server_name extension: checked, and brought to the one spelling tables use. Must never
+//! let through a name that a log, a table or a server could read in another way.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,8 +8,9 @@ use super::{Defect, ServerName};
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-/// Reads a HostName (RFC 6066 section 3): letters, digits, `-` and `_` in labels of 1 to 63 bytes (RFC 1035 section
-/// 2.3.4). One trailing dot is dropped, letters become lower case. IP literals, also in brackets, are no names.
+/// Reads a HostName (RFC 6066 section 3): letters, digits, `-` and `_` in labels of 1 to 63 bytes (RFC 1035
+/// section 2.3.4). One trailing dot is dropped, letters become lower case. IP literals, also in brackets, are
+/// no names.
 pub(super) fn read(name: &[u8]) -> Result<ServerName, Defect> {
     let name = name.strip_suffix(b".").unwrap_or(name);
     if name.is_empty() || name.len() > LONGEST_NAME {

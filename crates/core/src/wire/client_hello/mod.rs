@@ -1,11 +1,12 @@
 //! The TLS ClientHello, read without consuming it (RFC 8446 section 4.1.2, RFC 6066 section 3, RFC 7301).
 //!
-//! Owns what a hello is: its framing (`records`), its fields, the extensions routing needs (`extensions`), names
-//! (`host`) and the SSLv2 form (`sslv2`). Must never repair: framing that two readers could understand in two ways
-//! is a [`Defect`]. Must never allocate but for what it returns, and once to join a hello that spans records.
+//! Owns what a hello is: its framing (`records`), its fields, the extensions routing needs (`extensions`),
+//! names (`host`) and the SSLv2 form (`sslv2`). Must never repair: framing that two readers could understand
+//! in two ways is a [`Defect`]. Must never allocate but for what it returns, and once to join a hello that
+//! spans records.
 //!
-//! Limits: a handshake message no longer than its fields allow (128 KiB and a bit). How many bytes may be held for it
-//! is for the caller to limit; `need` tells early that a hello cannot fit.
+//! Limits: a handshake message no longer than its fields allow (128 KiB and a bit). How many bytes may be
+//! held for it is for the caller to limit; `need` tells early that a hello cannot fit.
 
 use std::fmt;
 
@@ -20,29 +21,30 @@ use fields::Fields;
 
 pub use extensions::ALPN_KEPT;
 
-/// What the bytes held so far are.
+/// A judgement on the bytes held so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Parsed {
-    /// Not complete; parsing again is pointless before `need` bytes are held.
+pub enum HelloParsed {
+    /// The hello is not complete; parsing again is pointless before `need` bytes are held.
     Partial {
-        /// Total number of bytes (from the first) that the next parse needs at least. More than are held, and never
-        /// more than the whole hello. As soon as the length of the hello is known it is the least total with which
-        /// the hello can be complete, so a hello in one record is parsed at most once more; in the worst case (one
-        /// byte per record) the number of parses grows with the logarithm of the length.
+        /// Total number of bytes (from the first) that the next parse needs at least. More than are held, and
+        /// never more than the whole hello. As soon as the length of the hello is known it is the least total
+        /// with which the hello can be complete, so a hello in one record is parsed at most once more; in the
+        /// worst case (one byte per record) the number of parses grows with the logarithm of the length.
         need: usize,
     },
     /// A whole, well-formed ClientHello. Bytes after its last record are not looked at.
     Complete(ClientHello),
-    /// Not a ClientHello, and no further bytes can make it one.
+    /// The bytes are no ClientHello, and no further bytes can make them one.
     Invalid(Defect),
 }
 
-/// What routing and logs need to know of a ClientHello.
+/// The content of a ClientHello that routing and logs need to know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClientHello {
-    /// What the server_name extension holds.
+    /// Content of the server_name extension.
     pub name: ServerName,
-    /// Protocols offered by ALPN, in the client's order (the first [`ALPN_KEPT`]); empty when the extension is absent.
+    /// Protocols offered by ALPN, in the client's order (the first [`ALPN_KEPT`]); empty when the extension
+    /// is absent.
     pub alpn: Vec<Box<[u8]>>,
     /// Highest TLS version offered (0x0304 is TLS 1.3), GREASE values left out.
     pub version: u16,
@@ -63,13 +65,13 @@ pub enum ServerName {
 }
 
 impl ServerName {
-    /// What a hello that asks for `name` holds, or why there can be no such hello.
+    /// Reads what a hello that asks for `name` holds, or why there can be no such hello.
     pub fn read(name: &str) -> Result<Self, Defect> {
         host::read(name.as_bytes())
     }
 }
 
-/// Why bytes are not a ClientHello.
+/// A reason why bytes are not a ClientHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {
     /// The first byte is neither a handshake record nor SSLv2.
@@ -117,7 +119,7 @@ pub enum Defect {
 }
 
 impl Defect {
-    /// The defect in words, for logs and metrics.
+    /// Returns the defect in words, for logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotTls => "not TLS",
@@ -153,9 +155,9 @@ impl fmt::Display for Defect {
 
 /// Parses the bytes held so far, oldest first.
 ///
-/// The answer is a property of the bytes, not of how they came: what is `Invalid` stays so with more bytes, and a
-/// `Complete` is the same whatever follows it.
-pub fn parse(held: &[u8]) -> Parsed {
+/// The answer is a property of the bytes, not of how they came: what is `Invalid` stays so with more bytes,
+/// and a `Complete` is the same whatever follows it.
+pub fn parse(held: &[u8]) -> HelloParsed {
     let outcome = match held.first() {
         None => Err(Stop::Need(1)),
         Some(&records::HANDSHAKE) => records::body(held).and_then(|body| Ok(read_hello(&body)?)),
@@ -163,13 +165,13 @@ pub fn parse(held: &[u8]) -> Parsed {
         Some(_) => Err(Stop::Defect(Defect::NotTls)),
     };
     match outcome {
-        Ok(hello) => Parsed::Complete(hello),
-        Err(Stop::Need(need)) => Parsed::Partial { need },
-        Err(Stop::Defect(defect)) => Parsed::Invalid(defect),
+        Ok(hello) => HelloParsed::Complete(hello),
+        Err(Stop::Need(need)) => HelloParsed::Partial { need },
+        Err(Stop::Defect(defect)) => HelloParsed::Invalid(defect),
     }
 }
 
-/// Why framing ends without a hello.
+/// A reason why framing ends without a hello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
     Need(usize),
@@ -213,7 +215,7 @@ fn read_hello(body: &[u8]) -> Result<ClientHello, Defect> {
     })
 }
 
-/// SSL 3.0 and TLS 1.0 hellos may end before the extensions.
+/// Reads the extensions. SSL 3.0 and TLS 1.0 hellos may end before them.
 fn read_extensions(fields: &mut Fields<'_>) -> Result<Extensions, Defect> {
     if fields.is_empty() {
         return Ok(Extensions::default());

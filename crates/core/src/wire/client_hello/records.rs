@@ -1,7 +1,7 @@
 //! The record layer in front of the hello (RFC 8446 section 5.1): finds the handshake message and its end.
 //!
-//! Every check is made in the order of the bytes, so that a defect is found with the same bytes however they arrive.
-//! Must never copy before the whole message is held, nor when one record holds it.
+//! Every check is made in the order of the bytes, so that a defect is found with the same bytes however they
+//! arrive. Must never copy before the whole message is held, nor when one record holds it.
 //!
 //! ```text
 //! 16 03 01 len16 | 01 len24 client_hello ............ | 16 03 03 len16 | ... client_hello | (not looked at)
@@ -24,7 +24,7 @@ const SHORTEST_HELLO: usize = 2 + 32 + 1 + 4 + 2;
 /// The same with every vector as long as it may be.
 const LONGEST_HELLO: usize = 2 + 32 + 33 + 2 + 0xfffe + 256 + 2 + 0xffff;
 
-/// The hello without its handshake header, joined if it spans records.
+/// Returns the hello without its handshake header, joined if it spans records.
 pub(super) fn body(held: &[u8]) -> Result<Cow<'_, [u8]>, Stop> {
     let mut start = 0;
     let mut message = Message::default();
@@ -47,7 +47,7 @@ pub(super) fn body(held: &[u8]) -> Result<Cow<'_, [u8]>, Stop> {
     }
 }
 
-/// Length of the payload of the record at `start`, whose header must be held.
+/// Returns the length of the payload of the record at `start`, whose header must be held.
 fn record(held: &[u8], start: usize, message: &Message) -> Result<usize, Stop> {
     let header = &held[start..];
     if header.first().is_some_and(|&content| content != HANDSHAKE) {
@@ -66,7 +66,7 @@ fn record(held: &[u8], start: usize, message: &Message) -> Result<usize, Stop> {
     }
 }
 
-/// How much of the handshake message the records so far hold or announce.
+/// The length of the handshake message that the records so far hold or announce.
 #[derive(Default)]
 struct Message {
     header: [u8; HANDSHAKE_HEADER],
@@ -97,20 +97,20 @@ impl Message {
         }
     }
 
-    /// Length of the whole message, once its header is known.
+    /// Returns the length of the whole message, once its header is known.
     fn total(&self) -> Option<usize> {
         let [_, a, b, c] = self.header;
         (self.known == HANDSHAKE_HEADER)
             .then(|| HANDSHAKE_HEADER + ((usize::from(a) << 16) | (usize::from(b) << 8) | usize::from(c)))
     }
 
-    /// Handshake bytes that records to come must hold.
+    /// Returns the number of handshake bytes that records to come must hold.
     fn missing(&self) -> Option<usize> {
         self.total().map(|total| total - self.announced)
     }
 
-    /// The least total with which the message can be complete, when the records looked at end at `end`; before its
-    /// length is known, each byte may already tell that this is no hello.
+    /// Returns the least total with which the message can be complete, when the records looked at end at
+    /// `end`; before its length is known, each byte may already tell that this is no hello.
     fn need(&self, end: usize, held: usize) -> usize {
         match self.missing() {
             Some(missing) => end + missing + missing.div_ceil(LONGEST_RECORD) * RECORD_HEADER,
@@ -119,7 +119,7 @@ impl Message {
     }
 }
 
-/// The hello from whole, checked records.
+/// Joins the hello from whole, checked records.
 fn join(mut records: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(records.len());
     while let Some((&[_, _, _, high, low], rest)) = records.split_first_chunk::<RECORD_HEADER>() {

@@ -1,7 +1,7 @@
 //! The SSLv2 form of the hello, which old clients send to offer SSL 3.0 and TLS too (RFC 5246 appendix E.2).
 //!
-//! It carries no extensions, so no name. Must never be lenient to be kind to the old: the form is recognised by few
-//! bits, and all its fields must agree.
+//! The form carries no extensions, so no name. Must never be lenient for the sake of old clients: the form is
+//! recognised by few bits, and all its fields must agree.
 //!
 //! ```text
 //! 0x80 | length15 | 01 | version16 | suites16 | session id16 | challenge16 | suites, session id, challenge

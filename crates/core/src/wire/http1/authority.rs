@@ -1,5 +1,5 @@
-//! Host and port, as in Host and in request targets (RFC 9110 section 7.2, RFC 3986 section 3.2). Must never accept what two
-//! readers could take for two hosts.
+//! Host and port, as in Host and in request targets (RFC 9110 section 7.2, RFC 3986 section 3.2). Must never
+//! accept what two readers could take for two hosts.
 
 use std::net::Ipv6Addr;
 
@@ -31,8 +31,8 @@ impl Authority<'_> {
 
 /// Reads `host`, `host:port`, `[address]` or `[address]:port`.
 ///
-/// Stricter than the standard, which allows percent-encoding, sub-delims (a comma among them), an empty port and addresses of
-/// the future: nobody needs them, and readers differ.
+/// Stricter than the standard, which allows percent-encoding, sub-delims (a comma among them), an empty port
+/// and addresses of the future: nobody needs them, and readers differ.
 pub(super) fn read(text: &[u8]) -> Option<Authority<'_>> {
     let host_length = if text.first() == Some(&b'[') {
         let close = text.iter().position(|byte| *byte == b']')?;
@@ -50,7 +50,8 @@ pub(super) fn read(text: &[u8]) -> Option<Authority<'_>> {
     Some(Authority { host, port })
 }
 
-/// Length of the name in front: labels of letters, digits, `-`, `_` and `~`, separated by single dots.
+/// Reads the name in front and returns its length: labels of letters, digits, `-`, `_` and `~`, separated by
+/// single dots.
 #[inline]
 fn read_name(text: &[u8]) -> Option<usize> {
     let mut before = b'.';
@@ -69,7 +70,7 @@ fn read_name(text: &[u8]) -> Option<usize> {
     (1..=LONGEST).contains(&length).then_some(length)
 }
 
-/// 1 to 5 digits, at most 65535.
+/// Reads 1 to 5 digits, at most 65535.
 fn read_port(digits: &[u8]) -> Option<u16> {
     let plain = (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     plain.then(|| std::str::from_utf8(digits).ok()?.parse().ok())?

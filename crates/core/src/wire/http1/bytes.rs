@@ -3,8 +3,8 @@
 /// Bytes of a token (RFC 9110 section 5.6.2).
 static TOKEN: [bool; 256] =
     class(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
-/// Bytes of a request target: visible ASCII, and no fragment. RFC 3986 allows fewer, but browsers send them all; bytes from
-/// 0x80 on are left to percent-encoding, because readers differ in what they take them for.
+/// Bytes of a request target: visible ASCII, and no fragment. RFC 3986 allows fewer, but browsers send them
+/// all; bytes from 0x80 on are left to percent-encoding, because readers differ in what they take them for.
 static TARGET: [bool; 256] = visible_but(b'#');
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -22,7 +22,8 @@ pub(crate) fn is_text(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 
-/// Where the token that begins at `from` ends: eight bytes at a time while they are what nearly all names are made of.
+/// Finds the end of the token that begins at `from`: eight bytes at a time while they are what nearly all
+/// names are made of.
 #[inline]
 pub(super) fn token_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -37,13 +38,13 @@ pub(super) fn token_end(bytes: &[u8], from: usize) -> usize {
     run_end(&TOKEN, bytes, at)
 }
 
-/// Where the target that begins at `from` ends.
+/// Finds the end of the target that begins at `from`.
 #[inline]
 pub(super) fn target_end(bytes: &[u8], from: usize) -> usize {
     run_end(&TARGET, bytes, from)
 }
 
-/// Where the text ([`is_text`]) that begins at `from` ends.
+/// Finds the end of the text ([`is_text`]) that begins at `from`.
 #[inline]
 pub(super) fn text_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -56,7 +57,7 @@ pub(super) fn text_end(bytes: &[u8], from: usize) -> usize {
     }
 }
 
-/// Where the first byte is that is neither SP nor HTAB.
+/// Finds the first byte that is neither SP nor HTAB.
 #[inline]
 pub(super) fn blanks_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -72,7 +73,7 @@ fn run_end(class: &[bool; 256], bytes: &[u8], from: usize) -> usize {
     from + rest.iter().position(|byte| !class[usize::from(*byte)]).unwrap_or(rest.len())
 }
 
-/// Where the first control byte is, eight bytes at a time.
+/// Finds the first control byte, eight bytes at a time.
 #[inline]
 fn control(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -89,7 +90,8 @@ fn control(bytes: &[u8], from: usize) -> usize {
     at
 }
 
-/// The lowest bit set is that of the first control byte. Those above it may be wrong: subtractions borrow.
+/// Marks control bytes: the lowest bit set is that of the first. Those above it may be wrong: subtractions
+/// borrow.
 #[inline]
 fn controls(block: u64) -> u64 {
     let low = block.wrapping_sub(ONES * 0x20) & !block;
@@ -97,7 +99,8 @@ fn controls(block: u64) -> u64 {
     (low | (delete.wrapping_sub(ONES) & !delete)) & HIGHS
 }
 
-/// The high bit of each byte that is no ASCII letter and no hyphen. Exact: no sum of two 7-bit numbers carries over.
+/// Marks the high bit of each byte that is no ASCII letter and no hyphen. Exact: no sum of two 7-bit numbers
+/// carries over.
 #[inline]
 fn neither_letters_nor_hyphens(block: u64) -> u64 {
     let seven = block & !HIGHS;

@@ -1,11 +1,12 @@
-//! The Connection field (RFC 9110 section 7.6.1): its options, and the fields they nominate as concerning one hop only.
-//! Must never let an option take away a field that the next reader needs to see the same message.
+//! The Connection field (RFC 9110 section 7.6.1): its options, and the fields they nominate as concerning one
+//! hop only. Must never let an option take away a field that the next reader needs to see the same message.
 
 use super::bytes::is_token_byte;
 use super::{Malformed, Role};
 use crate::message::{Field, Known};
 
-/// Options that nominate fields, in one head, at most. Each is compared with every field; real heads have one or two.
+/// Options that nominate fields, in one head, at most. Each is compared with every field; real heads have one
+/// or two.
 const NOMINATIONS: usize = 16;
 
 /// The options of all Connection fields of a head.
@@ -55,24 +56,26 @@ pub(super) fn nominate(held: &[u8], fields: &mut [Field], role: Role) -> Result<
     Ok(())
 }
 
-/// Fields meant for every reader may not be nominated (RFC 9110 section 7.6.1). Who nominates one wants the server to see
-/// another message, another client or no credentials: to take it away would do their work, to pass it on would disobey.
+/// Fields meant for every reader may not be nominated (RFC 9110 section 7.6.1). Who nominates one wants the
+/// server to see another message, another client or no credentials: to take it away would do their work, to
+/// pass it on would disobey.
 fn is_end_to_end(option: &[u8], role: Role) -> bool {
     match Known::of(option) {
         Known::Other => option.eq_ignore_ascii_case(b"authorization"),
         Known::Http2Settings | Known::KeepAlive | Known::ProxyConnection | Known::Te | Known::Upgrade => {
             false
         }
-        // Never passed on anyway. `Connection: Connection` means nothing, and some servers nominate Transfer-Encoding.
+        // Never passed on anyway. `Connection: Connection` means nothing, and some servers nominate
+        // Transfer-Encoding.
         Known::Connection => false,
         Known::TransferEncoding => role == Role::Request,
-        // It only announces, and RFC 2616 had it concern one hop.
+        // Trailer only announces, and RFC 2616 had it concern one hop.
         Known::Trailer => false,
         _ => true,
     }
 }
 
-/// The elements of a list (RFC 9110 section 5.6.1), the empty ones left out.
+/// Returns the elements of a list (RFC 9110 section 5.6.1), the empty ones left out.
 fn split(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let trim = |element: &mut &[u8]| {
         while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = *element {

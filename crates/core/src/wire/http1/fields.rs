@@ -1,5 +1,5 @@
-//! Field lines (RFC 9112 section 5), and what the fields of a head mean for framing. Must never let a line end with
-//! anything but CRLF, nor a framing field pass that could be read in two ways.
+//! Field lines (RFC 9112 section 5), and what the fields of a head mean for framing. Must never let a line
+//! end with anything but CRLF, nor a framing field pass that could be read in two ways.
 
 use super::bytes::{blanks_end, text_end, token_end};
 use super::connection::{Options, nominate};
@@ -7,7 +7,7 @@ use super::window::{Stop, Window, line_end};
 use super::{Malformed, Role, authority};
 use crate::message::{Field, Head, Known, Span, Version};
 
-/// What the fields say that is not in the Head yet.
+/// Notes on what the fields say that is not in the Head yet.
 pub(super) struct Notes {
     role: Role,
     pub length: Option<u64>,
@@ -23,13 +23,15 @@ impl Notes {
         Self { role, length: None, chunked: false, has_host: false, has_upgrade: false, options }
     }
 
-    /// Both sides agree to keep the connection or to change what is spoken on it.
+    /// Concludes from both sides' words whether the connection is kept, and whether what is spoken on it
+    /// changes.
     fn conclude(&self, held: &[u8], head: &mut Head) -> Result<(), Malformed> {
         let is_11 = head.version == Version::Http11;
         if self.chunked && self.length.is_some() {
             return Err(Malformed::TwoLengths);
         }
-        // HTTP/1.0 has no transfer codings: its readers take the chunks for the body, or the body for the next message.
+        // HTTP/1.0 has no transfer codings: its readers take the chunks for the body, or the body for the
+        // next message.
         if self.chunked && !is_11 {
             return Err(Malformed::TransferEncodingVersion);
         }
@@ -147,7 +149,8 @@ fn name_error(found: u8, is_empty: bool) -> Malformed {
     }
 }
 
-/// 1 to 19 digits, which cannot overflow. No sign, no list of equal values: readers differ in what they make of them.
+/// Reads 1 to 19 digits, which cannot overflow. No sign, no list of equal values: readers differ in what they
+/// make of them.
 fn read_length(value: &[u8]) -> Result<u64, Malformed> {
     if value.is_empty() || value.len() > 19 {
         return Err(Malformed::ContentLength);
@@ -158,7 +161,7 @@ fn read_length(value: &[u8]) -> Result<u64, Malformed> {
     })
 }
 
-/// RFC 9110 section 7.6.1; HTTP2-Settings by RFC 7540 section 3.2.1.
+/// Whether a field concerns one hop only: RFC 9110 section 7.6.1; HTTP2-Settings by RFC 7540 section 3.2.1.
 #[inline]
 fn concerns_one_hop(known: Known) -> bool {
     matches!(
@@ -173,7 +176,8 @@ fn concerns_one_hop(known: Known) -> bool {
     )
 }
 
-/// Whether a name becomes that of a framing or forwarding field for those who take `_` for `-`, as CGI and its heirs do.
+/// Whether a name becomes that of a framing or forwarding field for those who take `_` for `-`, as CGI and
+/// its heirs do.
 #[inline]
 pub(crate) fn is_framing_in_disguise(name: &[u8]) -> bool {
     matches!(name.len(), 14..=17) && name.contains(&b'_') && {

@@ -1,4 +1,4 @@
-//! Why a message is refused. Must never be told apart by guessing: one variant for each rule.
+//! Malformed: why a message is refused. Must never be told apart by guessing: one variant for each rule.
 
 use crate::close::CloseReason;
 
@@ -11,15 +11,15 @@ macro_rules! reasons {
         }
 
         impl Malformed {
-            /// All of them.
+            /// Every variant.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The status that a request is refused with.
+            /// Returns the status that a request is refused with.
             pub fn status(self) -> u16 {
                 match self { $(Self::$name => $status,)* }
             }
 
-            /// For the log.
+            /// Returns the rule in words, for the log.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
@@ -28,7 +28,7 @@ macro_rules! reasons {
 }
 
 impl Malformed {
-    /// Why a request ends that breaks the rule.
+    /// Returns the reason for which a request ends that breaks the rule.
     pub fn reason(self) -> CloseReason {
         match self.status() {
             414 => CloseReason::TargetTooLong,

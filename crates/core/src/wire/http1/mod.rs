@@ -1,8 +1,9 @@
 //! The HTTP/1.1 codec: message heads (RFC 9112) read into a [`Head`], in one pass and in place.
 //!
-//! Owns the syntax of heads and what it means for framing: request and status lines, field lines, targets, Host, Connection.
-//! Ambiguity is refused, never repaired: what is accepted here must be read alike by every other reader. Must never accept a
-//! head that another part would have to look at twice, and never wait for bytes that could not help.
+//! Owns the syntax of heads and what it means for framing: request and status lines, field lines, targets,
+//! Host, Connection. Ambiguity is refused, never repaired: what is accepted here must be read alike by every
+//! other reader. Must never accept a head that another part would have to look at twice, and never wait for
+//! bytes that could not help.
 
 use crate::message::{Head, Method};
 
@@ -23,14 +24,14 @@ pub use malformed::Malformed;
 pub(super) use bytes::{is_text, is_token_byte};
 pub(super) use fields::is_framing_in_disguise;
 
-/// Whose head it is.
+/// The role of the message that a head belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Request,
     Response,
 }
 
-/// How large a head may be.
+/// Limits on the size of a head.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {
     /// Bytes at most, with the empty line.
@@ -41,10 +42,10 @@ pub struct Limits {
     pub line: usize,
 }
 
-/// What the bytes held so far are.
+/// A judgement on the bytes held so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parsed {
-    /// Could still become a head.
+    /// The bytes could still become a head.
     Partial,
     /// A whole head; [`Head::length`] says where it ends.
     Complete,
@@ -58,17 +59,18 @@ pub fn request(held: &[u8], limits: &Limits, head: &mut Head) -> Parsed {
     window::parsed(request::read(window::Window::new(held, limits), head))
 }
 
-/// Reads a response head; what ends its body depends on the method of the request it answers (RFC 9112 section 6.3).
+/// Reads a response head; what ends its body depends on the method of the request it answers (RFC 9112
+/// section 6.3).
 pub fn response(held: &[u8], limits: &Limits, to: Method, head: &mut Head) -> Parsed {
     head.clear();
     window::parsed(response::read(window::Window::new(held, limits), to, head))
 }
 
-/// Whether it is worth reading `held` again when a first `seen` bytes of it were found partial: false spares those who are
-/// sent a head byte by byte from reading all of it each time.
+/// Whether it is worth reading `held` again when a first `seen` bytes of it were found partial: false spares
+/// those who are sent a head byte by byte from reading all of it each time.
 ///
-/// True whenever a head may end within the new bytes, and whenever they might exceed a limit by a [`STEP`] or so. What is
-/// invalid in another way is found at the next step or line feed that ends nothing.
+/// True whenever a head may end within the new bytes, and whenever they might exceed a limit by a [`STEP`] or
+/// so. What is invalid in another way is found at the next step or line feed that ends nothing.
 pub fn may_be_complete(held: &[u8], seen: usize, limits: &Limits) -> bool {
     if seen == 0 || held.len() >= limits.head || held.len() / STEP != seen / STEP {
         return true;

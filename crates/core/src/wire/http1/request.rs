@@ -17,7 +17,8 @@ pub(super) fn read(window: Window<'_>, head: &mut Head) -> Result<(), Stop> {
         None if notes.chunked => Framing::Chunked,
         None => Framing::None,
     };
-    // What follows CONNECT belongs to the tunnel (RFC 9110 section 9.3.6), whatever its fields say: some would read a body.
+    // The bytes after CONNECT belong to the tunnel (RFC 9110 section 9.3.6), whatever its fields say: some
+    // servers would read a body.
     if head.method == Method::Connect && head.framing != Framing::None {
         return Err(Malformed::NoBody.into());
     }
@@ -25,8 +26,8 @@ pub(super) fn read(window: Window<'_>, head: &mut Head) -> Result<(), Stop> {
     Ok(())
 }
 
-/// One empty line before a request is skipped (RFC 9112 section 2.2): old clients send one after a body. Not more: what
-/// keeps sending them sends no request.
+/// Skips one empty line before a request (RFC 9112 section 2.2): old clients send one after a body. Not more:
+/// what keeps sending them sends no request.
 #[inline]
 fn skip_empty_line(window: Window<'_>) -> Result<usize, Stop> {
     let held = window.held;
@@ -41,7 +42,7 @@ fn skip_empty_line(window: Window<'_>) -> Result<usize, Stop> {
     }
 }
 
-/// `method SP target SP version CRLF`, and gives where the fields begin.
+/// Reads `method SP target SP version CRLF`, and gives where the fields begin.
 fn read_line(window: Window<'_>, start: usize, head: &mut Head) -> Result<usize, Stop> {
     let line = window.line(start);
     let ran_out = || window.ran_out(start, Malformed::RequestLineTooLong);

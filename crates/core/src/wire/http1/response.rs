@@ -1,5 +1,5 @@
-//! Response heads (RFC 9112 section 4), and what ends the body of each (section 6.3). Must never take bytes for a body that a
-//! client would take for the next response.
+//! Response heads (RFC 9112 section 4), and what ends the body of each (section 6.3). Must never take bytes
+//! for a body that a client would take for the next response.
 
 use super::Role;
 use super::bytes::text_end;
@@ -31,10 +31,12 @@ pub(super) fn read(window: Window<'_>, to: Method, head: &mut Head) -> Result<()
     Ok(())
 }
 
-/// For statuses that never have a body, and must not have framing fields (RFC 9112 section 6.1, RFC 9110 section 8.6).
+/// Drops the framing of statuses that never have a body, and must not have framing fields (RFC 9112 section
+/// 6.1, RFC 9110 section 8.6).
 ///
-/// Transfer-Encoding is refused: some clients obey it. Content-Length is common in 204 and is not passed on; where it
-/// announces bytes, they may come, so nothing more is read from that server, and after an interim response nothing at all.
+/// Transfer-Encoding is refused: some clients obey it. Content-Length is common in 204 and is not passed on;
+/// where it announces bytes, they may come, so nothing more is read from that server, and after an interim
+/// response nothing at all.
 fn drop_framing(notes: &Notes, head: &mut Head) -> Result<(), Malformed> {
     let announces = notes.length.is_some_and(|length| length > 0);
     if notes.chunked || (announces && head.status < 200) {
@@ -47,8 +49,8 @@ fn drop_framing(notes: &Notes, head: &mut Head) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// `version SP status SP reason CRLF`, and gives where the fields begin. The second space belongs to the line even when the
-/// reason is empty, but many servers leave it out, and nothing else can be meant.
+/// Reads `version SP status SP reason CRLF`, and gives where the fields begin. The second space belongs to
+/// the line even when the reason is empty, but many servers leave it out, and nothing else can be meant.
 fn read_line(window: Window<'_>, head: &mut Head) -> Result<usize, Stop> {
     let line = window.line(0);
     let ran_out = || window.ran_out(0, Malformed::StatusLineTooLong);

@@ -1,4 +1,5 @@
-//! The request target in its four forms (RFC 9112 section 3.2). Must never accept a form that its method does not have.
+//! The request target in its four forms (RFC 9112 section 3.2). Must never accept a form that its method does
+//! not have.
 
 use super::Malformed;
 use super::authority;
@@ -19,7 +20,8 @@ pub(super) fn read(held: &[u8], target: Span, head: &mut Head) -> Result<(), Mal
     Ok(())
 }
 
-/// `http://authority` or `https://authority`, then a path or nothing. A query without a path would have to be repaired.
+/// Reads `http://authority` or `https://authority`, then a path or nothing. A query without a path would have
+/// to be repaired.
 fn read_absolute(text: &[u8], start: usize, head: &mut Head) -> Result<(), Malformed> {
     let colon = text.iter().position(|byte| *byte == b':').ok_or(Malformed::Target)?;
     let (scheme, rest) = text.split_at(colon);

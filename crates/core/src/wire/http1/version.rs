@@ -1,4 +1,5 @@
-//! The protocol version (RFC 9112 section 2.3). Must never accept a version whose rules are not those of this codec.
+//! The protocol version (RFC 9112 section 2.3). Must never accept a version whose rules are not those of this
+//! codec.
 
 use super::Malformed;
 use crate::message::Version;
@@ -8,7 +9,8 @@ const LENGTH: usize = 8;
 
 /// Reads the version at `at` and gives where it ends; None: too few bytes to tell.
 ///
-/// The standard would have HTTP/1.2 read as HTTP/1.1. It does not exist, and who sends it tries how readers differ.
+/// The standard would have HTTP/1.2 read as HTTP/1.1. It does not exist, and who sends it tries how readers
+/// differ.
 #[inline]
 pub(super) fn read(line: &[u8], at: usize) -> Result<Option<(Version, usize)>, Malformed> {
     match line[at..].first_chunk::<LENGTH>() {
@@ -18,7 +20,7 @@ pub(super) fn read(line: &[u8], at: usize) -> Result<Option<(Version, usize)>, M
     }
 }
 
-/// What is wrong with the bytes there are.
+/// Returns what is wrong with the bytes there are.
 #[cold]
 fn explain(rest: &[u8]) -> Result<Option<(Version, usize)>, Malformed> {
     for (at, &byte) in rest.iter().take(LENGTH).enumerate() {

@@ -1,9 +1,9 @@
-//! The bytes of a head that may be looked at: never beyond its limits, so that an answer is the same however many bytes
-//! follow. Must never call Partial what is surely too long.
+//! The bytes of a head that may be looked at: never beyond its limits, so that an answer is the same however
+//! many bytes follow. Must never call Partial what is surely too long.
 
 use super::{Limits, Malformed, Parsed};
 
-/// Why reading stopped before the end of the head.
+/// A reason why reading stopped before the end of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     Partial,
@@ -26,7 +26,7 @@ pub(super) fn parsed(outcome: Result<(), Stop>) -> Parsed {
 
 #[derive(Clone, Copy)]
 pub(super) struct Window<'a> {
-    /// At most as many bytes as a head may have.
+    /// Bytes held: at most as many as a head may have.
     pub held: &'a [u8],
     pub limits: &'a Limits,
 }
@@ -36,13 +36,13 @@ impl<'a> Window<'a> {
         Self { held: &held[..held.len().min(limits.head)], limits }
     }
 
-    /// The bytes up to where the line that begins at `start` must have ended, with its CRLF.
+    /// Returns the bytes up to where the line that begins at `start` must have ended, with its CRLF.
     #[inline]
     pub(super) fn line(&self, start: usize) -> &'a [u8] {
         &self.held[..self.held.len().min(self.line_limit(start))]
     }
 
-    /// What it means that the line from `start` on has no more bytes.
+    /// Returns what it means that the line from `start` on has no more bytes.
     #[cold]
     pub(super) fn ran_out(&self, start: usize, line_too_long: Malformed) -> Stop {
         if self.held.len() >= self.line_limit(start) {
@@ -60,7 +60,8 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Takes the CRLF at `at`, or says what is there instead; `other` is the reason for any other byte. `None`: too few bytes.
+/// Takes the CRLF at `at`, or says what is there instead; `other` is the reason for any other byte. `None`:
+/// too few bytes.
 #[inline]
 pub(super) fn line_end(line: &[u8], at: usize, other: Malformed) -> Option<Result<usize, Malformed>> {
     match (line.get(at)?, line.get(at + 1)) {

@@ -1,7 +1,8 @@
-//! Writing HTTP/1.1 (RFC 9112): start lines, the field that says where a body ends, Connection, the end of a head.
+//! Writing HTTP/1.1 (RFC 9112): start lines, the field that says where a body ends, Connection, the end of a
+//! head.
 //!
-//! Field lines are written by whoever rewrites them; what belongs to this version of HTTP alone is written here. Always
-//! HTTP/1.1: a version is its sender's own (section 2.3). Must never decide what is said.
+//! Field lines are written by the rewriting; what belongs to this version of HTTP alone is written here.
+//! Always HTTP/1.1: a version is its sender's own (section 2.3). Must never decide what is said.
 
 use crate::message::{Framing, Persistence};
 
@@ -60,13 +61,15 @@ pub fn upgrade<'a>(out: &mut Vec<u8>, protocols: impl Iterator<Item = &'a [u8]>)
     any
 }
 
-/// Appends the Connection field that names an upgrade, of a message after which the connection switches or is kept.
+/// Appends the Connection field that names an upgrade, of a message after which the connection switches or is
+/// kept.
 #[inline]
 pub fn connection_upgrade(out: &mut Vec<u8>) {
     out.extend_from_slice(b"Connection: upgrade\r\n");
 }
 
-/// Appends the Connection field of a response, if it needs one (section 9.3). `upgrade`: an Upgrade field was written.
+/// Appends the Connection field of a response, if it needs one (section 9.3). `upgrade`: an Upgrade field was
+/// written.
 pub fn connection(out: &mut Vec<u8>, persistence: Persistence, upgrade: bool) {
     out.extend_from_slice(match (persistence, upgrade) {
         (Persistence::Close, true) => b"Connection: close, upgrade\r\n",

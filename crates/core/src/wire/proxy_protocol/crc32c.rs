@@ -5,12 +5,12 @@ pub(super) const START: u32 = !0;
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 static TABLE: [u32; 256] = table();
 
-/// The state after `bytes`.
+/// Returns the state after `bytes`.
 pub(super) fn update(state: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(state, |state, &byte| TABLE[usize::from(state as u8 ^ byte)] ^ (state >> 8))
 }
 
-/// The sum of all bytes up to `state`.
+/// Returns the sum of all bytes up to `state`.
 pub(super) const fn finish(state: u32) -> u32 {
     !state
 }

@@ -1,6 +1,6 @@
-//! What a version 2 header says of TLS, as extensions behind the addresses (section 2.2): the protocol agreed on, the name
-//! asked for, and how the connection is secured. Must never write more than [`super::LIMIT`] leaves beside the addresses,
-//! whatever is in a client's certificate.
+//! Extensions: what a version 2 header says of TLS behind the addresses (section 2.2): the protocol agreed
+//! on, the name asked for, and how the connection is secured. Must never write more than [`super::LIMIT`]
+//! leaves beside the addresses, whatever is in a client's certificate.
 
 use crate::tls::TlsFacts;
 
@@ -16,7 +16,8 @@ const OVER_TLS: u8 = 0x01;
 const CERTIFICATE_SENT: u8 = 0x02;
 const CERTIFICATE_OF_SESSION: u8 = 0x04;
 
-/// Bytes of a common name at most. X.520 allows 64 characters; what is longer is left out, because half of it names another.
+/// Bytes of a common name at most. X.520 allows 64 characters; a longer name is left out, because half of it
+/// names another.
 const LONGEST_NAME: usize = 255;
 
 /// Appends the extensions.
@@ -62,7 +63,8 @@ fn end(out: &mut [u8], start: usize) {
     out[start - 2..start].copy_from_slice(&length.to_be_bytes());
 }
 
-/// The specification names ciphers as OpenSSL does: those of TLS 1.3 like everybody, those of TLS 1.2 in its own way.
+/// Returns the name in the specification, which names ciphers as OpenSSL does: those of TLS 1.3 like
+/// everybody, those of TLS 1.2 in its own way.
 fn openssl_name(iana: &str) -> &str {
     match iana {
         "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" => "ECDHE-ECDSA-AES128-GCM-SHA256",

@@ -1,9 +1,9 @@
 //! The PROXY protocol, versions 1 and 2: read from a balancer in front of us, written to servers behind us.
 //!
-//! Owns what the two versions share: telling them apart, the addresses, and which of them may be announced. The text
-//! form is in `v1`, the binary form in `v2`, what that says of TLS in `extensions`. Section numbers are those of the specification (haproxy
-//! `doc/proxy-protocol.txt`). Must never guess: an address decides who is let in, so a header that is not exactly as
-//! specified is none.
+//! Owns what the two versions share: telling them apart, the addresses, and which of them may be announced.
+//! The text form is in `v1`, the binary form in `v2`, what that says of TLS in `extensions`. Section numbers
+//! are those of the specification (haproxy `doc/proxy-protocol.txt`). Must never guess: an address decides
+//! who is let in, so a header that is not exactly as specified is none.
 
 use std::net::SocketAddr;
 
@@ -14,19 +14,19 @@ mod extensions;
 mod v1;
 mod v2;
 
-/// Which PROXY header the servers get.
+/// The version of the PROXY header that the servers get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderVersion {
-    /// Text.
+    /// Version 1: text.
     V1,
-    /// Binary.
+    /// Version 2: binary.
     V2,
 }
 
-/// What the bytes held so far are.
+/// A judgement on the bytes held so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parsed {
-    /// Could still become a header.
+pub enum HeaderParsed {
+    /// The bytes could still become a header.
     Partial,
     /// A whole header of `length` bytes.
     Complete {
@@ -44,11 +44,11 @@ pub const LIMIT: usize = 16 + 2048;
 
 /// Parses the bytes held so far, oldest first. At most [`LIMIT`] bytes are looked at.
 ///
-/// Version 1 (section 2.1): single spaces, ports and addresses in their canonical form and of the announced family;
-/// what follows `UNKNOWN` is skipped. Version 2 (section 2.2): streams only, extensions (TLVs) framed to the last byte,
-/// the checksum of section 2.2.4 verified where present; unix socket addresses give no addresses. The block of a
-/// `LOCAL` header is skipped unread.
-pub fn parse(held: &[u8]) -> Parsed {
+/// Version 1 (section 2.1): single spaces, ports and addresses in their canonical form and of the announced
+/// family; what follows `UNKNOWN` is skipped. Version 2 (section 2.2): streams only, extensions (TLVs) framed
+/// to the last byte, the checksum of section 2.2.4 verified where present; unix socket addresses give no
+/// addresses. The block of a `LOCAL` header is skipped unread.
+pub fn parse(held: &[u8]) -> HeaderParsed {
     let outcome = if held.starts_with(v1::SIGNATURE) {
         v1::read(held)
     } else if held.starts_with(v2::SIGNATURE) {
@@ -59,14 +59,14 @@ pub fn parse(held: &[u8]) -> Parsed {
         Err(Stop::Invalid)
     };
     match outcome {
-        Ok((length, addresses)) => Parsed::Complete { length, addresses },
-        Err(Stop::Partial) => Parsed::Partial,
-        Err(Stop::Invalid) => Parsed::Invalid,
+        Ok((length, addresses)) => HeaderParsed::Complete { length, addresses },
+        Err(Stop::Partial) => HeaderParsed::Partial,
+        Err(Stop::Invalid) => HeaderParsed::Invalid,
     }
 }
 
-/// Whether the bytes could be the beginning of a header: a client that may not send one is refused when they are a
-/// whole signature. `None`: too few bytes to tell.
+/// Whether the bytes could be the beginning of a header: a client that may not send one is refused when they
+/// are a whole signature. `None`: too few bytes to tell.
 pub fn begins_header(held: &[u8]) -> Option<bool> {
     if is_proper_prefix(held) {
         return None;
@@ -74,21 +74,23 @@ pub fn begins_header(held: &[u8]) -> Option<bool> {
     Some(held.starts_with(v1::SIGNATURE) || held.starts_with(v2::SIGNATURE))
 }
 
-/// On whose behalf we connect.
+/// The client on whose behalf we connect.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Announced<'a> {
     /// The client; None for a unix socket, and where we connect on nobody's behalf.
     pub client: Option<SocketAddr>,
-    /// Where it connected to.
+    /// The address that the client connected to.
     pub local: Option<SocketAddr>,
-    /// What it agreed on with us, where TLS ended here. Version 1 has no words for it.
+    /// Facts that the client's handshake agreed on with us, where TLS ended here. Version 1 has no words for
+    /// it.
     pub tls: Option<&'a TlsFacts>,
 }
 
 /// Appends a header.
 ///
-/// Addresses of two families, or none (unix sockets), give `UNKNOWN` (version 1), `LOCAL`, or a header without addresses
-/// where there is TLS to tell of (version 2). IPv4-mapped IPv6 addresses count as IPv4 unless the other address is IPv6.
+/// Addresses of two families, or none (unix sockets), give `UNKNOWN` (version 1), `LOCAL`, or a header
+/// without addresses where there is TLS to tell of (version 2). IPv4-mapped IPv6 addresses count as IPv4
+/// unless the other address is IPv6.
 pub fn write(version: HeaderVersion, announced: Announced<'_>, out: &mut Vec<u8>) {
     let Announced { client, local, tls } = announced;
     let addresses = client.zip(local).and_then(|(client, local)| one_family(client, local));
@@ -98,7 +100,7 @@ pub fn write(version: HeaderVersion, announced: Announced<'_>, out: &mut Vec<u8>
     }
 }
 
-/// Why there is no header.
+/// A reason why there is no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
     Partial,
@@ -113,7 +115,7 @@ fn is_proper_prefix(held: &[u8]) -> bool {
     of(v1::SIGNATURE) || of(v2::SIGNATURE)
 }
 
-/// Two addresses of the same family, or nothing.
+/// Returns two addresses of the same family, or nothing.
 fn one_family(client: SocketAddr, local: SocketAddr) -> Option<(SocketAddr, SocketAddr)> {
     let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
     let plain = (canonical(client), canonical(local));

@@ -1,5 +1,5 @@
-//! Version 1, one line of text (section 2.1). Must never accept two spellings of one header, nor wait for bytes that
-//! could not help.
+//! Version 1, one line of text (section 2.1). Must never accept two spellings of one header, nor wait for
+//! bytes that could not help.
 //!
 //! ```text
 //! PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n
@@ -29,13 +29,13 @@ pub(super) fn read(held: &[u8]) -> Result<Header, Stop> {
     Ok((end + 2, addresses))
 }
 
-/// `UNKNOWN` alone, or followed by a space and anything at all.
+/// Whether it is `UNKNOWN` alone, or followed by a space and anything at all.
 fn is_unknown(rest: &[u8]) -> bool {
     rest.strip_prefix(UNKNOWN.as_bytes()).is_some_and(|after| matches!(after.first(), None | Some(b' ')))
 }
 
-/// Whether a line that has not ended may still become a header: its family, then the bytes addresses are made of, then
-/// perhaps the CR.
+/// Whether a line that has not ended may still become a header: its family, then the bytes addresses are made
+/// of, then perhaps the CR.
 fn can_go_on(rest: &[u8]) -> bool {
     let line = rest.strip_suffix(b"\r").unwrap_or(rest);
     if is_unknown(line) {
@@ -51,7 +51,7 @@ fn can_go_on(rest: &[u8]) -> bool {
         || (begins(b"TCP4 ") || begins(b"TCP6 ")) && line.iter().skip(5).all(is_text)
 }
 
-/// `TCP4` or `TCP6`, source and destination address, source and destination port.
+/// Reads `TCP4` or `TCP6`, source and destination address, source and destination port.
 fn read_addresses(rest: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     let mut words = std::str::from_utf8(rest).ok()?.split(' ');
     let mut word = || words.next();
@@ -69,7 +69,7 @@ fn read_addresses(rest: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     Some((SocketAddr::new(source, source_port), SocketAddr::new(destination, destination_port)))
 }
 
-/// 0 to 65535 in decimal, without sign or leading zeros.
+/// Reads 0 to 65535 in decimal, without sign or leading zeros.
 fn read_port(text: &str) -> Option<u16> {
     let canonical = text == "0" || !text.starts_with('0');
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());

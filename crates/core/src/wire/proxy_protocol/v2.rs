@@ -1,5 +1,5 @@
-//! Version 2, binary (section 2.2). Must never believe a length before it is checked against what is held, nor an
-//! address when the extensions after it are not framed to the last byte.
+//! Version 2, binary (section 2.2). Must never believe a length before it is checked against what is held,
+//! nor an address when the extensions after it are not framed to the last byte.
 //!
 //! ```text
 //! signature[12] | version 2, command | family, transport | length16 | addresses | type8 length16 value | ...
@@ -55,7 +55,7 @@ fn address_length(family: u8) -> Option<usize> {
     }
 }
 
-/// Source and destination address, source and destination port.
+/// Reads source and destination address, source and destination port.
 fn read_addresses(family: u8, block: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     match family {
         TCP4 => {
@@ -77,8 +77,8 @@ fn with_ports(source: IpAddr, destination: IpAddr, [a, b, c, d]: [u8; 4]) -> (So
     (SocketAddr::new(source, port([a, b])), SocketAddr::new(destination, port([c, d])))
 }
 
-/// Steps over the extensions from `start` to the end of the header and verifies the checksum (section 2.2.4), of which
-/// there may be one.
+/// Steps over the extensions from `start` to the end of the header and verifies the checksum (section 2.2.4),
+/// of which there may be one.
 fn check_extensions(header: &[u8], start: usize) -> Option<()> {
     let mut at = start;
     let mut checked = false;
@@ -98,7 +98,7 @@ fn check_extensions(header: &[u8], start: usize) -> Option<()> {
     Some(())
 }
 
-/// CRC32c of the header with the four bytes at `value`, where the sum itself is, taken as zeros.
+/// Returns the CRC32c of the header with the four bytes at `value`, where the sum itself is, taken as zeros.
 fn checksum(header: &[u8], value: usize) -> u32 {
     let state = crc32c::update(crc32c::START, &header[..value]);
     let state = crc32c::update(state, &[0; 4]);

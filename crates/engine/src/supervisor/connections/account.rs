@@ -29,21 +29,17 @@ pub(super) fn tally_bytes(connection: &mut Connection, shard: usize, all: bool) 
     }
 }
 
-/// Counts the end of a connection: at its listener, and at its server if it was connected.
+/// Counts the end of a connection that failed or was denied: at its listener, and at its server if it was
+/// connected.
 pub(super) fn tally_end(connection: &Connection, shard: usize) {
     let listener = &connection.who.owner().state.tally;
     let reason = connection.session.reason();
     let count = match reason {
         Some(CloseReason::Denied | CloseReason::LimitReached) => Count::Denied,
         Some(reason) if reason.is_failure() => Count::Failed,
-        _ => Count::Ended,
+        _ => return,
     };
-    let count_at = |tally: &Tally| {
-        tally.add(shard, Count::Ended, 1);
-        if count != Count::Ended {
-            tally.add(shard, count, 1);
-        }
-    };
+    let count_at = |tally: &Tally| tally.add(shard, count, 1);
     count_at(listener);
     if let Some((backend, server)) = connection.chosen().filter(|_| connection.times.connected.is_some()) {
         count_at(&backend.tally);

@@ -1,7 +1,7 @@
 //! Connecting to the server that a Session chose: the part between a decision and the relay.
 //!
-//! What is held goes out with the connect where the path is short enough. Must never choose a server or retry by
-//! itself: a fault is reported to the Session, which answers with the next server or a refusal.
+//! Bytes that are held go out with the connect where the path is short enough. Must never choose a server or
+//! retry by itself: a fault is reported to the Session, which answers with the next server or a refusal.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -146,8 +146,8 @@ impl Connections {
         connection.times.active = tools.now;
         let watched = connection.server.as_mut().map(|server| server.watch_reads(&tools.registry, token));
         if let (true, Some(server)) = (connection.session.flow(Side::Client).hold, &mut connection.server) {
-            // Nothing of a held flow was read yet: what waits is our PROXY header, which no analyzer may see and a
-            // fresh socket takes whole.
+            // Nothing of a held flow was read yet: what waits is our PROXY header, which no analyzer may see
+            // and a fresh socket takes whole.
             let header = &mut connection.lanes[Side::Client as usize].buffer;
             if !header.is_empty() && server.write(header.pending(), false) != Written::Bytes(header.len()) {
                 connection.server = None;
@@ -184,8 +184,8 @@ impl Connections {
     }
 }
 
-/// Puts the PROXY header that the backend wants in front of what the server gets. Returns what is left to send
-/// from `opening` (all of it, or nothing once it was copied behind the header).
+/// Puts the PROXY header that the backend wants in front of what the server gets. Returns what is left to
+/// send from `opening` (all of it, or nothing once it was copied behind the header).
 fn announce<'a>(connection: &mut Connection, backend: &Backend, opening: &'a [u8]) -> &'a [u8] {
     if backend.proxy_header.is_none() || connection.announced {
         return opening;

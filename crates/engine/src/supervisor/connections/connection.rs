@@ -13,7 +13,7 @@ use crate::io::{Lane, Socket};
 /// One accepted client and the server found for it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Who it is, with the client's socket.
+    /// The arrival, with the client's socket.
     pub(crate) who: Arrival,
     /// Decides.
     pub(crate) session: Session,
@@ -22,7 +22,7 @@ pub(crate) struct Connection {
     /// The two directions, by the side that sends.
     pub(crate) lanes: [Lane; 2],
     /// Moments of its life.
-    pub(crate) times: Times,
+    pub(crate) times: ConnectionTimes,
     /// A side that is broken; what it had sent is still being delivered to the other.
     pub(crate) lost: Option<Side>,
     /// The PROXY header was put in front of what the server gets.
@@ -31,7 +31,7 @@ pub(crate) struct Connection {
 
 /// When things happened, engine clock.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Times {
+pub(crate) struct ConnectionTimes {
     /// The decision where to route (or that it is refused).
     pub(crate) decided: Option<Millis>,
     /// The last server was connected.
@@ -67,8 +67,9 @@ impl Connection {
         self.server.as_ref().filter(|server| server.broken).map(|_| Side::Server)
     }
 
-    /// Whether bytes that we handed to the kernel still move, so that a connection that seems idle is not: a slow
-    /// reader takes from megabytes there without our seeing it. Called when it seems idle for as long as it may.
+    /// Whether bytes that we handed to the kernel still move, so that a connection that seems idle is not: a
+    /// slow reader takes from megabytes there without our seeing it. Called when it seems idle for as long as
+    /// it may.
     pub(crate) fn still_delivers(&mut self, now: Millis) -> bool {
         if !matches!(self.session.state(), State::Relaying | State::HalfClosed(_)) {
             return false;

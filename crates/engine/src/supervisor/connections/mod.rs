@@ -1,8 +1,8 @@
-//! Connections: one worker's connections that are passed through. Makes them, feeds their Sessions with Events, performs the Actions answered,
-//! keeps their deadlines, and removes them.
+//! Connections: one worker's connections that are passed through. Makes them, feeds their Sessions with
+//! Events, performs the Actions answered, keeps their deadlines, and removes them.
 //!
-//! `connect.rs` is the part between a decision and the relay, `account.rs` adds up counters and makes records.
-//! Must never decide (Sessions do) or move bytes in autonomous mode (the relay does).
+//! `connect.rs` is the part between a decision and the relay, `account.rs` adds up counters and makes
+//! records. Must never decide (Sessions do) or move bytes in autonomous mode (the relay does).
 
 mod account;
 mod connect;
@@ -17,7 +17,7 @@ use mio::Token;
 use mio::event::Event as Readiness;
 
 use self::account::{row, tally_bytes, tally_end};
-pub(crate) use self::connection::{Connection, Times};
+pub(crate) use self::connection::{Connection, ConnectionTimes};
 use super::Supervisor;
 use crate::arrival::Arrival;
 use crate::io::{Lane, Pump, Pumped};
@@ -35,8 +35,8 @@ pub(crate) struct Connections {
 }
 
 impl Supervisor for Connections {
-    /// Takes a client as it was accepted, one that comes from its handshake, or one that is passed through by what it said
-    /// there.
+    /// Takes a client as it was accepted, one that comes from its handshake, or one that is passed through by
+    /// what it said there.
     fn take_over(&mut self, tools: &mut Tools, mut arrival: Arrival) {
         let Some(permit) = arrival.permit.take() else { return };
         let facts = Facts { client: arrival.address, local: arrival.local, name: arrival.name.take() };
@@ -49,7 +49,7 @@ impl Supervisor for Connections {
             session,
             server: None,
             lanes: [Lane { buffer: held, ..Lane::default() }, Lane::default()],
-            times: Times {
+            times: ConnectionTimes {
                 decided: None,
                 connected: None,
                 since: tools.now,
@@ -97,18 +97,22 @@ impl Supervisor for Connections {
     }
 
     fn resume(&mut self, tools: &mut Tools) {
-        for place in self.connections.turns() {
+        let list = self.connections.turns();
+        for &place in &list {
             self.perform(tools, place, Action::Relay);
         }
+        self.connections.give_back(list);
     }
 
     fn expire(&mut self, tools: &mut Tools) {
-        for place in self.connections.due(tools.now) {
+        let list = self.connections.due(tools.now);
+        for &place in &list {
             if self.connections.get_mut(place).is_some() {
                 let action = self.judge_deadline(tools, place);
                 self.perform(tools, place, action);
             }
         }
+        self.connections.give_back(list);
     }
 
     fn next_deadline(&self, now: Millis) -> Option<Millis> {
@@ -178,7 +182,7 @@ impl Connections {
                 },
                 Action::Finish(side) => {
                     if let Some(socket) = self.connections[place].socket(side) {
-                        socket.finish();
+                        socket.end_sending();
                     }
                     // The end of the other side may have been read before.
                     self.relay(tools, place, side)
@@ -220,8 +224,8 @@ impl Connections {
         action
     }
 
-    /// Takes note that a side ended while its flow was held. With a server connected, what is held is all there will be: it
-    /// goes.
+    /// Takes note that a side ended while its flow was held. With a server connected, what is held is all
+    /// there will be: it goes.
     fn ended_while_held(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
         let connection = &mut self.connections[place];
         if connection.session.state() == State::Inspecting {
@@ -325,9 +329,10 @@ impl Connections {
             tools.pipes.give_back(pipe);
         }
         connection.lost = Some(side);
-        match connection.session.flow(side).ended {
-            true => self.feed(tools, place, Event::Reset(side)),
-            false => self.relay(tools, place, side),
+        if connection.session.flow(side).ended {
+            self.feed(tools, place, Event::Reset(side))
+        } else {
+            self.relay(tools, place, side)
         }
     }
 
@@ -358,7 +363,7 @@ impl Connections {
             return self.feed(tools, place, Event::Reset(Side::Client));
         }
         connection.session.count(Side::Server, bytes.len() as u64);
-        connection.who.socket.finish();
+        connection.who.socket.end_sending();
         self.discard(tools, place)
     }
 
@@ -384,7 +389,7 @@ impl Connections {
         let mut connection = self.connections.remove(place);
         tally_bytes(&mut connection, tools.shard, true);
         tally_end(&connection, tools.shard);
-        tools.recorder.record(&Record::of(&connection, tools.now), tools.now);
+        tools.record(connection.who.owner(), &Record::of(&connection, tools.now));
         for lane in &mut connection.lanes {
             if let Some(pipe) = lane.pipe.take() {
                 tools.pipes.give_back(pipe);
@@ -403,7 +408,8 @@ impl Connections {
     }
 }
 
-/// Reads of a refused client before its connection is closed for good, [`SCRATCH`](crate::io::SCRATCH) bytes each.
+/// Reads of a refused client before its connection is closed for good, [`SCRATCH`](crate::io::SCRATCH) bytes
+/// each.
 const DISCARDS: usize = 16;
 
 /// When a connection's present wait is over.

@@ -1,5 +1,5 @@
-//! Hello: what a client says before its handshake: the PROXY header, where there is one, and the ClientHello, by whose name
-//! it is decided whether TLS ends here.
+//! Hello: what a client says before its handshake: the PROXY header, where there is one, and the ClientHello,
+//! by whose name it is decided whether TLS ends here.
 //!
 //! Must never take a byte of the ClientHello away from whoever gets the client.
 
@@ -8,12 +8,12 @@ use std::rc::Rc;
 use headworks_core::close::CloseReason;
 use headworks_core::session::Entrance;
 use headworks_core::tls::{self, HandshakeFault};
-use headworks_core::wire::client_hello::{self, ClientHello, Parsed, ServerName};
+use headworks_core::wire::client_hello::{self, ClientHello, HelloParsed, ServerName};
 
 use super::{Handshakes, Phase, Step};
 use crate::admission::take_header;
 use crate::outcome::Read;
-use crate::tls::Stream;
+use crate::tls::Records;
 use crate::tools::Tools;
 
 /// The least version that TLS can end in here.
@@ -36,10 +36,7 @@ impl Handshakes {
             }
         };
         newcomer.phase = Phase::Hello;
-        match client.held.is_empty() {
-            true => Step::Again,
-            false => self.look(tools, place),
-        }
+        if client.held.is_empty() { Step::Again } else { self.look(tools, place) }
     }
 
     /// Reads until the ClientHello is complete, and goes on with that.
@@ -73,9 +70,9 @@ impl Handshakes {
     /// Looks at what is held.
     fn look(&mut self, tools: &mut Tools, place: usize) -> Step {
         match client_hello::parse(self.clients[place].who.held.pending()) {
-            Parsed::Partial { .. } => Step::Again,
-            Parsed::Complete(hello) => self.decide(tools, place, hello),
-            Parsed::Invalid(_) => {
+            HelloParsed::Partial { .. } => Step::Again,
+            HelloParsed::Complete(hello) => self.decide(tools, place, hello),
+            HelloParsed::Invalid(_) => {
                 let client = &self.clients[place].who;
                 let plain = tls::begins_http(client.held.pending());
                 let spoken = plain && client.owner().protocol.exchanges();
@@ -119,7 +116,7 @@ impl Handshakes {
             return self.refuse(tools, place, CloseReason::NoMatch);
         }
         let Ok(machine) = acceptor.begin() else { return Step::Failed(HandshakeFault::Other) };
-        client.socket.secure(Stream::of_client(machine, client.held.pending()));
+        client.socket.secure(Records::of_client(machine, client.held.pending()));
         client.held.clear();
         newcomer.phase = Phase::Shaking;
         Step::Again
@@ -131,7 +128,7 @@ impl Handshakes {
         client.held.clear();
         // A fresh socket takes so few bytes whole; one that is gone needs no answer.
         let _ = client.socket.write(tls::refusal(reason), true);
-        client.socket.finish();
+        client.socket.end_sending();
         self.go_to(tools, place, Phase::Lingering);
         Step::Again
     }

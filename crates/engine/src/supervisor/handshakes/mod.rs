@@ -1,4 +1,5 @@
-//! Handshakes: one worker's clients whose TLS handshake is not complete. Only when it is does the accept of their protocol run.
+//! Handshakes: one worker's clients whose TLS handshake is not complete. Only when it is does the accept of
+//! their protocol run.
 //!
 //! ```text
 //!   Header -> Hello -> Shaking -> to http (https) or connections (tcp), with a TLS side
@@ -6,8 +7,8 @@
 //!               \----> Lingering -> gone
 //! ```
 //!
-//! The ClientHello is held and read once, by our own parser; whoever gets the client gets the same bytes. `hello.rs` reads
-//! what comes before the handshake. Must never choose a server or look at plaintext.
+//! The ClientHello is held and read once, by our own parser; whoever gets the client gets the same bytes.
+//! `hello.rs` reads what comes before the handshake. Must never choose a server or look at plaintext.
 
 mod hello;
 
@@ -37,7 +38,7 @@ use crate::tools::Tools;
 #[derive(Debug)]
 pub(crate) struct Handshakes {
     clients: Roster<Newcomer>,
-    /// Those that are ready to go where they belong.
+    /// Newcomers that are ready to go where they belong.
     ready: Vec<Arrival>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) struct Handshakes {
 #[derive(Debug)]
 pub(crate) struct Newcomer {
     phase: Phase,
-    /// Who it is, as far as that is known, and what it brings.
+    /// The arrival, as far as it is known, and what it brings.
     who: Arrival,
     rule: HeaderRule,
     /// Index of the certificate that it was shown.
@@ -53,31 +54,31 @@ pub(crate) struct Newcomer {
     since: Millis,
 }
 
-/// What a newcomer waits for.
+/// The event that a newcomer waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Its PROXY header, complete.
+    /// The complete PROXY header.
     Header,
-    /// Its ClientHello, complete.
+    /// The complete ClientHello.
     Hello,
     /// The rest of the handshake.
     Shaking,
-    /// Its end, after it was told why it is refused.
+    /// The newcomer's end, after it was told why it is refused.
     Lingering,
 }
 
-/// What a step of a newcomer came to.
+/// The result of a newcomer's step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// It waits for an event or its deadline.
+    /// The newcomer waits for an event or its deadline.
     Wait,
     /// There is more to do now.
     Again,
-    /// It goes where it belongs.
+    /// The newcomer goes where it belongs.
     Done,
-    /// It failed and was told what there is to tell.
+    /// The newcomer failed and was told what there is to tell.
     Failed(HandshakeFault),
-    /// It is over, and was counted and recorded before.
+    /// The newcomer is over, and was counted and recorded before.
     Over,
 }
 
@@ -170,12 +171,13 @@ impl Handshakes {
 
     /// The machine has said its alert: it is given the time to arrive.
     fn dismiss(&mut self, tools: &mut Tools, place: usize) -> Step {
-        self.clients[place].who.socket.finish();
+        self.clients[place].who.socket.end_sending();
         self.go_to(tools, place, Phase::Lingering);
         Step::Again
     }
 
-    /// Reads and forgets what a refused client still sends, so that closing does not destroy what it was told.
+    /// Reads and forgets what a refused client still sends, so that closing does not destroy what it was
+    /// told.
     fn linger(&mut self, tools: &mut Tools, place: usize) -> Step {
         let socket = &mut self.clients[place].who.socket;
         for _ in 0..DISCARDS {
@@ -220,14 +222,13 @@ impl Handshakes {
         let owner = client.owner();
         owner.state.tls.failed(fault);
         owner.state.tally.add(tools.shard, Count::Failed, 1);
-        owner.state.tally.add(tools.shard, Count::Ended, 1);
         let record = Record {
             sni: client.name.as_deref(),
             total: tools.now - client.accepted,
             tls: TlsKeys { facts: None, error: Some(fault) },
             ..Record::denied(owner, client.address, fault.reason())
         };
-        tools.recorder.record(&record, tools.now);
+        tools.record(owner, &record);
     }
 
     fn remove(&mut self, place: usize) -> Arrival {
@@ -254,19 +255,23 @@ impl Supervisor for Handshakes {
     }
 
     fn resume(&mut self, tools: &mut Tools) {
-        for place in self.clients.turns() {
+        let list = self.clients.turns();
+        for &place in &list {
             self.drive(tools, place);
         }
+        self.clients.give_back(list);
     }
 
     fn expire(&mut self, tools: &mut Tools) {
-        for place in self.clients.due(tools.now) {
+        let list = self.clients.due(tools.now);
+        for &place in &list {
             match self.clients.get_mut(place).map(|newcomer| newcomer.deadline()) {
                 Some(at) if at <= tools.now => self.expired(tools, place),
                 Some(_) => self.rest(tools, place),
                 None => {}
             }
         }
+        self.clients.give_back(list);
     }
 
     fn next_deadline(&self, now: Millis) -> Option<Millis> {
@@ -282,10 +287,7 @@ impl Supervisor for Handshakes {
                 continue;
             }
             let owner = newcomer.who.owner();
-            owner.state.tally.add(tools.shard, Count::Ended, 1);
-            tools
-                .recorder
-                .record(&Record::denied(owner, newcomer.who.address, CloseReason::Drained), tools.now);
+            tools.record(owner, &Record::denied(owner, newcomer.who.address, CloseReason::Drained));
         }
     }
 

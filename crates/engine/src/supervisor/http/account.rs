@@ -1,4 +1,5 @@
-//! Accounts: what an exchange adds to the counters of its listener, backend and server, and its access record.
+//! Accounts: what an exchange adds to the counters of its listener, backend and server, and its access
+//! record.
 //!
 //! Called once for each exchange, when it is over. Must never allocate.
 
@@ -39,6 +40,7 @@ impl HttpSupervisor {
             }
         };
         count(&owner.state.tally, status);
+        owner.state.ends.add(shard, reason);
         let (backend, server) = (stream.backend(), exchange.server());
         // An answer of our own is not its server's.
         let theirs = status.filter(|_| times.answered.is_some());

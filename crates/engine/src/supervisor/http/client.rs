@@ -1,14 +1,14 @@
-//! Clients: the connections of HTTP clients. What a client says until it is known where its request goes, and what it is
-//! told.
+//! Clients: the connections of HTTP clients. What a client says until it is known where its request goes, and
+//! what it is told.
 //!
-//! The PROXY header first, where there is one; then a head, in place if it came whole. An idle client owns neither buffers
-//! nor a stream. Must never decide what a request is worth, rewrite it, or know its server.
+//! The PROXY header first, where there is one; then a head, in place if it came whole. An idle client owns
+//! neither buffers nor a stream. Must never decide what a request is worth, rewrite it, or know its server.
 
 use std::rc::Rc;
 
 use headworks_core::action::Side;
 use headworks_core::close::CloseReason;
-use headworks_core::http::exchange::{Action, Event, Request};
+use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, Incoming};
 use headworks_core::http::listener::HttpListener;
 use headworks_core::listener::{HeaderRule, Listener};
 use headworks_core::message::Message;
@@ -28,9 +28,9 @@ use crate::tools::Tools;
 /// One accepted client.
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// Who it is, with its socket and the Plan in force for the present exchange.
+    /// The client's arrival, with its socket and the Plan in force for the present exchange.
     pub(crate) who: Arrival,
-    /// What is waited for.
+    /// The phase, which says what is waited for.
     pub(crate) phase: Phase,
     /// The rule of its listener on PROXY headers, until that has been kept.
     rule: HeaderRule,
@@ -44,7 +44,7 @@ pub(crate) struct Client {
     turned_away: Option<CloseReason>,
 }
 
-/// What a client's connection is busy with: every phase has one deadline.
+/// The work that a client's connection is busy with: every phase has one deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The PROXY header is read.
@@ -222,7 +222,8 @@ impl HttpSupervisor {
         step
     }
 
-    /// Takes a head from the front of `bytes`, with what of its body came along; returns how many bytes that were, too.
+    /// Takes a head from the front of `bytes`, with what of its body came along; returns how many bytes that
+    /// were, too.
     fn take_head(&mut self, tools: &mut Tools, place: usize, bytes: &[u8]) -> (usize, Step) {
         self.renew_plan(place);
         let client = &mut self.clients[place];
@@ -245,7 +246,7 @@ impl HttpSupervisor {
         let body = match work.exchange.request.advance(&bytes[head..]) {
             Ok((body, _)) => body,
             Err(malformed) => {
-                return (bytes.len(), self.turn(tools, at, Event::Unreadable(malformed.reason())));
+                return (bytes.len(), self.turn(tools, at, ExchangeEvent::Unreadable(malformed.reason())));
             }
         };
         work.counted[Side::Client as usize] += (head + body) as u64;
@@ -256,14 +257,14 @@ impl HttpSupervisor {
     }
 
     /// Has the rules say where the request whose head was just read goes.
-    fn ask_rules(&mut self, tools: &mut Tools, at: usize, bytes: &[u8]) -> Action {
+    fn ask_rules(&mut self, tools: &mut Tools, at: usize, bytes: &[u8]) -> ExchangeAction {
         let Stream { work, plan, listener, client, .. } = &mut self.streams[at];
         let client = &self.clients[*client];
         let around = surroundings(plan, *listener, tools);
         let facts = client.facts();
         let message = Message::new(&tools.head, bytes);
-        let request = Request { message, client: &facts, turned_away: client.turned_away };
-        work.exchange.handle(Event::Asked(&request), around)
+        let request = Incoming { message, client: &facts, turned_away: client.turned_away };
+        work.exchange.handle(ExchangeEvent::Asked(&request), around)
     }
 
     #[cfg(feature = "fault-injection")]
@@ -274,7 +275,8 @@ impl HttpSupervisor {
         }
     }
 
-    /// Each exchange is decided by the Plan in force; a listener that is gone ends its connections after their exchange.
+    /// Each exchange is decided by the Plan in force; a listener that is gone ends its connections after
+    /// their exchange.
     fn renew_plan(&mut self, place: usize) {
         let client = &mut self.clients[place];
         if Rc::ptr_eq(&client.who.plan, &self.plan) {
@@ -321,7 +323,7 @@ impl HttpSupervisor {
         let mut work = self.spare.pop().unwrap_or_default();
         work.exchange.begin_unreadable(tools.now);
         let at = self.add_stream(place, work);
-        self.turn(tools, at, Event::Unreadable(reason))
+        self.turn(tools, at, ExchangeEvent::Unreadable(reason))
     }
 
     /// Sends `tools.out` to the client; what it does not take waits in the stream.
@@ -364,35 +366,39 @@ impl HttpSupervisor {
     }
 
     /// Whether the client has left without waiting for its answer; None: it is there.
-    pub(super) fn left(&mut self, tools: &mut Tools, at: usize) -> Option<Event<'static>> {
+    pub(super) fn left(&mut self, tools: &mut Tools, at: usize) -> Option<ExchangeEvent<'static>> {
         let Stream { work, client, .. } = &self.streams[at];
         let client = &mut self.clients[*client];
         let may_have_left =
             client.who.socket.ending && client.who.socket.readable && client.who.held.is_empty();
         if client.who.socket.broken || !work.exchange.ends_with_client() || !may_have_left {
-            return client.who.socket.broken.then_some(Event::Left { broken: true });
+            return client.who.socket.broken.then_some(ExchangeEvent::Left { broken: true });
         }
         // Its next request may stand before the end.
         match client.who.socket.read(&mut tools.scratch) {
             Read::Bytes(n) => client.who.held.push(&tools.scratch[..n]),
             Read::Nothing => {}
-            Read::End | Read::Broken => return Some(Event::Left { broken: client.who.socket.broken }),
+            Read::End | Read::Broken => {
+                return Some(ExchangeEvent::Left { broken: client.who.socket.broken });
+            }
         }
         None
     }
 
-    /// Lets the client go after its last answer: at once if it has nothing more to say, else when it has read that.
+    /// Lets the client go after its last answer: at once if it has nothing more to say, else when it has read
+    /// that.
     pub(super) fn let_go(&mut self, now: Millis, place: usize, asked: bool) -> Step {
         let client = &mut self.clients[place];
         if asked && client.who.held.is_empty() && !client.who.socket.readable {
             return Step::Over(CloseReason::Completed);
         }
-        client.who.socket.finish();
+        client.who.socket.end_sending();
         (client.phase, client.since) = (Phase::Lingering, now);
         Step::Again
     }
 
-    /// Reads and forgets what a client still sends after its last answer, so that closing does not destroy that.
+    /// Reads and forgets what a client still sends after its last answer, so that closing does not destroy
+    /// that.
     pub(super) fn linger(&mut self, tools: &mut Tools, place: usize) -> Step {
         let socket = &mut self.clients[place].who.socket;
         for _ in 0..DISCARDS {

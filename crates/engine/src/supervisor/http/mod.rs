@@ -1,5 +1,5 @@
-//! HTTP: one worker's HTTP clients, the streams under way and the connections to servers. What `connections` is for clients
-//! that are passed through, this is for requests and responses.
+//! HTTP: one worker's HTTP clients, the streams under way and the connections to servers. What `connections`
+//! is for clients that are passed through, this is for requests and responses.
 //!
 //! | file | owns |
 //! |---|---|
@@ -32,8 +32,7 @@ use std::rc::Rc;
 
 use headworks_core::action::Side;
 use headworks_core::close::CloseReason;
-use headworks_core::http::exchange::Event;
-use headworks_core::tally::Count;
+use headworks_core::http::exchange::ExchangeEvent;
 use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
 
@@ -114,13 +113,15 @@ impl Supervisor for HttpSupervisor {
         self.drive(tools, place);
     }
 
-    /// Those that were called to a place have a turn, too.
+    /// Gives a turn to the streams that were called to a place, too.
     fn resume(&mut self, tools: &mut Tools) {
-        for place in self.clients.turns() {
+        let list = self.clients.turns();
+        for &place in &list {
             if self.clients.get_mut(place).is_some() {
                 self.drive(tools, place);
             }
         }
+        self.clients.give_back(list);
         if self.queue.has_called() {
             for (at, generation) in self.queue.take_called() {
                 self.call(tools, at, generation);
@@ -129,7 +130,8 @@ impl Supervisor for HttpSupervisor {
     }
 
     fn expire(&mut self, tools: &mut Tools) {
-        for place in self.clients.due(tools.now) {
+        let list = self.clients.due(tools.now);
+        for &place in &list {
             match self.clients.get_mut(place).map(|client| client.deadline()) {
                 Some(Some(at)) if at <= tools.now => {
                     self.act(tools, place, |this, tools| this.client_expired(tools, place));
@@ -138,9 +140,12 @@ impl Supervisor for HttpSupervisor {
                 None => {}
             }
         }
-        for at in self.streams.due(tools.now) {
+        self.clients.give_back(list);
+        let list = self.streams.due(tools.now);
+        for &at in &list {
             self.judge_deadline(tools, at);
         }
+        self.streams.give_back(list);
         if self.queue.is_due(tools.now) {
             self.queue.call_all();
         }
@@ -209,7 +214,8 @@ impl HttpSupervisor {
     fn server_ready(&mut self, number: usize, generation: u32, readiness: &Readiness) -> Option<usize> {
         let server = self.servers.get_mut(number).filter(|server| server.generation == generation)?;
         server.socket.became(readiness);
-        // An idle socket that becomes readable has ended or speaks out of turn. Writability alone changes nothing.
+        // An idle socket that becomes readable has ended or speaks out of turn. Writability alone changes
+        // nothing.
         if server.stream.is_none() && (server.socket.broken || !server.is_silent()) {
             self.servers.close(number);
             return None;
@@ -220,19 +226,19 @@ impl HttpSupervisor {
     /// Tells a stream that its turn has come, if it is still there.
     fn call(&mut self, tools: &mut Tools, at: usize, generation: u32) {
         if let Some(place) = self.streams.find(at, generation).map(|stream| stream.client) {
-            self.act(tools, place, |this, tools| this.turn(tools, at, Event::Called));
+            self.act(tools, place, |this, tools| this.turn(tools, at, ExchangeEvent::Called));
         }
     }
 
-    /// Tells a stream whose timer fired that its deadline has passed, unless that had moved, or bytes that were handed to the
-    /// kernel still do.
+    /// Tells a stream whose timer fired that its deadline has passed, unless that had moved, or bytes that
+    /// were handed to the kernel still do.
     fn judge_deadline(&mut self, tools: &mut Tools, at: usize) {
         let Some(stream) = self.streams.get_mut(at) else { return };
         let place = stream.client;
         let passed = stream.work.exchange.deadline(&stream.around(tools)).is_some_and(|at| at <= tools.now);
         let in_flight = if passed { self.clients[place].who.socket.unacknowledged() } else { 0 };
         if passed && !self.streams[at].work.exchange.still_delivers(in_flight, tools.now) {
-            self.act(tools, place, |this, tools| this.turn(tools, at, Event::Expired));
+            self.act(tools, place, |this, tools| this.turn(tools, at, ExchangeEvent::Expired));
         } else {
             self.rest(tools, place);
         }
@@ -333,10 +339,12 @@ impl HttpSupervisor {
         self.account(tools, &stream, reason);
         let work = &mut stream.work;
         if let Some(server) = stream.server.and_then(|number| self.servers.remove(number)) {
-            match work.exchange.is_tunnel() {
-                true if stream::breaks_off(reason) => tools.leaving.break_off(server.socket, tools.now),
-                true => tools.leaving.close(server.socket, tools.now),
-                false => drop(server),
+            if !work.exchange.is_tunnel() {
+                drop(server);
+            } else if stream::breaks_off(reason) {
+                tools.leaving.break_off(server.socket, tools.now);
+            } else {
+                tools.leaving.close(server.socket, tools.now);
             }
         }
         if let BodyForm::Compressed(compressed) = std::mem::take(&mut work.form) {
@@ -361,7 +369,6 @@ impl HttpSupervisor {
             self.end_stream(tools, at, reason);
         }
         let client = self.clients.remove(place);
-        client.owner().state.tally.add(tools.shard, Count::Ended, 1);
         // A response that broke off must not look as if it were complete.
         if cut_short && reason != CloseReason::ClientReset {
             tools.leaving.break_off(client.who.socket, tools.now);

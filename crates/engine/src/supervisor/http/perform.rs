@@ -1,12 +1,13 @@
 //! Performing: what an Exchange answers an event with is done here, one match for all.
 //!
-//! Actions that need the bytes of the head just read get them from whoever has them: `bytes`, empty elsewhere. Must never
-//! decide: what an action came to is fed to the Exchange, which answers with the next one.
+//! Actions that need the bytes of the head just read get them from whoever has them: `bytes`, empty
+//! elsewhere. Must never decide: what an action came to is fed to the Exchange, which answers with the next
+//! one.
 
 use headworks_core::action::Side;
 use headworks_core::close::CloseReason;
 use headworks_core::http::coding::Coding;
-use headworks_core::http::exchange::{Action, Event, Form, Passage, State, Stopped};
+use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, ExchangeState, Form, Passage, Stopped};
 use headworks_core::http::request_id::RequestId;
 use headworks_core::http::rewrite::Rewrite;
 use headworks_core::message::Message;
@@ -20,13 +21,13 @@ use crate::tools::Tools;
 impl HttpSupervisor {
     /// Feeds an event to a stream's exchange and performs what it answers.
     #[inline]
-    pub(super) fn turn(&mut self, tools: &mut Tools, at: usize, event: Event<'_>) -> Step {
+    pub(super) fn turn(&mut self, tools: &mut Tools, at: usize, event: ExchangeEvent<'_>) -> Step {
         let action = self.feed(tools, at, event);
         self.perform(tools, at, action, &[])
     }
 
     /// Feeds an event to a stream's exchange. A place that it gives back is offered to whoever waits for one.
-    pub(super) fn feed(&mut self, tools: &mut Tools, at: usize, event: Event<'_>) -> Action {
+    pub(super) fn feed(&mut self, tools: &mut Tools, at: usize, event: ExchangeEvent<'_>) -> ExchangeAction {
         let stream = &mut self.streams[at];
         let before = Standing::of(stream);
         let others_wait = !self.queue.is_empty()
@@ -38,7 +39,8 @@ impl HttpSupervisor {
         action
     }
 
-    /// After a change of a stream: whoever leaves the line, or gives a place back, lets the next one look for a place.
+    /// After a change of a stream: whoever leaves the line, or gives a place back, lets the next one look for
+    /// a place.
     pub(super) fn hand_on(&mut self, at: usize, before: Standing) {
         let stream = &self.streams[at];
         let now = Standing::of(stream);
@@ -54,56 +56,64 @@ impl HttpSupervisor {
     }
 
     /// Performs actions until there is nothing left to do at once.
-    pub(super) fn perform(&mut self, tools: &mut Tools, at: usize, mut action: Action, bytes: &[u8]) -> Step {
+    pub(super) fn perform(
+        &mut self,
+        tools: &mut Tools,
+        at: usize,
+        mut action: ExchangeAction,
+        bytes: &[u8],
+    ) -> Step {
         loop {
             let event = match action {
-                Action::Wait => return Step::Wait,
-                Action::Ask | Action::Skip => return Step::Again,
-                Action::Write(index) => self.write_request(tools, at, index, bytes),
-                Action::Line => match self.stand_in_line(at) {
-                    true => return Step::Wait,
-                    false => Event::LineFull,
-                },
-                Action::Connect { fresh } => match self.connect(at, fresh) {
+                ExchangeAction::Wait => return Step::Wait,
+                ExchangeAction::Ask | ExchangeAction::Skip => return Step::Again,
+                ExchangeAction::Write(index) => self.write_request(tools, at, index, bytes),
+                ExchangeAction::Line => {
+                    if self.stand_in_line(at) {
+                        return Step::Wait;
+                    }
+                    ExchangeEvent::LineFull
+                }
+                ExchangeAction::Connect { fresh } => match self.connect(at, fresh) {
                     Some(event) => event,
                     None => return Step::Again,
                 },
-                Action::Listen => {
+                ExchangeAction::Listen => {
                     if let Some(server) = self.server_of(at) {
                         server.socket.readable = true;
                     }
                     return Step::Wait;
                 }
-                Action::PassInterim => match self.pass_interim(tools, at, bytes) {
+                ExchangeAction::PassInterim => match self.pass_interim(tools, at, bytes) {
                     Ok(step) => return step,
                     Err(event) => event,
                 },
-                Action::Reply { compress } => match self.reply(tools, at, compress, bytes) {
+                ExchangeAction::Reply { compress } => match self.reply(tools, at, compress, bytes) {
                     Ok(step) => return step,
                     Err(event) => event,
                 },
-                Action::Answer(index) => {
+                ExchangeAction::Answer(index) => {
                     self.write_answer(tools, at, index, bytes);
                     return self.say(tools, at);
                 }
-                Action::Refuse(_) => {
+                ExchangeAction::Refuse(_) => {
                     self.close_server(at);
                     self.write_page(tools, at);
                     return self.say(tools, at);
                 }
-                Action::FinishServer => {
+                ExchangeAction::FinishServer => {
                     if let Some(server) = self.server_of(at) {
-                        server.socket.finish();
+                        server.socket.end_sending();
                     }
                     return Step::Wait;
                 }
-                Action::FinishClient => {
+                ExchangeAction::FinishClient => {
                     let place = self.streams[at].client;
-                    self.clients[place].who.socket.finish();
+                    self.clients[place].who.socket.end_sending();
                     return Step::Wait;
                 }
-                Action::Finish { keep } => return self.finish(tools, at, keep),
-                Action::Abort(reason) => return Step::Over(reason),
+                ExchangeAction::Finish { keep } => return self.finish(tools, at, keep),
+                ExchangeAction::Abort(reason) => return Step::Over(reason),
             };
             action = self.feed(tools, at, event);
         }
@@ -116,7 +126,7 @@ impl HttpSupervisor {
         at: usize,
         index: BackendIndex,
         bytes: &[u8],
-    ) -> Event<'static> {
+    ) -> ExchangeEvent<'static> {
         let Stream { work, plan, listener, client, .. } = &mut self.streams[at];
         let around = surroundings(plan, *listener, tools);
         let backend = &plan.backends[index as usize];
@@ -142,7 +152,7 @@ impl HttpSupervisor {
         let written = rewrite.request(&mut request, Message::new(&tools.head, bytes));
         request.extend_from_slice(&bytes[tools.head.length..]);
         work.request = request;
-        if written.is_ok() { Event::Written } else { Event::Overflown }
+        if written.is_ok() { ExchangeEvent::Written } else { ExchangeEvent::Overflown }
     }
 
     /// Has the stream wait for a place at a server of its backend; whether the line takes one more.
@@ -153,7 +163,7 @@ impl HttpSupervisor {
     }
 
     /// Takes a kept connection to the server chosen, or begins to open one. None: that is under way.
-    fn connect(&mut self, at: usize, fresh: bool) -> Option<Event<'static>> {
+    fn connect(&mut self, at: usize, fresh: bool) -> Option<ExchangeEvent<'static>> {
         self.close_server(at);
         let stream = &mut self.streams[at];
         stream.work.sent = 0;
@@ -162,10 +172,10 @@ impl HttpSupervisor {
         let kept = stream.work.exchange.server().filter(|_| pooled);
         if let Some(number) = kept.and_then(|server| self.servers.reuse(&server.state, at)) {
             stream.server = Some(number);
-            return Some(Event::Connected { kept: true });
+            return Some(ExchangeEvent::Connected { kept: true });
         }
         match self.dial(at) {
-            Err(fault) => Some(Event::ConnectFailed(fault)),
+            Err(fault) => Some(ExchangeEvent::ConnectFailed(fault)),
             Ok(socket) => {
                 let stream = &mut self.streams[at];
                 let chosen = stream.work.exchange.server();
@@ -176,10 +186,15 @@ impl HttpSupervisor {
     }
 
     /// Passes an informational response on.
-    fn pass_interim(&mut self, tools: &mut Tools, at: usize, bytes: &[u8]) -> Result<Step, Event<'static>> {
+    fn pass_interim(
+        &mut self,
+        tools: &mut Tools,
+        at: usize,
+        bytes: &[u8],
+    ) -> Result<Step, ExchangeEvent<'static>> {
         tools.out.clear();
         if !self.write_head(tools, at, bytes) {
-            return Err(Event::Garbled);
+            return Err(ExchangeEvent::Garbled);
         }
         self.streams[at].work.counted[Side::Server as usize] += tools.out.len() as u64;
         Ok(self.send(tools, at, false))
@@ -192,17 +207,17 @@ impl HttpSupervisor {
         at: usize,
         compress: Option<Coding>,
         bytes: &[u8],
-    ) -> Result<Step, Event<'static>> {
+    ) -> Result<Step, ExchangeEvent<'static>> {
         self.take_form(tools, at, compress);
         tools.out.clear();
         if !self.write_head(tools, at, bytes) {
-            return Err(Event::Spoiled);
+            return Err(ExchangeEvent::Spoiled);
         }
         let rest = &bytes[tools.head.length..];
         let Stream { work, client, .. } = &mut self.streams[at];
         let exchange = &mut work.exchange;
         let Ok(taken) = work.form.convert(&mut exchange.response, rest, &mut tools.out) else {
-            return Err(Event::Spoiled);
+            return Err(ExchangeEvent::Spoiled);
         };
         if taken < rest.len() {
             // Bytes beyond the response: nothing that follows on this connection can be trusted.
@@ -218,8 +233,9 @@ impl HttpSupervisor {
         }
         let whole = exchange.response.is_done() && !tunnel;
         let last = whole && !exchange.keeps_client() && exchange.is_asked();
-        self.feed(tools, at, Event::Replied);
-        // More of the body is read in a later step: `bytes` are still in the scratch that it would be read into.
+        self.feed(tools, at, ExchangeEvent::Replied);
+        // More of the body is read in a later step: `bytes` are still in the scratch that it would be read
+        // into.
         Ok(match self.send(tools, at, last) {
             Step::Again if whole => self.pass_response(tools, at),
             other => other,
@@ -279,7 +295,7 @@ impl HttpSupervisor {
         if stopped == Stopped::Full && !moved {
             return self.watch_client(tools, at);
         }
-        match self.turn(tools, at, Event::ResponsePassed(Passage { read: 0, moved, stopped })) {
+        match self.turn(tools, at, ExchangeEvent::ResponsePassed(Passage { read: 0, moved, stopped })) {
             Step::Wait if stopped == Stopped::Full => self.watch_client(tools, at),
             step => step,
         }
@@ -297,7 +313,7 @@ impl HttpSupervisor {
     }
 }
 
-/// What others wait for that a stream has: its place in line, and its place at a server.
+/// The things of a stream that others wait for: its place in line, and its place at a server.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
     in_line: bool,
@@ -309,6 +325,9 @@ impl Standing {
     #[inline]
     pub(super) fn of(stream: &Stream) -> Self {
         let exchange = &stream.work.exchange;
-        Self { in_line: exchange.state() == State::InLine, has_place: exchange.attempts().has_place() }
+        Self {
+            in_line: exchange.state() == ExchangeState::InLine,
+            has_place: exchange.attempts().has_place(),
+        }
     }
 }

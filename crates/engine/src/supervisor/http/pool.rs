@@ -1,7 +1,8 @@
 //! Servers: the sockets to servers of one worker, in use and kept for the next exchange.
 //!
-//! A kept one is taken most recent first, so that the pool shrinks to what is needed. What happens to it while nobody
-//! uses it (an end, an error, bytes nobody asked for) ends it at once. Must never know what is sent through it.
+//! A kept one is taken most recent first, so that the pool shrinks to what is needed. What happens to it
+//! while nobody uses it (an end, an error, bytes nobody asked for) ends it at once. Must never know what is
+//! sent through it.
 
 use std::sync::Arc;
 
@@ -22,11 +23,11 @@ pub(crate) struct Server {
     pub(crate) generation: u32,
     /// The socket.
     pub(crate) socket: Socket,
-    /// Its server: the identity of its pool.
+    /// The server's identity, which is the identity of its pool.
     pub(crate) state: Arc<ServerState>,
     /// The stream it works for; None: it is kept.
     pub(crate) stream: Option<usize>,
-    /// It has answered before.
+    /// Whether the server has answered on this socket before.
     pub(crate) reused: bool,
     /// Bytes from it that nobody has acted on.
     pub(crate) inbound: Buffer,
@@ -155,7 +156,8 @@ impl Servers {
         self.sweep = next;
     }
 
-    /// Closes some of the kept sockets, the oldest first: their descriptors are needed elsewhere. Whether there were any.
+    /// Closes some of the kept sockets, the oldest first: their descriptors are needed elsewhere. Whether
+    /// there were any.
     pub(crate) fn make_room(&mut self) -> bool {
         let mut places: Vec<usize> = self.kept.values().flatten().map(|place| *place as usize).collect();
         places.sort_unstable_by_key(|place| self.all.get(*place).map(|server| server.since));
@@ -176,10 +178,12 @@ impl Servers {
     }
 }
 
-/// Kept sockets that give way at once when descriptors run out: enough for a client, its server and a few more.
+/// Kept sockets that give way at once when descriptors run out: enough for a client, its server and a few
+/// more.
 const ROOM: usize = 16;
 
-/// A server stays the same over reloads as long as its state is handed on; the Arc of every kept socket holds it.
+/// A server stays the same over reloads as long as its state is handed on; the Arc of every kept socket holds
+/// it.
 fn identity(state: &Arc<ServerState>) -> usize {
     Arc::as_ptr(state) as usize
 }

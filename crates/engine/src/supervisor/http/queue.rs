@@ -1,8 +1,8 @@
 //! Queue: streams of one worker that wait for a place at a server, first come first served for each backend.
 //!
-//! Places given back by this worker are passed on at once; those of other workers are looked for every [`GLANCE`]. Whoever
-//! waits stays in line until it has a place or leaves, so that nobody who comes later is served before.
-//! Must never decide who gets in: it only says whose turn it is.
+//! Places given back by this worker are passed on at once; those of other workers are looked for every
+//! [`GLANCE`]. Whoever waits stays in line until it has a place or leaves, so that nobody who comes later is
+//! served before. Must never decide who gets in: it only says whose turn it is.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use headworks_core::time::Millis;
 /// How often places of other workers are looked for.
 const GLANCE: Millis = 16;
 
-/// Who waits.
+/// The streams that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     lines: HashMap<usize, VecDeque<Waiting>, foldhash::fast::RandomState>,
-    /// Those whose turn has come, until they are told.
+    /// Streams whose turn has come, until they are told.
     called: Vec<Waiting>,
     looked: Millis,
 }
@@ -37,7 +37,7 @@ impl Queue {
         room
     }
 
-    /// Whoever waits longest for `backend`.
+    /// Returns the stream that waits longest for `backend`.
     pub(crate) fn first(&self, backend: &Backend) -> Option<Waiting> {
         if self.lines.is_empty() {
             return None;
@@ -51,8 +51,8 @@ impl Queue {
         self.lines.is_empty()
     }
 
-    /// Calls whoever waits longest for `backend`. It leaves the line when it has got a place: until then nobody who comes
-    /// later may take one.
+    /// Calls whoever waits longest for `backend`. It leaves the line when it has got a place: until then
+    /// nobody who comes later may take one.
     pub(crate) fn call(&mut self, backend: &Backend) {
         if let Some(first) = self.first(backend) {
             self.called.push(first);

@@ -1,11 +1,12 @@
 //! Servers: the connections to servers: opening them, the request's way there, and the response's way back.
 //!
-//! A malformed head never reaches the client. A connection is put away as soon as its response is read, even if the client
-//! takes longer. Must never choose a server or judge what it says: what happened is fed to the Exchange.
+//! A malformed head never reaches the client. A connection is put away as soon as its response is read, even
+//! if the client takes longer. Must never choose a server or judge what it says: what happened is fed to the
+//! Exchange.
 
 use headworks_core::action::Side;
 use headworks_core::close::Fault;
-use headworks_core::http::exchange::{Action, Event, Lost, Passage, State, Stopped};
+use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, ExchangeState, Lost, Passage, Stopped};
 use headworks_core::message::Message;
 use headworks_core::pool::Backend;
 use headworks_core::wire::http1::{self, Parsed};
@@ -25,14 +26,15 @@ impl HttpSupervisor {
     /// Takes a stream as far as it goes without waiting.
     pub(super) fn carry_on(&mut self, tools: &mut Tools, at: usize) -> Step {
         match self.streams[at].work.exchange.state() {
-            State::Connecting => self.connecting(tools, at),
-            State::Asking(_) | State::Awaiting(_) => self.ask(tools, at),
-            State::Answering(_) | State::Tunnel(_) => match self.pass_request(tools, at) {
+            ExchangeState::Connecting => self.connecting(tools, at),
+            ExchangeState::Asking(_) | ExchangeState::Awaiting(_) => self.ask(tools, at),
+            ExchangeState::Answering(_) | ExchangeState::Tunnel(_) => match self.pass_request(tools, at) {
                 Step::Wait => self.pass_response(tools, at),
                 step => step,
             },
-            State::Told => self.deliver(tools, at),
-            State::Ruling | State::InLine | State::Over => match self.left(tools, at) {
+            ExchangeState::Told => self.deliver(tools, at),
+            ExchangeState::Ruling | ExchangeState::InLine | ExchangeState::Over => match self.left(tools, at)
+            {
                 Some(event) => self.turn(tools, at, event),
                 None => Step::Wait,
             },
@@ -54,7 +56,8 @@ impl HttpSupervisor {
         }
     }
 
-    /// Opens a connection to the server chosen; where no descriptor is left for it, connections that are only kept give way.
+    /// Opens a connection to the server chosen; where no descriptor is left for it, connections that are only
+    /// kept give way.
     pub(super) fn dial(&mut self, at: usize) -> Result<Socket, Fault> {
         match self.dial_once(at) {
             // Ports run out, too: that is told by a descriptor that can still be had.
@@ -86,10 +89,10 @@ impl HttpSupervisor {
     pub(super) fn connecting(&mut self, tools: &mut Tools, at: usize) -> Step {
         let Stream { work, client, server, .. } = &mut self.streams[at];
         if self.clients[*client].who.socket.broken {
-            return self.turn(tools, at, Event::Left { broken: true });
+            return self.turn(tools, at, ExchangeEvent::Left { broken: true });
         }
         let Some((number, server)) = server.and_then(|at| Some((at, self.servers.get_mut(at)?))) else {
-            return self.turn(tools, at, Event::ConnectFailed(Fault::Exhausted));
+            return self.turn(tools, at, ExchangeEvent::ConnectFailed(Fault::Exhausted));
         };
         if !server.socket.writable {
             return Step::Wait;
@@ -98,17 +101,17 @@ impl HttpSupervisor {
         let event = match server.socket.write(&work.request[work.sent..], false) {
             Written::Bytes(0) => match server.socket.watch_both(&tools.registry, token) {
                 Ok(()) => return Step::Wait,
-                Err(_) => Event::ConnectFailed(Fault::Exhausted),
+                Err(_) => ExchangeEvent::ConnectFailed(Fault::Exhausted),
             },
             Written::Bytes(n) => {
                 work.sent += n;
                 match server.socket.watch_reads(&tools.registry, token) {
-                    Ok(()) => Event::Connected { kept: false },
-                    Err(_) => Event::ConnectFailed(Fault::Exhausted),
+                    Ok(()) => ExchangeEvent::Connected { kept: false },
+                    Err(_) => ExchangeEvent::ConnectFailed(Fault::Exhausted),
                 }
             }
             Written::Broken => {
-                Event::ConnectFailed(server.socket.connect_result().err().unwrap_or(Fault::Refused))
+                ExchangeEvent::ConnectFailed(server.socket.connect_result().err().unwrap_or(Fault::Refused))
             }
         };
         self.turn(tools, at, event)
@@ -125,6 +128,8 @@ impl HttpSupervisor {
         };
         if work.sent < work.request.len() {
             if !server.socket.writable {
+                // It waits for its server, not for its client.
+                self.feed(tools, at, ExchangeEvent::RequestPassed(stopped(Stopped::Full)));
                 return Step::Wait;
             }
             match server.socket.write(&work.request[work.sent..], false) {
@@ -132,13 +137,15 @@ impl HttpSupervisor {
                 Written::Broken => return self.request_passed(tools, at, stopped(Stopped::SinkBroken)),
             }
             if work.sent < work.request.len() {
-                self.feed(tools, at, Event::RequestPassed(stopped(Stopped::Full)));
+                self.feed(tools, at, ExchangeEvent::RequestPassed(stopped(Stopped::Full)));
                 return self.watch_server(tools, at, number);
             }
         }
         if work.exchange.is_asked() && work.lanes[Side::Client as usize].waiting() == 0 {
             return match work.exchange.state() {
-                State::Asking(_) | State::Tunnel(_) => self.request_passed(tools, at, stopped(Stopped::Done)),
+                ExchangeState::Asking(_) | ExchangeState::Tunnel(_) => {
+                    self.request_passed(tools, at, stopped(Stopped::Done))
+                }
                 _ => Step::Wait,
             };
         }
@@ -169,7 +176,7 @@ impl HttpSupervisor {
     }
 
     fn request_passed(&mut self, tools: &mut Tools, at: usize, passage: Passage) -> Step {
-        self.turn(tools, at, Event::RequestPassed(passage))
+        self.turn(tools, at, ExchangeEvent::RequestPassed(passage))
     }
 
     /// Has the stream told when its server takes more again.
@@ -205,13 +212,14 @@ impl HttpSupervisor {
             }
             Read::Nothing => Step::Again,
             Read::End | Read::Broken if server.inbound.is_empty() => self.server_lost(tools, at),
-            Read::End | Read::Broken => self.turn(tools, at, Event::Garbled),
+            Read::End | Read::Broken => self.turn(tools, at, ExchangeEvent::Garbled),
         };
         tools.scratch = scratch;
         step
     }
 
-    /// Takes heads from the front of `bytes`: interim ones, and the final one with what of its body came along.
+    /// Takes heads from the front of `bytes`: interim ones, and the final one with what of its body came
+    /// along.
     fn take_response(&mut self, tools: &mut Tools, at: usize, mut bytes: &[u8]) -> Step {
         loop {
             let stream = &mut self.streams[at];
@@ -224,14 +232,14 @@ impl HttpSupervisor {
                     }
                     return Step::Again;
                 }
-                Parsed::Invalid(_) => return self.turn(tools, at, Event::Garbled),
+                Parsed::Invalid(_) => return self.turn(tools, at, ExchangeEvent::Garbled),
             }
             let length = tools.head.length;
             let head = std::mem::take(&mut tools.head);
-            let action = self.feed(tools, at, Event::Answered(Message::new(&head, bytes)));
+            let action = self.feed(tools, at, ExchangeEvent::Answered(Message::new(&head, bytes)));
             tools.head = head;
             let step = self.perform(tools, at, action, bytes);
-            let more = matches!(action, Action::Skip | Action::PassInterim)
+            let more = matches!(action, ExchangeAction::Skip | ExchangeAction::PassInterim)
                 && !self.streams[at].work.exchange.is_answered();
             bytes = &bytes[length..];
             if step != Step::Again || !more || bytes.is_empty() {
@@ -265,7 +273,7 @@ impl HttpSupervisor {
         if work.exchange.response.is_done() && !work.exchange.is_tunnel() {
             self.put_away(tools, at);
         }
-        let step = self.turn(tools, at, Event::ResponsePassed(passage));
+        let step = self.turn(tools, at, ExchangeEvent::ResponsePassed(passage));
         match passage.stopped {
             _ if step != Step::Wait => step,
             Stopped::Dry => match self.left(tools, at) {
@@ -287,7 +295,7 @@ impl HttpSupervisor {
         let begun = stream.work.sent > 0;
         let lost = stream.server.take().and_then(|number| self.servers.remove(number));
         let kept = lost.is_some_and(|server| server.reused);
-        self.turn(tools, at, Event::Lost(Lost { kept, begun }))
+        self.turn(tools, at, ExchangeEvent::Lost(Lost { kept, begun }))
     }
 
     /// The server has done its part: its connection is kept for another exchange, or closed.
@@ -324,7 +332,8 @@ impl HttpSupervisor {
 }
 
 impl Client {
-    /// Appends the PROXY header that the backend wants: before the request, or where TLS is spoken before all of it.
+    /// Appends the PROXY header that the backend wants: before the request, or where TLS is spoken before all
+    /// of it.
     pub(super) fn announce(&self, backend: &Backend, out: &mut Vec<u8>) {
         if let Some(version) = backend.proxy_header {
             let announced = Announced {

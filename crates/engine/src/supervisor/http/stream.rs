@@ -1,8 +1,8 @@
-//! Stream: one exchange under way as the engine sees it: the Exchange that decides, the request as its server gets it, and
-//! the bytes in between.
+//! Stream: one exchange under way as the engine sees it: the Exchange that decides, the request as its server
+//! gets it, and the bytes in between.
 //!
-//! Its memory serves exchange after exchange, so that none of it is allocated per request. Passive: must never decide or
-//! touch a socket.
+//! The memory of a stream serves exchange after exchange, so that none of it is allocated per request.
+//! Passive: must never decide or touch a socket.
 
 use headworks_core::action::Side;
 use headworks_core::close::CloseReason;
@@ -27,7 +27,7 @@ pub(crate) struct Stream {
     pub(crate) client: usize,
     /// Place of the server's connection, while there is one.
     pub(crate) server: Option<usize>,
-    /// Its work.
+    /// The work on the exchange.
     pub(crate) work: Box<Work>,
 }
 
@@ -94,8 +94,8 @@ impl Work {
         *self = Self { exchange, request, ..Self::default() };
     }
 
-    /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server that answered
-    /// early would read from its next request.
+    /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server
+    /// that answered early would read from its next request.
     pub(crate) fn is_sent(&self) -> bool {
         self.sent == self.request.len() && self.lanes[Side::Client as usize].waiting() == 0
     }
@@ -121,8 +121,8 @@ impl Client {
     }
 }
 
-/// Whether a stream that ended for `reason` leaves its server's connection broken off: in a tunnel nothing but its end says
-/// whether what went through it was all.
+/// Whether a stream that ended for `reason` leaves its server's connection broken off: in a tunnel nothing
+/// but its end says whether what went through it was all.
 pub(super) fn breaks_off(reason: CloseReason) -> bool {
     matches!(reason, CloseReason::ClientReset | CloseReason::ClientTruncated)
 }

@@ -1,5 +1,6 @@
-//! Which certificate, version, suite, group and protocol clients get; and what is wrong with keys.
+//! Tests which certificate, version, suite, group and protocol clients get; and what is wrong with keys.
 
+use headworks_core::path;
 use std::sync::{Arc, Mutex};
 
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
@@ -92,7 +93,7 @@ fn suites_groups_and_versions_are_those_that_we_prefer() {
     assert_eq!(agreed(&tls, ONLY_12), (version, cipher, "x25519"));
     tls.post_quantum = false;
     assert_eq!(agreed(&tls, ANY), ("TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519"));
-    tls.min_version = Version::Tls13;
+    tls.min_version = TlsVersion::Tls13;
     assert_eq!(agreed(&tls, ANY).0, "TLSv1.3");
     let refused = meet(&acceptor(&tls), &Arc::new(client(&ca, ONLY_12, None)), "a.example").err();
     assert!(
@@ -217,6 +218,9 @@ fn every_bad_key_is_named() {
     broken.key = b"no key"[..].into();
     let mut weak = ca.sign(&["weak.example"], &PKCS_ECDSA_P256_SHA256);
     weak.key = WEAK.into();
+    for (index, certificate) in [&mut mixed, &mut broken, &mut weak].into_iter().enumerate() {
+        certificate.path = path!["certificates", index + 1];
+    }
     assert_eq!(
         problems(&termination(vec![good, mixed, broken, weak])),
         [
@@ -247,7 +251,7 @@ fn a_key_is_parsed_once() {
 fn a_client_that_offers_nothing_of_ours_gets_the_right_alert() {
     let ca = Authority::new("authority");
     let mut tls = termination(vec![ca.sign(&["a.example"], &PKCS_ECDSA_P256_SHA256)]);
-    tls.min_version = Version::Tls13;
+    tls.min_version = TlsVersion::Tls13;
     let name = ServerName::try_from("a.example").unwrap();
     let mut client = ClientConnection::new(Arc::new(client(&ca, ONLY_12, None)), name).unwrap();
     let mut server = acceptor(&tls).begin_buffered();

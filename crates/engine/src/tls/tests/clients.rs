@@ -26,7 +26,7 @@ fn person(
     })
 }
 
-fn list(ca: &Authority, revoked: &[u64], until: i32) -> Der {
+fn list(ca: &Authority, revoked: &[u64], until: i32) -> DerBytes {
     let revoked_certs = revoked.iter().map(|&serial| RevokedCertParams {
         serial_number: SerialNumber::from(serial),
         revocation_time: date_time_ymd(2024, 1, 1),
@@ -128,6 +128,6 @@ fn a_bad_authority_or_list_is_named() {
     tls.clients = Some(clients);
     let problems = problems(&tls);
     assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(problems[0].starts_with("client_certificates.ca.1: no certificate of an authority"));
-    assert!(problems[1].starts_with("client_certificates.crl.1: no revocation list"));
+    assert!(problems[0].starts_with("client_certificates.ca: no certificate of an authority"));
+    assert!(problems[1].starts_with("client_certificates.crl: no revocation list"));
 }

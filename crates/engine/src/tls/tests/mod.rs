@@ -10,7 +10,9 @@ mod sessions;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use headworks_core::tls::{Certificate, ClientCertificates, Der, Names, Termination, TlsFacts, Version};
+use headworks_core::tls::{
+    Certificate, ClientCertificates, DerBytes, Names, Termination, TlsFacts, TlsVersion,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SignatureAlgorithm,
 };
@@ -25,7 +27,7 @@ use super::provider;
 
 /// An authority that signs for everybody in a test.
 struct Authority {
-    der: Der,
+    der: DerBytes,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -79,7 +81,7 @@ fn termination(certificates: Vec<Certificate>) -> Termination {
         names: Arc::new(Names::new(&certificates)),
         certificates,
         strict_sni: false,
-        min_version: Version::Tls12,
+        min_version: TlsVersion::Tls12,
         post_quantum: true,
         alpn: vec![b"http/1.1"[..].into()],
         tickets: true,
@@ -189,10 +191,7 @@ fn talk(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<
             client.process_new_packets()?;
         }
         if to_server.is_empty() && to_client.is_empty() {
-            match std::mem::replace(&mut said, true) {
-                true => return Ok(presented),
-                false => say_hello(client, server),
-            }
+            if std::mem::replace(&mut said, true) { return Ok(presented) } else { say_hello(client, server) }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a reload takes over: sessions made under the same policy for clients, and no others.
+//! Tests what a reload takes over: sessions made under the same policy for clients, and no others.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use rcgen::PKCS_ECDSA_P256_SHA256;
 
 use super::*;
 
-/// Whether a session made with `old` is resumed with its successor `new`, by version 1.2 and 1.3, with tickets and with
-/// sessions of our own.
+/// Whether a session made with `old` is resumed with its successor `new`, by version 1.2 and 1.3, with
+/// tickets and with sessions of our own.
 fn survives(ca: &Authority, old: impl Fn(&mut Termination), new: impl Fn(&mut Termination)) -> bool {
     let alice = ca.sign(&["alice.example"], &PKCS_ECDSA_P256_SHA256);
     let ours = ca.sign(&["a.example"], &PKCS_ECDSA_P256_SHA256);

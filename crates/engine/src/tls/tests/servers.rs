@@ -12,7 +12,7 @@ fn encryption(ca: Option<&Authority>, name: Option<&str>) -> Encryption {
     Encryption {
         roots: ca.map(|ca| vec![ca.der.clone()]),
         server_name: name.map(Box::from),
-        min_version: Version::Tls12,
+        min_version: TlsVersion::Tls12,
         alpn: vec![b"http/1.1"[..].into()],
         certificate: None,
     }
@@ -22,7 +22,7 @@ fn connector(tls: &Encryption) -> Connector {
     Connector::new(tls, &mut Keys::default()).unwrap()
 }
 
-/// What the server learns of us.
+/// Returns what the server learns of us.
 fn reach(
     connector: &Connector,
     acceptor: &Acceptor,

@@ -100,7 +100,7 @@ fn a_certificate_that_has_expired_since_resumes_nothing() {
     }
 }
 
-/// What a client sends that has a request to send at once; None if it has no session that allows it.
+/// Returns what a client sends that has a request to send at once; None if it has no session that allows it.
 fn sent_early(client: &mut ClientConnection, request: &[u8]) -> Option<Vec<u8>> {
     client.early_data()?.write_all(request).unwrap();
     let mut wire = Vec::new();
@@ -110,7 +110,7 @@ fn sent_early(client: &mut ClientConnection, request: &[u8]) -> Option<Vec<u8>> 
     Some(wire)
 }
 
-/// What the server takes of it before the handshake is complete.
+/// Returns what the server takes of the request before the handshake is complete.
 fn taken_early(server: &mut ServerConnection, wire: &[u8]) -> Vec<u8> {
     server.read_tls(&mut &wire[..]).unwrap();
     server.process_new_packets().unwrap();

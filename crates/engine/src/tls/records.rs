@@ -1,13 +1,14 @@
-//! Stream: the TLS side of one socket: records in and out, with plaintext on our side and ciphertext on the wire's.
+//! Records: the TLS side of one socket: records in and out, with plaintext on our side and ciphertext on the
+//! wire's.
 //!
 //! ```text
 //!   wire --recv--> scratch (partial first) --decrypt--> into the reader's bytes, the rest waits in `plain`
 //!   wire <--send-- scratch, the rest waits in `owed` <--encrypt-- the writer's bytes
 //! ```
 //!
-//! An idle stream owns no buffers: what is read and written passes through scratch memory of its thread. A writer's bytes
-//! are taken whole or not at all, and while `owed` is not empty nothing more is taken. Must never decide what an end or an
-//! error means.
+//! An idle stream owns no buffers: what is read and written passes through scratch memory of its thread. A
+//! writer's bytes are taken whole or not at all, and while `owed` is not empty nothing more is taken. Must
+//! never decide what an end or an error means.
 
 use std::cell::RefCell;
 use std::io;
@@ -25,7 +26,7 @@ use crate::sys;
 
 /// The TLS side of a socket.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct Records {
     machine: Machine,
     /// Ciphertext read that does not make a record yet.
     partial: Vec<u8>,
@@ -35,9 +36,9 @@ pub(crate) struct Stream {
     owed: Buffer,
     /// Reading the wire may give something.
     wire_readable: bool,
-    /// What the other end has said of its end.
+    /// The word of the other end about its end.
     heard: Heard,
-    /// Whoever reads was told of that.
+    /// Whether the reader was told of that.
     told: bool,
     /// Our close_notify is on its way; after it nothing is written.
     said_end: bool,
@@ -46,9 +47,10 @@ pub(crate) struct Stream {
     /// Plaintext came before the handshake was complete.
     early: bool,
     failure: Option<Failure>,
-    /// The wire takes nothing any more, and why. What it still holds can be read: the last words of whoever has gone.
+    /// The wire takes nothing any more, and why. What it still holds can be read: the last words of whoever
+    /// has gone.
     mute: Option<i32>,
-    /// What the handshake agreed on, for those that are told.
+    /// The terms that the handshake agreed on, for those that are told.
     pub(crate) facts: Option<Box<TlsFacts>>,
 }
 
@@ -59,8 +61,8 @@ struct Scratch {
 }
 
 thread_local! {
-    // A worker's thread serves all of its streams in turn: one scratch instead of two buffers a connection, and instead of
-    // two more arguments of every read and write.
+    // A worker's thread serves all of its streams in turn: one scratch instead of two buffers a connection,
+    // and instead of two more arguments of every read and write.
     static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { incoming: Vec::new(), outgoing: Vec::new() }) };
 }
 
@@ -68,14 +70,16 @@ thread_local! {
 const READ: usize = 64 * 1024;
 /// Plaintext made into records at once.
 const WRITE: usize = 64 * 1024;
-/// What records add to [`WRITE`] bytes at most: header, nonce, tag and type for each.
+/// Bytes that records add to [`WRITE`] bytes at most: header, nonce, tag and type for each.
 const OVERHEAD: usize = 1024;
-/// Ciphertext that waits to become a record or a handshake message: a message of 64 KiB in its records, and one more.
+/// Ciphertext that waits to become a record or a handshake message: a message of 64 KiB in its records, and
+/// one more.
 const MOST_PARTIAL: usize = 96 * 1024;
-/// Reads of the wire in one go that may give no plaintext: who sends so much that says nothing wants to keep us busy.
+/// Reads of the wire in one go that may give no plaintext: who sends so much that says nothing wants to keep
+/// us busy.
 const MOST_BARREN: usize = 16;
 
-impl Stream {
+impl Records {
     /// The TLS side of a client whose first bytes are `held`.
     pub(crate) fn of_client(machine: UnbufferedServerConnection, held: &[u8]) -> Self {
         let mut stream = Self::new(Machine::Server(Box::new(machine)));
@@ -109,7 +113,7 @@ impl Stream {
         }
     }
 
-    /// What was agreed on so far.
+    /// Returns what was agreed on so far.
     pub(crate) fn state(&self) -> &CommonState {
         self.machine.state()
     }
@@ -124,12 +128,12 @@ impl Stream {
         self.early
     }
 
-    /// Why it is of no use any more.
+    /// Returns why the TLS side is of no use any more.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
     }
 
-    /// Why the wire takes nothing any more.
+    /// Returns why the wire takes nothing any more.
     pub(crate) fn mute(&self) -> Option<i32> {
         self.mute
     }
@@ -165,13 +169,15 @@ impl Stream {
         self.owed.len()
     }
 
-    /// Whether plaintext may be written as far as the handshake goes: a server may answer early data before its end.
+    /// Whether plaintext may be written as far as the handshake goes: a server may answer early data before
+    /// its end.
     fn speaks(&self) -> bool {
         !self.is_shaking() || self.early
     }
 
-    /// The wire became ready: what is owed goes out, and a handshake goes on. `ending`: the wire's end has come.
-    pub(crate) fn became(&mut self, fd: RawFd, (readable, writable): (bool, bool), ending: bool) {
+    /// Takes note that the wire became ready: sends what is owed and goes on with a handshake. `ending`: the
+    /// wire's end has come.
+    pub(crate) fn became(&mut self, fd: RawFd, readable: bool, writable: bool, ending: bool) {
         self.wire_readable |= readable;
         if writable {
             self.flush(fd);
@@ -194,7 +200,7 @@ impl Stream {
                 break;
             }
             reads += 1;
-            self.suffer(reads);
+            self.limit_barren_reads(reads);
         }
         self.flush(fd);
     }
@@ -225,13 +231,13 @@ impl Stream {
             if let Filled::Plain(n) = filled {
                 return Read::Bytes(n);
             }
-            self.suffer(reads);
+            self.limit_barren_reads(reads);
         }
         Read::Nothing
     }
 
-    /// So many reads in a row gave no plaintext.
-    fn suffer(&mut self, reads: usize) {
+    /// Fails the connection after too many reads in a row that gave no plaintext.
+    fn limit_barren_reads(&mut self, reads: usize) {
         if reads >= MOST_BARREN {
             self.failure.get_or_insert(Failure::Tls(PeerMisbehaved::TooManyEmptyFragments.into()));
         }
@@ -313,8 +319,8 @@ impl Stream {
         machine.feed(&mut turn, incoming)
     }
 
-    /// Writes plaintext: all of it is taken, unless the stream cannot take any now. `more`: further bytes or the end follow
-    /// at once.
+    /// Writes plaintext: all of it is taken, unless the stream cannot take any now. `more`: further bytes or
+    /// the end follow at once.
     pub(crate) fn write(&mut self, fd: RawFd, bytes: &[u8], more: bool) -> Written {
         self.flush(fd);
         if self.failure.is_some() || self.mute.is_some() || self.said_end {
@@ -357,7 +363,7 @@ impl Stream {
         })
     }
 
-    /// The wire takes nothing any more.
+    /// Takes note that the wire takes nothing any more.
     fn fall_silent(&mut self, error: &io::Error) {
         self.owed.clear();
         // What broke it may have come behind last words that no event has told of yet.
@@ -393,13 +399,14 @@ impl Stream {
     }
 
     /// Says that we have ended, and ends the wire's sending behind it.
-    pub(crate) fn finish(&mut self, fd: RawFd) {
+    pub(crate) fn end_sending(&mut self, fd: RawFd) {
         self.say_end();
         self.finishing = true;
         self.flush(fd);
     }
 
-    /// The socket is about to be closed in good order: says so as far as the wire takes it now. Whether it took all.
+    /// The socket is about to be closed in good order: says so as far as the wire takes it now. Whether it
+    /// took all.
     pub(crate) fn close(&mut self, fd: RawFd) -> bool {
         if self.failure.is_none() && !self.is_shaking() {
             self.say_end();
@@ -418,7 +425,7 @@ impl Stream {
     }
 }
 
-/// What one read of the wire gave.
+/// The result of one read of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Filled {
     /// So much plaintext, in the reader's bytes.

@@ -1,0 +1,69 @@
+//! Plans: configurations that differ in whatever an Exchange asks of them.
+
+use std::sync::OnceLock;
+
+use headworks_core::plan::Plan;
+use headworks_core::spec::Spec;
+use serde_json::{Value, json};
+
+use crate::common::spec;
+use crate::random::Random;
+
+/// Different configurations.
+const VARIANTS: u64 = 512;
+
+/// A fresh Plan: the configuration that a number stands for, with servers of which nothing is known.
+pub(crate) fn plan(number: u64) -> Plan {
+    static SPECS: OnceLock<Vec<Spec>> = OnceLock::new();
+    let specs = SPECS.get_or_init(|| (0..VARIANTS).map(variant).collect());
+    Plan::compile(&specs[(number % VARIANTS) as usize]).unwrap()
+}
+
+fn variant(number: u64) -> Spec {
+    let mut random = Random::new(number);
+    let servers: Vec<Value> = (1..=1 + random.below(3)).map(|at| server(&mut random, at)).collect();
+    let proxy = if random.chance(10) { json!("v2") } else { Value::Null };
+    let compression = json!({"algorithms": ["gzip"], "types": ["text/plain"], "min_size": 0});
+    let affinity = json!({"cookie": "HW", "secret": "sixteen characters", "max_age": null});
+    spec(json!({
+        "listeners": {"web": {
+            "protocol": "http", "table": "sites", "timeouts": {"idle": 15_000},
+            "http": {
+                "connect": random.chance(70), "body_timeout": 13_000, "tunnel_timeout": 16_000,
+                "body_limit": random.of(&[None, None, Some(6), Some(20)]),
+                "min_body_rate": random.of(&[0, 0, 1, 1_000]),
+                "max_requests_per_client": random.of(&[None, None, Some(1), Some(2)]),
+                "compression": random.chance(50).then_some(compression),
+            },
+        }},
+        "tables": {"sites": [
+            ["a.example", "app"],
+            ["closed.example", "closed"],
+            {"pattern": "old.example", "redirect": {"to": "https", "code": 301}},
+        ]},
+        "backends": {
+            "app": {
+                "servers": servers,
+                "balance": random.of(&["round_robin", "least_connections", "random"]),
+                "connect_timeout": 12_000, "retries": random.below(4),
+                "proxy_protocol": proxy,
+                "ejection": {
+                    "failures": random.below(3), "responses": random.below(3),
+                    "duration": random.of(&[1, 10_000]),
+                },
+                "http": {
+                    "queue_timeout": 11_000, "queue_limit": random.below(3), "response_timeout": 14_000,
+                    "affinity": random.chance(40).then_some(affinity),
+                },
+            },
+            "closed": {"servers": ["192.0.2.9:80"], "http": {"maintenance": random.chance(50)}},
+        },
+    }))
+}
+
+fn server(random: &mut Random, at: usize) -> Value {
+    json!({
+        "address": format!("192.0.2.{at}:80"), "backup": at > 1 && random.chance(20),
+        "max_connections": random.of(&[None, Some(1), Some(1), Some(2)]),
+    })
+}
