@@ -84,14 +84,16 @@ pub(crate) fn surroundings<'p>(plan: &'p LocalPlan, listener: u32, tools: &Tools
 }
 
 impl Work {
-    /// Makes it ready for another exchange, with modest memory only. Its pipes must have been given back.
+    /// Makes it ready for another exchange, in place and with modest memory only. Its pipes must have been
+    /// given back.
     pub(crate) fn clear(&mut self) {
-        self.exchange.clear();
-        let mut request = std::mem::take(&mut self.request);
+        let Self { exchange, request, sent, lanes, form, counted } = self;
+        exchange.clear();
         request.clear();
         request.shrink_to(MODEST);
-        let exchange = std::mem::take(&mut self.exchange);
-        *self = Self { exchange, request, ..Self::default() };
+        *lanes = Default::default();
+        *form = BodyForm::default();
+        (*sent, *counted) = (0, [0; 2]);
     }
 
     /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server
