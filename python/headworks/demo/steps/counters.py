@@ -8,7 +8,7 @@ from headworks.demo.report import Result, Step, size, table, unless
 from headworks.demo.stage import Stage, until
 from headworks.stats import Stats
 
-_REMARK = "A server that a reload takes out (here blog-1) begins to count anew when it is put back."
+_REMARK = "A server that a reload takes out (here blog-1) goes on with its counters when it is put back."
 
 
 def run(stage: Stage) -> Result:
