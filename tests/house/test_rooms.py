@@ -1,6 +1,6 @@
 """The rooms of the house: arrows point one way, and what must never be somewhere is not there.
 
-python package -> crates/python -> crates/engine -> crates/core
+python package -> crates/python -> crates/engine -> crates/core -> crates/scan
 """
 
 import ast
@@ -15,12 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "python" / "headworks"
 
 NEVER_DEPENDS_ON = {
+    "scan": {"headworks-core", "headworks-engine", "headworks-python", "libc", "mio", "pyo3", "rustix", "tokio"},
     "core": {"headworks-engine", "headworks-python", "libc", "mio", "pyo3", "rustix", "socket2", "tokio"},
     "engine": {"headworks-python", "pyo3", "tokio"},
     "python": {"libc", "mio", "rustix", "socket2", "tokio"},
 }
 
 NEVER_SAYS = {
+    "scan": {r"\bstd::(net|thread|process|fs|env|vec|string)\b|\bVec\b": "scan looks at bytes and has none"},
     "core": {
         r"\bstd::net::(Tcp|Udp|Unix)\w+": "core has no sockets",
         r"\b(Tcp|Unix)(Stream|Listener)\b|\bUdpSocket\b": "core has no sockets",

@@ -74,7 +74,8 @@ pub fn all() -> Vec<Path> {
     all
 }
 
-fn path(name: &str, times: u32, make: impl Fn() -> Operation + 'static) -> Path {
+/// Names a path.
+pub fn path(name: &str, times: u32, make: impl Fn() -> Operation + 'static) -> Path {
     Path { name: name.to_owned(), times, make: Box::new(make) }
 }
 
@@ -127,8 +128,8 @@ fn lookup(patterns: &[String], name: fn(u32) -> String) -> Operation {
     })
 }
 
-const MINIMAL: &str = "GET / HTTP/1.1\r\nHost: www.bench.example\r\n\r\n";
-const BROWSER: &str = "GET /catalogue/gardening?page=2 HTTP/1.1\r\n\
+pub const MINIMAL: &str = "GET / HTTP/1.1\r\nHost: www.bench.example\r\n\r\n";
+pub const BROWSER: &str = "GET /catalogue/gardening?page=2 HTTP/1.1\r\n\
     Host: www.bench.example\r\n\
     Connection: keep-alive\r\n\
     sec-ch-ua: \"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\", \"Google Chrome\";v=\"140\"\r\n\
@@ -141,7 +142,7 @@ const BROWSER: &str = "GET /catalogue/gardening?page=2 HTTP/1.1\r\n\
     Referer: https://www.bench.example/\r\n\
     Accept-Encoding: gzip, deflate, br, zstd\r\n\
     Accept-Language: en-GB,en;q=0.9\r\n\r\n";
-const RESPONSE: &str = "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
+pub const RESPONSE: &str = "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
     Content-Type: text/html; charset=utf-8\r\nContent-Length: 200\r\nCache-Control: no-cache\r\n\r\n";
 const LIMITS: http1::Limits = http1::Limits { head: 65_536, fields: 100, line: 65_536 };
 

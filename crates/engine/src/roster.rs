@@ -18,6 +18,9 @@ use crate::token;
 pub(crate) struct Roster<T> {
     slots: Slab<Entry<T>>,
     timer: Timer,
+    /// When the timer of each place fires; 0: it has none. It outlives its record: the next one in this
+    /// place mostly has a later deadline, and needs no arming then.
+    armed: Vec<Millis>,
     /// Places of those that had their turn and have more to do.
     turns: Vec<usize>,
     /// Memory of a list given back, for the next one.
@@ -31,8 +34,6 @@ struct Entry<T> {
     record: T,
     /// Told apart from earlier records in the same place.
     generation: u32,
-    /// When its timer fires; 0: it has none.
-    armed: Millis,
     /// Whether the record stands in `turns`.
     queued: bool,
 }
@@ -43,6 +44,7 @@ impl<T> Roster<T> {
         Self {
             slots: Slab::new(),
             timer: Timer::new(now),
+            armed: Vec::new(),
             turns: Vec::new(),
             spare: Vec::new(),
             generation: 0,
@@ -57,16 +59,16 @@ impl<T> Roster<T> {
     /// Adds a record; returns its place.
     pub(crate) fn insert(&mut self, record: T) -> usize {
         self.generation = self.generation.wrapping_add(1) & token::GENERATIONS;
-        self.slots.insert(Entry { record, generation: self.generation, armed: 0, queued: false })
+        let place = self.slots.insert(Entry { record, generation: self.generation, queued: false });
+        if self.armed.len() <= place {
+            self.armed.resize(place + 1, 0);
+        }
+        place
     }
 
     /// Takes a record out.
     pub(crate) fn remove(&mut self, place: usize) -> T {
-        let slot = self.slots.remove(place);
-        if slot.armed != 0 {
-            self.timer.disarm(place);
-        }
-        slot.record
+        self.slots.remove(place).record
     }
 
     /// Returns the record at a place, if there is one.
@@ -99,22 +101,21 @@ impl<T> Roster<T> {
     /// Has the record be due at `at` at the latest.
     #[inline]
     pub(crate) fn arm(&mut self, place: usize, at: Millis) {
-        let armed = &mut self.slots[place].armed;
+        let armed = &mut self.armed[place];
         if *armed == 0 || at < *armed {
             *armed = at;
             self.timer.arm(place, at);
         }
     }
 
-    /// Returns the places of those whose timers have fired.
+    /// Returns the places of those whose timers have fired: nobody may be there any more, or another one.
     pub(crate) fn due(&mut self, now: Millis) -> Vec<usize> {
         let mut due = std::mem::take(&mut self.spare);
         self.timer.advance(now, &mut due);
         for place in &due {
-            if let Some(slot) = self.slots.get_mut(*place) {
-                slot.armed = 0;
-            }
+            self.armed[*place] = 0;
         }
+        due.retain(|place| self.slots.contains(*place));
         due
     }
 
@@ -180,7 +181,12 @@ mod tests {
         assert_eq!(roster.remove(place), "first");
         assert_eq!(roster.insert("second"), place);
         assert_eq!(roster.find(place, generation), None);
-        assert!(roster.turns().is_empty() && roster.due(1_000).is_empty());
+        assert!(roster.turns().is_empty());
+        // The timer of the first one fires for the second one, which asks for its own again.
+        assert_eq!((roster.due(90), roster.due(1_000), roster.due(9_000)), (vec![], vec![place], vec![]));
+        roster.arm(place, 9_500);
+        roster.remove(place);
+        assert!(roster.due(10_000).is_empty());
     }
 
     #[test]

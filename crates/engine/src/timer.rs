@@ -19,6 +19,7 @@ const TICK: Millis = 16;
 const SLOTS: usize = 64;
 const LEVELS: usize = 5;
 const NONE: u32 = u32::MAX;
+const NEVER: u64 = u64::MAX;
 
 /// One connection's place in the wheel.
 #[derive(Debug, Clone, Copy)]
@@ -41,12 +42,20 @@ pub(crate) struct Timer {
     occupied: [u64; LEVELS],
     /// Every tick up to this one has fired.
     done: u64,
+    /// No slot that holds anything begins before this tick. Disarming leaves it: then it is early.
+    next: u64,
 }
 
 impl Timer {
     /// An empty wheel.
     pub(crate) fn new(now: Millis) -> Self {
-        Self { nodes: Vec::new(), heads: [NONE; SLOTS * LEVELS], occupied: [0; LEVELS], done: now / TICK }
+        Self {
+            nodes: Vec::new(),
+            heads: [NONE; SLOTS * LEVELS],
+            occupied: [0; LEVELS],
+            done: now / TICK,
+            next: NEVER,
+        }
     }
 
     /// Arms `index` to fire at `at`, instead of any earlier arming.
@@ -60,31 +69,48 @@ impl Timer {
     }
 
     /// Forgets `index`.
-    pub(crate) fn disarm(&mut self, index: usize) {
+    fn disarm(&mut self, index: usize) {
         if self.nodes.get(index).is_some_and(|node| node.tick != 0) {
             self.unlink(index as u32);
             self.nodes[index] = IDLE;
         }
     }
 
-    /// When the wheel wants to be turned next, or None when nothing is armed. May be early, never late.
+    /// Returns when the wheel wants to be turned next, or None when nothing is armed. May be early, never
+    /// late.
+    #[inline]
     pub(crate) fn next(&self) -> Option<Millis> {
-        (0..LEVELS).filter_map(|level| self.next_of_level(level)).min().map(|tick| tick * TICK)
+        (self.next != NEVER).then_some(self.next * TICK)
     }
 
     /// Turns the wheel to `now` and appends every index whose time has come; those are no longer armed.
+    #[inline]
     pub(crate) fn advance(&mut self, now: Millis, due: &mut Vec<usize>) {
         let target = now / TICK;
+        if target < self.next {
+            self.done = self.done.max(target);
+        } else {
+            self.advance_to(target, due);
+        }
+    }
+
+    fn advance_to(&mut self, target: u64, due: &mut Vec<usize>) {
         while self.done < target {
             // Skips to the next slot that holds anything.
-            let next = (0..LEVELS).filter_map(|level| self.next_of_level(level)).min();
-            let Some(next) = next.filter(|&next| next <= target) else {
+            self.next = self.first_begin();
+            if self.next > target {
                 self.done = target;
                 return;
-            };
-            self.done = next;
+            }
+            self.done = self.next;
             self.fire(due);
         }
+        self.next = self.first_begin();
+    }
+
+    /// Returns the first tick after `done` at which a slot that holds something begins.
+    fn first_begin(&self) -> u64 {
+        (0..LEVELS).filter_map(|level| self.next_of_level(level)).min().unwrap_or(NEVER)
     }
 
     /// Everything in the slots that begin at tick `done`: fires, or moves down a level.
@@ -130,7 +156,17 @@ impl Timer {
             self.nodes[head as usize].previous = index;
         }
         self.heads[slot] = index;
-        self.occupied[slot / SLOTS] |= 1 << (slot % SLOTS);
+        let level = slot / SLOTS;
+        self.occupied[level] |= 1 << (slot % SLOTS);
+        self.next = self.next.min(self.begin_of(level, slot % SLOTS));
+    }
+
+    /// Returns the first tick after `done` at which slot `number` of `level` begins.
+    fn begin_of(&self, level: usize, number: usize) -> u64 {
+        let width = 6 * level;
+        let current = self.done >> width;
+        let ahead = (number as u64).wrapping_sub(current + 1) % SLOTS as u64;
+        (current + 1 + ahead) << width
     }
 
     fn unlink(&mut self, index: u32) {
@@ -189,7 +225,8 @@ mod tests {
                 fired[index] = true;
             }
         }
-        assert_eq!(timer.next(), None);
+        timer.advance(now + TICK, &mut due);
+        assert_eq!((timer.next(), due.len()), (None, 0));
     }
 
     #[test]
@@ -212,7 +249,9 @@ mod tests {
         timer.advance(3000, &mut due);
         assert_eq!(due, [0]);
         timer.disarm(2);
-        assert_eq!(timer.next(), None);
+        // What was disarmed may wake the wheel once more, for nothing.
+        timer.advance(10_000, &mut due);
+        assert_eq!((timer.next(), due.len()), (None, 1));
     }
 
     proptest::proptest! {

@@ -83,44 +83,116 @@ pub struct Field {
     pub hop_by_hop: bool,
 }
 
+/// Every known name, by its letters in lower case. Names of one length differ in [`key`]: checked when this is
+/// compiled.
+const NAMES: [(&[u8], Known); 29] = [
+    (b"accept", Known::Accept),
+    (b"accept-encoding", Known::AcceptEncoding),
+    (b"cache-control", Known::CacheControl),
+    (b"connection", Known::Connection),
+    (b"content-encoding", Known::ContentEncoding),
+    (b"content-length", Known::ContentLength),
+    (b"content-range", Known::ContentRange),
+    (b"content-type", Known::ContentType),
+    (b"cookie", Known::Cookie),
+    (b"date", Known::Date),
+    (b"early-data", Known::EarlyData),
+    (b"etag", Known::Etag),
+    (b"expect", Known::Expect),
+    (b"forwarded", Known::Forwarded),
+    (b"host", Known::Host),
+    (b"http2-settings", Known::Http2Settings),
+    (b"keep-alive", Known::KeepAlive),
+    (b"proxy-connection", Known::ProxyConnection),
+    (b"set-cookie", Known::SetCookie),
+    (b"te", Known::Te),
+    (b"trailer", Known::Trailer),
+    (b"transfer-encoding", Known::TransferEncoding),
+    (b"upgrade", Known::Upgrade),
+    (b"vary", Known::Vary),
+    (b"via", Known::Via),
+    (b"x-forwarded-for", Known::XForwardedFor),
+    (b"x-forwarded-host", Known::XForwardedHost),
+    (b"x-forwarded-proto", Known::XForwardedProto),
+    // No name: what every place of INDEX leads to that has none.
+    (b"", Known::Other),
+];
+
+/// Bytes of the longest known name.
+const LONGEST: usize = 17;
+
+/// Places in [`NAMES`], by length and [`key`].
+static INDEX: [[u8; 32]; LONGEST + 1] = index();
+
 impl Known {
-    /// Recognises a name: by its length, then by its letters in any case.
+    /// Recognises a name, in any case: one look into a table, and one comparison.
     #[inline]
     pub fn of(name: &[u8]) -> Self {
-        let candidates: &[(&[u8], Known)] = match name.len() {
-            2 => &[(b"te", Known::Te)],
-            3 => &[(b"via", Known::Via)],
-            4 => &[
-                (b"host", Known::Host),
-                (b"date", Known::Date),
-                (b"etag", Known::Etag),
-                (b"vary", Known::Vary),
-            ],
-            6 => &[(b"accept", Known::Accept), (b"cookie", Known::Cookie), (b"expect", Known::Expect)],
-            7 => &[(b"upgrade", Known::Upgrade), (b"trailer", Known::Trailer)],
-            9 => &[(b"forwarded", Known::Forwarded)],
-            10 => &[
-                (b"connection", Known::Connection),
-                (b"keep-alive", Known::KeepAlive),
-                (b"set-cookie", Known::SetCookie),
-                (b"early-data", Known::EarlyData),
-            ],
-            12 => &[(b"content-type", Known::ContentType)],
-            13 => &[(b"cache-control", Known::CacheControl), (b"content-range", Known::ContentRange)],
-            14 => &[(b"content-length", Known::ContentLength), (b"http2-settings", Known::Http2Settings)],
-            15 => &[(b"accept-encoding", Known::AcceptEncoding), (b"x-forwarded-for", Known::XForwardedFor)],
-            16 => &[
-                (b"content-encoding", Known::ContentEncoding),
-                (b"proxy-connection", Known::ProxyConnection),
-                (b"x-forwarded-host", Known::XForwardedHost),
-            ],
-            17 => &[
-                (b"transfer-encoding", Known::TransferEncoding),
-                (b"x-forwarded-proto", Known::XForwardedProto),
-            ],
-            _ => &[],
-        };
-        let found = candidates.iter().find(|(candidate, _)| name.eq_ignore_ascii_case(candidate));
-        found.map_or(Known::Other, |(_, known)| *known)
+        let (candidate, known) = Self::candidate(name);
+        if name.eq_ignore_ascii_case(candidate) { known } else { Self::Other }
+    }
+
+    /// Returns the only known name that `name` may be, or may be taken for: a cheap guess that is right for
+    /// all that have the same length, first letter and last letter.
+    #[inline]
+    pub fn nearest(name: &[u8]) -> Self {
+        Self::candidate(name).1
+    }
+
+    /// Returns the only name that `name` can be; an empty one when there is none.
+    #[inline]
+    fn candidate(name: &[u8]) -> (&'static [u8], Self) {
+        match (name, INDEX.get(name.len())) {
+            ([first, .., last], Some(row)) => NAMES[usize::from(row[key(*first, *last)])],
+            _ => NAMES[NAMES.len() - 1],
+        }
+    }
+}
+
+/// Returns a number below 32 that is the same for letters of either case.
+#[inline]
+const fn key(first: u8, last: u8) -> usize {
+    (first.wrapping_add(last) % 32) as usize
+}
+
+const fn index() -> [[u8; 32]; LONGEST + 1] {
+    let none = (NAMES.len() - 1) as u8;
+    let mut index = [[none; 32]; LONGEST + 1];
+    let mut at = 0;
+    while at < NAMES.len() - 1 {
+        let name = NAMES[at].0;
+        let place = &mut index[name.len()][key(name[0], name[name.len() - 1])];
+        assert!(*place == none, "two names of one length have one key");
+        *place = at as u8;
+        at += 1;
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_known_in_any_case() {
+        for (name, known) in &NAMES[..NAMES.len() - 1] {
+            assert_eq!((Known::of(name), Known::of(&name.to_ascii_uppercase())), (*known, *known));
+            let mut other = name.to_vec();
+            for at in 0..name.len() {
+                for bit in 0..8 {
+                    other[at] ^= 1 << bit;
+                    let same = other.eq_ignore_ascii_case(name);
+                    assert_eq!(Known::of(&other) == *known, same, "{other:?}");
+                    other[at] ^= 1 << bit;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_names_are_not() {
+        for name in [&b""[..], b"a", b"x", b"hosts", b"x-forwarded-protocol", b"t\xe5"] {
+            assert_eq!(Known::of(name), Known::Other);
+        }
     }
 }

@@ -138,11 +138,16 @@ impl Worker {
     }
 
     fn turn(&mut self, events: &mut Events) {
+        let wake = self.supervisors.next_deadline(self.tools.now);
         // An interrupted poll is an empty turn.
-        let _ = self.poll.poll(events, self.timeout());
+        let _ = self.poll.poll(events, self.timeout(wake));
         self.tools.now = clock::now();
-        for supervisor in self.supervisors.all() {
-            supervisor.resume(&mut self.tools);
+        // What the events of this turn give others to do, or to wait for, is due in a later turn.
+        let due = wake.is_some_and(|at| at <= self.tools.now);
+        if due {
+            for supervisor in self.supervisors.all() {
+                supervisor.resume(&mut self.tools);
+            }
         }
         for event in &*events {
             let Some(whose) = token::read(event.token()) else { continue };
@@ -152,8 +157,10 @@ impl Worker {
                 _ => self.supervisors.ready(&mut self.tools, whose, event),
             }
         }
-        for supervisor in self.supervisors.all() {
-            supervisor.expire(&mut self.tools);
+        if due {
+            for supervisor in self.supervisors.all() {
+                supervisor.expire(&mut self.tools);
+            }
         }
         self.tools.leaving.turn(self.tools.now);
         self.tools.recorder.flush();
@@ -171,11 +178,12 @@ impl Worker {
         self.supervisors.len()
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    /// Returns how long to wait for events at most. It counts from the beginning of the turn that was, so
+    /// that a deadline may be late by as long as that took.
+    fn timeout(&self, wake: Option<Millis>) -> Option<Duration> {
         let now = self.tools.now;
-        let waits = [self.supervisors.next_deadline(now), self.tools.leaving.next(now), self.paused];
-        let next = waits.into_iter().flatten().min()?;
-        Some(Duration::from_millis(next.saturating_sub(clock::now())))
+        let next = [wake, self.tools.leaving.next(now), self.paused].into_iter().flatten().min()?;
+        Some(Duration::from_millis(next.saturating_sub(now)))
     }
 
     fn read_mail(&mut self) {

@@ -1,7 +1,7 @@
 //! Field lines (RFC 9112 section 5), and what the fields of a head mean for framing. Must never let a line
 //! end with anything but CRLF, nor a framing field pass that could be read in two ways.
 
-use super::bytes::{blanks_end, text_end, token_end};
+use super::bytes::{blanks_end, name_end, text_end};
 use super::connection::{Options, nominate};
 use super::window::{Stop, Window, line_end};
 use super::{Malformed, Role, authority};
@@ -115,15 +115,17 @@ pub(super) fn read(
 fn read_field(window: Window<'_>, at: usize, notes: &mut Notes, head: &mut Head) -> Result<usize, Stop> {
     let line = window.line(at);
     let ran_out = || window.ran_out(at, Malformed::FieldTooLong);
-    let colon = token_end(line, at);
+    let mut known = Known::Other;
+    let colon = name_end(line, at, |name| {
+        known = Known::of(name);
+        known != Known::Other
+    });
     match line.get(colon) {
         Some(b':') if colon > at => {}
         Some(found) => return Err(name_error(*found, colon == at).into()),
         None => return Err(ran_out()),
     }
-    let name = &line[at..colon];
-    let known = Known::of(name);
-    if known == Known::Other && is_framing_in_disguise(name) {
+    if known == Known::Other && is_framing_in_disguise(&line[at..colon]) {
         return Err(Malformed::Underscore.into());
     }
     let start = blanks_end(line, colon + 1);
@@ -180,18 +182,22 @@ fn concerns_one_hop(known: Known) -> bool {
 /// its heirs do.
 #[inline]
 pub(crate) fn is_framing_in_disguise(name: &[u8]) -> bool {
-    matches!(name.len(), 14..=17) && name.contains(&b'_') && {
-        let mut plain = [0; 17];
-        let plain = &mut plain[..name.len()];
-        plain.copy_from_slice(name);
-        plain.iter_mut().filter(|byte| **byte == b'_').for_each(|byte| *byte = b'-');
-        matches!(
-            Known::of(plain),
-            Known::ContentLength
-                | Known::TransferEncoding
-                | Known::XForwardedFor
-                | Known::XForwardedHost
-                | Known::XForwardedProto
-        )
-    }
+    // Most names of these lengths do not have their first and last letter.
+    matches!(
+        Known::nearest(name),
+        Known::ContentLength
+            | Known::TransferEncoding
+            | Known::XForwardedFor
+            | Known::XForwardedHost
+            | Known::XForwardedProto
+    ) && is_disguised(name)
+}
+
+#[cold]
+fn is_disguised(name: &[u8]) -> bool {
+    let mut plain = [0; 17];
+    let Some(plain) = plain.get_mut(..name.len()) else { return false };
+    plain.copy_from_slice(name);
+    plain.iter_mut().filter(|byte| **byte == b'_').for_each(|byte| *byte = b'-');
+    name.contains(&b'_') && Known::of(plain) != Known::Other
 }

@@ -1,0 +1,213 @@
+//! Block: sixteen bytes looked at together, by SSE2 where there is x86-64, which always has it.
+//!
+//! Every question is answered by a set of positions: bit `n` stands for byte `n`. The two ways to answer stand
+//! side by side and give the same sets ([`Portable`] is what a property test holds the other to). Must never
+//! know where in a head the bytes are.
+
+/// Bytes in a block.
+pub(crate) const SIZE: usize = 16;
+
+/// Sixteen bytes, as this machine looks at them best.
+#[cfg(target_arch = "x86_64")]
+pub(crate) type Block = sse2::Block;
+/// Sixteen bytes, as this machine looks at them best.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) type Block = Portable;
+
+/// Finds the first byte at or after `from` that `of` marks; the length of `bytes` if there is none.
+///
+/// The bytes of an incomplete last block are looked at as the end of a whole one; where there are fewer than
+/// [`SIZE`] bytes in all, `one` judges each.
+#[inline]
+pub(crate) fn find(bytes: &[u8], from: usize, of: fn(Block) -> u32, one: fn(u8) -> bool) -> usize {
+    let mut at = from;
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let found = of(Block::new(block));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
+        }
+        at += SIZE;
+    }
+    find_in_last(bytes, at, of, one)
+}
+
+#[inline]
+fn find_in_last(bytes: &[u8], from: usize, of: fn(Block) -> u32, one: fn(u8) -> bool) -> usize {
+    if from >= bytes.len() {
+        return bytes.len();
+    }
+    if let Some(block) = bytes.last_chunk() {
+        let begin = bytes.len() - SIZE;
+        let found = of(Block::new(block)) >> (from - begin);
+        return if found == 0 { bytes.len() } else { from + found.trailing_zeros() as usize };
+    }
+    (from..bytes.len()).find(|at| one(bytes[*at])).unwrap_or(bytes.len())
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(
+    unsafe_code,
+    reason = "vector instructions: every x86-64 has those of SSE2, which are all that is used"
+)]
+mod sse2 {
+    use core::arch::x86_64::{
+        __m128i, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_max_epu8, _mm_min_epu8,
+        _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_sub_epi8,
+    };
+
+    /// Sixteen bytes in a register.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Block(__m128i);
+
+    impl Block {
+        /// Takes sixteen bytes.
+        #[inline]
+        pub(crate) fn new(bytes: &[u8; super::SIZE]) -> Self {
+            // SAFETY: SSE2 is there, and all sixteen bytes may be read, at any alignment.
+            Self(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+        }
+
+        /// Marks the bytes that end a text: controls but HTAB.
+        #[inline]
+        pub(crate) fn ends_of_text(self) -> u32 {
+            // SAFETY: SSE2 is there.
+            unsafe {
+                let low = self.at_most(0x1f);
+                marks(_mm_or_si128(_mm_andnot_si128(self.is(b'\t'), low), self.is(0x7f)))
+            }
+        }
+
+        /// Marks the bytes that end a request target: all but visible ASCII, and `#`.
+        #[inline]
+        pub(crate) fn ends_of_target(self) -> u32 {
+            // SAFETY: SSE2 is there.
+            unsafe {
+                let high = _mm_cmpeq_epi8(_mm_max_epu8(self.0, all(0x7f)), self.0);
+                marks(_mm_or_si128(_mm_or_si128(self.at_most(0x20), high), self.is(b'#')))
+            }
+        }
+
+        /// Marks the colons.
+        #[inline]
+        pub(crate) fn colons(self) -> u32 {
+            marks(self.is(b':'))
+        }
+
+        /// Marks the bytes that few names have: all but ASCII letters and hyphens.
+        #[inline]
+        pub(crate) fn rare_in_names(self) -> u32 {
+            // SAFETY: SSE2 is there.
+            unsafe {
+                let from_a = _mm_sub_epi8(_mm_or_si128(self.0, all(0x20)), all(b'a'));
+                let letters = _mm_cmpeq_epi8(_mm_min_epu8(from_a, all(25)), from_a);
+                marks(_mm_or_si128(letters, self.is(b'-'))) ^ 0xffff
+            }
+        }
+
+        #[inline]
+        fn is(self, byte: u8) -> __m128i {
+            // SAFETY: SSE2 is there.
+            unsafe { _mm_cmpeq_epi8(self.0, all(byte)) }
+        }
+
+        #[inline]
+        fn at_most(self, byte: u8) -> __m128i {
+            // SAFETY: SSE2 is there.
+            unsafe { _mm_cmpeq_epi8(_mm_min_epu8(self.0, all(byte)), self.0) }
+        }
+    }
+
+    #[inline]
+    fn all(byte: u8) -> __m128i {
+        // SAFETY: SSE2 is there.
+        unsafe { _mm_set1_epi8(byte as i8) }
+    }
+
+    #[inline]
+    fn marks(lanes: __m128i) -> u32 {
+        // SAFETY: SSE2 is there.
+        unsafe { _mm_movemask_epi8(lanes) as u32 }
+    }
+}
+
+/// Sixteen bytes, looked at one by one.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[derive(Clone, Copy)]
+pub(crate) struct Portable([u8; SIZE]);
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+impl Portable {
+    /// Takes sixteen bytes.
+    #[inline]
+    pub(crate) fn new(bytes: &[u8; SIZE]) -> Self {
+        Self(*bytes)
+    }
+
+    /// Marks the bytes that end a text: controls but HTAB.
+    #[inline]
+    pub(crate) fn ends_of_text(self) -> u32 {
+        self.marks(|byte| byte.is_ascii_control() && byte != b'\t')
+    }
+
+    /// Marks the bytes that end a request target: all but visible ASCII, and `#`.
+    #[inline]
+    pub(crate) fn ends_of_target(self) -> u32 {
+        self.marks(|byte| !byte.is_ascii_graphic() || byte == b'#')
+    }
+
+    /// Marks the colons.
+    #[inline]
+    pub(crate) fn colons(self) -> u32 {
+        self.marks(|byte| byte == b':')
+    }
+
+    /// Marks the bytes that nearly no name has: all but ASCII letters and hyphens.
+    #[inline]
+    pub(crate) fn rare_in_names(self) -> u32 {
+        self.marks(|byte| !byte.is_ascii_alphabetic() && byte != b'-')
+    }
+
+    #[inline]
+    fn marks(self, of: impl Fn(u8) -> bool) -> u32 {
+        let mark = |(at, byte): (usize, &u8)| u32::from(of(*byte)) << at;
+        self.0.iter().enumerate().map(mark).fold(0, |marks, mark| marks | mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8; SIZE]) {
+        let (fast, plain) = (Block::new(bytes), Portable::new(bytes));
+        assert_eq!(fast.ends_of_text(), plain.ends_of_text(), "{bytes:?}");
+        assert_eq!(fast.ends_of_target(), plain.ends_of_target(), "{bytes:?}");
+        assert_eq!(fast.colons(), plain.colons(), "{bytes:?}");
+        assert_eq!(fast.rare_in_names(), plain.rare_in_names(), "{bytes:?}");
+    }
+
+    #[test]
+    fn every_byte_in_every_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..SIZE {
+                let mut bytes = [b'a'; SIZE];
+                bytes[place] = byte;
+                check(&bytes);
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes(bytes: [u8; SIZE]) {
+            check(&bytes);
+        }
+
+        #[test]
+        fn the_first_is_found(bytes in proptest::collection::vec(0x1d_u8..0x24, 0..70), from in 0_usize..80) {
+            let plain = (from..bytes.len()).find(|at| bytes[*at].is_ascii_control());
+            let found = find(&bytes, from, Block::ends_of_text, |byte| byte.is_ascii_control());
+            assert_eq!(found, plain.unwrap_or(bytes.len()));
+        }
+    }
+}
