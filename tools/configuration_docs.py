@@ -40,6 +40,7 @@ from headworks.config import (
     ProxySettings,
     RateLimit,
     Redirect,
+    Resources,
     Respond,
     Server,
     Target,
@@ -52,6 +53,7 @@ MARKER = "<!-- What follows is written by tools/configuration_docs.py from the m
 
 TABLES: tuple[type[BaseModel], ...] = (
     ProxySettings,
+    Resources,
     LogSettings,
     Listener,
     Timeouts,

@@ -9,8 +9,8 @@ use headworks_core::close::Fault;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::spec::{
-    BackendSpec, EjectionSpec, HeadersSpec, HttpSpec, ListenerSpec, PoolSpec, ServerSpec, Spec, TableSpec,
-    TargetSpec, TimeoutsSpec,
+    BackendSpec, EjectionSpec, HeadersSpec, HttpSpec, ListenerSpec, PoolSpec, ProxySpec, ResourcesSpec,
+    ServerSpec, Spec, TableSpec, TargetSpec, TimeoutsSpec,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -99,9 +99,11 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
             keep_alive: 1_000,
             body: 1_000,
             tunnel: 1_000,
+            linger: 1_000,
         },
         http: HttpSpec {
             head_limit: 1_024,
+            rewrite_reserve: 1_024,
             fields_limit: 10,
             line_limit: 256,
             body_limit: None,
@@ -128,6 +130,14 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         (pattern.to_owned(), target)
     };
     Spec {
+        proxy: ProxySpec {
+            resources: ResourcesSpec {
+                reserved_descriptors: 0,
+                accept_pause: 1,
+                max_pipes: 0,
+                pipe_size: 4_096,
+            },
+        },
         listeners: [("only".to_owned(), listener)].into(),
         tables: [("sites".to_owned(), TableSpec(vec![entry("*.example"), entry("~^a")]))].into(),
         backends: ["app", "other"].map(|name| (name.to_owned(), backend(choices))).into(),

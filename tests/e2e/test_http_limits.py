@@ -80,6 +80,23 @@ def test_limits_of_a_head_are_to_the_byte(start: Start, app: HttpOrigin) -> None
     assert status(get("/" + "x" * (1025 - line))) == 414
 
 
+def test_rewriting_may_add_so_much_to_a_head_and_no_more(start: Start, app: HttpOrigin) -> None:
+    """A request that would be longer is refused, a response that would be is not passed on."""
+    added = {"set": {"X-Added": "z" * 3000}}
+    limits = {"head_limit": "1KiB", "rewrite_reserve": "3KiB"}
+    config = http(app.address, listener={"http": limits, "request_headers": added, "response_headers": added})
+    proxy = start(config)
+    target = proxy.address("web")
+    assert ask(target, get("/")).status == 200
+    limits["rewrite_reserve"] = "2KiB"
+    proxy.reload(config)
+    assert ask(target, get("/")).status == 500
+    config["listeners"]["web"]["request_headers"] = {}
+    proxy.reload(config)
+    assert ask(target, get("/")).status == 502
+    assert len(app.requests) == 2
+
+
 def test_a_long_target_is_414(start: Start, app: HttpOrigin) -> None:
     proxy = start(http(app.address))
     with Client(proxy.address("web")) as client:

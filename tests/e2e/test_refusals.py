@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -70,6 +71,44 @@ def test_what_cannot_be_parsed(closed: Proxy, sent: bytes) -> None:
     assert refusal(closed.address("secure"), sent) == HANDSHAKE_FAILURE
     assert answer(closed.address("secure"), sent) == HANDSHAKE_FAILURE
     assert served_by(closed.address("secure"), client_hello("example.com")) == "app"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "more", "sent"),
+    [
+        ("tls", {}, GARBAGE["ssh"]),
+        ("https", {"tls": {"self_signed": True}}, GARBAGE["ssh"]),
+        ("http", {"http": {"body_limit": 9}}, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"),
+    ],
+    ids=["tls", "https", "http"],
+)
+def test_a_client_that_stays_is_closed_after_linger(
+    start: Start, origin: MakeOrigin, protocol: str, more: Config, sent: bytes
+) -> None:
+    """What it sends meanwhile is thrown away."""
+    common = {"bind": "127.0.0.1:0", "protocol": protocol, "backend": "app"} | more
+    waits = {"brief": "150ms", "long": "1h"}
+    listeners = {name: common | {"timeouts": {"linger": linger}} for name, linger in waits.items()}
+    proxy = start({"listeners": listeners, "backends": {"app": {"servers": [origin().address]}}})
+
+    def left() -> list[str]:
+        return sorted(row.listener for row in proxy.connections())
+
+    with connect(proxy.address("brief")) as brief, connect(proxy.address("long")) as long:
+        begun = time.monotonic()
+        for client in (brief, long):
+            client.sendall(sent)
+            assert to_end(client)
+        assert left().count("long") == 1
+        until(lambda: left() == ["long"])
+        assert time.monotonic() - begun >= 0.15
+        # Longer than it would be by itself.
+        while time.monotonic() - begun < 2.3:
+            long.sendall(b"more")
+            time.sleep(0.05)
+        assert left() == ["long"]
+        long.close()
+        until(lambda: not left())
 
 
 @pytest.mark.parametrize("name", [None, "192.0.2.1", "[2001:db8::1]", "::1"])

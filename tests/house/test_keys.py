@@ -11,18 +11,24 @@ MODELS = ROOT / "python/headworks/config/models"
 CORE = ROOT / "crates/core/src"
 
 PLAIN = (
+    "accept_pause",
     "backlog",
     "connect_timeout",
     "first_bytes_limit",
     "half_close",
     "ipv6_only",
+    "linger",
     "maintenance",
+    "max_pipes",
     "min_body_rate",
+    "pipe_size",
     "queue_limit",
     "queue_timeout",
     "requests_per_connection",
+    "reserved_descriptors",
     "response_timeout",
     "retries",
+    "rewrite_reserve",
     "slow_start",
     "unix_mode",
 )

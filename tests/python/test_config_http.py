@@ -58,6 +58,8 @@ CHECK = {"method": "OPTIONS", "path": "/health", "host": "app", "expect": "200",
 GOOD = [
     ("listeners.web.http.head_limit", "1KiB", 1024),
     ("listeners.web.http.head_limit", "60KiB", 60 << 10),
+    ("listeners.web.http.rewrite_reserve", 0, 0),
+    ("listeners.web.http.rewrite_reserve", "60KiB", 60 << 10),
     ("listeners.web.http.fields_limit", 1000, 1000),
     ("listeners.web.http.line_limit", "256B", 256),
     ("listeners.web.http.body_limit", 0, 0),
@@ -118,6 +120,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("listeners.web.http.head_limit", "1023B", "1023B is not between 1KiB and 60KiB"),
     ("listeners.web.http.head_limit", "64KiB", "64KiB is not between 1KiB and 60KiB"),
     ("listeners.web.http.head_limit", "16k", '"16k" is not a size such as "64KiB" or "1MiB"; did you mean "16KiB"?'),
+    ("listeners.web.http.rewrite_reserve", "61KiB", "61KiB is not between 0B and 60KiB"),
     ("listeners.web.http.fields_limit", 0, "must be at least 1, not 0"),
     ("listeners.web.http.line_limit", "1B", "1B is not between 256B and 60KiB"),
     ("listeners.web.http.body_limit", "much", '"much" is not a size such as "64KiB" or "1MiB"'),
@@ -130,6 +133,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("listeners.web.http.timeout", "1s", "unknown key"),
     ("listeners.web.timeouts.keep_alive", 60, '60 lacks a unit (ms, s, m or h); did you mean "60s"?'),
     ("listeners.web.timeouts.body", "0s", "0s is not between 1ms and 24h"),
+    ("listeners.web.timeouts.linger", "0s", "0s is not between 1ms and 1h"),
+    ("listeners.web.timeouts.linger", 2, '2 lacks a unit (ms, s, m or h); did you mean "2s"?'),
     ("listeners.web.timeouts.tunnel", "8d", '"8d" is not a duration'),
     ("listeners.web.request_headers.remove", ["A", "A"], '"A" is listed twice'),
     ("listeners.web.rate_limit.per", "0s", "0s is not between 1ms and 24h"),
@@ -333,6 +338,7 @@ def test_what_an_engine_gets_has_the_shape_of_the_file(http):
     assert list(app["health"]) == list(Health.model_fields)
     assert web["http"] == {
         "head_limit": 16 << 10,
+        "rewrite_reserve": 4 << 10,
         "fields_limit": 100,
         "line_limit": 8 << 10,
         "body_limit": None,
@@ -352,6 +358,7 @@ def test_what_an_engine_gets_has_the_shape_of_the_file(http):
         "keep_alive": 60_000,
         "body": 30_000,
         "tunnel": 3_600_000,
+        "linger": 2_000,
     }
     assert web["request_headers"] == {"set": {}, "add": {}, "remove": []}
     assert app["pool"] == {"size": 64, "timeout": 60_000}

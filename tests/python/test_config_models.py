@@ -28,6 +28,7 @@ from headworks.config import (
     ProxySettings,
     RateLimit,
     Redirect,
+    Resources,
     Respond,
     Server,
     Target,
@@ -39,6 +40,7 @@ from headworks.config.write import sketch
 MODELS: list[type[BaseModel]] = [
     Whole,
     ProxySettings,
+    Resources,
     LogSettings,
     Listener,
     Timeouts,
@@ -82,6 +84,33 @@ def test_every_key_of_the_spec_is_filled_in(mapping):
     target = {"backend": "app", "redirect": None, "respond": None}
     assert spec["tables"]["sites"] == {"example.com": target, "*.example.org": target}
     assert [server["weight"] for server in spec["backends"]["app"]["servers"]] == [1, 2]
+
+
+def test_resources_are_filled_in(mapping):
+    spec = json.loads(Config.parse(mapping).spec())
+    assert spec["proxy"] == {
+        "resources": {"reserved_descriptors": 96, "accept_pause": 50, "max_pipes": 256, "pipe_size": 1 << 20}
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("reserved_descriptors", -1, "must be at least 0, not -1"),
+        ("reserved_descriptors", "96", '"96" is not a whole number'),
+        ("accept_pause", 50, '50 lacks a unit (ms, s, m or h); did you mean "50s"?'),
+        ("accept_pause", "0s", "0s is not between 1ms and 1m"),
+        ("max_pipes", 1_000_001, "must be at most 1000000, not 1000001"),
+        ("pipe_size", "1KiB", "1KiB is not between 4KiB and 64MiB"),
+        ("pipe_size", "1m", '"1m" is not a size such as "64KiB" or "1MiB"; did you mean "1MiB"?'),
+        ("maxpipes", 1, 'unknown key; did you mean "max_pipes"?'),
+    ],
+)
+def test_resources_have_ranges(mapping, key, value, expected):
+    mapping["proxy"] = {"resources": {key: value}}
+    with pytest.raises(ConfigError) as caught:
+        Config.parse(mapping)
+    assert str(caught.value) == f"proxy.resources.{key}: {expected}"
 
 
 def test_the_order_of_a_table_is_the_file_s(tmp_path):
@@ -248,7 +277,16 @@ def configs(draw: st.DrawFn) -> Config:
             timeouts=draw(st.builds(Timeouts, idle=durations)),
         )
     return Config(
-        proxy=draw(st.builds(ProxySettings, workers=st.none() | st.integers(1, 64), user=st.none() | names)),
+        proxy=draw(
+            st.builds(
+                ProxySettings,
+                workers=st.none() | st.integers(1, 64),
+                user=st.none() | names,
+                resources=st.builds(
+                    Resources, max_pipes=st.integers(0, 99), accept_pause=st.just(timedelta(seconds=1))
+                ),
+            )
+        ),
         logs=draw(st.builds(LogSettings, access=names, format=st.sampled_from(["text", "json"]))),
         listeners=listeners,
         tables=tables,

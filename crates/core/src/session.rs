@@ -175,7 +175,7 @@ impl Session {
             }
             State::Relaying => (Wait::Idle, timeouts.idle),
             State::HalfClosed(_) => (Wait::HalfClose, timeouts.half_close),
-            State::Refused => (Wait::Linger, LINGER),
+            State::Refused => (Wait::Linger, timeouts.linger),
             State::Closed => return None,
         })
     }
@@ -478,9 +478,6 @@ impl Session {
         &plan.listeners[self.listener as usize]
     }
 }
-
-/// Milliseconds that a refused client may take to read the refusal and close.
-const LINGER: Millis = 2_000;
 
 fn closed_by(side: Side) -> CloseReason {
     match side {

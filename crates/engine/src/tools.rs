@@ -12,6 +12,7 @@ use headworks_core::time::Millis;
 use mio::Registry;
 
 use crate::access_log::Recorder;
+use crate::clock;
 use crate::date::Date;
 use crate::io::{Compressors, Leaving, Pipes, SCRATCH};
 use crate::random::Random;
@@ -51,7 +52,7 @@ pub(crate) struct Tools {
 
 impl Tools {
     /// Makes the tools of worker number `shard`.
-    pub(crate) fn new(registry: Registry, recorder: Recorder, shard: usize, now: Millis) -> Self {
+    pub(crate) fn new(registry: Registry, recorder: Recorder, pipes: Pipes, shard: usize) -> Self {
         Self {
             registry,
             recorder,
@@ -59,13 +60,13 @@ impl Tools {
             scratch: vec![0; SCRATCH].into(),
             out: Vec::with_capacity(SCRATCH),
             head: Head::default(),
-            pipes: Pipes::default(),
+            pipes,
             compressors: Compressors::default(),
             leaving: Leaving::default(),
             date: Date::default(),
             spare: sys::spare_descriptor().ok(),
             shard,
-            now,
+            now: clock::now(),
         }
     }
 

@@ -34,6 +34,8 @@ def draft(config: Whole, inherited: Mapping[str, tuple[int, ...]] | None, store:
     value: dict[str, Any] = {
         section: plain(getattr(config, section)) for section in ("listeners", "tables", "backends")
     }
+    # The rest of [proxy] is not read by the engine.
+    value["proxy"] = {"resources": plain(config.proxy.resources)}
     names = stand_ins(config, {}) if inherited is None else inherited
     tls = TlsSpecs(config, store, problems)
     for name, listener in value["listeners"].items():

@@ -26,7 +26,7 @@ use crate::path;
 use crate::pool::{Backend, Health, HealthKind, ServerSet, ServerSettings};
 use crate::problem::{Item, Problem};
 use crate::protocol;
-use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ServerSpec, Spec};
+use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ProxySpec, ServerSpec, Spec};
 use crate::table::{BackendIndex, Match, Table, Target};
 use crate::tally::Tally;
 use crate::wire::proxy_protocol::HeaderVersion;
@@ -34,6 +34,8 @@ use crate::wire::proxy_protocol::HeaderVersion;
 /// One compiled configuration.
 #[derive(Debug)]
 pub struct Plan {
+    /// What the file says of the process.
+    pub proxy: ProxySpec,
     /// In order of their names.
     pub listeners: Box<[Listener]>,
     /// In order of their names.
@@ -79,7 +81,8 @@ impl Plan {
         compiler.check_balances();
         if compiler.errors.is_empty() {
             let answers = compiler.answers.into();
-            Ok(Self { listeners, tables: tables.into(), backends, answers, secret: http::secret() })
+            let (proxy, secret) = (spec.proxy, http::secret());
+            Ok(Self { proxy, listeners, tables: tables.into(), backends, answers, secret })
         } else {
             Err(compiler.errors)
         }
@@ -98,6 +101,7 @@ impl Plan {
             backend.adopt(previous.and_then(|plan| plan.backend(&backend.name)), shards, &secret)
         };
         Self {
+            proxy: self.proxy,
             listeners: self.listeners.iter().map(listener).collect(),
             tables: Arc::clone(&self.tables),
             backends: self.backends.iter().map(backend).collect(),

@@ -12,6 +12,8 @@ use crate::time::Millis;
 pub struct HttpSpec {
     /// Bytes of a request or response head at most, with the empty line.
     pub head_limit: u32,
+    /// Bytes that rewriting may add to the largest head that is read.
+    pub rewrite_reserve: u32,
     /// Fields of a head at most.
     pub fields_limit: u32,
     /// Bytes of a request line, status line or field line at most.

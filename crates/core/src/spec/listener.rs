@@ -95,4 +95,6 @@ pub struct TimeoutsSpec {
     pub body: Millis,
     /// No byte either way after an upgrade or CONNECT.
     pub tunnel: Millis,
+    /// A client that was told why it is refused, or got its last answer, may read that and close.
+    pub linger: Millis,
 }

@@ -9,6 +9,7 @@ mod backend;
 mod http;
 mod listener;
 mod order;
+mod proxy;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -18,12 +19,15 @@ use serde::{Deserialize, Serialize};
 pub use backend::{AffinitySpec, BackendSpec, EjectionSpec, HealthSpec, PoolSpec, ServerSpec};
 pub use http::{CompressionSpec, HeadersSpec, HttpSpec, PageSpec, RateLimitSpec, RedirectSpec, RespondSpec};
 pub use listener::{ListenerSpec, TimeoutsSpec};
+pub use proxy::{ProxySpec, ResourcesSpec};
 pub use tls::{BackendTlsSpec, CertificateSpec, ClientCertificatesSpec, Der, HstsSpec, ListenerTlsSpec};
 
 /// A whole configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    /// `[proxy]`.
+    pub proxy: ProxySpec,
     /// `[listeners.NAME]`.
     pub listeners: BTreeMap<String, ListenerSpec>,
     /// `[tables.NAME]`.

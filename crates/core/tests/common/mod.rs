@@ -55,7 +55,7 @@ pub(crate) fn spec(mut written: Value) -> Spec {
         }
         fill(backend, plain_backend());
     }
-    fill(&mut written, json!({"listeners": {}}));
+    fill(&mut written, json!({"proxy": plain_proxy(), "listeners": {}}));
     serde_json::from_value(written).unwrap()
 }
 
@@ -71,6 +71,7 @@ const PLACES: &[(&str, &str, &str)] = &[
 /// The keys of a listener's `http`.
 const HTTP: &[&str] = &[
     "head_limit",
+    "rewrite_reserve",
     "fields_limit",
     "line_limit",
     "body_limit",
@@ -99,6 +100,15 @@ fn spread(table: &mut Value, http: &[&str]) {
     }
 }
 
+/// What the process is told that is told nothing special.
+pub(crate) fn plain_proxy() -> Value {
+    json!({
+        "resources": {
+            "reserved_descriptors": 96, "accept_pause": 50, "max_pipes": 256, "pipe_size": 1_048_576,
+        },
+    })
+}
+
 /// What a listener is told that is told nothing special.
 pub(crate) fn plain_listener() -> Value {
     json!({
@@ -106,12 +116,12 @@ pub(crate) fn plain_listener() -> Value {
         "keepalive": false, "unix_mode": 0o660, "first_bytes_limit": 65536,
         "timeouts": {
             "first_bytes": 10_000, "idle": 60_000, "half_close": 30_000, "keep_alive": 60_000, "body": 30_000,
-            "tunnel": 60_000,
+            "tunnel": 60_000, "linger": 2_000,
         },
         "http": {
-            "head_limit": 16_384, "fields_limit": 100, "line_limit": 8_192, "body_limit": null, "min_body_rate": 0,
-            "connect": false, "forwarded": [], "trusted": [], "via": null, "request_id": null,
-            "requests_per_connection": 0, "max_requests_per_client": null,
+            "head_limit": 16_384, "rewrite_reserve": 4_096, "fields_limit": 100, "line_limit": 8_192,
+            "body_limit": null, "min_body_rate": 0, "connect": false, "forwarded": [], "trusted": [], "via": null,
+            "request_id": null, "requests_per_connection": 0, "max_requests_per_client": null,
         },
         "request_headers": {}, "response_headers": {}, "error_pages": {},
     })

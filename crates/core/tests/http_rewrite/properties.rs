@@ -161,12 +161,12 @@ proptest! {
     }
 
     #[test]
-    fn no_head_is_larger_than_its_limit(value in "[a-z]{0,6000}", head_limit in 1..2000_u32) {
-        let keys = json!({"head_limit": head_limit, "request_headers": {"set": [["X-Path", "{path}{path}"]]}});
+    fn no_head_is_larger_than_its_limit(value in "[a-z]{0,6000}", head_limit in 1..2000_u32, reserve in 0..5000_u32) {
+        let keys = json!({"head_limit": head_limit, "rewrite_reserve": reserve, "request_headers": {"set": [["X-Path", "{path}{path}"]]}});
         let (listener, backend) = (listener(&keys), backend(&json!({})));
         let bytes = format!("GET /{value} HTTP/1.1\r\nHost: a\r\n\r\n");
         let whole = bytes.len() + "X-Path: \r\n".len() + 2 * (value.len() + 1);
-        let most = head_limit as usize + headworks_core::http::rewrite::RESERVE;
+        let most = (head_limit + reserve) as usize;
         match rewrite(bytes.as_bytes(), (&listener, &backend), &facts()) {
             Ok(written) => prop_assert!(written.len() == whole && whole <= most),
             Err(TooLarge) => prop_assert!(whole > most),

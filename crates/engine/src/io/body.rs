@@ -13,7 +13,7 @@ use headworks_core::http::exchange::{Passage, Stopped};
 use headworks_core::wire::body::Body;
 use headworks_core::wire::chunk_writer::{chunk, last_chunk};
 
-use super::{Compressor, Lane, PIPE_SIZE, Pipes, READS, Socket, Stop, TURN};
+use super::{Compressor, Lane, Pipes, READS, Socket, Stop, TURN};
 use crate::outcome::{Read, Written};
 
 /// The form in which a body is passed on.
@@ -138,7 +138,7 @@ impl Transfer<'_> {
 
     fn splice(&mut self, unseen: u64) -> Read {
         let Some(pipe) = self.lane.pipe.as_mut() else { return Read::Nothing };
-        let most = usize::try_from(unseen).unwrap_or(PIPE_SIZE).min(PIPE_SIZE);
+        let most = usize::try_from(unseen).unwrap_or(usize::MAX).min(pipe.size);
         let read = self.source.read_into_pipe(pipe.write_end(), most);
         if let Read::Bytes(n) = read {
             pipe.held += n;

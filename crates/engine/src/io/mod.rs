@@ -25,6 +25,6 @@ pub(crate) use compress::{Compressor, Compressors};
 pub(crate) use lane::{Lane, Stop};
 pub(crate) use leaving::Leaving;
 
-pub(crate) use pipes::{PIPE_SIZE, Pipe, Pipes};
-pub(crate) use relay::{Pump, Pumped, READS, SCRATCH, TURN};
+pub(crate) use pipes::{Pipe, Pipes};
+pub(crate) use relay::{DISCARDS, Pump, Pumped, READS, SCRATCH, TURN};
 pub(crate) use socket::Socket;

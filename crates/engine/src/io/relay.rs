@@ -7,7 +7,7 @@
 
 use headworks_core::action::Side;
 
-use super::{Lane, PIPE_SIZE, Pipes, Socket, Stop};
+use super::{Lane, Pipes, Socket, Stop};
 use crate::outcome::{Read, Written};
 
 /// Bytes of a worker's scratch buffer.
@@ -16,6 +16,8 @@ pub(crate) const SCRATCH: usize = 64 * 1024;
 pub(crate) const TURN: usize = 1024 * 1024;
 /// Reads in one go before other connections get their turn: many may give little.
 pub(crate) const READS: u32 = 64;
+/// Reads in one go of a client that was told all there is to say, and whose bytes are thrown away.
+pub(crate) const DISCARDS: usize = 16;
 
 /// Why a pump stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl Pump<'_> {
 
     fn fill_pipe(&mut self) -> Read {
         let Some(pipe) = self.lane.pipe.as_mut() else { return Read::Nothing };
-        let read = self.source.read_into_pipe(pipe.write_end(), PIPE_SIZE);
+        let read = self.source.read_into_pipe(pipe.write_end(), pipe.size);
         if let Read::Bytes(n) = read {
             pipe.held += n;
             self.read += n as u64;

@@ -22,6 +22,7 @@ use self::slots::Slot;
 use crate::access_log::{AccessLog, Recorder};
 use crate::clock;
 use crate::deployment::LocalPlan;
+use crate::io::Pipes;
 use crate::notice::{Notice, Notices};
 use crate::supervisor::Supervisors;
 use crate::tls::Deployment;
@@ -33,8 +34,8 @@ use crate::tools::Tools;
 pub(crate) struct Shared {
     /// Open connections of all workers.
     pub(crate) open: AtomicUsize,
-    /// As many may be open: each takes two descriptors.
-    pub(crate) most_open: usize,
+    /// Descriptors that the process may open.
+    descriptors: usize,
     /// The access log.
     pub(crate) log: Option<Arc<AccessLog>>,
     /// Rare events.
@@ -48,7 +49,7 @@ impl Shared {
     pub(crate) fn new(descriptors: usize, log: Option<Arc<AccessLog>>, notices: Arc<Notices>) -> Self {
         Self {
             open: AtomicUsize::new(0),
-            most_open: (descriptors.saturating_sub(RESERVED) / 2).max(1),
+            descriptors,
             log,
             notices,
             idle: Mutex::default(),
@@ -77,8 +78,6 @@ impl Shared {
     }
 }
 
-/// Descriptors kept for everything that is not a connection: polls, listeners, logs, checks, pipes, Python.
-const RESERVED: usize = 96;
 /// One thread's whole world.
 pub(crate) struct Worker {
     number: usize,
@@ -108,7 +107,7 @@ impl Worker {
         plan: Arc<Deployment>,
     ) -> std::io::Result<Self> {
         let plan = Rc::new(plan);
-        let tools = tools(number, &poll, &shared)?;
+        let tools = tools(number, &poll, &shared, &plan)?;
         let supervisors = Supervisors::new(&plan, tools.now);
         Ok(Self {
             number,
@@ -225,6 +224,7 @@ impl Worker {
     fn apply(&mut self, plan: Arc<Deployment>, sockets: Vec<Listening>) {
         self.leave_sockets(&sockets);
         self.plan = Rc::new(plan);
+        self.tools.pipes.apply(self.plan.proxy.resources);
         for supervisor in self.supervisors.all() {
             supervisor.apply(&self.plan);
         }
@@ -239,7 +239,7 @@ impl Worker {
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
         let lost = self.connections();
-        match tools(self.number, &self.poll, &self.shared) {
+        match tools(self.number, &self.poll, &self.shared, &self.plan) {
             Ok(tools) => {
                 self.tools = tools;
                 self.supervisors = Supervisors::new(&self.plan, self.tools.now);
@@ -253,7 +253,8 @@ impl Worker {
     }
 }
 
-fn tools(number: usize, poll: &Poll, shared: &Shared) -> std::io::Result<Tools> {
+fn tools(number: usize, poll: &Poll, shared: &Shared, plan: &LocalPlan) -> std::io::Result<Tools> {
     let recorder = Recorder::new(shared.log.clone(), number);
-    Ok(Tools::new(poll.registry().try_clone()?, recorder, number, clock::now()))
+    let pipes = Pipes::new(plan.proxy.resources);
+    Ok(Tools::new(poll.registry().try_clone()?, recorder, pipes, number))
 }

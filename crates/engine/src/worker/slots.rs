@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use headworks_core::time::Millis;
 use mio::Poll;
 
 use super::{Listening, Worker};
@@ -31,8 +30,6 @@ pub(super) struct Slot {
 
 /// Clients accepted from one socket before others get their turn.
 const BURST: usize = 64;
-/// How long accepting stays paused before it is tried again.
-const PAUSE: Millis = 50;
 
 impl Worker {
     /// Accepts from one socket: one client, or all there are when several waited last time.
@@ -56,7 +53,7 @@ impl Worker {
     fn accept_one(&mut self, socket: &OwnedFd, listener: u32) -> bool {
         // A burst counts as it goes, so that it cannot take more than there are descriptors for.
         self.count();
-        if self.shared.open.load(Relaxed) >= self.shared.most_open {
+        if self.is_full() {
             self.pause("as many connections are open as there are descriptors for");
             return false;
         }
@@ -89,6 +86,13 @@ impl Worker {
         }
     }
 
+    /// Whether as many connections are open as there are descriptors for: each takes two.
+    fn is_full(&self) -> bool {
+        let reserved = self.plan.proxy.resources.reserved_descriptors as usize;
+        let most = (self.shared.descriptors.saturating_sub(reserved) / 2).max(1);
+        self.shared.open.load(Relaxed) >= most
+    }
+
     /// Whether there is a descriptor to connect to a server with; sockets that are only kept make room for
     /// it.
     fn has_spare(&mut self) -> bool {
@@ -106,7 +110,7 @@ impl Worker {
             // It is watched, or already gone.
             let _ = sys::unwatch(self.poll.as_raw_fd(), slot.socket.as_fd());
         }
-        self.paused = Some(clock::now() + PAUSE);
+        self.paused = Some(clock::now() + self.plan.proxy.resources.accept_pause);
         if std::mem::replace(&mut self.told, true) {
             return;
         }
@@ -121,8 +125,8 @@ impl Worker {
         if now < at {
             return;
         }
-        if self.shared.open.load(Relaxed) >= self.shared.most_open {
-            self.paused = Some(now + PAUSE);
+        if self.is_full() {
+            self.paused = Some(now + self.plan.proxy.resources.accept_pause);
             return;
         }
         self.paused = None;

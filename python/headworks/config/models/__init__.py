@@ -11,7 +11,7 @@ from headworks.config.models.base import Model, Name
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.listener import Listener
-from headworks.config.models.process import LogSettings, ProxySettings
+from headworks.config.models.process import LogSettings, ProxySettings, Resources
 from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.table import Table, Target
 from headworks.config.models.timeouts import Timeouts
@@ -39,6 +39,7 @@ __all__ = [
     "ProxySettings",
     "RateLimit",
     "Redirect",
+    "Resources",
     "Respond",
     "Server",
     "Table",

@@ -41,6 +41,15 @@ class HttpSettings(Model):
             examples=["32KiB"],
         ),
     ] = 16 << 10
+    rewrite_reserve: Annotated[
+        int,
+        Size("0B", "60KiB"),
+        Field(
+            description="Bytes by which rewriting may make a head longer than head_limit: forwarding fields, an id, a "
+            "cookie, fields of your own. A request that needs more gets 500, a response becomes 502.",
+            examples=["8KiB"],
+        ),
+    ] = 4 << 10
     fields_limit: Annotated[
         int,
         Field(

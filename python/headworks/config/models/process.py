@@ -1,4 +1,4 @@
-"""``[proxy]`` and ``[logs]``: the process itself. Must never know what it serves."""
+"""``[proxy]`` and ``[logs]``: the process itself, and what it takes of the system. Must never know what it serves."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -6,7 +6,54 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from headworks.config.models.base import Model, known
-from headworks.config.values import Duration
+from headworks.config.values import Duration, Size
+
+
+class Resources(Model):
+    """``[proxy.resources]``: descriptors, and the kernel's memory for bytes that need no look."""
+
+    reserved_descriptors: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Descriptors kept for everything that is not a connection: listeners, health checks, logs, "
+            "pipes. Of those that the process may open besides (RLIMIT_NOFILE), each connection takes two; when they "
+            "are used up, clients wait to be accepted.",
+            examples=[512],
+            json_schema_extra={"unit": "descriptors"},
+        ),
+    ] = 96
+    accept_pause: Annotated[
+        timedelta,
+        Duration("1ms", "1m"),
+        Field(
+            description="How long accepting stays paused, when there is no descriptor for one more connection, before "
+            "it is tried again.",
+            examples=["200ms"],
+        ),
+    ] = timedelta(milliseconds=50)
+    max_pipes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Pipes in use at once for each worker. Where much is moved without TLS, each direction takes "
+            "one (two descriptors) and is not copied (splice); what finds none is copied. 0: everything is copied.",
+            examples=[1024],
+            json_schema_extra={"unit": "pipes"},
+        ),
+    ] = 256
+    pipe_size: Annotated[
+        int,
+        Size("4KiB", "64MiB"),
+        Field(
+            description="Bytes that a pipe is asked to hold: as many wait in the proxy for a slow reader. Linux makes "
+            "a power of two of it, and leaves a pipe at 64KiB or less where that is more than "
+            "/proc/sys/fs/pipe-max-size or the user's share permits.",
+            examples=["256KiB"],
+        ),
+    ] = 1 << 20
 
 
 class ProxySettings(Model):
@@ -53,6 +100,10 @@ class ProxySettings(Model):
             json_schema_extra={"unset": "the user's own groups"},
         ),
     ] = None
+    resources: Annotated[
+        Resources,
+        Field(description="What it takes of the system.", examples=[{"max_pipes": 1024}]),
+    ] = Resources()
 
 
 class LogSettings(Model):

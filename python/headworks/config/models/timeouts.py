@@ -68,3 +68,12 @@ class Timeouts(Model):
             json_schema_extra={"only": [*HTTP]},
         ),
     ] = timedelta(hours=1)
+    linger: Annotated[
+        timedelta,
+        Duration("1ms", "1h"),
+        Field(
+            description="A client that was told why it is refused, or got its last answer, may read that and close for "
+            "this long. What it still sends is thrown away: to close on it would destroy what it was told.",
+            examples=["5s"],
+        ),
+    ] = timedelta(seconds=2)

@@ -29,13 +29,9 @@ use crate::wire::http1::write;
 
 pub use response::{Reply, Variation};
 
-/// Bytes that rewriting may add to the largest head that a listener reads.
+/// The rewritten head would be larger than the listener's `head_limit` and `rewrite_reserve`.
 ///
-/// Enough for forwarding fields, an id, a cookie and some dozens of fields of one's own. What needs more is
-/// refused: servers have limits too, and what overflows theirs is worse.
-pub const RESERVE: usize = 4096;
-
-/// The rewritten head would be larger than the listener's `head_limit` and the [`RESERVE`].
+/// It is refused: servers have limits too, and what overflows theirs is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge;
 
@@ -79,7 +75,7 @@ impl ListenerRules {
                 Headers::compile(&spec.response_headers, Of::Response),
                 &mut errors,
             ),
-            limit: http.head_limit as usize + RESERVE,
+            limit: http.head_limit as usize + http.rewrite_reserve as usize,
         };
         if errors.is_empty() { Ok(this) } else { Err(errors) }
     }

@@ -20,7 +20,7 @@ use self::account::{row, tally_bytes, tally_end};
 pub(crate) use self::connection::{Connection, ConnectionTimes};
 use super::Supervisor;
 use crate::arrival::Arrival;
-use crate::io::{Lane, Pump, Pumped};
+use crate::io::{DISCARDS, Lane, Pump, Pumped};
 use crate::outcome::{Read, Written};
 use crate::record::Record;
 use crate::roster::Roster;
@@ -407,10 +407,6 @@ impl Connections {
         }
     }
 }
-
-/// Reads of a refused client before its connection is closed for good, [`SCRATCH`](crate::io::SCRATCH) bytes
-/// each.
-const DISCARDS: usize = 16;
 
 /// When a connection's present wait is over.
 fn deadline(connection: &Connection) -> Option<Millis> {

@@ -26,6 +26,7 @@ use mio::event::Event as Readiness;
 
 use super::Supervisor;
 use crate::arrival::Arrival;
+use crate::io::DISCARDS;
 use crate::outcome::Read;
 use crate::record::{Record, TlsKeys};
 use crate::roster::Roster;
@@ -81,11 +82,6 @@ enum Step {
     /// The newcomer is over, and was counted and recorded before.
     Over,
 }
-
-/// How long a refused client may take to read why and close, milliseconds.
-const LINGER: Millis = 2_000;
-/// Reads of a refused client in one go.
-const DISCARDS: usize = 16;
 
 impl Handshakes {
     /// Makes one without clients.
@@ -309,7 +305,7 @@ impl Newcomer {
     fn deadline(&self) -> Millis {
         let owner = self.who.owner();
         match self.phase {
-            Phase::Lingering => self.since.saturating_add(LINGER),
+            Phase::Lingering => self.since.saturating_add(owner.spec.timeouts.linger),
             _ => {
                 let limit =
                     owner.tls.as_ref().map_or(owner.spec.timeouts.first_bytes, |tls| tls.handshake_timeout);

@@ -20,7 +20,7 @@ use super::stream::{Stream, surroundings};
 use super::{HttpSupervisor, Step};
 use crate::admission::take_header;
 use crate::arrival::Arrival;
-use crate::io::Stop;
+use crate::io::{DISCARDS, Stop};
 use crate::outcome::{Read, Written};
 use crate::token::{self, Kind};
 use crate::tools::Tools;
@@ -58,11 +58,6 @@ pub(crate) enum Phase {
     /// The last answer was given, and the client may still read it.
     Lingering,
 }
-
-/// Milliseconds that a client may take to read its last answer and close.
-const LINGER: Millis = 2_000;
-/// Reads of a client that got its last answer in one go before others get their turn.
-const DISCARDS: usize = 16;
 
 impl Phase {
     /// Returns its word in lists of connections.
@@ -126,7 +121,7 @@ impl Client {
             Phase::Header | Phase::Head => self.owner().spec.timeouts.first_bytes,
             Phase::Kept => self.owner().spec.timeouts.keep_alive,
             Phase::Exchange(_) => return None,
-            Phase::Lingering => LINGER,
+            Phase::Lingering => self.owner().spec.timeouts.linger,
         };
         Some(self.since.saturating_add(limit))
     }
