@@ -52,6 +52,39 @@ impl Problem {
     }
 }
 
+/// A flaw of a text or a name whose place in the file is not known yet: [`at`](Self::at) its place it is a
+/// Problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// The reason: what is wrong.
+    pub reason: String,
+    /// The hint: what to write instead, where there is a good guess.
+    pub hint: Option<String>,
+}
+
+impl Flaw {
+    /// Makes a flaw without a hint.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), hint: None }
+    }
+
+    /// Adds what to write instead.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Makes a Problem of it, at these keys.
+    pub fn at(self, path: &[&str]) -> Problem {
+        self.below(path.iter().map(|&key| key.into()).collect())
+    }
+
+    /// Makes a Problem of it, at this path.
+    pub fn below(self, path: Vec<Item>) -> Problem {
+        Problem { path, reason: self.reason, hint: self.hint }
+    }
+}
+
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,9 +10,10 @@ use super::facts::ExchangeFacts;
 use super::headers::allowed;
 use super::redirect::Redirect;
 use super::status::{Always, HSTS, is_bodiless, push_length, push_start};
-use super::template::{Of, Template, Wrong};
+use super::template::{Purpose, Template};
 use super::text::{push_line, push_name};
 use crate::message::Message;
+use crate::problem::Flaw;
 
 /// A compiled redirect or static response.
 #[derive(Debug)]
@@ -102,23 +103,23 @@ impl Respond {
     fn compile(spec: &RespondSpec) -> Result<Self, Vec<Problem>> {
         let mut errors = Vec::new();
         if !(200..=599).contains(&spec.status) {
-            let wrong = Wrong::new(format!("{} is no status between 200 and 599", spec.status));
+            let wrong = Flaw::new(format!("{} is no status between 200 and 599", spec.status));
             errors.push(wrong.at(&["status"]));
         }
         if is_bodiless(spec.status) && !spec.body.is_empty() {
-            let wrong = Wrong::new(format!("a response with status {} has no body", spec.status));
+            let wrong = Flaw::new(format!("a response with status {} has no body", spec.status));
             errors.push(wrong.at(&["body"]));
         }
         let mut headers = Vec::with_capacity(spec.headers.len());
         for (name, value) in &spec.headers {
-            let compiled = ours(name).and_then(|()| allowed(name, Of::Answer));
-            match compiled.and_then(|()| Template::compile_line(value, Of::Answer)) {
+            let compiled = ours(name).and_then(|()| allowed(name, Purpose::Answer));
+            match compiled.and_then(|()| Template::compile_line(value, Purpose::Answer)) {
                 Ok(value) => headers.push((name.as_str().into(), value)),
                 Err(wrong) => errors.push(wrong.at(&["headers", name])),
             }
         }
         let body =
-            Template::compile(&spec.body, Of::Answer).map_err(|wrong| errors.push(wrong.at(&["body"])));
+            Template::compile(&spec.body, Purpose::Answer).map_err(|wrong| errors.push(wrong.at(&["body"])));
         let given = spec.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let (status, html) = (spec.status, given.is_some_and(|(_, value)| is_html(value)));
         let content_type = (given.is_none() && !spec.body.is_empty()).then_some("text/plain; charset=utf-8");
@@ -159,9 +160,9 @@ impl Respond {
 }
 
 /// Refuses the name of a field that every response of ours has.
-fn ours(name: &str) -> Result<(), Wrong> {
+fn ours(name: &str) -> Result<(), Flaw> {
     if name.eq_ignore_ascii_case("date") {
-        Err(Wrong::new("the Date field is written by the proxy"))
+        Err(Flaw::new("the Date field is written by the proxy"))
     } else {
         Ok(())
     }

@@ -11,9 +11,10 @@ use crate::spec::HeadersSpec;
 
 use super::facts::ExchangeFacts;
 use super::names::{FieldNames, is_token};
-use super::template::{Of, Template, Wrong};
+use super::template::{Purpose, Template};
 use super::text::push_name;
 use crate::message::Message;
+use crate::problem::Flaw;
 
 /// Rules for the fields of a head: which are removed, set and added.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ const FRAMING: [&str; 9] = [
 
 impl Headers {
     /// Compiles the rules; the paths of the errors are those below the table of the rules.
-    pub fn compile(spec: &HeadersSpec, of: Of) -> Result<Self, Vec<Problem>> {
+    pub fn compile(spec: &HeadersSpec, of: Purpose) -> Result<Self, Vec<Problem>> {
         let mut compiler = Compiler { of, headers: Self::default(), errors: Vec::new() };
         compiler.compile(spec);
         if compiler.errors.is_empty() { Ok(compiler.headers) } else { Err(compiler.errors) }
@@ -102,7 +103,7 @@ impl Headers {
 }
 
 struct Compiler {
-    of: Of,
+    of: Purpose,
     headers: Headers,
     errors: Vec<Problem>,
 }
@@ -112,7 +113,7 @@ impl Compiler {
         let mut seen = BTreeSet::new();
         for (name, value) in &spec.set {
             if !seen.insert(folded(name)) {
-                self.error(path!["set", name], Wrong::new(format!("\"{name}\" is set twice")));
+                self.error(path!["set", name], Flaw::new(format!("\"{name}\" is set twice")));
             }
             self.headers.dropped.insert(name);
             self.write("set", name, value);
@@ -124,7 +125,7 @@ impl Compiler {
             match self.removable(name) {
                 Ok(()) if seen.contains(&folded(name)) => {
                     let wrong =
-                        Wrong::new(format!("\"{name}\" is set too: what is set replaces what was sent"));
+                        Flaw::new(format!("\"{name}\" is set too: what is set replaces what was sent"));
                     self.error(path!["remove", index], wrong.hint("leave it out here"));
                 }
                 Ok(()) => self.headers.dropped.insert(name),
@@ -140,10 +141,10 @@ impl Compiler {
         }
     }
 
-    fn removable(&self, name: &str) -> Result<(), Wrong> {
+    fn removable(&self, name: &str) -> Result<(), Flaw> {
         match name.strip_suffix('*') {
             Some("") => {
-                Err(Wrong::new("\"*\" would remove every field").hint("begin it, such as \"x-internal-*\""))
+                Err(Flaw::new("\"*\" would remove every field").hint("begin it, such as \"x-internal-*\""))
             }
             // A prefix leaves alone the fields that it may not remove.
             Some(prefix) if is_token(prefix.as_bytes()) && !prefix.contains('*') => Ok(()),
@@ -152,34 +153,34 @@ impl Compiler {
         }
     }
 
-    fn error(&mut self, path: Vec<Item>, wrong: Wrong) {
+    fn error(&mut self, path: Vec<Item>, wrong: Flaw) {
         self.errors.push(wrong.below(path));
     }
 }
 
 /// Whether rules may name this field.
-pub(super) fn allowed(name: &str, of: Of) -> Result<(), Wrong> {
+pub(super) fn allowed(name: &str, of: Purpose) -> Result<(), Flaw> {
     if !is_token(name.as_bytes()) {
         return Err(no_name(name));
     }
     match folded(name).as_str() {
         folded if FRAMING.contains(&folded) => {
-            Err(Wrong::new(format!("\"{name}\" belongs to the connection: it is written by the proxy alone")))
+            Err(Flaw::new(format!("\"{name}\" belongs to the connection: it is written by the proxy alone")))
         }
-        "host" if of == Of::Request => Err(Wrong::new("the Host field cannot be changed here")
+        "host" if of == Purpose::Request => Err(Flaw::new("the Host field cannot be changed here")
             .hint("use the key host of the backend: host = \"app.internal\"")),
-        "expect" if of == Of::Request => {
-            Err(Wrong::new("\"Expect\" decides when the body is sent: it is passed on as it is"))
+        "expect" if of == Purpose::Request => {
+            Err(Flaw::new("\"Expect\" decides when the body is sent: it is passed on as it is"))
         }
-        "early-data" if of == Of::Request => Err(Wrong::new(
+        "early-data" if of == Purpose::Request => Err(Flaw::new(
             "\"Early-Data\" says that a request could be a repetition (RFC 8470): it is passed on as it is",
         )),
         _ => Ok(()),
     }
 }
 
-fn no_name(name: &str) -> Wrong {
-    Wrong::new(format!("\"{}\" is not the name of a field", name.escape_debug()))
+fn no_name(name: &str) -> Flaw {
+    Flaw::new(format!("\"{}\" is not the name of a field", name.escape_debug()))
         .hint("letters, digits and hyphens, such as \"X-Request-Start\"")
 }
 
@@ -213,7 +214,7 @@ mod tests {
             &["Transfer_Encoding", "expect", "X-D=a\r\nb", "early_data"],
             &["Connection", "*", "x-*-*", "fine-*", "X-Ok", "a:b"],
         );
-        let errors = Headers::compile(&spec, Of::Request).unwrap_err();
+        let errors = Headers::compile(&spec, Purpose::Request).unwrap_err();
         let said: Vec<_> = errors.iter().map(|error| (error.place(), error.reason.as_str())).collect();
         for (index, (path, part)) in [
             ("set.Content-Length", "by the proxy alone"),
@@ -245,7 +246,7 @@ mod tests {
     fn every_framing_field_is_refused_in_every_spelling() {
         for name in FRAMING {
             for spelt in [name.to_owned(), name.to_uppercase(), name.replace('-', "_")] {
-                for of in [Of::Request, Of::Response] {
+                for of in [Purpose::Request, Purpose::Response] {
                     assert!(Headers::compile(&spec(&[&spelt], &[], &[]), of).is_err(), "{spelt}");
                     assert!(Headers::compile(&spec(&[], &[&spelt], &[]), of).is_err(), "{spelt}");
                     assert!(Headers::compile(&spec(&[], &[], &[&spelt]), of).is_err(), "{spelt}");
@@ -256,7 +257,8 @@ mod tests {
 
     #[test]
     fn what_is_set_and_removed_is_dropped_and_what_is_added_is_not() {
-        let headers = Headers::compile(&spec(&["X-A"], &["X-B"], &["X-C", "x-d-*"]), Of::Response).unwrap();
+        let headers =
+            Headers::compile(&spec(&["X-A"], &["X-B"], &["X-C", "x-d-*"]), Purpose::Response).unwrap();
         for (name, dropped) in [("x-a", true), ("X-B", false), ("x_c", true), ("X-D-1", true), ("X-D", false)]
         {
             assert_eq!(headers.drops(name.as_bytes()), dropped, "{name}");

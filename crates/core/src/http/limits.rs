@@ -13,9 +13,9 @@ use crossbeam_utils::CachePadded;
 use hashbrown::HashMap;
 
 use super::names::is_token;
-use super::template::Wrong;
 use crate::lock::lock;
 use crate::message::Message;
+use crate::problem::Flaw;
 use crate::problem::Problem;
 use crate::spec::RateLimitSpec;
 use crate::time::Millis;
@@ -86,12 +86,12 @@ impl RateLimit {
             ("keys", u64::from(spec.keys)),
         ] {
             if number == 0 {
-                errors.push(Wrong::new("0 would let nothing pass").at(&[key]));
+                errors.push(Flaw::new("0 would let nothing pass").at(&[key]));
             }
         }
         if let Some(header) = spec.header.as_deref().filter(|header| !is_token(header.as_bytes())) {
             let reason = format!("\"{}\" is not the name of a field", header.escape_debug());
-            errors.push(Wrong::new(reason).at(&["header"]));
+            errors.push(Flaw::new(reason).at(&["header"]));
         }
         if !errors.is_empty() {
             return Err(errors);
@@ -238,7 +238,7 @@ impl Concurrency {
     /// Compiles a limit of `most`; the paths of the errors are those below its key.
     pub fn compile(most: u32) -> Result<Self, Vec<Problem>> {
         if most == 0 {
-            return Err(vec![Wrong::new("0 would let nothing pass").at(&[])]);
+            return Err(vec![Flaw::new("0 would let nothing pass").at(&[])]);
         }
         Ok(Self { most, in_flight: Arc::default() })
     }

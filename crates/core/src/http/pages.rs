@@ -13,8 +13,9 @@ use crate::spec::PageSpec;
 
 use super::accepts;
 use super::status::{Always, phrase, push_length, push_start};
-use super::template::{Wrong, escape};
+use super::template::escape;
 use super::text::{push_line, push_name, push_number};
+use crate::problem::Flaw;
 
 /// The pages given for some statuses; its clones share them.
 #[derive(Debug, Default, Clone)]
@@ -212,17 +213,17 @@ fn push_json(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-fn read_status(key: &str) -> Result<u16, Wrong> {
+fn read_status(key: &str) -> Result<u16, Flaw> {
     let status = key.parse().ok().filter(|status| (400..=599).contains(status) && key.len() == 3);
-    status.ok_or_else(|| Wrong::new(format!("\"{}\" is no status from 400 to 599", key.escape_debug())))
+    status.ok_or_else(|| Flaw::new(format!("\"{}\" is no status from 400 to 599", key.escape_debug())))
 }
 
-fn check_type(content_type: &str) -> Result<(), Wrong> {
+fn check_type(content_type: &str) -> Result<(), Flaw> {
     let written = content_type.bytes().all(|byte| matches!(byte, b' '..=b'~')) && content_type.contains('/');
     if written {
         Ok(())
     } else {
-        Err(Wrong::new(format!("\"{}\" is no media type", content_type.escape_debug()))
+        Err(Flaw::new(format!("\"{}\" is no media type", content_type.escape_debug()))
             .hint("write one such as text/html; charset=utf-8"))
     }
 }

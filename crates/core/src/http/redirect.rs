@@ -6,10 +6,11 @@ use crate::problem::Problem;
 use crate::spec::RedirectSpec;
 
 use super::facts::ExchangeFacts;
-use super::template::{Of, Template, Wrong};
+use super::template::{Purpose, Template};
 use super::text::{push_clean, push_ip};
 use crate::host::without_port;
 use crate::message::Message;
+use crate::problem::Flaw;
 
 /// A redirect: where the client is sent, and by which status.
 #[derive(Debug)]
@@ -63,23 +64,23 @@ impl Redirect {
     }
 }
 
-fn code(code: u16) -> Result<(), Wrong> {
+fn code(code: u16) -> Result<(), Flaw> {
     match code {
         301 | 302 | 303 | 307 | 308 => Ok(()),
-        _ => Err(Wrong::new(format!("{code} is not the status of a redirect"))
+        _ => Err(Flaw::new(format!("{code} is not the status of a redirect"))
             .hint("write 301, 302, 303, 307 or 308")),
     }
 }
 
-fn to(text: &str) -> Result<To, Wrong> {
+fn to(text: &str) -> Result<To, Flaw> {
     if text == "https" {
         return Ok(To::Https);
     }
     let absolute = ["https://", "http://", "/", "{"].iter().any(|begin| text.starts_with(begin));
     if absolute && !text.contains(' ') {
-        Template::compile_line(text, Of::Answer).map(To::Location)
+        Template::compile_line(text, Purpose::Answer).map(To::Location)
     } else {
-        Err(Wrong::new(format!("\"{}\" is not a location", text.escape_debug()))
+        Err(Flaw::new(format!("\"{}\" is not a location", text.escape_debug()))
             .hint("write https, a path, or a whole location such as https://www.example.com{uri}"))
     }
 }

@@ -4,32 +4,26 @@
 //! it. Live state (counters, server up or down) is keyed by identity and taken over from the previous Plan.
 //! Must never touch the system: an address that cannot be bound is the engine's to report.
 
+mod backend;
+mod compiler;
+mod http;
+mod listener;
 mod tables;
 mod tls;
 mod view;
 
-mod http;
-
 pub use view::ListenerView;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::address::Address;
-use crate::balance;
+use self::compiler::Compiler;
 use crate::close::CloseReason;
 use crate::http::answers::Answer;
-use crate::http::check::HttpCheck;
-use crate::listener::{self, Listener, ListenerState, Route};
-use crate::networks::Networks;
-use crate::path;
-use crate::pool::{Backend, Health, HealthKind, ServerSet, ServerSettings};
-use crate::problem::{Item, Problem};
-use crate::protocol;
-use crate::spec::{BackendSpec, HealthSpec, ListenerSpec, ProxySpec, ServerSpec, Spec};
-use crate::table::{BackendIndex, Match, Table, Target};
-use crate::tally::Tally;
-use crate::wire::proxy_protocol::HeaderVersion;
+use crate::listener::{Listener, Route};
+use crate::pool::Backend;
+use crate::problem::Problem;
+use crate::spec::{ProxySpec, Spec};
+use crate::table::{Match, Table, Target};
 
 /// One compiled configuration.
 #[derive(Debug)]
@@ -168,277 +162,5 @@ impl Plan {
     /// The backend called `name`.
     pub fn backend(&self, name: &str) -> Option<&Backend> {
         self.backends.iter().find(|backend| &*backend.name == name)
-    }
-}
-
-/// Servers of one backend at most: every choice looks at each of them.
-const MOST_SERVERS: usize = 10_000;
-
-/// One run of `compile`: methods report problems and return what can be built all the same.
-struct Compiler<'a> {
-    spec: &'a Spec,
-    answers: Vec<Answer>,
-    errors: Vec<Problem>,
-}
-
-impl Compiler<'_> {
-    fn error(&mut self, path: Vec<Item>, reason: impl Into<String>) {
-        self.report(path, reason.into(), None);
-    }
-
-    fn report(&mut self, path: Vec<Item>, reason: String, hint: Option<String>) {
-        self.errors.push(Problem { path, reason, hint });
-    }
-
-    fn backend(&mut self, name: &str, spec: &BackendSpec) -> Backend {
-        if spec.servers.is_empty() {
-            self.error(path!["backends", name, "servers"], "at least one server is needed");
-        }
-        let servers = self.servers(name, spec);
-        self.check_hash_header(name, spec);
-        let balance = balance::find(&spec.balance).unwrap_or_else(|| {
-            let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
-            let reason = format!("unknown balance \"{}\"; known are {}", spec.balance, names.join(", "));
-            self.error(path!["backends", name, "balance"], reason);
-            balance::REGISTRY[0]
-        });
-        Backend {
-            name: name.into(),
-            spec: Arc::new(spec.without_files()),
-            servers: ServerSet::new(servers, None, 1),
-            balance,
-            proxy_header: self.header_version(name, spec),
-            source: self.source(name, spec),
-            health: spec.health.as_ref().and_then(|health| self.health(name, health)),
-            http: self.http_backend(name, spec),
-            tls: self.encryption(name, spec).map(Arc::new),
-            tally: Arc::new(Tally::new(1)),
-        }
-    }
-
-    fn servers(&mut self, name: &str, spec: &BackendSpec) -> Vec<ServerSettings> {
-        let mut servers = Vec::with_capacity(spec.servers.len());
-        let mut listed = BTreeSet::new();
-        for (index, server) in spec.servers.iter().enumerate() {
-            let Some(server) = self.server(name, index, server) else { continue };
-            if listed.insert(server.address.clone()) {
-                servers.push(server);
-            } else {
-                let reason = format!("{} is listed twice", server.address);
-                self.error(path!["backends", name, "servers", index, "address"], reason);
-            }
-        }
-        if servers.len() > MOST_SERVERS {
-            self.error(path!["backends", name, "servers"], format!("more than {MOST_SERVERS} servers"));
-        }
-        servers
-    }
-
-    fn server(&mut self, backend: &str, index: usize, spec: &ServerSpec) -> Option<ServerSettings> {
-        let mut problem = |key: &str, reason: String| {
-            self.errors.push(Problem::new(path!["backends", backend, "servers", index, key], reason));
-        };
-        if spec.weight > 256 {
-            problem("weight", format!("{} is more than 256", spec.weight));
-        }
-        let address = match Address::parse(&spec.address) {
-            Ok(Address::Descriptor(_)) => {
-                problem("address", "a descriptor can be listened on, not connected to".into());
-                return None;
-            }
-            Ok(Address::Ip(ip)) if ip.port() == 0 => {
-                problem("address", "port 0 cannot be connected to".into());
-                return None;
-            }
-            Ok(Address::Ip(ip)) if ip.ip().is_unspecified() => {
-                problem("address", format!("{ip} is no address to connect to"));
-                return None;
-            }
-            Ok(address) => address,
-            Err(reason) => {
-                problem("address", reason);
-                return None;
-            }
-        };
-        Some(ServerSettings {
-            address,
-            weight: spec.weight,
-            backup: spec.backup,
-            max_connections: spec.max_connections.unwrap_or(u32::MAX),
-        })
-    }
-
-    fn check_hash_header(&mut self, name: &str, spec: &BackendSpec) {
-        if spec.balance == "header_hash" && spec.hash_header.is_none() {
-            self.error(
-                path!["backends", name, "hash_header"],
-                "header_hash needs the name of the field that it hashes",
-            );
-        }
-    }
-
-    fn header_version(&mut self, backend: &str, spec: &BackendSpec) -> Option<HeaderVersion> {
-        match spec.proxy_protocol.as_deref()? {
-            "v1" => Some(HeaderVersion::V1),
-            "v2" => Some(HeaderVersion::V2),
-            other => {
-                let reason = format!("unknown version \"{other}\"; known are v1, v2");
-                self.error(path!["backends", backend, "proxy_protocol"], reason);
-                None
-            }
-        }
-    }
-
-    fn source(&mut self, backend: &str, spec: &BackendSpec) -> Option<std::net::SocketAddr> {
-        let text = spec.source.as_deref()?;
-        let parsed = text.parse().or_else(|_| text.parse().map(|ip| std::net::SocketAddr::new(ip, 0)));
-        if parsed.is_err() {
-            let reason = format!("\"{text}\" is not an IP address, with or without a port");
-            self.error(path!["backends", backend, "source"], reason);
-        }
-        parsed.ok()
-    }
-
-    fn health(&mut self, backend: &str, spec: &HealthSpec) -> Option<Health> {
-        let kind = match spec.kind.as_str() {
-            "tcp" => HealthKind::Tcp,
-            "http" => {
-                let compiled = HttpCheck::compile(spec).map(HealthKind::Http).map(Some);
-                self.below(path!["backends", backend, "health"], compiled)?
-            }
-            other => {
-                let reason = format!("unknown kind \"{other}\"; known are tcp, http");
-                self.error(path!["backends", backend, "health", "kind"], reason);
-                return None;
-            }
-        };
-        Some(Health { spec: spec.clone(), kind })
-    }
-
-    fn listener(&mut self, name: &str, spec: &ListenerSpec) -> Option<Listener> {
-        let protocol = protocol::find(&spec.protocol);
-        if protocol.is_none() {
-            let names: Vec<_> = protocol::REGISTRY.iter().map(|protocol| protocol.name()).collect();
-            let reason = format!("unknown protocol \"{}\"; known are {}", spec.protocol, names.join(", "));
-            self.error(path!["listeners", name, "protocol"], reason);
-        }
-        let bind = self.bind(name, spec);
-        let tls = self.termination(name, spec);
-        // A client that speaks TLS names what it wants.
-        let named = tls.is_some() || protocol.is_none_or(|protocol| protocol.names());
-        let route = self.route(name, spec, named);
-        if let (Some(protocol), Some(Route::Table(table))) = (protocol, route) {
-            self.check_table(name, protocol, table);
-        }
-        self.check_circles(name, spec);
-        let fallback = self.backend_number(path!["listeners", name, "fallback"], spec.fallback.as_deref());
-        let proxy_from = self.networks(name, "accept_proxy_from", &spec.accept_proxy_from);
-        let speaks = protocol?.exchanges();
-        let http = self.http_listener(name, spec, speaks);
-        let rules = if speaks { self.rules_in_force(&http, spec, tls.as_ref()) } else { Box::default() };
-        Some(Listener {
-            name: name.into(),
-            spec: Arc::new(spec.without_files()),
-            bind,
-            fallback,
-            analyzers: listener::analyzers(protocol?, &proxy_from),
-            proxy_from,
-            allow: self.networks(name, "allow", &spec.allow),
-            deny: self.networks(name, "deny", &spec.deny),
-            state: Arc::new(ListenerState::new(1)),
-            protocol: protocol?,
-            route: route?,
-            http,
-            rules,
-            tls: tls.map(Arc::new),
-        })
-    }
-
-    fn bind(&mut self, name: &str, spec: &ListenerSpec) -> Vec<Address> {
-        if spec.bind.is_empty() {
-            self.error(path!["listeners", name, "bind"], "at least one address is needed");
-        }
-        let mut parsed = Vec::with_capacity(spec.bind.len());
-        for (nth, text) in spec.bind.iter().enumerate() {
-            match Address::parse(text) {
-                Ok(address) => parsed.push(address),
-                Err(reason) => self.error(path!["listeners", name, "bind", nth], reason),
-            }
-        }
-        parsed
-    }
-
-    fn route(&mut self, name: &str, spec: &ListenerSpec, named: bool) -> Option<Route> {
-        if let Some(answer) = self.listener_answer(name, spec) {
-            return Some(Route::Answer(answer));
-        }
-        match (&spec.table, &spec.backend) {
-            (Some(_), Some(_)) => {
-                self.error(path!["listeners", name, "backend"], "give either table or backend, not both");
-                None
-            }
-            (None, None) => {
-                let reason = if named { "table or backend is needed" } else { "backend is needed" };
-                self.error(path!["listeners", name], reason);
-                None
-            }
-            (Some(_), None) if !named => {
-                let reason = format!("{} clients give no name to look up; give backend", spec.protocol);
-                self.error(path!["listeners", name, "table"], reason);
-                None
-            }
-            (Some(table), None) => self.table_number(name, table).map(Route::Table),
-            (None, Some(backend)) => {
-                self.backend_number(path!["listeners", name, "backend"], Some(backend)).map(Route::Backend)
-            }
-        }
-    }
-
-    fn table_number(&mut self, listener: &str, table: &str) -> Option<u32> {
-        let number = self.spec.tables.keys().position(|name| name == table);
-        if number.is_none() {
-            self.error(path!["listeners", listener, "table"], format!("there is no table \"{table}\""));
-        }
-        number.map(|number| number as u32)
-    }
-
-    fn backend_number(&mut self, path: Vec<Item>, name: Option<&str>) -> Option<BackendIndex> {
-        let name = name?;
-        let number = self.spec.backends.keys().position(|known| known == name);
-        if number.is_none() {
-            self.unknown_backend(path, name);
-        }
-        number.map(|number| number as BackendIndex)
-    }
-
-    fn unknown_backend(&mut self, path: Vec<Item>, name: &str) {
-        self.error(path, format!("there is no backend \"{name}\""));
-    }
-
-    fn networks(&mut self, listener: &str, key: &str, written: &[String]) -> Networks {
-        Networks::parse(written).unwrap_or_else(|errors| {
-            for (index, reason) in errors {
-                self.error(path!["listeners", listener, key, index], reason);
-            }
-            Networks::default()
-        })
-    }
-
-    /// Two listeners cannot share an address; port 0 is a fresh one each time.
-    fn check_binds(&mut self) {
-        let mut taken: BTreeMap<Address, &str> = BTreeMap::new();
-        let spec = self.spec;
-        for (name, listener) in &spec.listeners {
-            for (nth, text) in listener.bind.iter().enumerate() {
-                let Ok(address) = Address::parse(text) else { continue };
-                if address.ip().is_some_and(|ip| ip.port() == 0) {
-                    continue;
-                }
-                if let Some(other) = taken.insert(address, name) {
-                    let reason = format!("{text} is already bound by listeners.{other}");
-                    self.error(path!["listeners", name, "bind", nth], reason);
-                }
-            }
-        }
     }
 }

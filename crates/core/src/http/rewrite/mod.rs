@@ -22,7 +22,7 @@ use super::headers::Headers;
 use super::names::is_token;
 use super::request_id::RequestId;
 use super::target::TargetRules;
-use super::template::Of;
+use super::template::Purpose;
 use crate::message::Message;
 use crate::message::{Field, Known, Version};
 use crate::wire::http1::write;
@@ -67,12 +67,12 @@ impl ListenerRules {
             hsts: tls.and_then(|tls| tls.hsts.as_ref()).map(hsts),
             request: take(
                 path!["request_headers"],
-                Headers::compile(&spec.request_headers, Of::Request),
+                Headers::compile(&spec.request_headers, Purpose::Request),
                 &mut errors,
             ),
             response: take(
                 path!["response_headers"],
-                Headers::compile(&spec.response_headers, Of::Response),
+                Headers::compile(&spec.response_headers, Purpose::Response),
                 &mut errors,
             ),
             limit: http.head_limit as usize + http.rewrite_reserve as usize,
@@ -132,12 +132,12 @@ impl BackendRules {
             affinity: affinity.and_then(|affinity| take(path!["affinity"], affinity.map(Some), &mut errors)),
             request: Arc::new(take(
                 path!["request_headers"],
-                Headers::compile(&spec.request_headers, Of::Request),
+                Headers::compile(&spec.request_headers, Purpose::Request),
                 &mut errors,
             )),
             response: Arc::new(take(
                 path!["response_headers"],
-                Headers::compile(&spec.response_headers, Of::Response),
+                Headers::compile(&spec.response_headers, Purpose::Response),
                 &mut errors,
             )),
         };
@@ -281,7 +281,7 @@ fn take<T: Default>(below: Vec<Item>, compiled: Result<T, Vec<Problem>>, errors:
 fn certified(tls: &ListenerTlsSpec, errors: &mut Vec<Problem>) -> Headers {
     let Some(clients) = &tls.client_certificates else { return Headers::default() };
     let rules = HeadersSpec { set: clients.headers.clone(), ..HeadersSpec::default() };
-    let compiled = Headers::compile(&rules, Of::Request).map_err(|mut wrong| {
+    let compiled = Headers::compile(&rules, Purpose::Request).map_err(|mut wrong| {
         // The fields are written without the `set` that rules have.
         wrong.iter_mut().for_each(|error| drop(error.path.remove(0)));
         wrong
@@ -312,7 +312,7 @@ fn said_of_us(via: &str, errors: &mut Vec<Problem>) -> bool {
 fn names_field(name: &str, errors: &mut Vec<Problem>) -> bool {
     let rules =
         crate::spec::HeadersSpec { set: vec![(name.to_owned(), String::new())], ..Default::default() };
-    let wrong = Headers::compile(&rules, Of::Request).err().unwrap_or_default();
+    let wrong = Headers::compile(&rules, Purpose::Request).err().unwrap_or_default();
     let good = wrong.is_empty();
     errors.extend(wrong.into_iter().map(|error| Problem { path: path!["http", "request_id"], ..error }));
     good

@@ -3,13 +3,16 @@
 //! `{{` and `}}` stand for braces. What a variable says comes from outside: control bytes in it are left out,
 //! so that no value can end a line, and [`Template::write_html`] escapes it. Must never fail once compiled: a
 //! value that is not known is empty.
+//!
+//! `variables.rs` has the variables and what each stands for.
 
-use crate::problem::{Item, Problem};
-use crate::tls::{ClientCertificate, TlsFacts};
+mod variables;
 
+use self::variables::{VARIABLES, Variable, known_there, unknown};
 use super::facts::ExchangeFacts;
-use super::text::{push_clean, push_ip, push_number};
+use super::text::push_clean;
 use crate::message::Message;
+use crate::problem::Flaw;
 
 /// A text with variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,42 +20,13 @@ pub struct Template(Box<[Part]>);
 
 /// The use of a text: not every variable is known everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Of {
+pub enum Purpose {
     /// A field of a request that goes to a server.
     Request,
     /// A field of a response that came from a server.
     Response,
     /// Something of an answer of our own: there is no server, and `{header.NAME}` is the request's.
     Answer,
-}
-
-/// A reason why a text or a name cannot be compiled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    /// The reason in words: what is wrong.
-    pub reason: String,
-    /// Text to write instead, where there is a good guess.
-    pub hint: Option<String>,
-}
-
-impl Wrong {
-    pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), hint: None }
-    }
-
-    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-
-    /// Makes a problem of the configuration of it, below these keys.
-    pub fn at(self, path: &[&str]) -> Problem {
-        self.below(path.iter().map(|&key| key.into()).collect())
-    }
-
-    /// Makes a problem of the configuration of it, at this path.
-    pub fn below(self, path: Vec<Item>) -> Problem {
-        Problem { path, reason: self.reason, hint: self.hint }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,80 +37,9 @@ enum Part {
     Header(Box<[u8]>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Variable {
-    ClientAddress,
-    ClientPort,
-    LocalAddress,
-    LocalPort,
-    Scheme,
-    Host,
-    Name,
-    Method,
-    Path,
-    Query,
-    Uri,
-    RequestId,
-    Listener,
-    Backend,
-    Server,
-    Status,
-    Tls(OfTls),
-}
-
-/// Variables of the client's handshake; without TLS they stand for nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OfTls {
-    Version,
-    Cipher,
-    Group,
-    Name,
-    Alpn,
-    Resumed,
-    /// The subject of the client's certificate; nothing without one.
-    Subject,
-    CommonName,
-    Issuer,
-    Serial,
-    Fingerprint,
-    Certificate,
-}
-
-/// All variables but `{header.NAME}`, as they are written.
-const VARIABLES: [(&str, Variable); 28] = [
-    ("client.address", Variable::ClientAddress),
-    ("client.port", Variable::ClientPort),
-    ("local.address", Variable::LocalAddress),
-    ("local.port", Variable::LocalPort),
-    ("scheme", Variable::Scheme),
-    ("host", Variable::Host),
-    ("name", Variable::Name),
-    ("method", Variable::Method),
-    ("path", Variable::Path),
-    ("query", Variable::Query),
-    ("uri", Variable::Uri),
-    ("request.id", Variable::RequestId),
-    ("listener", Variable::Listener),
-    ("backend", Variable::Backend),
-    ("server", Variable::Server),
-    ("status", Variable::Status),
-    ("tls.version", Variable::Tls(OfTls::Version)),
-    ("tls.cipher", Variable::Tls(OfTls::Cipher)),
-    ("tls.group", Variable::Tls(OfTls::Group)),
-    ("tls.name", Variable::Tls(OfTls::Name)),
-    ("tls.alpn", Variable::Tls(OfTls::Alpn)),
-    ("tls.resumed", Variable::Tls(OfTls::Resumed)),
-    ("tls.client.subject", Variable::Tls(OfTls::Subject)),
-    ("tls.client.common_name", Variable::Tls(OfTls::CommonName)),
-    ("tls.client.issuer", Variable::Tls(OfTls::Issuer)),
-    ("tls.client.serial", Variable::Tls(OfTls::Serial)),
-    ("tls.client.fingerprint", Variable::Tls(OfTls::Fingerprint)),
-    ("tls.client.certificate", Variable::Tls(OfTls::Certificate)),
-];
-
 impl Template {
     /// Compiles a text of one or more lines, such as the body of an answer.
-    pub fn compile(text: &str, of: Of) -> Result<Self, Wrong> {
+    pub fn compile(text: &str, of: Purpose) -> Result<Self, Flaw> {
         let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
         while let Some(at) = rest.find(['{', '}']) {
             plain.push_str(&rest[..at]);
@@ -158,10 +61,10 @@ impl Template {
     }
 
     /// Compiles the value of a field: a text of one line.
-    pub fn compile_line(text: &str, of: Of) -> Result<Self, Wrong> {
+    pub fn compile_line(text: &str, of: Purpose) -> Result<Self, Flaw> {
         match text.bytes().find(u8::is_ascii_control) {
             Some(byte) => {
-                Err(Wrong::new(format!("a value of one line cannot have the control character {byte:#04x}")))
+                Err(Flaw::new(format!("a value of one line cannot have the control character {byte:#04x}")))
             }
             None => Self::compile(text.trim(), of),
         }
@@ -226,93 +129,6 @@ impl Part {
     }
 }
 
-impl Variable {
-    fn write(self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>) {
-        match self {
-            Self::ClientAddress => match facts.client {
-                Some(client) => push_ip(out, client.ip()),
-                None => out.extend_from_slice(b"unknown"),
-            },
-            Self::ClientPort => push_port(out, facts.client),
-            Self::LocalAddress => match facts.local {
-                Some(local) => push_ip(out, local.ip()),
-                None => out.extend_from_slice(b"unknown"),
-            },
-            Self::LocalPort => push_port(out, facts.local),
-            Self::Status if facts.status == 0 => {}
-            Self::Status => push_number(out, u64::from(facts.status)),
-            _ => push_clean(out, self.bytes(facts)),
-        }
-    }
-
-    /// Whether an explanation knows what a request would make of it.
-    fn is_known(self, facts: &ExchangeFacts<'_>) -> bool {
-        match self {
-            Self::ClientAddress => facts.client.is_some(),
-            Self::ClientPort => facts.client.is_some_and(|client| client.port() != 0),
-            Self::LocalAddress | Self::LocalPort => facts.local.is_some(),
-            Self::Host | Self::Name | Self::RequestId => !self.bytes(facts).is_empty(),
-            // Without TLS they are known to be empty.
-            Self::Tls(OfTls::Resumed) => facts.scheme == "http",
-            Self::Tls(_) => facts.scheme == "http" || !self.bytes(facts).is_empty(),
-            _ => true,
-        }
-    }
-
-    fn write_name(self, out: &mut Vec<u8>) {
-        if let Some((name, _)) = VARIABLES.iter().find(|(_, variable)| *variable == self) {
-            out.push(b'{');
-            out.extend_from_slice(name.as_bytes());
-            out.push(b'}');
-        }
-    }
-
-    /// Returns the variables that are bytes already.
-    fn bytes<'a>(self, facts: &ExchangeFacts<'a>) -> &'a [u8] {
-        match self {
-            Self::Scheme => facts.scheme.as_bytes(),
-            Self::Host => facts.host,
-            Self::Name => facts.name.as_bytes(),
-            Self::Method => facts.method,
-            Self::Path => facts.path(),
-            Self::Query => facts.query(),
-            Self::Uri => facts.target,
-            Self::RequestId => facts.request_id,
-            Self::Listener => facts.listener.as_bytes(),
-            Self::Backend => facts.backend.as_bytes(),
-            Self::Server => facts.server.as_bytes(),
-            Self::Tls(of) => facts.tls.map_or("", |tls| of.text(tls)).as_bytes(),
-            _ => b"",
-        }
-    }
-}
-
-impl OfTls {
-    fn text(self, tls: &TlsFacts) -> &str {
-        let of_client = |part: fn(&ClientCertificate) -> &str| tls.client.as_ref().map_or("", part);
-        match self {
-            Self::Version => tls.version,
-            Self::Cipher => tls.cipher,
-            Self::Group => tls.group,
-            Self::Name => tls.name.as_deref().unwrap_or_default(),
-            Self::Alpn => tls.alpn.as_deref().unwrap_or_default(),
-            Self::Resumed => ["false", "true"][usize::from(tls.resumed)],
-            Self::Subject => of_client(|client| &client.subject),
-            Self::CommonName => of_client(|client| &client.common_name),
-            Self::Issuer => of_client(|client| &client.issuer),
-            Self::Serial => of_client(|client| &client.serial),
-            Self::Fingerprint => of_client(|client| &client.fingerprint),
-            Self::Certificate => of_client(|client| &client.der),
-        }
-    }
-}
-
-fn push_port(out: &mut Vec<u8>, address: Option<std::net::SocketAddr>) {
-    if let Some(address) = address {
-        push_number(out, u64::from(address.port()));
-    }
-}
-
 /// Writes all values of a field, as one list.
 fn write_header(out: &mut Vec<u8>, name: &[u8], message: Message<'_>) {
     let mut first = true;
@@ -347,20 +163,20 @@ fn text_part(plain: &mut String) -> Option<Part> {
     (!plain.is_empty()).then(|| Part::Text(std::mem::take(plain).into_bytes().into()))
 }
 
-fn unbalanced(brace: &str) -> Wrong {
+fn unbalanced(brace: &str) -> Flaw {
     let reason = match brace {
         "{" => "a \"{\" has no \"}\"",
         _ => "a \"}\" has no \"{\"",
     };
-    Wrong::new(reason).hint(format!("write {brace}{brace} for a brace that is one"))
+    Flaw::new(reason).hint(format!("write {brace}{brace} for a brace that is one"))
 }
 
-fn variable(name: &str, of: Of) -> Result<Part, Wrong> {
+fn variable(name: &str, of: Purpose) -> Result<Part, Flaw> {
     if let Some(header) = name.strip_prefix("header.") {
         return if super::names::is_token(header.as_bytes()) {
             Ok(Part::Header(header.as_bytes().into()))
         } else {
-            Err(Wrong::new(format!("\"{header}\" is not the name of a field")))
+            Err(Flaw::new(format!("\"{header}\" is not the name of a field")))
         };
     }
     match VARIABLES.iter().find(|(known, _)| *known == name) {
@@ -369,53 +185,10 @@ fn variable(name: &str, of: Of) -> Result<Part, Wrong> {
     }
 }
 
-fn known_there(name: &str, variable: Variable, of: Of) -> Result<Variable, Wrong> {
-    match (variable, of) {
-        (Variable::Server, Of::Request) => Err(Wrong::new(
-            "{server} is known in responses only: a request is written once, whichever server gets it",
-        )),
-        (Variable::Status, Of::Request) => Err(Wrong::new("{status} is known in responses only")),
-        (Variable::Backend | Variable::Server, Of::Answer) => {
-            Err(Wrong::new(format!("{{{name}}} is not known here: no server is asked")))
-        }
-        _ => Ok(variable),
-    }
-}
-
-fn unknown(name: &str, of: Of) -> Wrong {
-    let known = || VARIABLES.iter().filter(|(name, variable)| known_there(name, *variable, of).is_ok());
-    let list: Vec<_> = known().map(|(name, _)| format!("{{{name}}}")).collect();
-    let wrong = Wrong::new(format!(
-        "there is no variable {{{name}}}; there are {} and {{header.NAME}}",
-        list.join(", ")
-    ));
-    let near = known().map(|(known, _)| (distance(name, known), *known)).min();
-    match near {
-        Some((distance, near)) if distance <= 1 + near.len() / 4 => {
-            wrong.hint(format!("did you mean {{{near}}}?"))
-        }
-        _ => wrong.hint("write {{ and }} for braces that stand for themselves"),
-    }
-}
-
-/// Returns Levenshtein's distance; `_` and `-` count as `.`.
-fn distance(a: &str, b: &str) -> usize {
-    let fold = |byte: u8| if matches!(byte, b'_' | b'-') { b'.' } else { byte.to_ascii_lowercase() };
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(fold(x) != fold(y));
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::{ClientCertificate, TlsFacts};
 
     fn facts() -> ExchangeFacts<'static> {
         ExchangeFacts {
@@ -438,7 +211,7 @@ mod tests {
 
     fn fill(text: &str, facts: &ExchangeFacts<'_>) -> String {
         let mut out = Vec::new();
-        Template::compile(text, Of::Response).unwrap().write(&mut out, facts, None);
+        Template::compile(text, Purpose::Response).unwrap().write(&mut out, facts, None);
         String::from_utf8(out).unwrap()
     }
 
@@ -543,19 +316,19 @@ mod tests {
             ("a\nb", "control character 0x0a", ""),
             ("a\rb", "control character 0x0d", ""),
         ] {
-            let wrong = Template::compile_line(text, Of::Request).unwrap_err();
+            let wrong = Template::compile_line(text, Purpose::Request).unwrap_err();
             assert!(wrong.reason.contains(reason), "{text}: {wrong:?}");
             assert!(wrong.hint.unwrap_or_default().contains(hint), "{text}");
         }
-        assert!(Template::compile("{server}", Of::Answer).unwrap_err().reason.contains("no server"));
-        assert!(Template::compile("two\nlines", Of::Answer).is_ok());
+        assert!(Template::compile("{server}", Purpose::Answer).unwrap_err().reason.contains("no server"));
+        assert!(Template::compile("two\nlines", Purpose::Answer).is_ok());
     }
 
     #[test]
     fn html_is_escaped_where_it_comes_from_outside() {
         let facts = ExchangeFacts { target: b"/<script>\"&'", ..ExchangeFacts::default() };
         let mut out = Vec::new();
-        Template::compile("<b>{path}</b>", Of::Answer).unwrap().write_html(&mut out, &facts, None);
+        Template::compile("<b>{path}</b>", Purpose::Answer).unwrap().write_html(&mut out, &facts, None);
         assert_eq!(out, b"<b>/&lt;script&gt;&quot;&amp;&#39;</b>");
     }
 
@@ -564,7 +337,7 @@ mod tests {
         for (text, asks) in
             [("{status} {client.address}", false), ("{local.address}", true), ("{local.port}", true)]
         {
-            assert_eq!(Template::compile(text, Of::Response).unwrap().asks_local(), asks);
+            assert_eq!(Template::compile(text, Purpose::Response).unwrap().asks_local(), asks);
         }
     }
 }

@@ -9,17 +9,20 @@
 //!
 //! Owns every decision about a connection and the places it takes (listener, server), which come back when it
 //! is dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
+//!
+//! `inspecting.rs` has the turns of analyzers, `routing.rs` the way to a server; ends and deadlines are here.
 
-use crate::action::{Action, Choice, Event, Side, Wait};
-use crate::analyze::{Attached, Facts, HeaderRule, OnFailure, Verdict};
-use crate::balance::Seed;
+mod inspecting;
+mod routing;
+
+use crate::action::{Action, Event, Side, Wait};
+use crate::analyze::{Facts, HeaderRule};
 use crate::close::{CloseReason, Fault};
 use crate::flow::Flow;
 use crate::listener::{Listener, Permit};
-use crate::plan::{Plan, Routed};
-use crate::pool::{Attempts, Next};
+use crate::plan::Plan;
+use crate::pool::Attempts;
 use crate::protocol::{self, Protocol};
-use crate::table::{BackendIndex, Target};
 use crate::time::Millis;
 
 /// The surroundings of one call: the Plan the connection was accepted under, and what only the engine can
@@ -205,200 +208,6 @@ impl Session {
     /// Ends it from outside, at the end of a drain.
     pub fn cut(&mut self) -> Action {
         self.close(CloseReason::Drained)
-    }
-
-    fn accepted(&mut self, scene: Scene<'_>) -> Action {
-        // With a PROXY header to come, the client's address is not known yet.
-        if self.rule != HeaderRule::Required
-            && let Err(reason) = self.admit(scene)
-        {
-            return self.close(reason);
-        }
-        let turn = usize::from(self.begin_turn(Side::Client, 0, scene));
-        let all = &self.listener_of(scene.plan).analyzers;
-        let mut left = all.iter().skip(turn);
-        if left.any(|attached| attached.awaited && attached.looks_at(Side::Client, self.rule)) {
-            return Action::Wait;
-        }
-        self.flows[Side::Client as usize].hold = turn < all.len();
-        self.route(scene)
-    }
-
-    fn held(&mut self, side: Side, held: &[u8], scene: Scene<'_>) -> Action {
-        if !self.flows[side as usize].hold {
-            return Action::Wait;
-        }
-        while let Some(attached) = self.attached(side, scene.plan) {
-            let consumed = match self.inspect(attached, held) {
-                Verdict::Pass { consumed } => consumed,
-                Verdict::Bypass => 0,
-                Verdict::Reject(reason) => return self.refuse(reason),
-                Verdict::Wait { .. } if !self.is_too_large(attached, held, scene.plan) => {
-                    return Action::Wait;
-                }
-                Verdict::Wait { .. } if attached.on_failure == OnFailure::Reject => {
-                    return self.refuse(CloseReason::TooLarge);
-                }
-                Verdict::Wait { .. } => 0,
-            };
-            if let Err(reason) = self.end_turn(attached, consumed, scene) {
-                return self.close(reason);
-            }
-        }
-        self.flows[side as usize].hold = false;
-        match self.state {
-            State::Inspecting => self.route(scene),
-            State::Relaying | State::HalfClosed(_) => Action::Relay,
-            _ => Action::Wait,
-        }
-    }
-
-    /// Returns the analyzer whose turn it is.
-    #[inline]
-    fn attached<'p>(&self, side: Side, plan: &'p Plan) -> Option<&'p Attached> {
-        self.listener_of(plan).analyzers.get(usize::from(self.flows[side as usize].turn))
-    }
-
-    /// Begins the next turn, which is that of the present analyzer or, `ended` turns later, of one after it.
-    fn begin_turn(&mut self, side: Side, ended: u8, scene: Scene<'_>) -> u8 {
-        let all = &self.listener_of(scene.plan).analyzers;
-        let flow = &mut self.flows[side as usize];
-        let mut turn = flow.turn + ended;
-        while all.get(usize::from(turn)).is_some_and(|attached| !attached.looks_at(side, self.rule)) {
-            turn += 1;
-        }
-        (flow.turn, flow.need, flow.since) = (turn, 0, scene.now);
-        turn
-    }
-
-    /// Asks an analyzer, if it can say more than it did.
-    fn inspect(&mut self, attached: &Attached, held: &[u8]) -> Verdict {
-        let flow = &mut self.flows[attached.side as usize];
-        let consumed = flow.consumed as usize;
-        if held.len() < flow.need as usize {
-            return Verdict::Wait { need: flow.need as usize - consumed };
-        }
-        let verdict = attached.analyzer.inspect(&held[consumed..], &mut self.facts);
-        if let Verdict::Wait { need } = verdict {
-            flow.need = u32::try_from(consumed + need).unwrap_or(u32::MAX);
-        }
-        verdict
-    }
-
-    /// Whether more is held, or needed, than an analyzer without a verdict may see.
-    fn is_too_large(&self, attached: &Attached, held: &[u8], plan: &Plan) -> bool {
-        let flow = &self.flows[attached.side as usize];
-        let own = attached.limit.map_or(usize::MAX, |limit| limit.saturating_add(flow.consumed as usize));
-        let limit = (self.listener_of(plan).spec.first_bytes_limit as usize).min(own);
-        held.len() >= limit || flow.need as usize > limit
-    }
-
-    /// Goes on to the next analyzer. After the PROXY header the client is known and must be admitted.
-    fn end_turn(
-        &mut self,
-        attached: &Attached,
-        consumed: usize,
-        scene: Scene<'_>,
-    ) -> Result<(), CloseReason> {
-        self.flows[attached.side as usize].consumed += consumed as u32;
-        self.begin_turn(attached.side, 1, scene);
-        if attached.rule == Some(HeaderRule::Required) { self.admit(scene) } else { Ok(()) }
-    }
-
-    /// Returns the side whose analyzer has a deadline of its own, and how long its turn may take.
-    #[inline]
-    fn verdict_due(&self, plan: &Plan) -> Option<(Side, Millis)> {
-        let [client, server] = &self.flows;
-        if !client.hold && !server.hold || matches!(self.state, State::Connecting | State::Refused) {
-            return None;
-        }
-        let due = |side| Some((side, self.attached(side, plan)?.timeout?));
-        let mut held = [Side::Client, Side::Server].into_iter().filter(|side| self.flow(*side).hold);
-        held.find_map(due)
-    }
-
-    /// Goes on when an analyzer has no verdict in time.
-    fn late(&mut self, side: Side, scene: Scene<'_>) -> Action {
-        match self.attached(side, scene.plan) {
-            Some(attached) if attached.on_failure == OnFailure::Pass => {
-                match self.end_turn(attached, 0, scene) {
-                    Ok(()) => Action::Show(side),
-                    Err(reason) => self.close(reason),
-                }
-            }
-            _ => self.refuse(CloseReason::FirstBytesTimeout),
-        }
-    }
-
-    fn admit(&mut self, scene: Scene<'_>) -> Result<(), CloseReason> {
-        let listener = &scene.plan.listeners[self.listener as usize];
-        let client = self.facts.client.map(|address| address.ip());
-        if !listener.admits(client) {
-            return Err(CloseReason::Denied);
-        }
-        listener.enter_client(&mut self.permit, client)
-    }
-
-    fn route(&mut self, scene: Scene<'_>) -> Action {
-        let (listener, name) = (self.listener_of(scene.plan), self.facts.name.as_deref());
-        let routed = if self.passed_through {
-            scene.plan.pass_through(listener, name).ok_or(CloseReason::NoMatch)
-        } else {
-            scene.plan.route(listener, name)
-        };
-        match routed {
-            Ok(Routed { target: Target::Backend(backend), .. }) => {
-                self.attempts.begin(backend);
-                self.choose(backend, scene)
-            }
-            // No table of a listener without requests leads to an answer: compiling a Plan sees to that.
-            Ok(Routed { target: Target::Answer(_), .. }) => self.refuse(CloseReason::NoMatch),
-            Err(reason) => self.refuse(reason),
-        }
-    }
-
-    /// Chooses a server of the backend, taking a place there.
-    fn choose(&mut self, index: BackendIndex, scene: Scene<'_>) -> Action {
-        let backend = &scene.plan.backends[index as usize];
-        let seed = Seed {
-            client: self.facts.client.map(|address| address.ip()),
-            host: self.facts.name.as_deref(),
-            random: scene.random,
-            now: scene.now,
-            ..Seed::default()
-        };
-        let next = self.attempts.next(backend, &seed, None, scene.shard);
-        match (next, self.attempts.server()) {
-            (Next::Server, Some(server)) => {
-                self.state = State::Connecting;
-                Action::Connect(Choice { backend: index, server: server.identity })
-            }
-            // Connections do not wait in line.
-            _ => self.refuse(CloseReason::NoServer),
-        }
-    }
-
-    fn connected(&mut self, scene: Scene<'_>) -> Action {
-        self.state = State::Relaying;
-        let turn = usize::from(self.begin_turn(Side::Server, 0, scene));
-        self.flows[Side::Server as usize].hold = turn < self.listener_of(scene.plan).analyzers.len();
-        if let Some(index) = self.attempts.backend() {
-            self.attempts.connected(&scene.plan.backends[index as usize], scene.now, scene.shard);
-        }
-        if self.flows[Side::Client as usize].ended { self.ended(Side::Client) } else { Action::Relay }
-    }
-
-    fn connect_failed(&mut self, fault: Fault, scene: Scene<'_>) -> Action {
-        let Some(index) = self.attempts.backend() else {
-            return self.refuse(CloseReason::NoServer);
-        };
-        let backend = &scene.plan.backends[index as usize];
-        self.attempts.failed(backend, fault, scene.now, scene.shard);
-        if self.attempts.may_try_another(backend) {
-            self.choose(index, scene)
-        } else {
-            self.refuse(CloseReason::NoServer)
-        }
     }
 
     fn ended(&mut self, side: Side) -> Action {

@@ -1,0 +1,148 @@
+//! Compiling backends: their servers, the balance, health checks and how servers are reached.
+//!
+//! Checks what each key says for itself and beside its neighbours. Must never take over what runs: that is
+//! [`Plan::adopt`](super::Plan::adopt)'s.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Compiler;
+use crate::address::Address;
+use crate::balance;
+use crate::http::check::HttpCheck;
+use crate::path;
+use crate::pool::{Backend, Health, HealthKind, ServerSet, ServerSettings};
+use crate::problem::Problem;
+use crate::spec::{BackendSpec, HealthSpec, ServerSpec};
+use crate::tally::Tally;
+use crate::wire::proxy_protocol::HeaderVersion;
+
+/// Servers of one backend at most: every choice looks at each of them.
+const MOST_SERVERS: usize = 10_000;
+
+impl Compiler<'_> {
+    pub(super) fn backend(&mut self, name: &str, spec: &BackendSpec) -> Backend {
+        if spec.servers.is_empty() {
+            self.error(path!["backends", name, "servers"], "at least one server is needed");
+        }
+        let servers = self.servers(name, spec);
+        self.check_hash_header(name, spec);
+        let balance = balance::find(&spec.balance).unwrap_or_else(|| {
+            let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
+            let reason = format!("unknown balance \"{}\"; known are {}", spec.balance, names.join(", "));
+            self.error(path!["backends", name, "balance"], reason);
+            balance::REGISTRY[0]
+        });
+        Backend {
+            name: name.into(),
+            spec: Arc::new(spec.without_files()),
+            servers: ServerSet::new(servers, None, 1),
+            balance,
+            proxy_header: self.header_version(name, spec),
+            source: self.source(name, spec),
+            health: spec.health.as_ref().and_then(|health| self.health(name, health)),
+            http: self.http_backend(name, spec),
+            tls: self.encryption(name, spec).map(Arc::new),
+            tally: Arc::new(Tally::new(1)),
+        }
+    }
+
+    fn servers(&mut self, name: &str, spec: &BackendSpec) -> Vec<ServerSettings> {
+        let mut servers = Vec::with_capacity(spec.servers.len());
+        let mut listed = BTreeSet::new();
+        for (index, server) in spec.servers.iter().enumerate() {
+            let Some(server) = self.server(name, index, server) else { continue };
+            if listed.insert(server.address.clone()) {
+                servers.push(server);
+            } else {
+                let reason = format!("{} is listed twice", server.address);
+                self.error(path!["backends", name, "servers", index, "address"], reason);
+            }
+        }
+        if servers.len() > MOST_SERVERS {
+            self.error(path!["backends", name, "servers"], format!("more than {MOST_SERVERS} servers"));
+        }
+        servers
+    }
+
+    fn server(&mut self, backend: &str, index: usize, spec: &ServerSpec) -> Option<ServerSettings> {
+        let mut problem = |key: &str, reason: String| {
+            self.errors.push(Problem::new(path!["backends", backend, "servers", index, key], reason));
+        };
+        if spec.weight > 256 {
+            problem("weight", format!("{} is more than 256", spec.weight));
+        }
+        let address = match Address::parse(&spec.address) {
+            Ok(Address::Descriptor(_)) => {
+                problem("address", "a descriptor can be listened on, not connected to".into());
+                return None;
+            }
+            Ok(Address::Ip(ip)) if ip.port() == 0 => {
+                problem("address", "port 0 cannot be connected to".into());
+                return None;
+            }
+            Ok(Address::Ip(ip)) if ip.ip().is_unspecified() => {
+                problem("address", format!("{ip} is no address to connect to"));
+                return None;
+            }
+            Ok(address) => address,
+            Err(reason) => {
+                problem("address", reason);
+                return None;
+            }
+        };
+        Some(ServerSettings {
+            address,
+            weight: spec.weight,
+            backup: spec.backup,
+            max_connections: spec.max_connections.unwrap_or(u32::MAX),
+        })
+    }
+
+    fn check_hash_header(&mut self, name: &str, spec: &BackendSpec) {
+        if spec.balance == "header_hash" && spec.hash_header.is_none() {
+            self.error(
+                path!["backends", name, "hash_header"],
+                "header_hash needs the name of the field that it hashes",
+            );
+        }
+    }
+
+    fn header_version(&mut self, backend: &str, spec: &BackendSpec) -> Option<HeaderVersion> {
+        match spec.proxy_protocol.as_deref()? {
+            "v1" => Some(HeaderVersion::V1),
+            "v2" => Some(HeaderVersion::V2),
+            other => {
+                let reason = format!("unknown version \"{other}\"; known are v1, v2");
+                self.error(path!["backends", backend, "proxy_protocol"], reason);
+                None
+            }
+        }
+    }
+
+    fn source(&mut self, backend: &str, spec: &BackendSpec) -> Option<std::net::SocketAddr> {
+        let text = spec.source.as_deref()?;
+        let parsed = text.parse().or_else(|_| text.parse().map(|ip| std::net::SocketAddr::new(ip, 0)));
+        if parsed.is_err() {
+            let reason = format!("\"{text}\" is not an IP address, with or without a port");
+            self.error(path!["backends", backend, "source"], reason);
+        }
+        parsed.ok()
+    }
+
+    fn health(&mut self, backend: &str, spec: &HealthSpec) -> Option<Health> {
+        let kind = match spec.kind.as_str() {
+            "tcp" => HealthKind::Tcp,
+            "http" => {
+                let compiled = HttpCheck::compile(spec).map(HealthKind::Http).map(Some);
+                self.below(path!["backends", backend, "health"], compiled)?
+            }
+            other => {
+                let reason = format!("unknown kind \"{other}\"; known are tcp, http");
+                self.error(path!["backends", backend, "health", "kind"], reason);
+                return None;
+            }
+        };
+        Some(Health { spec: spec.clone(), kind })
+    }
+}

@@ -1,0 +1,113 @@
+//! Compiling listeners: the addresses, where their clients lead, and who may connect.
+//!
+//! Checks each listener, and that no two bind one address. Must never bind: whether an address can be had is
+//! the engine's to find out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Compiler;
+use crate::address::Address;
+use crate::listener::{self, Listener, ListenerState, Route};
+use crate::path;
+use crate::protocol;
+use crate::spec::ListenerSpec;
+
+impl Compiler<'_> {
+    pub(super) fn listener(&mut self, name: &str, spec: &ListenerSpec) -> Option<Listener> {
+        let protocol = protocol::find(&spec.protocol);
+        if protocol.is_none() {
+            let names: Vec<_> = protocol::REGISTRY.iter().map(|protocol| protocol.name()).collect();
+            let reason = format!("unknown protocol \"{}\"; known are {}", spec.protocol, names.join(", "));
+            self.error(path!["listeners", name, "protocol"], reason);
+        }
+        let bind = self.bind(name, spec);
+        let tls = self.termination(name, spec);
+        // A client that speaks TLS names what it wants.
+        let named = tls.is_some() || protocol.is_none_or(|protocol| protocol.names());
+        let route = self.route(name, spec, named);
+        if let (Some(protocol), Some(Route::Table(table))) = (protocol, route) {
+            self.check_table(name, protocol, table);
+        }
+        self.check_circles(name, spec);
+        let fallback = self.backend_number(path!["listeners", name, "fallback"], spec.fallback.as_deref());
+        let proxy_from = self.networks(name, "accept_proxy_from", &spec.accept_proxy_from);
+        let speaks = protocol?.exchanges();
+        let http = self.http_listener(name, spec, speaks);
+        let rules = if speaks { self.rules_in_force(&http, spec, tls.as_ref()) } else { Box::default() };
+        Some(Listener {
+            name: name.into(),
+            spec: Arc::new(spec.without_files()),
+            bind,
+            fallback,
+            analyzers: listener::analyzers(protocol?, &proxy_from),
+            proxy_from,
+            allow: self.networks(name, "allow", &spec.allow),
+            deny: self.networks(name, "deny", &spec.deny),
+            state: Arc::new(ListenerState::new(1)),
+            protocol: protocol?,
+            route: route?,
+            http,
+            rules,
+            tls: tls.map(Arc::new),
+        })
+    }
+
+    fn bind(&mut self, name: &str, spec: &ListenerSpec) -> Vec<Address> {
+        if spec.bind.is_empty() {
+            self.error(path!["listeners", name, "bind"], "at least one address is needed");
+        }
+        let mut parsed = Vec::with_capacity(spec.bind.len());
+        for (nth, text) in spec.bind.iter().enumerate() {
+            match Address::parse(text) {
+                Ok(address) => parsed.push(address),
+                Err(reason) => self.error(path!["listeners", name, "bind", nth], reason),
+            }
+        }
+        parsed
+    }
+
+    fn route(&mut self, name: &str, spec: &ListenerSpec, named: bool) -> Option<Route> {
+        if let Some(answer) = self.listener_answer(name, spec) {
+            return Some(Route::Answer(answer));
+        }
+        match (&spec.table, &spec.backend) {
+            (Some(_), Some(_)) => {
+                self.error(path!["listeners", name, "backend"], "give either table or backend, not both");
+                None
+            }
+            (None, None) => {
+                let reason = if named { "table or backend is needed" } else { "backend is needed" };
+                self.error(path!["listeners", name], reason);
+                None
+            }
+            (Some(_), None) if !named => {
+                let reason = format!("{} clients give no name to look up; give backend", spec.protocol);
+                self.error(path!["listeners", name, "table"], reason);
+                None
+            }
+            (Some(table), None) => self.table_number(name, table).map(Route::Table),
+            (None, Some(backend)) => {
+                self.backend_number(path!["listeners", name, "backend"], Some(backend)).map(Route::Backend)
+            }
+        }
+    }
+
+    /// Two listeners cannot share an address; port 0 is a fresh one each time.
+    pub(super) fn check_binds(&mut self) {
+        let mut taken: BTreeMap<Address, &str> = BTreeMap::new();
+        let spec = self.spec;
+        for (name, listener) in &spec.listeners {
+            for (nth, text) in listener.bind.iter().enumerate() {
+                let Ok(address) = Address::parse(text) else { continue };
+                if address.ip().is_some_and(|ip| ip.port() == 0) {
+                    continue;
+                }
+                if let Some(other) = taken.insert(address, name) {
+                    let reason = format!("{text} is already bound by listeners.{other}");
+                    self.error(path!["listeners", name, "bind", nth], reason);
+                }
+            }
+        }
+    }
+}
