@@ -2,7 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `socket.rs` | one stream socket |
+//! | `socket/` | one stream socket |
 //! | `lane.rs` | bytes on their way in one direction |
 //! | `relay.rs` | autonomous mode: one direction of a connection |
 //! | `body.rs`, `compress.rs` | the body of one message, as it came or in another form |

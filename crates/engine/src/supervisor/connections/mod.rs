@@ -1,12 +1,15 @@
 //! Connections: one worker's connections that are passed through. Makes them, feeds their Sessions with
 //! Events, performs the Actions answered, keeps their deadlines, and removes them.
 //!
-//! `connect.rs` is the part between a decision and the relay, `account.rs` adds up counters and makes
-//! records. Must never decide (Sessions do) or move bytes in autonomous mode (the relay does).
+//! `inspect.rs` shows held bytes to the Session, `connect.rs` is the part between its decision and the relay,
+//! `relaying.rs` runs the relay, `account.rs` adds up counters and makes records. Must never decide (Sessions
+//! do) or move bytes in autonomous mode (the relay does).
 
 mod account;
 mod connect;
 mod connection;
+mod inspect;
+mod relaying;
 
 use headworks_core::action::{Action, Event, Side, Wait};
 use headworks_core::analyze::Facts;
@@ -20,7 +23,7 @@ use self::account::{row, tally_bytes, tally_end};
 pub(crate) use self::connection::{Connection, ConnectionTimes};
 use super::Supervisor;
 use crate::arrival::Arrival;
-use crate::io::{DISCARDS, Lane, Pump, Pumped};
+use crate::io::{DISCARDS, Lane};
 use crate::outcome::{Read, Written};
 use crate::record::Record;
 use crate::roster::Roster;
@@ -201,155 +204,6 @@ impl Connections {
         }
         let Some(at) = deadline(connection) else { return };
         self.connections.arm(place, at);
-    }
-
-    /// Reads what a side said and shows it to the Session, with what it said before.
-    fn inspect(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
-        let mut scratch = std::mem::take(&mut tools.scratch);
-        let mut action = Action::Wait;
-        while action == Action::Wait && self.connections[place].session.flow(side).hold {
-            let connection = &mut self.connections[place];
-            let limit = connection.who.owner().spec.first_bytes_limit as usize;
-            let room = limit.saturating_sub(connection.lanes[side as usize].buffer.len());
-            let room = room.clamp(1, scratch.len());
-            let Some(socket) = connection.socket(side).filter(|socket| socket.readable) else { break };
-            action = match socket.read(&mut scratch[..room]) {
-                Read::Bytes(n) => self.show(tools, place, side, &scratch[..n]),
-                Read::Nothing => Action::Wait,
-                Read::End => self.ended_while_held(tools, place, side),
-                Read::Broken => self.feed(tools, place, Event::Reset(side)),
-            };
-        }
-        tools.scratch = scratch;
-        action
-    }
-
-    /// Takes note that a side ended while its flow was held. With a server connected, what is held is all
-    /// there will be: it goes.
-    fn ended_while_held(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
-        let connection = &mut self.connections[place];
-        if connection.session.state() == State::Inspecting {
-            return self.feed(tools, place, Event::Ended(side));
-        }
-        connection.session.release(side);
-        connection.lanes[side as usize].ended = true;
-        Action::Relay
-    }
-
-    /// Shows fresh bytes to the Session; they are kept only if they cannot be sent on at once.
-    fn show(&mut self, tools: &mut Tools, place: usize, side: Side, fresh: &[u8]) -> Action {
-        let connection = &mut self.connections[place];
-        connection.session.count(side, fresh.len() as u64);
-        let lane = &mut connection.lanes[side as usize];
-        if !lane.buffer.is_empty() {
-            lane.buffer.push(fresh);
-            return self.show_held(tools, place, side);
-        }
-        let random = tools.random.next();
-        let scene = Scene { plan: &connection.who.plan, now: tools.now, random, shard: tools.shard };
-        let action = connection.session.handle(Event::Held(side, fresh), scene);
-        let flow = connection.session.flow(side);
-        let kept = if flow.hold { fresh } else { &fresh[flow.consumed as usize..] };
-        match action {
-            Action::Connect(choice) => self.open(tools, place, choice, kept),
-            Action::Wait | Action::Relay => {
-                lane.buffer.push(kept);
-                action
-            }
-            refused => refused,
-        }
-    }
-
-    /// Shows all that is held of a side to the Session.
-    fn show_held(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
-        let connection = &mut self.connections[place];
-        let lane = &mut connection.lanes[side as usize];
-        let random = tools.random.next();
-        let scene = Scene { plan: &connection.who.plan, now: tools.now, random, shard: tools.shard };
-        let action = connection.session.handle(Event::Held(side, lane.buffer.pending()), scene);
-        let flow = connection.session.flow(side);
-        if !flow.hold {
-            lane.buffer.take(flow.consumed as usize);
-        }
-        action
-    }
-
-    /// Lets the relay move bytes from one side, and tells the Session only of ends and errors.
-    fn relay(&mut self, tools: &mut Tools, place: usize, from: Side) -> Action {
-        let connection = &mut self.connections[place];
-        let flow = connection.session.flow(from);
-        if flow.hold {
-            return self.inspect(tools, place, from);
-        }
-        if flow.ended || connection.lost == Some(from.other()) {
-            return Action::Wait;
-        }
-        let waiting = connection.lanes[from as usize].waiting();
-        let Connection { who: Arrival { socket: client, .. }, server: Some(server), lanes, .. } = connection
-        else {
-            return Action::Wait;
-        };
-        let (source, sink) = if from == Side::Client { (client, server) } else { (server, client) };
-        let mut pump = Pump { from, source, sink, lane: &mut lanes[from as usize], read: 0 };
-        let why = pump.run(&mut tools.scratch, &mut tools.pipes);
-        let read = pump.read;
-        if read > 0 {
-            connection.session.count(from, read);
-            tally_bytes(connection, tools.shard, false);
-        }
-        if read > 0 || connection.lanes[from as usize].waiting() != waiting {
-            connection.times.active = tools.now;
-        }
-        match why {
-            Pumped::Dry if connection.lost != Some(from) => Action::Wait,
-            Pumped::Full => self.watch_writes(tools, place, from.other()),
-            Pumped::Unfinished => {
-                self.connections.enqueue(place);
-                Action::Wait
-            }
-            Pumped::Ended if connection.lost != Some(from) => {
-                // After a long silence the other side still has all of `half_close` to answer.
-                connection.times.active = tools.now;
-                self.feed(tools, place, Event::Ended(from))
-            }
-            Pumped::Broken(side) if side != from => self.lose(tools, place, side),
-            Pumped::Dry | Pumped::Ended | Pumped::Broken(_) => {
-                let truncated = connection.socket(from).is_some_and(|socket| socket.was_truncated());
-                self.feed(tools, place, if truncated { Event::Truncated(from) } else { Event::Reset(from) })
-            }
-        }
-    }
-
-    /// A side takes nothing more; what it had sent before is still delivered, then the connection ends.
-    fn lose(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
-        let connection = &mut self.connections[place];
-        let lane = &mut connection.lanes[side.other() as usize];
-        lane.buffer.clear();
-        if let Some(pipe) = lane.pipe.take() {
-            tools.pipes.give_back(pipe);
-        }
-        connection.lost = Some(side);
-        if connection.session.flow(side).ended {
-            self.feed(tools, place, Event::Reset(side))
-        } else {
-            self.relay(tools, place, side)
-        }
-    }
-
-    fn watch_writes(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
-        let token = self.token(place, side);
-        let connection = &mut self.connections[place];
-        let registry = &tools.registry;
-        let watched = match side {
-            Side::Client => connection.who.socket.watch_both(registry, token),
-            Side::Server => {
-                connection.server.as_mut().map_or(Ok(()), |server| server.watch_both(registry, token))
-            }
-        };
-        match watched {
-            Ok(()) => Action::Wait,
-            Err(_) => self.feed(tools, place, Event::Reset(side)),
-        }
     }
 
     /// Says why, ends our sending, and reads on so that closing does not destroy what was said.

@@ -1,0 +1,102 @@
+//! Connecting: a socket to a server, from the options set before to what came of it.
+//!
+//! Owns whose fault a failure is. Must never choose the address or wait.
+
+use std::io;
+
+use headworks_core::address::Address;
+use headworks_core::close::Fault;
+use headworks_core::pool::Backend;
+use socket2::{Domain, SockAddr, Socket as System, Type};
+
+use super::{Prompt, Socket, Watched};
+use crate::tls::{Failure, Records, server_fault};
+
+impl Socket {
+    /// Begins to connect to `address` as `backend` asks. `speaks_first`: we have something to send at once,
+    /// so that the acknowledgement of the handshake can travel with it.
+    pub(crate) fn connect(address: &Address, backend: &Backend, speaks_first: bool) -> Result<Self, Fault> {
+        let target = match address {
+            Address::Ip(ip) => SockAddr::from(*ip),
+            Address::Unix(path) => SockAddr::unix(path).map_err(|_| Fault::Refused)?,
+            Address::Descriptor(_) => return Err(Fault::Refused),
+        };
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let system = System::new(Domain::from(i32::from(target.family())), kind, None)
+            .map_err(|error| fault_of(&error))?;
+        if address.ip().is_some() {
+            prepare(&system, backend).map_err(|error| fault_of(&error))?;
+            if speaks_first {
+                // One packet less; if the kernel will not, it is sent.
+                let _ = system.set_tcp_quickack(false);
+            }
+        }
+        match system.connect(&target) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            Err(error) => return Err(fault_of(&error)),
+        }
+        // `writable`: on a short path the connection stands already; trying tells.
+        let prompt = if address.ip().is_some() { Prompt::Unused } else { Prompt::Set };
+        Ok(Self {
+            system,
+            readable: false,
+            writable: true,
+            ending: false,
+            broken: false,
+            watched: Watched::Nothing,
+            prompt,
+            tls: None,
+        })
+    }
+
+    /// Whether connecting has succeeded, once the socket is writable.
+    pub(crate) fn connect_result(&self) -> Result<(), Fault> {
+        match self.system.take_error() {
+            Ok(None) => self.tls.as_deref().map_or(Ok(()), handshake_result),
+            Ok(Some(error)) | Err(error) => Err(fault_of(&error)),
+        }
+    }
+}
+
+/// Socket options before connecting.
+fn prepare(system: &System, backend: &Backend) -> io::Result<()> {
+    if backend.spec.keepalive {
+        system.set_keepalive(true)?;
+    }
+    let Some(source) = backend.source else { return Ok(()) };
+    if source.port() != 0 {
+        system.set_reuse_address(true)?;
+    }
+    system.bind(&source.into())
+}
+
+/// Whether a handshake with a server has failed, and by whose fault.
+fn handshake_result(tls: &Records) -> Result<(), Fault> {
+    match (tls.failure(), tls.mute()) {
+        (Some(Failure::Tls(error)), _) => Err(server_fault(error)),
+        // The first write of all tells what came of connecting.
+        (_, Some(code)) if tls.is_shaking() => Err(fault_of(&io::Error::from_raw_os_error(code))),
+        (Some(Failure::Wire), _) => Err(Fault::Reset),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Whose fault a failed connect is.
+fn fault_of(error: &io::Error) -> Fault {
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED | libc::ENOENT | libc::EACCES | libc::EPERM) => Fault::Refused,
+        // A unix socket whose queue is full answers EAGAIN: it does not take us.
+        Some(libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE | libc::EAGAIN) => Fault::Reset,
+        Some(libc::ETIMEDOUT) => Fault::TimedOut,
+        Some(
+            libc::EMFILE
+            | libc::ENFILE
+            | libc::ENOBUFS
+            | libc::ENOMEM
+            | libc::EADDRNOTAVAIL
+            | libc::EADDRINUSE,
+        ) => Fault::Exhausted,
+        _ => Fault::Unreachable,
+    }
+}

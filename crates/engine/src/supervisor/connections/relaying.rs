@@ -1,0 +1,92 @@
+//! The relay at work: bytes of a connection move, and the Session hears of ends and errors only.
+//!
+//! Owns what each end of a pump's run means as an Event. Must never look at bytes.
+
+use headworks_core::action::{Action, Event, Side};
+
+use super::{Connection, Connections};
+use crate::arrival::Arrival;
+use crate::io::{Pump, Pumped};
+use crate::tools::Tools;
+
+use super::account::tally_bytes;
+
+impl Connections {
+    /// Lets the relay move bytes from one side, and tells the Session only of ends and errors.
+    pub(super) fn relay(&mut self, tools: &mut Tools, place: usize, from: Side) -> Action {
+        let connection = &mut self.connections[place];
+        let flow = connection.session.flow(from);
+        if flow.hold {
+            return self.inspect(tools, place, from);
+        }
+        if flow.ended || connection.lost == Some(from.other()) {
+            return Action::Wait;
+        }
+        let waiting = connection.lanes[from as usize].waiting();
+        let Connection { who: Arrival { socket: client, .. }, server: Some(server), lanes, .. } = connection
+        else {
+            return Action::Wait;
+        };
+        let (source, sink) = if from == Side::Client { (client, server) } else { (server, client) };
+        let mut pump = Pump { from, source, sink, lane: &mut lanes[from as usize], read: 0 };
+        let why = pump.run(&mut tools.scratch, &mut tools.pipes);
+        let read = pump.read;
+        if read > 0 {
+            connection.session.count(from, read);
+            tally_bytes(connection, tools.shard, false);
+        }
+        if read > 0 || connection.lanes[from as usize].waiting() != waiting {
+            connection.times.active = tools.now;
+        }
+        match why {
+            Pumped::Dry if connection.lost != Some(from) => Action::Wait,
+            Pumped::Full => self.watch_writes(tools, place, from.other()),
+            Pumped::Unfinished => {
+                self.connections.enqueue(place);
+                Action::Wait
+            }
+            Pumped::Ended if connection.lost != Some(from) => {
+                // After a long silence the other side still has all of `half_close` to answer.
+                connection.times.active = tools.now;
+                self.feed(tools, place, Event::Ended(from))
+            }
+            Pumped::Broken(side) if side != from => self.lose(tools, place, side),
+            Pumped::Dry | Pumped::Ended | Pumped::Broken(_) => {
+                let truncated = connection.socket(from).is_some_and(|socket| socket.was_truncated());
+                self.feed(tools, place, if truncated { Event::Truncated(from) } else { Event::Reset(from) })
+            }
+        }
+    }
+
+    /// A side takes nothing more; what it had sent before is still delivered, then the connection ends.
+    fn lose(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
+        let connection = &mut self.connections[place];
+        let lane = &mut connection.lanes[side.other() as usize];
+        lane.buffer.clear();
+        if let Some(pipe) = lane.pipe.take() {
+            tools.pipes.give_back(pipe);
+        }
+        connection.lost = Some(side);
+        if connection.session.flow(side).ended {
+            self.feed(tools, place, Event::Reset(side))
+        } else {
+            self.relay(tools, place, side)
+        }
+    }
+
+    fn watch_writes(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
+        let token = self.token(place, side);
+        let connection = &mut self.connections[place];
+        let registry = &tools.registry;
+        let watched = match side {
+            Side::Client => connection.who.socket.watch_both(registry, token),
+            Side::Server => {
+                connection.server.as_mut().map_or(Ok(()), |server| server.watch_both(registry, token))
+            }
+        };
+        match watched {
+            Ok(()) => Action::Wait,
+            Err(_) => self.feed(tools, place, Event::Reset(side)),
+        }
+    }
+}
