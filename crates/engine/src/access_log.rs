@@ -32,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct AccessLog {
     shards: Box<[Mutex<Vec<u8>>]>,
-    target: Mutex<Target>,
+    outlet: Mutex<Outlet>,
     format: Format,
     wake: Mutex<bool>,
     woken: Condvar,
@@ -44,12 +44,12 @@ pub(crate) struct AccessLog {
 
 /// Where lines go.
 #[derive(Debug)]
-enum Target {
+enum Outlet {
     StandardError,
     File(PathBuf, Arc<File>),
 }
 
-impl Target {
+impl Outlet {
     fn open(path: &str) -> io::Result<Self> {
         if path == "-" {
             return Ok(Self::StandardError);
@@ -74,7 +74,7 @@ impl AccessLog {
         }
         let log = Arc::new(Self {
             shards: (0..workers).map(|_| Mutex::default()).collect(),
-            target: Mutex::new(Target::open(path)?),
+            outlet: Mutex::new(Outlet::open(path)?),
             format,
             wake: Mutex::default(),
             woken: Condvar::new(),
@@ -92,9 +92,9 @@ impl AccessLog {
 
     /// Opens the path again, after it was rotated away.
     pub(crate) fn reopen(&self) -> io::Result<()> {
-        let mut target = lock(&self.target);
-        if let Target::File(path, _) = &*target {
-            *target = Target::open(&path.to_string_lossy())?;
+        let mut outlet = lock(&self.outlet);
+        if let Outlet::File(path, _) = &*outlet {
+            *outlet = Outlet::open(&path.to_string_lossy())?;
         }
         Ok(())
     }
@@ -190,9 +190,9 @@ impl AccessLog {
 
     /// Where to write; the file stays open while it is held.
     fn descriptor(&self) -> (RawFd, Option<Arc<File>>) {
-        match &*lock(&self.target) {
-            Target::StandardError => (2, None),
-            Target::File(_, file) => (file.as_raw_fd(), Some(Arc::clone(file))),
+        match &*lock(&self.outlet) {
+            Outlet::StandardError => (2, None),
+            Outlet::File(_, file) => (file.as_raw_fd(), Some(Arc::clone(file))),
         }
     }
 }

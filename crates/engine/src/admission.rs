@@ -60,8 +60,8 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
     })
 }
 
-/// The two ends of a client's connection: the client's and ours.
-pub(crate) type Ends = (Option<SocketAddr>, Option<SocketAddr>);
+/// Both addresses of a client's connection: the client's and ours.
+pub(crate) type BothEnds = (Option<SocketAddr>, Option<SocketAddr>);
 
 /// Takes the PROXY header off the front of `held`, or makes sure that there is none, as `rule` says. None:
 /// more must come.
@@ -69,7 +69,7 @@ pub(crate) fn take_header(
     rule: HeaderRule,
     held: &mut Buffer,
     client: Option<SocketAddr>,
-) -> Option<Result<Ends, CloseReason>> {
+) -> Option<Result<BothEnds, CloseReason>> {
     let analyzer: &dyn Analyzer = if rule == HeaderRule::Required { &ProxyHeader } else { &NoProxyHeader };
     let mut facts = Facts { client, ..Facts::default() };
     match analyzer.inspect(held.pending(), &mut facts) {

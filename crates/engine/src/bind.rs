@@ -167,8 +167,12 @@ impl Binder {
     /// Asks the privileged process; None when there is none.
     fn ask_privileged(&self, address: &str, spec: &ListenerSpec) -> Option<io::Result<Socket>> {
         let mut privileged = self.privileged.as_ref()?;
-        let request =
-            Request { address, ipv6_only: spec.ipv6_only, backlog: spec.backlog, unix_mode: spec.unix_mode };
+        let request = BindRequest {
+            address,
+            ipv6_only: spec.ipv6_only,
+            backlog: spec.backlog,
+            unix_mode: spec.unix_mode,
+        };
         if let Err(error) = request.write(&mut privileged) {
             return Some(Err(error));
         }
@@ -184,14 +188,14 @@ impl Binder {
 
 /// The request to the binder process: one line of JSON.
 #[derive(Serialize)]
-struct Request<'a> {
+struct BindRequest<'a> {
     address: &'a str,
     ipv6_only: bool,
     backlog: u32,
     unix_mode: u32,
 }
 
-impl Request<'_> {
+impl BindRequest<'_> {
     fn write(&self, mut to: impl Write) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');

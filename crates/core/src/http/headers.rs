@@ -41,9 +41,9 @@ const FRAMING: [&str; 9] = [
 impl Headers {
     /// Compiles the rules; the paths of the errors are those below the table of the rules.
     pub fn compile(spec: &HeadersSpec, of: Purpose) -> Result<Self, Vec<Problem>> {
-        let mut compiler = Compiler { of, headers: Self::default(), errors: Vec::new() };
-        compiler.compile(spec);
-        if compiler.errors.is_empty() { Ok(compiler.headers) } else { Err(compiler.errors) }
+        let mut draft = HeadersDraft { of, headers: Self::default(), errors: Vec::new() };
+        draft.compile(spec);
+        if draft.errors.is_empty() { Ok(draft.headers) } else { Err(draft.errors) }
     }
 
     /// Whether a field of this name is not passed on.
@@ -102,13 +102,13 @@ impl Headers {
     }
 }
 
-struct Compiler {
+struct HeadersDraft {
     of: Purpose,
     headers: Headers,
     errors: Vec<Problem>,
 }
 
-impl Compiler {
+impl HeadersDraft {
     fn compile(&mut self, spec: &HeadersSpec) {
         let mut seen = BTreeSet::new();
         for (name, value) in &spec.set {

@@ -68,20 +68,17 @@ impl Compiler<'_> {
             .map(|(path, certificate)| self.certificate(&root, path, certificate))
             .collect::<Vec<_>>();
         if tls.early_data > 0 && tls.client_certificates.is_some() {
-            let reason = "early data is acted on before a client has shown who it is; it cannot go with client_certificates";
+            let reason = "early data is acted on before a client has shown who it is; it cannot go with \
+                          client_certificates";
             self.error(path!["listeners", name, "tls", "early_data"], reason);
         }
+        let min_version = self.least_version(&root, &tls.min_version, &tls.profile);
+        self.check_alpn(&root, &tls.alpn);
         Some(Termination {
+            spec: tls.without_files(),
             names: Arc::new(Names::new(&certificates)),
             certificates,
-            strict_sni: tls.strict_sni,
-            min_version: self.least_version(&root, &tls.min_version, &tls.profile),
-            post_quantum: tls.post_quantum,
-            alpn: self.alpn(&root, &tls.alpn),
-            tickets: tls.tickets,
-            ticket_rotation: tls.ticket_rotation,
-            early_data: tls.early_data,
-            handshake_timeout: tls.handshake_timeout,
+            min_version,
             check_host: tls.check_host && exchanges,
             clients: self.client_certificates(name, tls),
             passthrough: tls.passthrough.as_deref().and_then(|table| self.passthrough(name, table)),
@@ -103,11 +100,12 @@ impl Compiler<'_> {
         }
         let certificate = tls.certificate.as_ref();
         let certificate = certificate.map(|one| self.certificate(&root, path!["certificate"], one));
+        let min_version = self.least_version(&root, &tls.min_version, "intermediate");
+        self.check_alpn(&root, &tls.alpn);
         Some(Encryption {
+            spec: tls.without_files(),
             roots: tls.verify.then_some(roots),
-            server_name: tls.server_name.as_deref().map(Box::from),
-            min_version: self.least_version(&root, &tls.min_version, "intermediate"),
-            alpn: self.alpn(&root, &tls.alpn),
+            min_version,
             certificate,
         })
     }
@@ -129,14 +127,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn alpn(&mut self, root: &[Item], protocols: &[String]) -> Vec<Box<[u8]>> {
+    fn check_alpn(&mut self, root: &[Item], protocols: &[String]) {
         for (index, protocol) in protocols.iter().enumerate() {
             if protocol.is_empty() || protocol.len() > 255 {
                 let reason = "the name of a protocol has 1 to 255 bytes";
                 self.error(below(root, path!["alpn", index]), reason);
             }
         }
-        protocols.iter().map(|protocol| protocol.as_bytes().into()).collect()
     }
 
     fn client_certificates(&mut self, name: &str, tls: &ListenerTlsSpec) -> Option<ClientCertificates> {

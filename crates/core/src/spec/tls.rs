@@ -53,7 +53,7 @@ pub struct ListenerTlsSpec {
 
 impl ListenerTlsSpec {
     /// Copies it without certificates, keys, authorities and revocation lists.
-    pub(super) fn without_files(&self) -> Self {
+    pub(crate) fn without_files(&self) -> Self {
         let mut kept = self.clone();
         kept.certificates.clear();
         kept.self_signed.clear();
@@ -78,7 +78,7 @@ pub struct HstsSpec {
 }
 
 /// A certificate that we present.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateSpec {
     /// The file it was read from, or what made it.
@@ -113,7 +113,7 @@ pub struct ClientCertificatesSpec {
 }
 
 /// `[backends.NAME.tls]`: servers are reached by TLS.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackendTlsSpec {
     /// Whether the server's certificate is verified.
@@ -132,7 +132,7 @@ pub struct BackendTlsSpec {
 
 impl BackendTlsSpec {
     /// Copies it without certificates, keys and authorities.
-    pub(super) fn without_files(&self) -> Self {
+    pub(crate) fn without_files(&self) -> Self {
         Self { ca: Vec::new(), certificate: None, ..self.clone() }
     }
 }

@@ -16,9 +16,9 @@ const MOST_LISTED: usize = 32;
 
 /// One thing a lookup consulted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub struct LookupStep {
     /// Kind of the entry.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// The pattern as it would be written in the table.
     pub pattern: String,
     /// Index of the entry in file order; None when the table has no such entry.
@@ -34,7 +34,7 @@ pub struct Step {
 /// The kinds of entries, in order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum EntryKind {
     /// `example.com`.
     Exact,
     /// `*.example.org`.
@@ -60,7 +60,7 @@ pub enum Outcome {
 impl Table {
     /// Lists what a lookup of `name` (as a person writes it: any case, a trailing dot allowed) consults, in
     /// order. With a `path` it is that of a request, without one that of a connection.
-    pub fn explain(&self, name: Option<&str>, path: Option<&[u8]>) -> Vec<Step> {
+    pub fn explain(&self, name: Option<&str>, path: Option<&[u8]>) -> Vec<LookupStep> {
         let path = path.map(Resolved::of);
         let mut steps = Steps { path: path.as_deref(), ..Steps::default() };
         match name.map(normalise) {
@@ -71,40 +71,40 @@ impl Table {
             }
             Some(name) => {
                 let why = format!("the name has {} bytes; at most {LONGEST_NAME} are possible", name.len());
-                steps.miss(Kind::Exact, String::new(), None, &why);
+                steps.miss(EntryKind::Exact, String::new(), None, &why);
             }
-            None => steps.miss(Kind::Exact, String::new(), None, "the client gave no name"),
+            None => steps.miss(EntryKind::Exact, String::new(), None, "the client gave no name"),
         }
-        steps.paths(Kind::Any, "*", Some(&self.paths.any));
+        steps.paths(EntryKind::Any, "*", Some(&self.paths.any));
         match self.any {
-            Some(any) => steps.hit(Kind::Any, "*".into(), any, "it takes anything else"),
-            None => steps.miss(Kind::Any, "*".into(), None, NO_SUCH_ENTRY),
+            Some(any) => steps.hit(EntryKind::Any, "*".into(), any, "it takes anything else"),
+            None => steps.miss(EntryKind::Any, "*".into(), None, NO_SUCH_ENTRY),
         }
         steps.taken
     }
 
     fn explain_exact(&self, name: &str, steps: &mut Steps<'_>) {
-        steps.paths(Kind::Exact, name, self.paths.exact.get(name));
+        steps.paths(EntryKind::Exact, name, self.paths.exact.get(name));
         match self.exact.get(name) {
-            Some(exact) => steps.hit(Kind::Exact, name.into(), *exact, "it is the name itself"),
-            None => steps.miss(Kind::Exact, name.into(), None, NO_SUCH_ENTRY),
+            Some(exact) => steps.hit(EntryKind::Exact, name.into(), *exact, "it is the name itself"),
+            None => steps.miss(EntryKind::Exact, name.into(), None, NO_SUCH_ENTRY),
         }
     }
 
     fn explain_wildcards(&self, name: &str, steps: &mut Steps<'_>) {
         if let Some(apex) = self.wildcards.get(name) {
             let why = "it takes subdomains, not the name itself";
-            steps.miss(Kind::Wildcard, format!("*.{name}"), Some(*apex), why);
+            steps.miss(EntryKind::Wildcard, format!("*.{name}"), Some(*apex), why);
         }
         let depths = self.depths | steps.path.map_or(0, |_| self.paths.depths);
         for suffix in suffixes(name, depths).take(MOST_LABELS) {
             let pattern = format!("*.{suffix}");
-            steps.paths(Kind::Wildcard, &pattern, self.paths.wildcards.get(suffix));
+            steps.paths(EntryKind::Wildcard, &pattern, self.paths.wildcards.get(suffix));
             match self.wildcards.get(suffix) {
                 Some(wildcard) => {
-                    steps.hit(Kind::Wildcard, pattern, *wildcard, "it is the longest that fits");
+                    steps.hit(EntryKind::Wildcard, pattern, *wildcard, "it is the longest that fits");
                 }
-                None => steps.miss(Kind::Wildcard, pattern, None, NO_SUCH_ENTRY),
+                None => steps.miss(EntryKind::Wildcard, pattern, None, NO_SUCH_ENTRY),
             }
         }
     }
@@ -120,14 +120,14 @@ impl Table {
             listed += usize::from(!wins);
             let pattern = format!("~{text}");
             if matched {
-                steps.hit(Kind::Pattern, pattern, target, "it is the first that matches");
+                steps.hit(EntryKind::Pattern, pattern, target, "it is the first that matches");
             } else {
-                steps.miss(Kind::Pattern, pattern, Some(target), "it does not match");
+                steps.miss(EntryKind::Pattern, pattern, Some(target), "it does not match");
             }
         }
         if left_out > 0 {
             let why = format!("{left_out} more did not match or come too late");
-            steps.miss(Kind::Pattern, "~".into(), None, &why);
+            steps.miss(EntryKind::Pattern, "~".into(), None, &why);
         }
     }
 }
@@ -140,14 +140,14 @@ const MOST_LABELS: usize = 127;
 /// The steps so far, the path asked for, and the pattern of the one that won.
 #[derive(Default)]
 struct Steps<'a> {
-    taken: Vec<Step>,
+    taken: Vec<LookupStep>,
     path: Option<&'a [u8]>,
     winner: Option<String>,
 }
 
 impl Steps<'_> {
     /// Lists the entries of `host` that have a path, when the lookup is that of a request.
-    fn paths(&mut self, kind: Kind, host: &str, prefixes: Option<&Prefixes>) {
+    fn paths(&mut self, kind: EntryKind, host: &str, prefixes: Option<&Prefixes>) {
         let (Some(path), Some(prefixes)) = (self.path, prefixes) else { return };
         let mut listed = 0;
         for (prefix, target) in prefixes.fitting(path).take(MOST_LISTED) {
@@ -161,20 +161,20 @@ impl Steps<'_> {
         }
     }
 
-    fn hit(&mut self, kind: Kind, pattern: String, found: Match, why: &str) {
+    fn hit(&mut self, kind: EntryKind, pattern: String, found: Match, why: &str) {
         let (outcome, why) = match &self.winner {
             None => (Outcome::Won, why.to_owned()),
             Some(winner) => (Outcome::Outranked, format!("\"{winner}\" goes first")),
         };
         self.winner.get_or_insert_with(|| pattern.clone());
         let (entry, target) = (Some(found.entry), Some(found.target));
-        self.taken.push(Step { kind, pattern, entry, target, outcome, why });
+        self.taken.push(LookupStep { kind, pattern, entry, target, outcome, why });
     }
 
-    fn miss(&mut self, kind: Kind, pattern: String, found: Option<Match>, why: &str) {
+    fn miss(&mut self, kind: EntryKind, pattern: String, found: Option<Match>, why: &str) {
         let entry = found.map(|found| found.entry);
         let target = found.map(|found| found.target);
         let outcome = Outcome::NoMatch;
-        self.taken.push(Step { kind, pattern, entry, target, outcome, why: why.to_owned() });
+        self.taken.push(LookupStep { kind, pattern, entry, target, outcome, why: why.to_owned() });
     }
 }

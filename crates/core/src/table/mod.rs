@@ -15,10 +15,10 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use serde::Serialize;
 
-pub use explain::{Kind, Outcome, Step};
+pub use explain::{EntryKind, LookupStep, Outcome};
 use expressions::Expressions;
 use paths::Paths;
-use pattern::{LONGEST_NAME, Pattern, PatternProblem, Written};
+use pattern::{LONGEST_NAME, Pattern, PatternProblem, WrittenEntry};
 use resolved::Resolved;
 
 /// A backend's index in its Plan.
@@ -90,10 +90,10 @@ impl Table {
         let mut errors = Vec::new();
         for (entry, (written, target)) in entries.iter().enumerate() {
             let target = Match { entry: entry as u32, target: *target };
-            let added = Written::parse(written).and_then(|written| match written {
-                Written { host: Pattern::Expression(text), .. } => expressions.add(text, target),
-                Written { host, path: Some(path) } => Ok(paths.add(host, path, target)),
-                Written { host, path: None } => Ok(table.add(host, target)),
+            let added = WrittenEntry::parse(written).and_then(|written| match written {
+                WrittenEntry { host: Pattern::Expression(text), .. } => expressions.add(text, target),
+                WrittenEntry { host, path: Some(path) } => Ok(paths.add(host, path, target)),
+                WrittenEntry { host, path: None } => Ok(table.add(host, target)),
             });
             let problem = match added {
                 Ok(None) => continue,
@@ -172,7 +172,7 @@ impl Table {
 
     /// Whether a pattern without mistakes has a path.
     pub fn is_path(written: &str) -> bool {
-        Written::parse(written).is_ok_and(|written| written.path.is_some())
+        WrittenEntry::parse(written).is_ok_and(|written| written.path.is_some())
     }
 
     /// Adds an entry, or returns the earlier one that it repeats.

@@ -19,7 +19,7 @@ const LONGEST_LABEL: usize = 63;
 
 /// One entry's host and path.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct WrittenEntry {
     pub(super) host: Pattern,
     /// The path prefix as it is compared (see `resolved.rs`), without a slash at the end; None takes every
     /// path.
@@ -56,7 +56,7 @@ impl PatternProblem {
     }
 }
 
-impl Written {
+impl WrittenEntry {
     /// Recognises what the user wrote. A regular expression is not compiled here.
     pub(super) fn parse(written: &str) -> Result<Self, PatternProblem> {
         if let Some(text) = written.strip_prefix('~') {

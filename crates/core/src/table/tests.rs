@@ -177,7 +177,7 @@ fn hostile_expressions_cannot_eat_memory() {
     assert!(found[0].reason.contains("together compile to over 2 MiB"), "{}", found[0].reason);
 }
 
-fn explained(table: &Table, name: Option<&str>) -> Vec<(Kind, String, Option<u32>, Outcome)> {
+fn explained(table: &Table, name: Option<&str>) -> Vec<(EntryKind, String, Option<u32>, Outcome)> {
     table
         .explain(name, None)
         .into_iter()
@@ -192,12 +192,12 @@ fn an_explanation_lists_what_won_and_why_the_others_did_not() {
     assert_eq!(
         explained(&table, Some("A.example.org.")),
         [
-            (Kind::Exact, "a.example.org".into(), Some(5), Won),
-            (Kind::Wildcard, "*.example.org".into(), Some(4), Outranked),
-            (Kind::Wildcard, "*.org".into(), Some(3), Outranked),
-            (Kind::Pattern, "~^z".into(), Some(0), NoMatch),
-            (Kind::Pattern, "~^a".into(), Some(1), Outranked),
-            (Kind::Any, "*".into(), Some(2), Outranked),
+            (EntryKind::Exact, "a.example.org".into(), Some(5), Won),
+            (EntryKind::Wildcard, "*.example.org".into(), Some(4), Outranked),
+            (EntryKind::Wildcard, "*.org".into(), Some(3), Outranked),
+            (EntryKind::Pattern, "~^z".into(), Some(0), NoMatch),
+            (EntryKind::Pattern, "~^a".into(), Some(1), Outranked),
+            (EntryKind::Any, "*".into(), Some(2), Outranked),
         ]
     );
     let apex = table.explain(Some("example.org"), None);
@@ -205,7 +205,7 @@ fn an_explanation_lists_what_won_and_why_the_others_did_not() {
     assert_eq!((apex[2].pattern.as_str(), apex[2].outcome), ("*.org", Won));
     assert_eq!(apex[5].why, "\"*.org\" goes first");
     let none = explained(&table, None);
-    assert_eq!(none[1], (Kind::Any, "*".into(), Some(2), Won));
+    assert_eq!(none[1], (EntryKind::Any, "*".into(), Some(2), Won));
     let json = serde_json::to_string(&apex[5]).unwrap();
     assert!(
         json.contains(

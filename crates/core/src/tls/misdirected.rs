@@ -30,13 +30,13 @@ impl Termination {
     /// is refused, because `strict_sni` is on. Where several are as good, which of them the client can verify
     /// decides; this is the first.
     pub fn presented(&self, name: Option<&str>) -> Option<u32> {
-        self.names.for_client(name, self.strict_sni).into_iter().flatten().next().copied()
+        self.names.for_client(name, self.spec.strict_sni).into_iter().flatten().next().copied()
     }
 
     /// Whether a certificate that a client which asks for `name` could be shown is for `host`. That is what
     /// is left to ask where a session was resumed: no certificate was shown then.
     fn could_be_for(&self, name: Option<&str>, host: &[u8]) -> bool {
-        let mut shown = self.names.for_client(name, self.strict_sni).into_iter().flatten();
+        let mut shown = self.names.for_client(name, self.spec.strict_sni).into_iter().flatten();
         shown.any(|index| covers(&self.certificates[*index as usize].names, host))
     }
 }

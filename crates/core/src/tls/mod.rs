@@ -19,7 +19,7 @@ pub use refusal::{begins_http, refusal};
 pub use tally::{HandshakeFault, TlsTally};
 
 use crate::problem::Item;
-use crate::time::Millis;
+use crate::spec::{BackendTlsSpec, ListenerTlsSpec};
 
 /// Bytes of DER.
 pub type DerBytes = Box<[u8]>;
@@ -63,27 +63,15 @@ impl fmt::Debug for Certificate {
 /// The TLS side of a listener that ends TLS: what it needs for that.
 #[derive(Debug)]
 pub struct Termination {
+    /// The values of the file, without certificates, keys, authorities and revocation lists.
+    pub spec: ListenerTlsSpec,
     /// Certificates; the first is the default.
     pub certificates: Vec<Certificate>,
     /// Index of the certificates by the names they are for.
     pub names: Arc<Names>,
-    /// Clients whose name no certificate covers are refused.
-    pub strict_sni: bool,
     /// The least version spoken.
     pub min_version: TlsVersion,
-    /// Whether X25519MLKEM768 is offered.
-    pub post_quantum: bool,
-    /// Protocols offered by ALPN, best first.
-    pub alpn: Vec<Box<[u8]>>,
-    /// Whether sessions can be resumed by tickets.
-    pub tickets: bool,
-    /// Time after which a new ticket key is made.
-    pub ticket_rotation: Millis,
-    /// Bytes of early data accepted at most; 0: none.
-    pub early_data: u32,
-    /// A handshake may take so long, from accept.
-    pub handshake_timeout: Millis,
-    /// A request's Host must be covered by the certificate of its connection.
+    /// Whether a request's Host must be covered by the certificate of its connection.
     pub check_host: bool,
     /// Certificates of clients; None: they are not asked for.
     pub clients: Option<ClientCertificates>,
@@ -112,14 +100,12 @@ pub struct ClientCertificates {
 /// The TLS side of a backend: how its servers are reached by TLS.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Encryption {
+    /// The values of the file, without certificates, keys and authorities.
+    pub spec: BackendTlsSpec,
     /// Certificates of the authorities that may have signed the server's; None: nothing is verified.
     pub roots: Option<Vec<DerBytes>>,
-    /// Name asked for and verified; None: the address, which is verified and not asked for.
-    pub server_name: Option<Box<str>>,
     /// The least version spoken.
     pub min_version: TlsVersion,
-    /// Protocols offered by ALPN, best first.
-    pub alpn: Vec<Box<[u8]>>,
     /// Certificate that we present if the server asks.
     pub certificate: Option<Certificate>,
 }

@@ -28,14 +28,14 @@ impl ClientCertificate {
 
 /// The content of the fields that are wanted.
 #[derive(Default)]
-struct Fields<'a> {
+struct CertificateFields<'a> {
     serial: &'a [u8],
     issuer: &'a [u8],
     subject: &'a [u8],
 }
 
 /// Walks TBSCertificate: version, serialNumber, signature, issuer, validity, subject.
-fn names(der: &[u8]) -> Option<Fields<'_>> {
+fn names(der: &[u8]) -> Option<CertificateFields<'_>> {
     let certificate = Reader { rest: der }.content(SEQUENCE)?;
     let mut tbs = Reader { rest: Reader { rest: certificate }.content(SEQUENCE)? };
     if tbs.rest.first() == Some(&VERSION) {
@@ -45,7 +45,7 @@ fn names(der: &[u8]) -> Option<Fields<'_>> {
     tbs.content(SEQUENCE)?;
     let issuer = tbs.content(SEQUENCE)?;
     tbs.content(SEQUENCE)?;
-    Some(Fields { serial, issuer, subject: tbs.content(SEQUENCE)? })
+    Some(CertificateFields { serial, issuer, subject: tbs.content(SEQUENCE)? })
 }
 
 /// `[0]`, explicit.

@@ -5,7 +5,7 @@
 //! tenth either way. What a check found is kept by backend and address, so that a reload does not begin
 //! again.
 
-mod attempt;
+mod probe;
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -20,7 +20,7 @@ use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
 use mio::{Events, Poll, Token, Waker};
 
-use self::attempt::{Attempt, Finding};
+use self::probe::{Examined, Finding, Probe};
 use crate::clock;
 use crate::notice::{Notice, Notices};
 use crate::random::Random;
@@ -86,8 +86,8 @@ struct Check {
     server: Arc<Server>,
     identity: (Box<str>, Address),
     /// The check under way.
-    attempt: Option<Attempt>,
-    /// When the next check begins, or the one under way is given up.
+    probe: Option<Probe>,
+    /// Time at which the next check begins, or the one under way is given up.
     due: Millis,
     /// Results in a row that speak against the present state.
     against: u32,
@@ -119,7 +119,7 @@ impl Checks {
             let now = clock::now();
             for number in 0..self.checks.len() {
                 if self.checks[number].due <= now {
-                    match self.checks[number].attempt {
+                    match self.checks[number].probe {
                         Some(_) => self.finish(number, Err(Fault::TimedOut.as_str().into())),
                         None => self.begin(number, now),
                     }
@@ -164,7 +164,7 @@ impl Checks {
                     backend: index as u32,
                     server: Arc::clone(server),
                     identity,
-                    attempt: None,
+                    probe: None,
                     due,
                     against,
                 });
@@ -184,9 +184,10 @@ impl Checks {
             return;
         }
         check.due = now + health.spec.timeout;
-        let place = (self.poll.registry(), Token(number));
-        match Attempt::begin((backend, plan.connector(check.backend)), server, &health.kind, place) {
-            Ok(attempt) => check.attempt = Some(attempt),
+        let connector = plan.connector(check.backend);
+        let examined = Examined { backend, connector, server, kind: &health.kind };
+        match Probe::begin(examined, self.poll.registry(), Token(number)) {
+            Ok(probe) => check.probe = Some(probe),
             // That we lack descriptors says nothing about the server.
             Err(Fault::Exhausted) => check.due = now + health.spec.interval,
             Err(fault) => self.finish(number, Err(fault.as_str().into())),
@@ -197,8 +198,8 @@ impl Checks {
     fn proceed(&mut self, number: usize, readiness: &Readiness) {
         let Some(check) = self.checks.get_mut(number) else { return };
         let health = self.plan.backends[check.backend as usize].health.as_ref();
-        let Some((attempt, health)) = check.attempt.as_mut().zip(health) else { return };
-        if let Some(finding) = attempt.proceed(readiness, &health.kind) {
+        let Some((probe, health)) = check.probe.as_mut().zip(health) else { return };
+        if let Some(finding) = probe.proceed(readiness, &health.kind) {
             self.finish(number, finding);
         }
     }
@@ -207,8 +208,8 @@ impl Checks {
         let plan = Arc::clone(&self.plan);
         let now = clock::now();
         let check = &mut self.checks[number];
-        if let Some(attempt) = check.attempt.take() {
-            attempt.give_up();
+        if let Some(probe) = check.probe.take() {
+            probe.give_up();
         }
         let backend = &plan.backends[check.backend as usize];
         let Some(health) = &backend.health else { return };

@@ -28,7 +28,7 @@ pub(crate) struct Acceptor {
 impl Acceptor {
     /// Builds what `tls` asks for, or returns everything that is wrong with it.
     pub(super) fn new(tls: &Termination, keys: &mut Keys) -> Result<Self, Vec<Problem>> {
-        let provider = provider::provider(tls.post_quantum);
+        let provider = provider::provider(tls.spec.post_quantum);
         let mut errors = Vec::new();
         let mut certified = Vec::with_capacity(tls.certificates.len());
         for certificate in &tls.certificates {
@@ -42,18 +42,18 @@ impl Acceptor {
             .ok()
             .filter(|_| errors.is_empty());
         let Some(verifier) = verifier else { return Err(errors) };
-        let resolver = Resolver::new(Arc::clone(&tls.names), tls.strict_sni, certified);
+        let resolver = Resolver::new(Arc::clone(&tls.names), tls.spec.strict_sni, certified);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(provider::versions(tls.min_version))
             .map_err(|error| vec![Problem::new(path!["min_version"], error.to_string())])?
             .with_client_cert_verifier(Arc::clone(&verifier))
             .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = tls.alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        config.alpn_protocols = tls.spec.alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         config.ignore_client_order = provider::has_fast_aes();
         let resumption =
             Resumption::new(tls).map_err(|reason| vec![Problem::new(path!["tickets"], reason)])?;
-        resumption.configure(&mut config, tls.early_data);
-        let (names, strict) = (Arc::clone(&tls.names), tls.strict_sni);
+        resumption.configure(&mut config, tls.spec.early_data);
+        let (names, strict) = (Arc::clone(&tls.names), tls.spec.strict_sni);
         Ok(Self { config: Arc::new(config), resumption, clients: verifier, names, strict })
     }
 

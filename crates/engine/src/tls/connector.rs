@@ -37,7 +37,7 @@ impl Connector {
             errors.push(Problem::new(path![key], reason));
         };
         let verifier = verifier(tls.roots.as_deref(), &provider).map_err(|reason| keep("ca", reason)).ok();
-        let name = tls.server_name.as_deref().map(|name| ServerName::try_from(name.to_owned()));
+        let name = tls.spec.server_name.as_deref().map(|name| ServerName::try_from(name.to_owned()));
         let name = name.transpose().map_err(|error| keep("server_name", error.to_string())).ok();
         let certified = tls.certificate.as_ref().map(|one| keys.certified(one));
         let certified = certified.transpose().map_err(|reason| keep("certificate", reason)).ok();
@@ -53,7 +53,7 @@ impl Connector {
             Some(certified) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified))),
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = tls.alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        config.alpn_protocols = tls.spec.alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Ok(Self { config: Arc::new(config), name })
     }

@@ -40,23 +40,24 @@ impl Machine {
     }
 
     /// Feeds `incoming` until it wants more; how much of that is of no more use.
-    pub(super) fn feed(&mut self, turn: &mut Turn<'_>, incoming: &mut [u8]) -> usize {
+    pub(super) fn feed(&mut self, run: &mut Run<'_>, incoming: &mut [u8]) -> usize {
         match self {
-            Self::Server(machine) => turn.feed(&mut **machine, incoming),
-            Self::Client(machine) => turn.feed(&mut **machine, incoming),
+            Self::Server(machine) => run.feed(&mut **machine, incoming),
+            Self::Client(machine) => run.feed(&mut **machine, incoming),
         }
     }
 
     /// Makes records of `words`; see [`Turn::say`].
     pub(super) fn say(
         &mut self,
-        turn: &mut Turn<'_>,
+        run: &mut Run<'_>,
         words: Words<'_>,
-        (held, out): (&mut Vec<u8>, &mut [u8]),
+        held: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> Option<usize> {
         match self {
-            Self::Server(machine) => turn.say(&mut **machine, words, (held, out)),
-            Self::Client(machine) => turn.say(&mut **machine, words, (held, out)),
+            Self::Server(machine) => run.say(&mut **machine, words, held, out),
+            Self::Client(machine) => run.say(&mut **machine, words, held, out),
         }
     }
 }
@@ -82,7 +83,7 @@ pub(crate) enum Failure {
 }
 
 /// One run of a machine, and where what it makes goes.
-pub(super) struct Turn<'a> {
+pub(super) struct Run<'a> {
     /// Ciphertext for the wire, behind what waits already.
     pub(super) owed: &'a mut Buffer,
     pub(super) heard: &'a mut Heard,
@@ -93,7 +94,7 @@ pub(super) struct Turn<'a> {
     pub(super) give: &'a mut dyn FnMut(&[u8]),
 }
 
-impl Turn<'_> {
+impl Run<'_> {
     /// Feeds `incoming` until the machine wants more; how much of it is of no more use.
     fn feed<M: Unbuffered>(&mut self, machine: &mut M, incoming: &mut [u8]) -> usize {
         let mut used = 0;
@@ -120,7 +121,8 @@ impl Turn<'_> {
         &mut self,
         machine: &mut M,
         words: Words<'_>,
-        (held, out): (&mut Vec<u8>, &mut [u8]),
+        held: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> Option<usize> {
         let mut used = 0;
         loop {
@@ -147,8 +149,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Acts on one state of a machine. None: it has more to do. Else what it may write by, if it may.
-    fn step<'c, D: Side>(
+    /// Acts on one state of a machine. None: it has more to do. Some: the way to write, if it may write now.
+    fn step<'c, D: Role>(
         &mut self,
         state: ConnectionState<'c, '_, D>,
     ) -> Option<Option<WriteTraffic<'c, D>>> {
@@ -200,17 +202,17 @@ pub(super) enum Words<'a> {
 
 /// A machine of either side: ciphertext in, states out.
 trait Unbuffered {
-    type Side: Side;
+    type Role: Role;
 
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side>;
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Role>;
 
     fn common(&self) -> &CommonState;
 }
 
 impl Unbuffered for UnbufferedServerConnection {
-    type Side = OfServer;
+    type Role = OfServer;
 
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Role> {
         self.process_tls_records(incoming)
     }
 
@@ -220,9 +222,9 @@ impl Unbuffered for UnbufferedServerConnection {
 }
 
 impl Unbuffered for UnbufferedClientConnection {
-    type Side = OfClient;
+    type Role = OfClient;
 
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Role> {
         self.process_tls_records(incoming)
     }
 
@@ -232,11 +234,11 @@ impl Unbuffered for UnbufferedClientConnection {
 }
 
 /// The abilities that only one of the two sides has: early data comes to servers.
-trait Side: Sized {
+trait Role: Sized {
     fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8]));
 }
 
-impl Side for OfServer {
+impl Role for OfServer {
     fn early(traffic: &mut ReadEarlyData<'_, '_, Self>, give: &mut dyn FnMut(&[u8])) {
         while let Some(Ok(record)) = traffic.next_record() {
             give(record.payload);
@@ -244,6 +246,6 @@ impl Side for OfServer {
     }
 }
 
-impl Side for OfClient {
+impl Role for OfClient {
     fn early(_: &mut ReadEarlyData<'_, '_, Self>, _: &mut dyn FnMut(&[u8])) {}
 }

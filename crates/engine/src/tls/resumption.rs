@@ -45,8 +45,8 @@ const MOST_TICKETS: usize = 4;
 impl Resumption {
     /// As `tls` asks, without a session yet.
     pub(super) fn new(tls: &Termination) -> Result<Self, String> {
-        let policy = Policy { clients: tls.clients.clone(), rotation: tls.ticket_rotation };
-        let sessions = match (tls.tickets, tls.early_data) {
+        let policy = Policy { clients: tls.clients.clone(), rotation: tls.spec.ticket_rotation };
+        let sessions = match (tls.spec.tickets, tls.spec.early_data) {
             (false, _) => Sessions::None,
             (true, 0) => {
                 let tickets =

@@ -19,7 +19,7 @@ impl Rule for EarlyData {
     }
 
     fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
-        let taken = prospect.case.termination.is_some_and(|tls| tls.early_data > 0);
+        let taken = prospect.case.termination.is_some_and(|tls| tls.spec.early_data > 0);
         let early = Prospect { case: Case { early: true, ..prospect.case }, ..*prospect };
         if prospect.unknown.early && taken && early.judged(self, foreseen) != Ruling::Pass {
             foreseen.say("it would be refused (425) if it came as early data");

@@ -159,26 +159,26 @@ impl fmt::Display for Defect {
 /// and a `Complete` is the same whatever follows it.
 pub fn parse(held: &[u8]) -> HelloParsed {
     let outcome = match held.first() {
-        None => Err(Stop::Need(1)),
+        None => Err(NoHello::Need(1)),
         Some(&records::HANDSHAKE) => records::body(held).and_then(|body| Ok(read_hello(&body)?)),
         Some(first) if first & sslv2::LENGTH_FLAG != 0 => sslv2::read(held),
-        Some(_) => Err(Stop::Defect(Defect::NotTls)),
+        Some(_) => Err(NoHello::Defect(Defect::NotTls)),
     };
     match outcome {
         Ok(hello) => HelloParsed::Complete(hello),
-        Err(Stop::Need(need)) => HelloParsed::Partial { need },
-        Err(Stop::Defect(defect)) => HelloParsed::Invalid(defect),
+        Err(NoHello::Need(need)) => HelloParsed::Partial { need },
+        Err(NoHello::Defect(defect)) => HelloParsed::Invalid(defect),
     }
 }
 
 /// A reason why framing ends without a hello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
+enum NoHello {
     Need(usize),
     Defect(Defect),
 }
 
-impl From<Defect> for Stop {
+impl From<Defect> for NoHello {
     fn from(defect: Defect) -> Self {
         Self::Defect(defect)
     }

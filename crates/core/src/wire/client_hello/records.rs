@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use super::{Defect, Stop};
+use super::{Defect, NoHello};
 
 /// ContentType handshake.
 pub(super) const HANDSHAKE: u8 = 22;
@@ -25,16 +25,16 @@ const SHORTEST_HELLO: usize = 2 + 32 + 1 + 4 + 2;
 const LONGEST_HELLO: usize = 2 + 32 + 33 + 2 + 0xfffe + 256 + 2 + 0xffff;
 
 /// Returns the hello without its handshake header, joined if it spans records.
-pub(super) fn body(held: &[u8]) -> Result<Cow<'_, [u8]>, Stop> {
+pub(super) fn body(held: &[u8]) -> Result<Cow<'_, [u8]>, NoHello> {
     let mut start = 0;
-    let mut message = Message::default();
+    let mut message = HelloMessage::default();
     loop {
         let payload = record(held, start, &message)?;
         let end = start + RECORD_HEADER + payload;
         let present = &held[start + RECORD_HEADER..end.min(held.len())];
         message.add(present, payload)?;
         if end > held.len() {
-            return Err(Stop::Need(message.need(end, held.len())));
+            return Err(NoHello::Need(message.need(end, held.len())));
         }
         if message.missing() == Some(0) {
             return Ok(if start == 0 {
@@ -48,7 +48,7 @@ pub(super) fn body(held: &[u8]) -> Result<Cow<'_, [u8]>, Stop> {
 }
 
 /// Returns the length of the payload of the record at `start`, whose header must be held.
-fn record(held: &[u8], start: usize, message: &Message) -> Result<usize, Stop> {
+fn record(held: &[u8], start: usize, message: &HelloMessage) -> Result<usize, NoHello> {
     let header = &held[start..];
     if header.first().is_some_and(|&content| content != HANDSHAKE) {
         return Err(Defect::RecordType.into());
@@ -57,7 +57,7 @@ fn record(held: &[u8], start: usize, message: &Message) -> Result<usize, Stop> {
         return Err(Defect::RecordVersion.into());
     }
     let Some(&[_, _, _, high, low]) = header.first_chunk::<RECORD_HEADER>() else {
-        return Err(Stop::Need(message.need(start, held.len())));
+        return Err(NoHello::Need(message.need(start, held.len())));
     };
     match usize::from(u16::from_be_bytes([high, low])) {
         0 => Err(Defect::RecordLength.into()),
@@ -68,7 +68,7 @@ fn record(held: &[u8], start: usize, message: &Message) -> Result<usize, Stop> {
 
 /// The length of the handshake message that the records so far hold or announce.
 #[derive(Default)]
-struct Message {
+struct HelloMessage {
     header: [u8; HANDSHAKE_HEADER],
     /// Bytes of `header` that are known.
     known: usize,
@@ -76,7 +76,7 @@ struct Message {
     announced: usize,
 }
 
-impl Message {
+impl HelloMessage {
     /// Counts a record of `payload` bytes, of which `present` are held.
     fn add(&mut self, present: &[u8], payload: usize) -> Result<(), Defect> {
         let wanted = HANDSHAKE_HEADER - self.known;

@@ -7,7 +7,7 @@
 //! 0x80 | length15 | 01 | version16 | suites16 | session id16 | challenge16 | suites, session id, challenge
 //! ```
 
-use super::{ClientHello, Defect, Stop};
+use super::{ClientHello, Defect, NoHello};
 
 /// Set in the first byte of a record without padding.
 pub(super) const LENGTH_FLAG: u8 = 0x80;
@@ -20,7 +20,7 @@ const SHORTEST: usize = HEADERS - RECORD_HEADER + 3 + 16;
 const SSL2: u16 = 0x0002;
 
 /// Reads bytes whose first has [`LENGTH_FLAG`].
-pub(super) fn read(held: &[u8]) -> Result<ClientHello, Stop> {
+pub(super) fn read(held: &[u8]) -> Result<ClientHello, NoHello> {
     let word = |at: usize| held.get(at..at + 2).map(|word| u16::from_be_bytes([word[0], word[1]]));
     let length = word(0).map(|word| usize::from(word & 0x7fff));
     if length.is_some_and(|length| length < SHORTEST) {
@@ -35,12 +35,12 @@ pub(super) fn read(held: &[u8]) -> Result<ClientHello, Stop> {
     let (Some(length), Some(version), Some(suites), Some(session), Some(challenge)) =
         (length, word(3), word(5), word(7), word(9))
     else {
-        return Err(Stop::Need(held.len() + 1));
+        return Err(NoHello::Need(held.len() + 1));
     };
     check_lengths(length, [suites, session, challenge])?;
     let end = RECORD_HEADER + length;
     if held.len() < end {
-        return Err(Stop::Need(end));
+        return Err(NoHello::Need(end));
     }
     Ok(ClientHello { version: version.min(super::TLS12), ..ClientHello::default() })
 }

@@ -54,14 +54,14 @@ pub fn parse(held: &[u8]) -> HeaderParsed {
     } else if held.starts_with(v2::SIGNATURE) {
         v2::read(held)
     } else if is_proper_prefix(held) {
-        Err(Stop::Partial)
+        Err(NoHeader::Partial)
     } else {
-        Err(Stop::Invalid)
+        Err(NoHeader::Invalid)
     };
     match outcome {
         Ok((length, addresses)) => HeaderParsed::Complete { length, addresses },
-        Err(Stop::Partial) => HeaderParsed::Partial,
-        Err(Stop::Invalid) => HeaderParsed::Invalid,
+        Err(NoHeader::Partial) => HeaderParsed::Partial,
+        Err(NoHeader::Invalid) => HeaderParsed::Invalid,
     }
 }
 
@@ -102,7 +102,7 @@ pub fn write(version: HeaderVersion, announced: Announced<'_>, out: &mut Vec<u8>
 
 /// A reason why there is no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
+enum NoHeader {
     Partial,
     Invalid,
 }

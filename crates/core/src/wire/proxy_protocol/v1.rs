@@ -9,7 +9,7 @@
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Header, Stop};
+use super::{Header, NoHeader};
 
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";
 /// The longest line, its CRLF included.
@@ -17,15 +17,16 @@ const LONGEST: usize = 107;
 const UNKNOWN: &str = "UNKNOWN";
 
 /// Reads bytes that begin with the signature.
-pub(super) fn read(held: &[u8]) -> Result<Header, Stop> {
+pub(super) fn read(held: &[u8]) -> Result<Header, NoHeader> {
     let seen = &held[..held.len().min(LONGEST)];
     let Some(end) = seen.windows(2).position(|pair| pair == b"\r\n") else {
         let missing = if seen.ends_with(b"\r") { 1 } else { 2 };
         let hopeless = seen.len() + missing > LONGEST || !can_go_on(&seen[SIGNATURE.len()..]);
-        return Err(if hopeless { Stop::Invalid } else { Stop::Partial });
+        return Err(if hopeless { NoHeader::Invalid } else { NoHeader::Partial });
     };
     let rest = &seen[SIGNATURE.len()..end];
-    let addresses = if is_unknown(rest) { None } else { Some(read_addresses(rest).ok_or(Stop::Invalid)?) };
+    let addresses =
+        if is_unknown(rest) { None } else { Some(read_addresses(rest).ok_or(NoHeader::Invalid)?) };
     Ok((end + 2, addresses))
 }
 

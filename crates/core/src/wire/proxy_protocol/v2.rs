@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Header, LIMIT, Stop};
+use super::{Header, LIMIT, NoHeader};
 use super::{crc32c, extensions};
 use crate::tls::TlsFacts;
 
@@ -22,25 +22,25 @@ const UNIX_STREAM: u8 = 0x31;
 const CHECKSUM: u8 = 0x03;
 
 /// Reads bytes that begin with the signature.
-pub(super) fn read(held: &[u8]) -> Result<Header, Stop> {
-    let command = *held.get(12).ok_or(Stop::Partial)?;
+pub(super) fn read(held: &[u8]) -> Result<Header, NoHeader> {
+    let command = *held.get(12).ok_or(NoHeader::Partial)?;
     if command != LOCAL && command != PROXY {
-        return Err(Stop::Invalid);
+        return Err(NoHeader::Invalid);
     }
-    let family = *held.get(13).ok_or(Stop::Partial)?;
-    let addressed = if command == PROXY { address_length(family).ok_or(Stop::Invalid)? } else { 0 };
+    let family = *held.get(13).ok_or(NoHeader::Partial)?;
+    let addressed = if command == PROXY { address_length(family).ok_or(NoHeader::Invalid)? } else { 0 };
     let Some(&[high, low]) = held.get(14..HEADER).and_then(<[u8]>::first_chunk) else {
-        return Err(Stop::Partial);
+        return Err(NoHeader::Partial);
     };
     let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
     if length > LIMIT || length < HEADER + addressed {
-        return Err(Stop::Invalid);
+        return Err(NoHeader::Invalid);
     }
-    let header = held.get(..length).ok_or(Stop::Partial)?;
+    let header = held.get(..length).ok_or(NoHeader::Partial)?;
     if command == LOCAL {
         return Ok((length, None));
     }
-    check_extensions(header, HEADER + addressed).ok_or(Stop::Invalid)?;
+    check_extensions(header, HEADER + addressed).ok_or(NoHeader::Invalid)?;
     Ok((length, read_addresses(family, &header[HEADER..])))
 }
 

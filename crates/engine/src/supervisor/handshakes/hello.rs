@@ -10,7 +10,7 @@ use headworks_core::session::Entrance;
 use headworks_core::tls::{self, HandshakeFault};
 use headworks_core::wire::client_hello::{self, ClientHello, HelloParsed, ServerName};
 
-use super::{Handshakes, Phase, Step};
+use super::{Handshakes, Progress, Stage};
 use crate::admission::take_header;
 use crate::outcome::Read;
 use crate::tls::Records;
@@ -21,34 +21,34 @@ const TLS12: u16 = 0x0303;
 
 impl Handshakes {
     /// Reads the PROXY header, or makes sure that there is none.
-    pub(super) fn read_header(&mut self, tools: &mut Tools, place: usize) -> Step {
-        if let Some(step) = self.hold(tools, place) {
-            return step;
+    pub(super) fn read_header(&mut self, tools: &mut Tools, place: usize) -> Progress {
+        if let Some(progress) = self.hold(tools, place) {
+            return progress;
         }
         let newcomer = &mut self.clients[place];
         let client = &mut newcomer.who;
         (client.address, client.local) = match take_header(newcomer.rule, &mut client.held, client.address) {
-            None => return Step::Again,
+            None => return Progress::Again,
             Some(Ok(ends)) => ends,
             Some(Err(reason)) => {
                 self.account(tools, place, HandshakeFault::NotTls);
                 return self.refuse(tools, place, reason);
             }
         };
-        newcomer.phase = Phase::Hello;
-        if client.held.is_empty() { Step::Again } else { self.look(tools, place) }
+        newcomer.stage = Stage::Hello;
+        if client.held.is_empty() { Progress::Again } else { self.look(tools, place) }
     }
 
     /// Reads until the ClientHello is complete, and goes on with that.
-    pub(super) fn read_hello(&mut self, tools: &mut Tools, place: usize) -> Step {
+    pub(super) fn read_hello(&mut self, tools: &mut Tools, place: usize) -> Progress {
         match self.hold(tools, place) {
-            Some(step) => step,
+            Some(progress) => progress,
             None => self.look(tools, place),
         }
     }
 
-    /// Reads more of what is held; a step if there is nothing more to look at.
-    fn hold(&mut self, tools: &mut Tools, place: usize) -> Option<Step> {
+    /// Reads more to be held; None when there is more to look at.
+    fn hold(&mut self, tools: &mut Tools, place: usize) -> Option<Progress> {
         let client = &mut self.clients[place].who;
         let limit = client.owner().spec.first_bytes_limit as usize;
         if client.held.len() >= limit {
@@ -56,21 +56,21 @@ impl Handshakes {
             return Some(self.refuse(tools, place, CloseReason::TooLarge));
         }
         if !client.socket.readable {
-            return Some(Step::Wait);
+            return Some(Progress::Wait);
         }
         let room = (limit - client.held.len()).min(tools.scratch.len());
         match client.socket.read(&mut tools.scratch[..room]) {
             Read::Bytes(n) => client.held.push(&tools.scratch[..n]),
-            Read::Nothing => return Some(Step::Again),
-            Read::End | Read::Broken => return Some(Step::Failed(HandshakeFault::Left)),
+            Read::Nothing => return Some(Progress::Again),
+            Read::End | Read::Broken => return Some(Progress::Failed(HandshakeFault::Left)),
         }
         None
     }
 
     /// Looks at what is held.
-    fn look(&mut self, tools: &mut Tools, place: usize) -> Step {
+    fn look(&mut self, tools: &mut Tools, place: usize) -> Progress {
         match client_hello::parse(self.clients[place].who.held.pending()) {
-            HelloParsed::Partial { .. } => Step::Again,
+            HelloParsed::Partial { .. } => Progress::Again,
             HelloParsed::Complete(hello) => self.decide(tools, place, hello),
             HelloParsed::Invalid(_) => {
                 let client = &self.clients[place].who;
@@ -91,7 +91,7 @@ impl Handshakes {
     }
 
     /// Passes the client through if its name says so; else TLS ends here.
-    fn decide(&mut self, tools: &mut Tools, place: usize, hello: ClientHello) -> Step {
+    fn decide(&mut self, tools: &mut Tools, place: usize, hello: ClientHello) -> Progress {
         let newcomer = &mut self.clients[place];
         let client = &mut newcomer.who;
         if let ServerName::Host(name) = hello.name {
@@ -101,7 +101,7 @@ impl Handshakes {
         let owner = &plan.listeners[client.listener as usize];
         if plan.pass_through(owner, client.name.as_deref()).is_some() {
             client.entrance = Entrance::PassedThrough;
-            return Step::Done;
+            return Progress::Done;
         }
         // Before rustls, which takes what old hellos leave out for another mistake and sends another alert.
         if hello.version < TLS12 {
@@ -109,27 +109,27 @@ impl Handshakes {
             return self.refuse(tools, place, CloseReason::VersionNotSupported);
         }
         let Some(acceptor) = plan.acceptor(client.listener) else {
-            return Step::Failed(HandshakeFault::Other);
+            return Progress::Failed(HandshakeFault::Other);
         };
         if !acceptor.knows(client.name.as_deref()) {
             self.account(tools, place, HandshakeFault::UnknownName);
             return self.refuse(tools, place, CloseReason::NoMatch);
         }
-        let Ok(machine) = acceptor.begin() else { return Step::Failed(HandshakeFault::Other) };
+        let Ok(machine) = acceptor.begin() else { return Progress::Failed(HandshakeFault::Other) };
         client.socket.secure(Records::of_client(machine, client.held.pending()));
         client.held.clear();
-        newcomer.phase = Phase::Shaking;
-        Step::Again
+        newcomer.stage = Stage::Shaking;
+        Progress::Again
     }
 
     /// Says why in plain bytes, and ends our sending.
-    pub(super) fn refuse(&mut self, tools: &mut Tools, place: usize, reason: CloseReason) -> Step {
+    pub(super) fn refuse(&mut self, tools: &mut Tools, place: usize, reason: CloseReason) -> Progress {
         let client = &mut self.clients[place].who;
         client.held.clear();
         // A fresh socket takes so few bytes whole; one that is gone needs no answer.
         let _ = client.socket.write(tls::refusal(reason), true);
         client.socket.end_sending();
-        self.go_to(tools, place, Phase::Lingering);
-        Step::Again
+        self.go_to(tools, place, Stage::Lingering);
+        Progress::Again
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Handshakes {
 /// A client in its handshake.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
-    phase: Phase,
+    stage: Stage,
     /// The arrival, as far as it is known, and what it brings.
     who: Arrival,
     rule: HeaderRule,
@@ -57,7 +57,7 @@ pub(crate) struct Newcomer {
 
 /// The event that a newcomer waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum Stage {
     /// The complete PROXY header.
     Header,
     /// The complete ClientHello.
@@ -70,7 +70,7 @@ enum Phase {
 
 /// The result of a newcomer's step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum Progress {
     /// The newcomer waits for an event or its deadline.
     Wait,
     /// There is more to do now.
@@ -90,13 +90,13 @@ impl Handshakes {
     }
 
     fn expired(&mut self, tools: &mut Tools, place: usize) {
-        match self.clients[place].phase {
-            Phase::Lingering => drop(self.remove(place)),
-            Phase::Shaking => {
+        match self.clients[place].stage {
+            Stage::Lingering => drop(self.remove(place)),
+            Stage::Shaking => {
                 self.account(tools, place, HandshakeFault::TimedOut);
                 drop(self.remove(place));
             }
-            Phase::Header | Phase::Hello => {
+            Stage::Header | Stage::Hello => {
                 self.account(tools, place, HandshakeFault::TimedOut);
                 self.refuse(tools, place, CloseReason::FirstBytesTimeout);
                 self.drive(tools, place);
@@ -107,30 +107,30 @@ impl Handshakes {
     /// Takes a client as far as it goes without waiting.
     fn drive(&mut self, tools: &mut Tools, place: usize) {
         loop {
-            let step = match self.clients[place].phase {
-                Phase::Header => self.read_header(tools, place),
-                Phase::Hello => self.read_hello(tools, place),
-                Phase::Shaking => self.shake(tools, place),
-                Phase::Lingering => self.linger(tools, place),
+            let progress = match self.clients[place].stage {
+                Stage::Header => self.read_header(tools, place),
+                Stage::Hello => self.read_hello(tools, place),
+                Stage::Shaking => self.shake(tools, place),
+                Stage::Lingering => self.linger(tools, place),
             };
-            match step {
-                Step::Again => {}
-                Step::Wait => return self.rest(tools, place),
-                Step::Done => {
+            match progress {
+                Progress::Again => {}
+                Progress::Wait => return self.rest(tools, place),
+                Progress::Done => {
                     let arrival = self.remove(place);
                     return self.ready.push(arrival);
                 }
-                Step::Failed(fault) => {
+                Progress::Failed(fault) => {
                     self.account(tools, place, fault);
                     return drop(self.remove(place));
                 }
-                Step::Over => return drop(self.remove(place)),
+                Progress::Over => return drop(self.remove(place)),
             }
         }
     }
 
-    /// The handshake went as far as it goes.
-    fn shake(&mut self, tools: &mut Tools, place: usize) -> Step {
+    /// Takes the handshake as far as it goes without waiting.
+    fn shake(&mut self, tools: &mut Tools, place: usize) -> Progress {
         let newcomer = &mut self.clients[place];
         newcomer.who.socket.shake();
         // Asked at once: the next client may be answered with another one.
@@ -138,16 +138,16 @@ impl Handshakes {
         let plan = Rc::clone(&newcomer.who.plan);
         let client = &mut newcomer.who;
         let (Some(acceptor), Some(tls)) = (plan.acceptor(client.listener), client.socket.tls_mut()) else {
-            return Step::Failed(HandshakeFault::Other);
+            return Progress::Failed(HandshakeFault::Other);
         };
         match tls.failure() {
-            Some(Failure::Wire) => return Step::Failed(HandshakeFault::Left),
+            Some(Failure::Wire) => return Progress::Failed(HandshakeFault::Left),
             Some(Failure::Tls(error)) => {
                 let fault = fault_of(error);
                 self.account(tools, place, fault);
                 return self.dismiss(tools, place);
             }
-            None if tls.is_shaking() && !tls.is_early() => return Step::Wait,
+            None if tls.is_shaking() && !tls.is_early() => return Progress::Wait,
             None => {}
         }
         if let Err(error) = acceptor.readmits(tls.state()) {
@@ -162,19 +162,19 @@ impl Handshakes {
         facts.certificate = shown.map(|shown| Arc::clone(&shown.names));
         owner.state.tls.completed(tools.shard, facts.resumed, facts.handshake_ms);
         tls.facts = Some(Box::new(facts));
-        Step::Done
+        Progress::Done
     }
 
-    /// The machine has said its alert: it is given the time to arrive.
-    fn dismiss(&mut self, tools: &mut Tools, place: usize) -> Step {
+    /// Ends our sending after the alert of the machine, and gives it the time to arrive.
+    fn dismiss(&mut self, tools: &mut Tools, place: usize) -> Progress {
         self.clients[place].who.socket.end_sending();
-        self.go_to(tools, place, Phase::Lingering);
-        Step::Again
+        self.go_to(tools, place, Stage::Lingering);
+        Progress::Again
     }
 
     /// Reads and forgets what a refused client still sends, so that closing does not destroy what it was
     /// told.
-    fn linger(&mut self, tools: &mut Tools, place: usize) -> Step {
+    fn linger(&mut self, tools: &mut Tools, place: usize) -> Progress {
         let socket = &mut self.clients[place].who.socket;
         for _ in 0..DISCARDS {
             if socket.owes() {
@@ -182,12 +182,12 @@ impl Handshakes {
             }
             match socket.discard(&mut tools.scratch) {
                 Read::Bytes(_) => {}
-                Read::Nothing => return Step::Wait,
-                Read::End | Read::Broken => return Step::Over,
+                Read::Nothing => return Progress::Wait,
+                Read::End | Read::Broken => return Progress::Over,
             }
         }
         // It was refused and goes on sending: there is nothing more to say.
-        Step::Over
+        Progress::Over
     }
 
     /// Nothing more to do now: be woken for the next event and by the next deadline.
@@ -195,7 +195,7 @@ impl Handshakes {
         let generation = self.clients.generation(place);
         let newcomer = &mut self.clients[place];
         let token = token::make(Kind::Handshake, generation, place, Side::Client);
-        let lingers = newcomer.phase == Phase::Lingering;
+        let lingers = newcomer.stage == Stage::Lingering;
         if newcomer.who.socket.watch_reads(&tools.registry, token).is_err() {
             if !lingers {
                 self.account(tools, place, HandshakeFault::Other);
@@ -206,9 +206,9 @@ impl Handshakes {
         self.clients.arm(place, at);
     }
 
-    fn go_to(&mut self, tools: &mut Tools, place: usize, phase: Phase) {
+    fn go_to(&mut self, tools: &mut Tools, place: usize, stage: Stage) {
         let newcomer = &mut self.clients[place];
-        newcomer.phase = phase;
+        newcomer.stage = stage;
         newcomer.since = tools.now;
     }
 
@@ -237,9 +237,9 @@ impl Handshakes {
 impl Supervisor for Handshakes {
     fn take_over(&mut self, tools: &mut Tools, arrival: Arrival) {
         let rule = arrival.owner().header_rule(arrival.address);
-        let phase = if rule == HeaderRule::Unknown { Phase::Hello } else { Phase::Header };
+        let stage = if rule == HeaderRule::Unknown { Stage::Hello } else { Stage::Header };
         let who = Arrival { entrance: Entrance::Secured, ..arrival };
-        let place = self.clients.insert(Newcomer { phase, who, rule, presented: None, since: tools.now });
+        let place = self.clients.insert(Newcomer { stage, who, rule, presented: None, since: tools.now });
         self.drive(tools, place);
     }
 
@@ -278,7 +278,7 @@ impl Supervisor for Handshakes {
         self.ready.clear();
         for place in self.clients.places() {
             let newcomer = self.clients.remove(place);
-            if newcomer.phase == Phase::Lingering {
+            if newcomer.stage == Stage::Lingering {
                 // It was counted and recorded when it was refused.
                 continue;
             }
@@ -304,11 +304,13 @@ impl Newcomer {
     /// When its present wait is over.
     fn deadline(&self) -> Millis {
         let owner = self.who.owner();
-        match self.phase {
-            Phase::Lingering => self.since.saturating_add(owner.spec.timeouts.linger),
+        match self.stage {
+            Stage::Lingering => self.since.saturating_add(owner.spec.timeouts.linger),
             _ => {
-                let limit =
-                    owner.tls.as_ref().map_or(owner.spec.timeouts.first_bytes, |tls| tls.handshake_timeout);
+                let limit = owner
+                    .tls
+                    .as_ref()
+                    .map_or(owner.spec.timeouts.first_bytes, |tls| tls.spec.handshake_timeout);
                 self.who.accepted.saturating_add(limit)
             }
         }

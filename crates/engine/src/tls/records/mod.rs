@@ -25,7 +25,7 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 
 use self::reading::Filled;
-use super::machine::{Failure, Heard, Machine, Turn};
+use super::machine::{Failure, Heard, Machine, Run};
 
 /// The TLS side of a socket.
 #[derive(Debug)]
@@ -66,7 +66,8 @@ struct Scratch {
 thread_local! {
     // A worker's thread serves all of its streams in turn: one scratch instead of two buffers a connection,
     // and instead of two more arguments of every read and write.
-    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { incoming: Vec::new(), outgoing: Vec::new() }) };
+    static SCRATCH: RefCell<Scratch> =
+        const { RefCell::new(Scratch { incoming: Vec::new(), outgoing: Vec::new() }) };
 }
 
 impl Records {
@@ -198,7 +199,7 @@ impl Records {
     /// Feeds ciphertext to the machine until it wants more; how much of it is of no more use.
     fn digest(&mut self, incoming: &mut [u8], give: &mut dyn FnMut(&[u8])) -> usize {
         let Self { machine, owed, heard, early, failure, .. } = self;
-        let mut turn = Turn { owed, heard, early, failure, give };
-        machine.feed(&mut turn, incoming)
+        let mut run = Run { owed, heard, early, failure, give };
+        machine.feed(&mut run, incoming)
     }
 }

@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 use super::{Records, SCRATCH};
 use crate::outcome::Written;
 use crate::sys;
-use crate::tls::machine::{Turn, Words};
+use crate::tls::machine::{Run, Words};
 
 /// Plaintext made into records at once.
 const WRITE: usize = 64 * 1024;
@@ -75,8 +75,8 @@ impl Records {
         }
         let Self { machine, owed, heard, early, failure, plain, partial, .. } = self;
         // Nothing new is fed, so there is nothing to be read but what the machine had before.
-        let mut turn = Turn { owed, heard, early, failure, give: &mut |bytes| plain.push(bytes) };
-        machine.say(&mut turn, words, (partial, out))
+        let mut run = Run { owed, heard, early, failure, give: &mut |bytes| plain.push(bytes) };
+        machine.say(&mut run, words, partial, out)
     }
 
     /// Sends what is owed; whether nothing is any more.

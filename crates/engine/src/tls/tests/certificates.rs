@@ -44,7 +44,7 @@ fn names_choose_certificates() {
     // Others get the default, which the client then refuses.
     assert!(matches!(meet(&listener, &config, "b.a.example.com"), Err(Error::InvalidCertificate(_))));
     assert!(listener.knows(None) && listener.knows(Some("b.a.example.com")));
-    tls.strict_sni = true;
+    tls.spec.strict_sni = true;
     let strict = acceptor(&tls);
     assert!(meet(&strict, &config, "b.a.example.com").is_err());
     assert!(meet(&strict, &config, "192.0.2.1").is_err());
@@ -91,7 +91,7 @@ fn suites_groups_and_versions_are_those_that_we_prefer() {
     assert_eq!(agreed(&tls, ANY), ("TLSv1.3", "TLS_AES_128_GCM_SHA256", "X25519MLKEM768"));
     let (version, cipher) = ("TLSv1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
     assert_eq!(agreed(&tls, ONLY_12), (version, cipher, "x25519"));
-    tls.post_quantum = false;
+    tls.spec.post_quantum = false;
     assert_eq!(agreed(&tls, ANY), ("TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519"));
     tls.min_version = TlsVersion::Tls13;
     assert_eq!(agreed(&tls, ANY).0, "TLSv1.3");
@@ -136,7 +136,7 @@ fn every_suite_has_the_name_of_the_registry() {
 fn protocols_are_agreed_on_by_alpn() {
     let ca = Authority::new("authority");
     let mut tls = termination(vec![ca.sign(&["a.example"], &PKCS_ECDSA_P256_SHA256)]);
-    tls.alpn = vec![b"http/1.1"[..].into(), b"http/1.0"[..].into()];
+    tls.spec.alpn = vec!["http/1.1".into(), "http/1.0".into()];
     let listener = acceptor(&tls);
     let with = |alpn: &[&str]| {
         let mut config = client(&ca, ANY, None);

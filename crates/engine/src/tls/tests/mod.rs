@@ -10,6 +10,7 @@ mod sessions;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use headworks_core::spec::ListenerTlsSpec;
 use headworks_core::tls::{
     Certificate, ClientCertificates, DerBytes, Names, Termination, TlsFacts, TlsVersion,
 };
@@ -77,21 +78,38 @@ impl Authority {
 
 /// A listener with these certificates that demands nothing special.
 fn termination(certificates: Vec<Certificate>) -> Termination {
-    Termination {
-        names: Arc::new(Names::new(&certificates)),
-        certificates,
+    let spec = ListenerTlsSpec {
+        certificates: Vec::new(),
+        self_signed: Vec::new(),
         strict_sni: false,
-        min_version: TlsVersion::Tls12,
+        min_version: "1.2".into(),
+        profile: "intermediate".into(),
         post_quantum: true,
-        alpn: vec![b"http/1.1"[..].into()],
+        alpn: vec!["http/1.1".into()],
         tickets: true,
         ticket_rotation: 43_200_000,
         early_data: 0,
         handshake_timeout: 10_000,
         check_host: false,
+        hsts: None,
+        passthrough: None,
+        client_certificates: None,
+    };
+    Termination {
+        spec,
+        names: Arc::new(Names::new(&certificates)),
+        certificates,
+        min_version: TlsVersion::Tls12,
+        check_host: false,
         clients: None,
         passthrough: None,
     }
+}
+
+/// Makes the listener take so much early data.
+fn taking(early_data: u32, mut tls: Termination) -> Termination {
+    tls.spec.early_data = early_data;
+    tls
 }
 
 fn demanding(authority: &Authority, required: bool) -> Option<ClientCertificates> {

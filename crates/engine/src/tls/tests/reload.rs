@@ -21,7 +21,7 @@ fn survives(ca: &Authority, old: impl Fn(&mut Termination), new: impl Fn(&mut Te
             ocsp: None,
             not_after: 0,
         };
-        let mut tls = Termination { early_data, ..termination(vec![again]) };
+        let mut tls = taking(early_data, termination(vec![again]));
         change(&mut tls);
         tls
     };
@@ -41,7 +41,7 @@ fn survives(ca: &Authority, old: impl Fn(&mut Termination), new: impl Fn(&mut Te
 fn sessions_live_on_where_the_policy_is_the_same() {
     let ca = Authority::new("authority");
     assert!(survives(&ca, |_| {}, |_| {}));
-    assert!(survives(&ca, |_| {}, |tls| tls.alpn = vec![b"other"[..].into()]));
+    assert!(survives(&ca, |_| {}, |tls| tls.spec.alpn = vec!["other".into()]));
     let required = |tls: &mut Termination| tls.clients = demanding(&ca, true);
     assert!(survives(&ca, required, required));
 }
@@ -62,7 +62,7 @@ fn a_session_of_another_policy_for_clients_opens_nothing() {
     assert!(!survives(&ca, none, required));
     assert!(!survives(&ca, optional, required));
     assert!(!survives(&ca, two, required));
-    assert!(!survives(&ca, none, |tls| tls.ticket_rotation += 1));
+    assert!(!survives(&ca, none, |tls| tls.spec.ticket_rotation += 1));
 }
 
 #[test]

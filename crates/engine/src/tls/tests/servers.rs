@@ -1,6 +1,7 @@
 //! Connections to servers: whom we trust, what we ask for and what we present.
 
 use headworks_core::address::Address;
+use headworks_core::spec::BackendTlsSpec;
 use headworks_core::tls::Encryption;
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use rustls::CertificateError;
@@ -9,11 +10,18 @@ use super::*;
 use crate::tls::{Connector, agreed};
 
 fn encryption(ca: Option<&Authority>, name: Option<&str>) -> Encryption {
+    let spec = BackendTlsSpec {
+        verify: ca.is_some(),
+        ca: Vec::new(),
+        server_name: name.map(str::to_owned),
+        min_version: "1.2".into(),
+        alpn: vec!["http/1.1".into()],
+        certificate: None,
+    };
     Encryption {
+        spec,
         roots: ca.map(|ca| vec![ca.der.clone()]),
-        server_name: name.map(Box::from),
         min_version: TlsVersion::Tls12,
-        alpn: vec![b"http/1.1"[..].into()],
         certificate: None,
     }
 }
@@ -97,9 +105,8 @@ fn every_problem_is_named() {
     certificate.key = ca.sign(&["a.example"], &PKCS_ECDSA_P256_SHA256).key;
     let tls = Encryption {
         roots: Some(vec![b"nothing"[..].into()]),
-        server_name: Some("no name".into()),
         certificate: Some(certificate),
-        ..encryption(None, None)
+        ..encryption(None, Some("no name"))
     };
     let errors = Connector::new(&tls, &mut Keys::default()).unwrap_err();
     let paths: Vec<_> = errors.into_iter().map(|error| error.place()).collect();

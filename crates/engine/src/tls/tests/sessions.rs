@@ -20,7 +20,7 @@ fn visits(acceptor: &Acceptor, config: &Arc<ClientConfig>, count: usize) -> Vec<
 fn sessions_are_resumed_in_both_versions() {
     let ca = Authority::new("authority");
     for early_data in [0, 16_384] {
-        let tls = Termination { early_data, ..listener_of(&ca) };
+        let tls = taking(early_data, listener_of(&ca));
         let listener = acceptor(&tls);
         for versions in [ONLY_12, ONLY_13] {
             let config = Arc::new(client(&ca, versions, None));
@@ -36,7 +36,8 @@ fn sessions_are_resumed_in_both_versions() {
 fn without_tickets_nothing_is_resumed() {
     let ca = Authority::new("authority");
     for early_data in [0, 16_384] {
-        let tls = Termination { tickets: false, early_data, ..listener_of(&ca) };
+        let mut tls = taking(early_data, listener_of(&ca));
+        tls.spec.tickets = false;
         let listener = acceptor(&tls);
         for versions in [ONLY_12, ONLY_13] {
             let config = Arc::new(client(&ca, versions, None));
@@ -130,7 +131,7 @@ fn early_data_is_taken_where_it_is_allowed_and_never_twice() {
         let mut config = client(&ca, ONLY_13, None);
         config.enable_early_data = true;
         let config = Arc::new(config);
-        let listener = acceptor(&Termination { early_data, ..listener_of(&ca) });
+        let listener = acceptor(&taking(early_data, listener_of(&ca)));
         meet(&listener, &config, "a.example").unwrap();
         let mut client = ClientConnection::new(Arc::clone(&config), name.clone()).unwrap();
         let sent = sent_early(&mut client, b"GET / HTTP/1.1");

@@ -19,7 +19,7 @@ pub(super) type Finding = Result<(), String>;
 
 /// One check under way.
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(super) struct Probe {
     socket: Socket,
     connected: bool,
     /// The bytes still to be sent.
@@ -28,14 +28,23 @@ pub(super) struct Attempt {
     answer: Vec<u8>,
 }
 
-impl Attempt {
+/// The subject of a check: one server, and how it is reached and asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Examined<'a> {
+    /// The backend that the server belongs to.
+    pub(super) backend: &'a Backend,
+    /// The connector to its servers; None: they are reached without TLS.
+    pub(super) connector: Option<&'a Connector>,
+    /// The server.
+    pub(super) server: &'a Server,
+    /// The kind of the check.
+    pub(super) kind: &'a HealthKind,
+}
+
+impl Probe {
     /// Begins to connect.
-    pub(super) fn begin(
-        (backend, connector): (&Backend, Option<&Connector>),
-        server: &Server,
-        kind: &HealthKind,
-        (registry, token): (&Registry, Token),
-    ) -> Result<Self, Fault> {
+    pub(super) fn begin(examined: Examined<'_>, registry: &Registry, token: Token) -> Result<Self, Fault> {
+        let Examined { backend, connector, server, kind } = examined;
         let mut request = Vec::new();
         // A server that wants a PROXY header takes nothing without; a check is on nobody's behalf.
         let speaks = connector.is_some() || matches!(kind, HealthKind::Http(_));
