@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-/// Why a connect failed: whose fault, and whether another server may be tried.
+/// The reason why a connect failed: whose fault, and whether another server may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -34,7 +34,7 @@ impl Fault {
         self != Self::Exhausted
     }
 
-    /// In words.
+    /// Returns it in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "connection refused",
@@ -52,7 +52,8 @@ impl Fault {
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $status:expr, $kind:ident;)*) => {
-        /// Why a connection or an exchange ended: the `end` of its access record. A row of the table below.
+        /// The reason why a connection or an exchange ended: the `end` of its access record. A row of the
+        /// table below.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         #[serde(rename_all = "snake_case")]
         #[repr(usize)]
@@ -64,12 +65,12 @@ macro_rules! reasons {
             /// All of them, in the order of [`Self::index`].
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The word in logs, counters and documentation.
+            /// Returns the word in logs, counters and documentation.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
 
-            /// The status that an HTTP client gets, unless a response has begun; None: it gets none.
+            /// Returns the status that an HTTP client gets, unless a response has begun; None: it gets none.
             /// [`Self::PlainHttp`] is told by [`refusal`](crate::tls::refusal): there is no TLS to say it in.
             pub fn status(self) -> Option<u16> {
                 match self { $(Self::$name => $status,)* }
@@ -97,9 +98,9 @@ impl CloseReason {
 reasons! {
     /// The exchange was answered in full, by a server or by an answer of ours that was asked for.
     Completed = "completed", None, used;
-    /// Both sides ended, the client first. Of an exchange: the client left before it was answered in full.
+    /// Both sides ended, the client first; in an exchange, the client left before it was answered in full.
     ClientClosed = "client_closed", None, used;
-    /// Both sides ended, the server first. Of an exchange: the server left before it had answered in full.
+    /// Both sides ended, the server first; in an exchange, the server left before it had answered in full.
     ServerClosed = "server_closed", Some(502), used;
     /// The client reset the connection.
     ClientReset = "client_reset", None, failed;

@@ -20,7 +20,7 @@ pub struct Flow {
     pub since: Millis,
     /// Held bytes at the front that were for us alone (a PROXY header) and are not passed on.
     pub consumed: u32,
-    /// No analyzer can say more before this many bytes are held.
+    /// Number of bytes that must be held before an analyzer can say more.
     pub need: u32,
     /// Bytes received from this side.
     pub bytes: u64,

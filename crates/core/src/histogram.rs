@@ -41,7 +41,7 @@ pub struct Distribution {
 }
 
 impl Histogram {
-    /// For `shards` workers (at least one).
+    /// Makes an empty one for `shards` workers (at least one).
     pub fn new(shards: usize) -> Self {
         Self { shards: (0..shards.max(1)).map(|_| OnceLock::new()).collect() }
     }
@@ -57,7 +57,7 @@ impl Histogram {
         }
     }
 
-    /// The sum over all workers.
+    /// Returns the sum over all workers.
     pub fn sum(&self) -> Distribution {
         let mut total = Distribution::default();
         for cells in self.shards.iter().filter_map(OnceLock::get) {
@@ -77,7 +77,7 @@ impl Default for Distribution {
 }
 
 impl Distribution {
-    /// How many values there are.
+    /// Returns how many values there are.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
@@ -88,7 +88,7 @@ impl Distribution {
         std::array::from_fn(|place| BOUNDS.get(place).map_or_else(|| self.count(), |bound| below(*bound)))
     }
 
-    /// The value that a fraction `q` (0 to 1) of all values does not exceed, 0 when there is none.
+    /// Returns the value that a fraction `q` (0 to 1) of all values does not exceed, 0 when there is none.
     ///
     /// As exact as the bucket is narrow: within a fifth of the true value.
     pub fn quantile(&self, q: f64) -> f64 {
@@ -105,7 +105,7 @@ impl Distribution {
     }
 }
 
-/// The smallest value in a bucket.
+/// Returns the smallest value in a bucket.
 ///
 /// Worked example: bucket 7 is the fourth of the power of two that begins at 4 (4, 5, 6, 7); bucket 8 has 8
 /// and 9.
@@ -116,7 +116,7 @@ pub fn lowest(bucket: usize) -> Millis {
     }
 }
 
-/// The largest value in a bucket; the last has larger ones, too.
+/// Returns the largest value in a bucket; the last has larger ones, too.
 pub fn highest(bucket: usize) -> Millis {
     lowest(bucket + 1) - 1
 }

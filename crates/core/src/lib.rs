@@ -6,10 +6,10 @@
 //! |---|---|
 //! | [`spec`], [`plan`] | the configuration as given, and compiled |
 //! | [`session`], [`flow`], [`buffer`], [`action`] | one connection as a state machine |
-//! | [`protocol`], [`analyze`], [`wire`] | what a listener speaks, what looks at held bytes, how bytes are read |
+//! | [`protocol`], [`analyze`], [`wire`] | what a listener speaks, who looks at held bytes, how they are read |
 //! | [`http`], [`tls`] | requests and responses; what TLS presents, demands and has found out |
 //! | [`table`], [`pool`], [`balance`] | name -> backend -> server |
-//! | [`message`], [`host`], [`close`], [`problem`] | values that know no room: what is said, asked for, why it ended, what is wrong |
+//! | [`message`], [`host`], [`close`], [`problem`] | values that know no room: messages, hosts, ends, problems |
 
 #![forbid(unsafe_code)]
 

@@ -88,7 +88,7 @@ const COUNTS: usize = Count::ALL.len();
 const REASONS: usize = CloseReason::ALL.len();
 
 impl Count {
-    /// The count that a response with this status belongs to.
+    /// Returns the count that a response with this status belongs to.
     #[inline]
     pub fn response(status: u16) -> Self {
         match status {
@@ -105,12 +105,12 @@ impl Count {
 #[derive(Debug)]
 pub struct Tally {
     shards: Shards<COUNTS>,
-    /// How long requests took, from their head to the last byte of the response.
+    /// Times that requests took, from their head to the last byte of the response.
     pub latency: Histogram,
 }
 
 impl Tally {
-    /// Counters for `shards` workers (at least one).
+    /// Makes counters for `shards` workers (at least one).
     pub fn new(shards: usize) -> Self {
         Self { shards: Shards::new(shards), latency: Histogram::new(shards) }
     }
@@ -121,13 +121,13 @@ impl Tally {
         self.shards.add(shard, count as usize, n);
     }
 
-    /// The sum over all workers.
+    /// Returns the sum over all workers.
     pub fn sum(&self, count: Count) -> u64 {
         self.shards.sum(count as usize)
     }
 }
 
-/// How often connections and exchanges of one listener ended for each reason: one for each access record.
+/// Counters of the ends of one listener's connections and exchanges by reason: one for each access record.
 #[derive(Debug)]
 pub struct EndTally {
     shards: Shards<REASONS>,

@@ -21,11 +21,11 @@ use crate::notice::{Notice, Notices};
 use crate::record::{ExchangeRecord, Format, Record};
 use crate::sys;
 
-/// Bytes a worker's records may wait for the writer.
+/// Bytes of a worker's records that may wait for the writer.
 const SHARD: usize = 1 << 20;
-/// The writer gathers lines for so long before it writes.
+/// Time for which the writer gathers lines before it writes.
 const GATHER: Duration = Duration::from_millis(20);
-/// How long the end of the engine waits for the last records.
+/// Time for which the end of the engine waits for the last records.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The log of all workers.
@@ -42,7 +42,7 @@ pub(crate) struct AccessLog {
     dropped: AtomicU64,
 }
 
-/// Where lines go.
+/// The file or descriptor that lines go to.
 #[derive(Debug)]
 enum Outlet {
     StandardError,
@@ -99,7 +99,7 @@ impl AccessLog {
         Ok(())
     }
 
-    /// Records dropped so far.
+    /// Returns the number of records dropped so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
@@ -188,7 +188,7 @@ impl AccessLog {
         Ok(())
     }
 
-    /// Where to write; the file stays open while it is held.
+    /// Returns the descriptor to write to; the file stays open while it is held.
     fn descriptor(&self) -> (RawFd, Option<Arc<File>>) {
         match &*lock(&self.outlet) {
             Outlet::StandardError => (2, None),
@@ -227,7 +227,7 @@ impl Stamp {
 }
 
 impl Recorder {
-    /// The recorder of worker number `shard`.
+    /// Returns the recorder of worker number `shard`.
     pub(crate) fn new(log: Option<Arc<AccessLog>>, shard: usize) -> Self {
         Self { log, shard, lines: Vec::new(), count: 0, stamp: Stamp::default() }
     }

@@ -18,7 +18,7 @@ use crate::tools::Tools;
 /// A client on its way to where it belongs.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// How it came through its first bytes.
+    /// The way by which it came: what was done with its first bytes.
     pub(crate) entrance: Entrance,
     /// The Plan it was accepted under.
     pub(crate) plan: LocalPlan,
@@ -30,13 +30,13 @@ pub(crate) struct Arrival {
     pub(crate) socket: Socket,
     /// The client's address: as accepted, or from a PROXY header. None for a unix client.
     pub(crate) address: Option<SocketAddr>,
-    /// Where it connected to, from a PROXY header.
+    /// The address that it connected to, from a PROXY header.
     pub(crate) local: Option<SocketAddr>,
     /// The name it asked for.
     pub(crate) name: Option<Box<str>>,
     /// Bytes that the client sent and nobody has taken: the ClientHello of one that is passed through.
     pub(crate) held: Buffer,
-    /// When it was accepted.
+    /// Time at which it was accepted.
     pub(crate) accepted: Millis,
 }
 

@@ -24,12 +24,12 @@ use crate::sys;
 pub(crate) struct BoundKey {
     address: Address,
     ipv6_only: bool,
-    /// Port 0 is a fresh port for each listener and each place in its `bind`.
+    /// Listener and place in its `bind` of an address with port 0, which is a fresh port for each.
     fresh: Option<(String, usize)>,
 }
 
 impl BoundKey {
-    /// The key of the address at place `nth` of a listener's `bind`.
+    /// Returns the key of the address at place `nth` of a listener's `bind`.
     pub(crate) fn new(listener: &str, nth: usize, address: &Address, ipv6_only: bool) -> Self {
         let fresh = address.ip().is_some_and(|ip| ip.port() == 0).then(|| (listener.to_owned(), nth));
         // Nothing but an IPv6 socket has to be bound again when this changes.
@@ -52,7 +52,7 @@ impl BoundKey {
 /// One bound address.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    /// One a worker.
+    /// The sockets, one for each worker.
     pub(crate) sockets: Vec<Arc<OwnedFd>>,
     /// The address as bound, with its real port.
     pub(crate) address: String,
@@ -72,11 +72,11 @@ impl Drop for Bound {
 /// An address that could not be bound.
 #[derive(Debug, Clone, Serialize)]
 pub struct BindError {
-    /// Whose address it is.
+    /// Name of the listener that the address belongs to.
     pub listener: String,
     /// The address as configured.
     pub address: String,
-    /// Why, in words.
+    /// The reason in words.
     pub reason: String,
 }
 
@@ -158,7 +158,7 @@ impl Binder {
         Ok(self.share(socket.into(), address, None))
     }
 
-    /// One socket for all workers.
+    /// Makes one socket that all workers share.
     fn share(&self, socket: OwnedFd, address: String, file: Option<PathBuf>) -> Bound {
         let socket = Arc::new(socket);
         Bound { sockets: vec![socket; self.workers], address, file }
@@ -213,7 +213,8 @@ pub(crate) fn adjust(bound: &Bound, spec: &ListenerSpec) {
     }
 }
 
-/// SO_REUSEPORT would let us share a port with another process unnoticed: finds out without it.
+/// Fails when another process has the port. Binds without SO_REUSEPORT, which would let us share it
+/// unnoticed.
 fn refuse_if_taken(ip: SocketAddr, spec: &ListenerSpec) -> io::Result<()> {
     match bind_here(ip, spec, false) {
         Ok(_) => Ok(()),
@@ -245,7 +246,7 @@ fn bind_unix_here(path: &Path, spec: &ListenerSpec) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A socket file that nobody listens on is left over from a crash.
+/// Removes a socket file that nobody listens on: it is left over from a crash.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => match probe(path) {
@@ -263,7 +264,7 @@ fn probe(path: &Path) -> io::Result<()> {
     Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?.connect(&SockAddr::unix(path)?)
 }
 
-/// Options that accepted sockets inherit.
+/// Sets the options that accepted sockets inherit.
 fn prepare(socket: &Socket, spec: &ListenerSpec) -> io::Result<()> {
     if socket.domain()? != Domain::UNIX {
         socket.set_tcp_nodelay(true)?;
@@ -278,7 +279,7 @@ fn backlog(spec: &ListenerSpec) -> i32 {
     i32::try_from(spec.backlog).unwrap_or(i32::MAX)
 }
 
-/// Why binding failed, in words.
+/// Returns why binding failed, in words.
 pub(crate) fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "the address is already in use".into(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headworks_core::time::Millis;
 
-/// Milliseconds since the process first asked; starts at 1000 so that "0" can mean "never".
+/// Returns the milliseconds since the process first asked; they start at 1000 so that "0" can mean "never".
 #[expect(clippy::disallowed_methods, reason = "this module is the clock")]
 pub(crate) fn now() -> Millis {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -16,7 +16,7 @@ pub(crate) fn now() -> Millis {
     1000 + start.elapsed().as_millis() as Millis
 }
 
-/// The wall clock: time since 1970.
+/// Returns the time of the wall clock, since 1970.
 #[expect(clippy::disallowed_methods, reason = "this module is the clock")]
 pub(crate) fn wall() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -39,7 +39,7 @@ pub(crate) fn write_rfc3339(wall: Duration, out: &mut Vec<u8>) {
     out.push(b'Z');
 }
 
-/// Year, month, day of a day number (0 is 1970-01-01), by counting in 400-year eras that begin on 1 March.
+/// Returns year, month and day of a day number (0 is 1970-01-01), counting in 400-year eras from 1 March.
 fn civil(day: i64) -> (i64, u64, u64) {
     let shifted = day + 719_468;
     let era = shifted.div_euclid(146_097);

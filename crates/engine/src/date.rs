@@ -10,7 +10,7 @@ pub(crate) struct Date {
 }
 
 impl Date {
-    /// The text for this time of the wall clock.
+    /// Returns the text for this time of the wall clock.
     pub(crate) fn at(&mut self, wall: Duration) -> &[u8] {
         if self.second != wall.as_secs() || self.text.is_empty() {
             self.second = wall.as_secs();

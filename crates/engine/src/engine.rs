@@ -47,7 +47,7 @@ pub struct Options {
     pub binder: Option<RawFd>,
 }
 
-/// Why a configuration could not be started or applied.
+/// The reason why a configuration could not be started or applied.
 #[derive(Debug)]
 pub enum ApplyError {
     /// Addresses cannot be bound.
@@ -85,7 +85,7 @@ struct Control {
     draining: bool,
 }
 
-/// How long a worker may take to answer its mail; a worker's turn is far shorter.
+/// Time that a worker may take to answer its mail; a worker's turn is far shorter.
 const ANSWER: Duration = Duration::from_secs(10);
 
 impl Engine {
@@ -133,12 +133,12 @@ impl Engine {
         Ok(())
     }
 
-    /// The bound addresses of every listener, in the order of its `bind`.
+    /// Returns the bound addresses of every listener, in the order of its `bind`.
     pub fn addresses(&self) -> Vec<(String, Vec<String>)> {
         self.control().addresses().into_iter().collect()
     }
 
-    /// All counters.
+    /// Returns all counters.
     pub fn stats(&self) -> Stats {
         let control = self.control();
         let mut stats = Stats::new(&control.plan, self.mailboxes.len(), &control.addresses(), clock::now());
@@ -150,7 +150,7 @@ impl Engine {
         stats
     }
 
-    /// At most `limit` live connections.
+    /// Returns at most `limit` live connections.
     pub fn connections(&self, limit: usize) -> Vec<ConnectionRow> {
         let (sender, answers) = channel();
         for mailbox in &self.mailboxes {
@@ -162,7 +162,8 @@ impl Engine {
         rows
     }
 
-    /// The next rare event, waiting for one at most `timeout`; not at all once the engine is stopped.
+    /// Returns the next rare event. Waits for one at most `timeout`, and not at all once the engine is
+    /// stopped.
     pub fn next_notice(&self, timeout: Duration) -> Option<Notice> {
         self.shared.notices.next(timeout)
     }
@@ -274,7 +275,7 @@ impl Control {
     }
 }
 
-/// The identity of every address of every listener, with the listener's index.
+/// Returns the identity of every address of every listener, with the listener's index.
 fn keys(plan: &Plan) -> Vec<(BoundKey, u32)> {
     let mut keys = Vec::new();
     for (index, listener) in plan.listeners.iter().enumerate() {
@@ -338,7 +339,7 @@ fn spawn(
     Ok((mailboxes, threads))
 }
 
-/// Up to `count` answers, as many as come in time.
+/// Returns up to `count` answers, as many as come in time.
 fn receive<T>(answers: &Receiver<T>, count: usize) -> Vec<T> {
     (0..count).map_while(|_| answers.recv_timeout(ANSWER).ok()).collect()
 }

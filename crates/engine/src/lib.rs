@@ -6,7 +6,7 @@
 //! | `worker` | the poll loop, its listening sockets, its mail |
 //! | `supervisor` | one worker's connections: in their handshakes, passed through, of requests |
 //! | `admission`, `arrival` | what every accept begins with; a client that was accepted |
-//! | `roster`, `token`, `tools` | records with places, deadlines and turns; their names in the poll; what is lent |
+//! | `roster`, `token`, `tools` | records and their places; their names in the poll; what is lent |
 //! | `io` | sockets, lanes, relaying, bodies |
 //! | `timer`, `clock`, `random`, `date` | deadlines, time, chance |
 //! | `bind`, `health`, `notice` | around the connections |

@@ -44,7 +44,7 @@ pub enum Notice {
         worker: usize,
         /// Open connections of this worker.
         connections: usize,
-        /// Why.
+        /// The reason in words.
         reason: String,
     },
     /// Accepting goes on.
@@ -54,7 +54,7 @@ pub enum Notice {
     },
     /// Access records were dropped because they could not be written.
     RecordsDropped {
-        /// How many since the last such notice.
+        /// Number of them since the last such notice.
         dropped: u64,
         /// The error that writing met.
         reason: String,
@@ -83,7 +83,7 @@ impl Notices {
         self.arrived.notify_one();
     }
 
-    /// No more come: nobody waits any longer. What is queued can still be taken.
+    /// Ends the queue: nobody waits any longer. Notices that are queued can still be taken.
     pub(crate) fn close(&self) {
         let _queue = lock(&self.queue);
         self.closed.store(true, Relaxed);

@@ -5,9 +5,9 @@
 /// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// So many bytes.
+    /// Number of bytes read.
     Bytes(usize),
-    /// Nothing now.
+    /// There is nothing now.
     Nothing,
     /// The end.
     End,
@@ -18,7 +18,7 @@ pub(crate) enum Read {
 /// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// So many bytes; fewer than given when the socket is full.
+    /// Number of bytes written; fewer than given when the socket is full.
     Bytes(usize),
     /// The other end reset the connection, or it broke.
     Broken,

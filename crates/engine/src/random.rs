@@ -7,13 +7,13 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Seeded with the system's randomness.
+    /// Makes one that is seeded with the system's randomness.
     pub(crate) fn new() -> Self {
         // RandomState is the standard library's way to the system's random numbers.
         Self(RandomState::new().build_hasher().finish() | 1)
     }
 
-    /// The next number.
+    /// Returns the next number.
     #[inline]
     pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
@@ -22,7 +22,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// A number near `mean`: evenly between nine and eleven tenths of it.
+    /// Returns a number near `mean`: evenly between nine and eleven tenths of it.
     pub(crate) fn around(&mut self, mean: u64) -> u64 {
         let tenth = mean / 10;
         mean - tenth + self.next() % (2 * tenth + 1)

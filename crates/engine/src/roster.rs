@@ -32,7 +32,7 @@ pub(crate) struct Roster<T> {
 #[derive(Debug)]
 struct Entry<T> {
     record: T,
-    /// Told apart from earlier records in the same place.
+    /// Generation that tells the record from earlier ones in the same place.
     generation: u32,
     /// Whether the record stands in `turns`.
     queued: bool,
@@ -98,7 +98,7 @@ impl<T> Roster<T> {
         self.slots.iter().map(|(place, _)| place).collect()
     }
 
-    /// Has the record be due at `at` at the latest.
+    /// Arms the record to be due at `at` at the latest.
     #[inline]
     pub(crate) fn arm(&mut self, place: usize, at: Millis) {
         let armed = &mut self.armed[place];

@@ -15,7 +15,7 @@ use headworks_core::time::Millis;
 use headworks_core::tls::{HandshakeFault, Termination};
 use serde::Serialize;
 
-/// Everything counted, at one moment.
+/// All counters at one moment.
 #[derive(Debug, Serialize)]
 pub struct Stats {
     /// Worker threads.
@@ -24,9 +24,9 @@ pub struct Stats {
     pub connections: u64,
     /// Access records that could not be written.
     pub records_dropped: u64,
-    /// By name.
+    /// Counters by name.
     pub listeners: BTreeMap<String, ListenerStats>,
-    /// By name.
+    /// Counters by name.
     pub backends: BTreeMap<String, BackendStats>,
 }
 
@@ -36,7 +36,7 @@ pub type Buckets = Vec<(f64, u64)>;
 /// Counters every listener, backend and server has. What is counted by name reads like a field of this.
 #[derive(Debug, Serialize)]
 pub struct Counters {
-    /// What is counted, by the names of the one table of counters.
+    /// Sums under the names of the one table of counters.
     #[serde(flatten)]
     pub sums: Sums,
     /// Connections that are open.
@@ -54,19 +54,19 @@ pub struct Counters {
     pub latency_sum_ms: u64,
 }
 
-/// One listener.
+/// The counters and the state of one listener.
 #[derive(Debug, Serialize)]
 pub struct ListenerStats {
     /// The counters kept under that name.
     #[serde(flatten)]
     pub counters: Counters,
-    /// Where it is bound.
+    /// Addresses that it is bound to.
     pub addresses: Vec<String>,
     /// Ends of connections (HTTP: of exchanges) by reason, one for each access record; reasons that did not
     /// occur are left out.
     pub ends: BTreeMap<&'static str, u64>,
-    /// How often `rate_limit` forgot a client that was not at rest, since there were more than it remembers;
-    /// 0 without one.
+    /// Number of times that `rate_limit` forgot a client that was not at rest, because there were more than
+    /// it remembers; 0 without one.
     pub rate_limit_forgotten: u64,
     /// TLS handshakes completed; 0 where TLS does not end here, as are those below.
     pub handshakes: u64,
@@ -82,11 +82,11 @@ pub struct ListenerStats {
     pub handshake_buckets: Buckets,
     /// Milliseconds that all of them took together.
     pub handshake_sum_ms: u64,
-    /// When the first of the certificates ends, seconds since 1970; None where there are none.
+    /// Time at which the first of the certificates ends, seconds since 1970; None where there are none.
     pub certificate_expires: Option<i64>,
 }
 
-/// One backend.
+/// The counters and the state of one backend.
 #[derive(Debug, Serialize)]
 pub struct BackendStats {
     /// The counters kept under that name.
@@ -94,11 +94,11 @@ pub struct BackendStats {
     pub counters: Counters,
     /// Connects tried again on another server.
     pub retries: u64,
-    /// By address.
+    /// Counters by address.
     pub servers: BTreeMap<String, ServerStats>,
 }
 
-/// One server.
+/// The counters and the state of one server.
 #[derive(Debug, Serialize)]
 pub struct ServerStats {
     /// The counters kept under that name.
@@ -174,7 +174,7 @@ impl ListenerStats {
     }
 }
 
-/// To a tenth of a millisecond: the buckets are wider than that.
+/// Rounds to a tenth of a millisecond: the buckets are wider than that.
 fn rounded(ms: f64) -> f64 {
     (ms * 10.0).round() / 10.0
 }

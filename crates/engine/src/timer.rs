@@ -47,7 +47,7 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// An empty wheel.
+    /// Makes an empty wheel.
     pub(crate) fn new(now: Millis) -> Self {
         Self {
             nodes: Vec::new(),
@@ -113,7 +113,7 @@ impl Timer {
         (0..LEVELS).filter_map(|level| self.next_of_level(level)).min().unwrap_or(NEVER)
     }
 
-    /// Everything in the slots that begin at tick `done`: fires, or moves down a level.
+    /// Fires or moves down a level everything in the slots that begin at tick `done`.
     fn fire(&mut self, due: &mut Vec<usize>) {
         for level in (0..LEVELS).rev() {
             let width = 6 * level;
@@ -136,7 +136,7 @@ impl Timer {
         }
     }
 
-    /// The first tick after `done` at which a slot of `level` that holds something begins.
+    /// Returns the first tick after `done` at which a slot of `level` that holds something begins.
     fn next_of_level(&self, level: usize) -> Option<u64> {
         let occupied = self.occupied[level];
         if occupied == 0 {
@@ -185,8 +185,8 @@ impl Timer {
         }
     }
 
-    /// The finest level whose 64 slots reach as far as `tick`; what lies past the coarsest waits in its last
-    /// slot.
+    /// Returns the finest level whose 64 slots reach as far as `tick`; what lies past the coarsest waits in
+    /// its last slot.
     fn slot_for(&self, tick: u64) -> usize {
         for level in 0..LEVELS {
             let width = 6 * level;

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
 /// The meaning of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meaning {
-    /// Whose it is.
+    /// Kind of the record that it belongs to.
     pub(crate) kind: Kind,
     /// Tells it apart from earlier ones in the same place.
     pub(crate) generation: u32,

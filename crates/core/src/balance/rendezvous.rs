@@ -28,8 +28,8 @@ pub(super) fn choose(candidates: &[Candidate], key: u64) -> usize {
     best.1
 }
 
-/// Words of 8 bytes, little-endian, the last filled up with zeros, each xored into the state and mixed; the
-/// length starts it, so that filling up cannot make two keys equal.
+/// Hashes words of 8 bytes, little-endian, the last filled up with zeros: each is xored into the state and
+/// mixed. The state begins with the length, so that filling up cannot make two keys equal.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     let start = mix(SEED ^ bytes.len() as u64);
     bytes.chunks(8).fold(start, |state, chunk| {

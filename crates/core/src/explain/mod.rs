@@ -79,11 +79,12 @@ pub struct Explanation {
     pub server: Option<String>,
     /// The status that we answer ourselves: of an answer, or of a refusal where there are requests.
     pub status: Option<u16>,
-    /// Where a redirect leads; what is not known of the request stays the variable that stands for it.
+    /// The location that a redirect leads to; what is not known of the request stays the variable that stands
+    /// for it.
     pub location: Option<String>,
-    /// Why the client is refused: the `end` of its access record.
+    /// The reason why the client is refused: the `end` of its access record.
     pub refusal: Option<String>,
-    /// How it was decided, a sentence each.
+    /// The steps of the decision, a sentence each.
     pub steps: Vec<String>,
     /// Every server of the backend, in file order.
     pub servers: Vec<ServerChoice>,
@@ -96,7 +97,7 @@ pub struct ServerChoice {
     pub address: String,
     /// Whether it was.
     pub chosen: bool,
-    /// Why not.
+    /// The reason why it could not be.
     pub reason: Option<String>,
 }
 
@@ -139,7 +140,7 @@ impl Plan {
         Some(told)
     }
 
-    /// Where the client goes, or why it goes nowhere.
+    /// Returns where the client goes, or why it goes nowhere.
     fn explain_target(
         &self,
         listener: &Listener,
@@ -245,7 +246,7 @@ fn refuse(reason: CloseReason, told: &mut Explanation) {
     told.status = reason.status().filter(|_| told.path.is_some());
 }
 
-/// The name as it is looked up, read by the same rules as a client's.
+/// Returns the name as it is looked up, read by the same rules as a client's.
 fn explain_name(
     listener: &Listener,
     asked: &Asked,
@@ -262,7 +263,7 @@ fn explain_name(
     read_server_name(name, told)
 }
 
-/// The name of a ClientHello as it is looked up.
+/// Returns the name of a ClientHello as it is looked up.
 fn read_server_name(name: &str, told: &mut Explanation) -> Result<Option<String>, CloseReason> {
     match ServerName::read(name) {
         Ok(ServerName::Host(name)) => Ok(Some(name.into())),

@@ -23,7 +23,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// The head; None where there is none, or none that could be read.
+    /// Returns the head; None where there is none, or none that could be read.
     pub(super) fn message(&self) -> Option<Message<'_>> {
         (self.head.length > 0).then(|| Message::new(&self.head, &self.bytes))
     }
@@ -53,7 +53,7 @@ impl Request {
 }
 
 impl Plan {
-    /// Where a request goes that asks for this, or why it goes nowhere.
+    /// Returns where a request goes that asks for this, or why it goes nowhere.
     pub(super) fn explain_request(
         &self,
         listener: &Listener,
@@ -108,7 +108,8 @@ fn odd(what: &str, told: &mut Explanation) -> CloseReason {
     CloseReason::BadRequest
 }
 
-/// The bytes of the request; None if what is asked for would break a line. Without a host it is of HTTP/1.0.
+/// Returns the bytes of the request; None if what is asked for would break a line. Without a host it is of
+/// HTTP/1.0.
 fn written(listener: &Listener, asked: &Asked) -> Option<Vec<u8>> {
     let is_host = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("host");
     let own = asked.headers.iter().find(is_host).map(|(_, value)| value.as_str());
@@ -127,7 +128,7 @@ fn written(listener: &Listener, asked: &Asked) -> Option<Vec<u8>> {
     (!breaks).then(|| (lines.join("\r\n") + "\r\n\r\n").into_bytes())
 }
 
-/// The target of CONNECT: a host and a port.
+/// Returns the target of CONNECT: a host and a port.
 fn authority(host: &str, secure: bool) -> String {
     let has_port = without_port(host.as_bytes()).len() < host.len();
     match (has_port, secure) {

@@ -61,7 +61,7 @@ impl Plan {
     }
 }
 
-/// The name in the ClientHello: who says nothing else asks for the host of the request.
+/// Returns the name in the ClientHello. Without one of its own it is the host of the request.
 fn server_name(asked: &Asked, told: &mut Explanation) -> Result<Option<String>, CloseReason> {
     let of_host = || {
         let host = without_port(asked.name.as_deref()?.as_bytes());
@@ -76,7 +76,7 @@ fn server_name(asked: &Asked, told: &mut Explanation) -> Result<Option<String>, 
     read
 }
 
-/// Why this certificate.
+/// Says why this certificate is presented.
 fn why(tls: &Termination, presented: &Certificate, name: Option<&str>) -> String {
     let place = &presented.place;
     let Some(name) = name else {

@@ -20,7 +20,7 @@ use crate::message::Message;
 #[derive(Clone)]
 pub struct Affinity {
     name: Box<str>,
-    /// Seconds.
+    /// Seconds for which clients keep the cookie; None: until the browser is closed.
     max_age: Option<u64>,
     /// HMAC that is keyed and fed with the name; copied for every signature.
     keyed: Hmac<Sha256>,

@@ -17,7 +17,7 @@ use crate::wire::http1::{self, Limits, Malformed, Parsed};
 /// Bytes of an answer that are looked at.
 pub const ANSWER_LIMIT: usize = 64 * 1024;
 
-/// No head that fits into what is looked at is too large, whatever listeners allow.
+/// Limits that no head exceeds which fits into the bytes looked at, whatever listeners allow.
 const LIMITS: Limits = Limits { head: ANSWER_LIMIT + 1, fields: 1000, line: ANSWER_LIMIT + 1 };
 
 /// The request and the expectation of a check.
@@ -33,11 +33,11 @@ pub struct HttpCheck {
 /// The worth of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
-    /// More of it must come.
+    /// More of the answer must come.
     Undecided,
-    /// As expected.
+    /// The answer is as expected.
     Good,
-    /// Not so: why, in words.
+    /// The answer is not as expected, for this reason in words.
     Bad(String),
 }
 
@@ -85,7 +85,7 @@ impl HttpCheck {
         })
     }
 
-    /// The request to `server`, whose address is the Host unless one is configured.
+    /// Returns the request to `server`, whose address is the Host unless one is configured.
     pub fn request(&self, server: &impl Display) -> Vec<u8> {
         let host = self.host.as_deref().map_or_else(|| host_of(server), str::to_owned);
         let Self { method, path, .. } = self;
@@ -153,7 +153,7 @@ impl HttpCheck {
     }
 }
 
-/// `200-399,401` as ranges.
+/// Reads `200-399,401` as ranges.
 fn expected(written: &str) -> Result<Box<[RangeInclusive<u16>]>, String> {
     let status = |text: &str| {
         let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -173,7 +173,7 @@ fn expected(written: &str) -> Result<Box<[RangeInclusive<u16>]>, String> {
     Ok(ranges.into())
 }
 
-/// A unix socket has no name of its own.
+/// Returns the Host for a server: its address, or `localhost` for a unix socket, which has no name.
 fn host_of(server: &impl Display) -> String {
     let written = server.to_string();
     if is_host(&written) { written } else { "localhost".into() }

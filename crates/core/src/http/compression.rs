@@ -124,7 +124,8 @@ impl MediaType {
     }
 }
 
-/// Success with all of a representation: not 204 (none), 205 (none), 206 (a part), 226 (a difference).
+/// Whether a status is success with all of a representation: not 204 (none), 205 (none), 206 (a part), 226 (a
+/// difference).
 fn whole(status: u16) -> bool {
     matches!(status, 200..=203)
 }

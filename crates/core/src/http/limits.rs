@@ -149,7 +149,8 @@ impl RateLimit {
         if excess == 0 { Ok(()) } else { Err(excess) }
     }
 
-    /// Keys that were forgotten before their buckets were full again, since there were more than `keys`.
+    /// Returns how many keys were forgotten before their buckets were full again, because there were more
+    /// than `keys`.
     pub fn forgotten(&self) -> u64 {
         self.buckets.forgotten.load(Relaxed)
     }

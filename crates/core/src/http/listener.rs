@@ -14,15 +14,15 @@ use crate::wire::http1::Limits;
 /// The HTTP side of a Listener.
 #[derive(Debug, Default)]
 pub struct HttpListener {
-    /// Of request and response heads, as the codec wants them.
+    /// Limits of request and response heads, as the codec wants them.
     pub limits: Limits,
-    /// Requests in a time.
+    /// Limit of requests in a time.
     pub rate_limit: Option<RateLimit>,
-    /// Requests at once.
+    /// Limit of requests at once.
     pub concurrency: Option<Concurrency>,
     /// Error pages.
     pub pages: Pages,
-    /// Rewriting.
+    /// Rules for rewriting heads.
     pub rules: Arc<ListenerRules>,
     /// Compression of responses.
     pub compression: Option<Compression>,
@@ -33,7 +33,7 @@ pub struct HttpListener {
 pub struct HttpBackend {
     /// Error pages, which win over the listener's.
     pub pages: Pages,
-    /// Rewriting.
+    /// Rules for rewriting heads.
     pub rules: BackendRules,
 }
 

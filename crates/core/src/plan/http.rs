@@ -17,7 +17,7 @@ use crate::tls::Termination;
 use crate::wire::http1::Limits;
 
 impl Compiler<'_> {
-    /// The HTTP side of a listener; the default for those that speak something else.
+    /// Compiles the HTTP side of a listener; the default for those that speak something else.
     pub(super) fn http_listener(&mut self, name: &str, spec: &ListenerSpec, speaks: bool) -> HttpListener {
         if !speaks {
             self.refuse_request_keys(name, spec);
@@ -38,7 +38,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Keys that change requests and responses are of no use where there are none.
+    /// Reports keys that change requests and responses where there are none.
     fn refuse_request_keys(&mut self, name: &str, spec: &ListenerSpec) {
         let tls = spec.tls.as_ref();
         let clients = tls.and_then(|tls| tls.client_certificates.as_ref());
@@ -59,7 +59,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The rules that can apply to requests of a listener.
+    /// Returns the rules that can apply to requests of a listener.
     pub(super) fn rules_in_force(
         &self,
         http: &HttpListener,
@@ -86,7 +86,7 @@ impl Compiler<'_> {
         self.below(path!["listeners", name, "compression"], compiled.map(Some))
     }
 
-    /// The HTTP side of a backend.
+    /// Compiles the HTTP side of a backend.
     pub(super) fn http_backend(&mut self, name: &str, spec: &BackendSpec) -> HttpBackend {
         let pages = self.below(path!["backends", name, "error_pages"], Pages::compile(&spec.error_pages));
         // Whoever adopts the Plan signs with a secret of its own.
@@ -103,7 +103,7 @@ impl Compiler<'_> {
     }
 }
 
-/// A key for what is signed by this process alone, and by all Plans after this one.
+/// Makes the key for what this process signs under this Plan and all that follow it.
 pub(super) fn secret() -> [u8; 32] {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let mut secret = [0; 32];

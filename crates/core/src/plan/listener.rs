@@ -93,7 +93,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Two listeners cannot share an address; port 0 is a fresh one each time.
+    /// Reports addresses that two listeners would share; port 0 is a fresh one each time.
     pub(super) fn check_binds(&mut self) {
         let mut taken: BTreeMap<Address, &str> = BTreeMap::new();
         let spec = self.spec;

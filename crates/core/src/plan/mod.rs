@@ -28,13 +28,13 @@ use crate::table::{Match, Table, Target};
 /// One compiled configuration.
 #[derive(Debug)]
 pub struct Plan {
-    /// What the file says of the process.
+    /// The values of the file that concern the process.
     pub proxy: ProxySpec,
-    /// In order of their names.
+    /// In the order of their names.
     pub listeners: Box<[Listener]>,
-    /// In order of their names.
+    /// In the order of their names.
     pub tables: Arc<[NamedTable]>,
-    /// In order of their names.
+    /// In the order of their names.
     pub backends: Box<[Backend]>,
     /// The answers that entries and listeners give themselves.
     pub answers: Arc<[Answer]>,
@@ -53,7 +53,7 @@ pub struct NamedTable {
     pub table: Table,
 }
 
-/// Where a client goes.
+/// The way of a client: what it is led to, and by what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Routed {
     /// A backend, or an answer of our own.
@@ -104,27 +104,27 @@ impl Plan {
         }
     }
 
-    /// The listener called `name`.
+    /// Returns the listener called `name`.
     pub fn listener(&self, name: &str) -> Option<(u32, &Listener)> {
         let index = self.listeners.iter().position(|listener| &*listener.name == name)?;
         Some((index as u32, &self.listeners[index]))
     }
 
-    /// Where a client of `listener` goes that gave this name (or none). Without a name the fallback comes
-    /// before `*`.
+    /// Returns where a client of `listener` goes that gave this name or none. Without a name the fallback
+    /// comes before `*`.
     pub fn route(&self, listener: &Listener, name: Option<&str>) -> Result<Routed, CloseReason> {
         self.route_by(listener, name, |table| name.map_or(table.any(), |name| table.lookup(name)))
     }
 
-    /// Where a client of `listener` goes whose name is in its table of what is passed through untouched;
-    /// None: TLS ends here.
+    /// Returns where a client of `listener` goes whose name is in its table `passthrough`. None: TLS ends
+    /// here.
     pub fn pass_through(&self, listener: &Listener, name: Option<&str>) -> Option<Routed> {
         let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize].table;
         let entry = name.map_or(table.any(), |name| table.lookup(name))?;
         Some(Routed { target: entry.target, entry: Some(entry) })
     }
 
-    /// Where a request of `path` goes (as it was sent, with its query).
+    /// Returns where a request of `path` goes (as it was sent, with its query).
     pub fn route_request(
         &self,
         listener: &Listener,
@@ -159,7 +159,7 @@ impl Plan {
         target.map(|target| Routed { target, entry }).ok_or(nowhere)
     }
 
-    /// The backend called `name`.
+    /// Returns the backend called `name`.
     pub fn backend(&self, name: &str) -> Option<&Backend> {
         self.backends.iter().find(|backend| &*backend.name == name)
     }

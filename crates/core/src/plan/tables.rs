@@ -66,7 +66,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The answer that a listener gives to every request.
+    /// Returns the answer that a listener gives to every request.
     pub(super) fn listener_answer(&mut self, name: &str, spec: &ListenerSpec) -> Option<AnswerIndex> {
         match (&spec.redirect, &spec.respond) {
             (Some(redirect), _) => self.redirect(path!["listeners", name], redirect),
@@ -96,8 +96,8 @@ impl Compiler<'_> {
         Some((self.answers.len() - 1) as AnswerIndex)
     }
 
-    /// Clients of this listener make no requests: its table may ask for nothing but names and lead to nothing
-    /// but backends.
+    /// Reports what a table may not have at a listener whose clients make no requests: it may ask for nothing
+    /// but names and lead to nothing but backends.
     pub(super) fn check_table(&mut self, name: &str, protocol: &dyn Protocol, table: u32) {
         if protocol.exchanges() {
             return;
@@ -118,7 +118,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A client that came by https and is sent to the same place by https goes in circles.
+    /// Reports a redirect to https at an https listener: its clients would go in circles.
     pub(super) fn check_circles(&mut self, name: &str, spec: &ListenerSpec) {
         let by_https = |protocol: &dyn Protocol| protocol.exchanges() && protocol.tls() == TlsUse::Must;
         if !protocol::find(&spec.protocol).is_some_and(by_https) {
@@ -139,7 +139,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A backend that hashes something of requests is of no use to clients that make none.
+    /// Reports backends that hash something of requests where clients make none.
     pub(super) fn check_balances(&mut self) {
         let spec = self.spec;
         for (name, listener) in &spec.listeners {

@@ -24,7 +24,7 @@ const LONGEST_ROTATION: Millis = 7 * 24 * 3_600_000 / 2;
 const MOST_EARLY_DATA: u32 = 64 * 1024;
 
 impl Compiler<'_> {
-    /// The TLS side of a listener.
+    /// Compiles the TLS side of a listener.
     pub(super) fn termination(&mut self, name: &str, spec: &ListenerSpec) -> Option<Termination> {
         let root = path!["listeners", name, "tls"];
         let protocol = protocol::find(&spec.protocol);
@@ -85,7 +85,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// The TLS side of a backend.
+    /// Compiles the TLS side of a backend.
     pub(super) fn encryption(&mut self, name: &str, spec: &BackendSpec) -> Option<Encryption> {
         let tls: &BackendTlsSpec = spec.tls.as_ref()?;
         let root = path!["backends", name, "tls"];
@@ -169,7 +169,7 @@ impl Compiler<'_> {
         number.map(|number| number as u32)
     }
 
-    /// One certificate, which is at `path` below `root`, the table `tls`.
+    /// Compiles one certificate, which is at `path` below `root`, the table `tls`.
     fn certificate(&mut self, root: &[Item], path: Vec<Item>, spec: &CertificateSpec) -> Certificate {
         let whole = below(root, path.clone());
         if spec.chain.is_empty() {
@@ -198,7 +198,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The path that leads on from `root`.
+/// Returns the path that leads on from `root`.
 fn below(root: &[Item], path: Vec<Item>) -> Vec<Item> {
     [root, &path].concat()
 }

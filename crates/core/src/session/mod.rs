@@ -1,7 +1,7 @@
 //! Session: the pure state machine that supervises one Connection. Event in, Action out.
 //!
 //! ```text
-//!   Inspecting --routed--> Connecting --Connected--> Relaying --one side Ended--> HalfClosed --both--> Closed
+//!   Inspecting --routed--> Connecting --Connected--> Relaying --a side Ended--> HalfClosed --both--> Closed
 //!        |                   |    ^
 //!        |                   +----+ ConnectFailed: another server, `retries` times
 //!        +------refused------+------------> Refused --client Ended or deadline--> Closed

@@ -18,7 +18,7 @@ pub struct BackendSpec {
     pub balance: String,
     /// The time that one attempt to connect may take.
     pub connect_timeout: Millis,
-    /// Other servers tried when connecting fails.
+    /// Number of other servers tried when connecting fails.
     pub retries: u32,
     /// `v1`, `v2` or absent: PROXY header sent to the servers.
     pub proxy_protocol: Option<String>,
@@ -38,7 +38,7 @@ pub struct BackendSpec {
     pub request_headers: HeadersSpec,
     /// Rewriting of responses.
     pub response_headers: HeadersSpec,
-    /// From the end of the request to the head of the response.
+    /// Time from the end of the request to the head of the response.
     pub response_timeout: Millis,
     /// Time that a request may wait for a place at a server.
     pub queue_timeout: Millis,
@@ -46,7 +46,7 @@ pub struct BackendSpec {
     pub queue_limit: u32,
     /// Field that `header_hash` hashes.
     pub hash_header: Option<String>,
-    /// No server is asked: clients get 503 (and its error page).
+    /// Whether no server is asked: clients get 503 (and its error page).
     pub maintenance: bool,
     /// `[backends.NAME.pool]`.
     pub pool: PoolSpec,
@@ -92,7 +92,7 @@ pub struct ServerSpec {
 pub struct PoolSpec {
     /// Kept for each server, a worker; 0: none.
     pub size: usize,
-    /// How long one is kept.
+    /// Time for which an idle connection is kept.
     pub timeout: Millis,
 }
 
@@ -104,7 +104,7 @@ pub struct AffinitySpec {
     pub cookie: String,
     /// Key of the signature; absent: made at random when the process starts.
     pub secret: Option<String>,
-    /// How long clients keep it, whole seconds; absent: until the browser is closed.
+    /// Time for which clients keep it, whole seconds; absent: until the browser is closed.
     pub max_age: Option<Millis>,
 }
 
@@ -124,9 +124,9 @@ pub struct HealthSpec {
     pub expect: String,
     /// Text that the body must have.
     pub body: Option<String>,
-    /// From the end of one check to the start of the next, varied by a tenth either way.
+    /// Time from the end of one check to the start of the next, varied by a tenth either way.
     pub interval: Millis,
-    /// One check.
+    /// Time that one check may take.
     pub timeout: Millis,
     /// Successes in a row that bring a server up.
     pub rise: u32,
@@ -142,6 +142,6 @@ pub struct EjectionSpec {
     pub failures: u32,
     /// Responses of 500 and above in a row that eject a server; 0 never ejects.
     pub responses: u32,
-    /// How long a server stays out.
+    /// Time for which a server stays out.
     pub duration: Millis,
 }

@@ -85,15 +85,15 @@ impl ListenerSpec {
 pub struct TimeoutsSpec {
     /// ClientHello (and PROXY header) complete, counted from accept.
     pub first_bytes: Millis,
-    /// No byte in either direction.
+    /// Time without a byte in either direction.
     pub idle: Millis,
-    /// One side has ended and no byte moves in the other direction.
+    /// Time without a byte in the other direction after one side has ended.
     pub half_close: Millis,
     /// A kept connection waits for its next request.
     pub keep_alive: Millis,
-    /// No byte of the request body.
+    /// Time without a byte of the request body.
     pub body: Millis,
-    /// No byte either way after an upgrade or CONNECT.
+    /// Time without a byte in either direction after an upgrade or CONNECT.
     pub tunnel: Millis,
     /// A client that was told why it is refused, or got its last answer, may read that and close.
     pub linger: Millis,

@@ -69,7 +69,7 @@ impl ListenerTlsSpec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HstsSpec {
-    /// How long browsers remember it, whole seconds.
+    /// Time for which browsers remember it, whole seconds.
     pub max_age: Millis,
     /// Whether the same is said of every name below this one.
     pub include_subdomains: bool,
@@ -92,7 +92,7 @@ pub struct CertificateSpec {
     /// An OCSP response to staple.
     #[serde(default)]
     pub ocsp: Option<Der>,
-    /// When it ends, seconds since 1970.
+    /// Time at which it ends, seconds since 1970.
     pub not_after: i64,
 }
 

@@ -108,7 +108,7 @@ fn parse_expression(text: &str) -> Result<Pattern, PatternProblem> {
     Ok(Pattern::Expression(text.to_owned()))
 }
 
-/// Things that people write where a host name belongs.
+/// Refuses things that people write where a host name belongs.
 fn refuse_what_is_no_name(written: &str) -> Result<(), PatternProblem> {
     if written.trim().is_empty() {
         return Err(PatternProblem::new("the pattern is empty", Some("write \"*\" for any name".into())));

@@ -4,7 +4,7 @@
 //! | in the request | read as |
 //! |---|---|
 //! | `/a?x`, `/a#x` | `/a`: entries name paths, not queries |
-//! | `/%61dmin`, `/a%2Fb` | `/admin`, `/a/b`: decoded once; `%25` is `%`, and `%2` or `%zz` are what they are |
+//! | `/%61dmin`, `/a%2Fb` | `/admin`, `/a/b`: decoded once; `%25` is `%`; `%2` and `%zz` stay as they are |
 //! | `//a`, `/a//b` | `/a`, `/a/b` |
 //! | `/a/./b`, `/a/../b`, `/a/%2e%2E/b` | `/a/b`, `/b`, `/b` (RFC 3986, 5.2.4); nothing is above `/` |
 //! | an empty path | `/`, as in an absolute target (RFC 9112, 3.2.1) |

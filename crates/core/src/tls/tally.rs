@@ -100,7 +100,7 @@ pub struct TlsTally {
 }
 
 impl TlsTally {
-    /// Counters for `shards` workers.
+    /// Makes counters for `shards` workers.
     pub fn new(shards: usize) -> Self {
         Self {
             complete: AtomicU64::new(0),

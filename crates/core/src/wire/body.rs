@@ -59,8 +59,8 @@ impl Body {
         }
     }
 
-    /// Bytes that surely follow and are content, so that they can pass unseen. Of a body to the end: as many
-    /// as can be.
+    /// Returns how many bytes surely follow and are content, so that they can pass unseen. In a body that
+    /// lasts to the end these are as many as can be.
     #[inline]
     pub fn unseen(&self) -> u64 {
         match self {
@@ -71,7 +71,8 @@ impl Body {
         }
     }
 
-    /// Bytes of content in all chunks that have begun: known before they come. 0 for bodies without chunks.
+    /// Returns how many bytes of content are in all chunks that have begun, which is known before they come;
+    /// 0 for bodies without chunks.
     #[inline]
     pub fn announced(&self) -> u64 {
         match self {

@@ -127,7 +127,8 @@ impl Chunks {
         self.at == At::Done
     }
 
-    /// Bytes of content in all chunks so far, those of the current one included that are still to come.
+    /// Returns how many bytes of content are in all chunks so far, those of the current one included that are
+    /// still to come.
     #[inline]
     pub fn announced(&self) -> u64 {
         self.announced

@@ -194,7 +194,7 @@ impl Checks {
         }
     }
 
-    /// Something happened to a check under way, or to one that is over.
+    /// Goes on with a check whose socket became ready; one that is over is left alone.
     fn proceed(&mut self, number: usize, readiness: &Readiness) {
         let Some(check) = self.checks.get_mut(number) else { return };
         let health = self.plan.backends[check.backend as usize].health.as_ref();

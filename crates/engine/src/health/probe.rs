@@ -1,4 +1,4 @@
-//! Attempt: one check under way, from connecting to what it found.
+//! Probe: one check under way, from connecting to what it found.
 //!
 //! Driven by readiness; holds at most [`ANSWER_LIMIT`] bytes of an answer. Must never wait: the thread has
 //! others.
@@ -63,7 +63,7 @@ impl Probe {
         Ok(Self { socket, connected: false, request, answer: Vec::new() })
     }
 
-    /// Something happened: goes on as far as it can. None: more is to come.
+    /// Goes on as far as the socket lets it. None: the check is not over.
     pub(super) fn proceed(&mut self, readiness: &Readiness, kind: &HealthKind) -> Option<Finding> {
         self.socket.became(readiness);
         if !self.connected {

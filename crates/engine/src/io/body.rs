@@ -19,12 +19,12 @@ use crate::outcome::{Read, Written};
 /// The form in which a body is passed on.
 #[derive(Debug, Default)]
 pub(crate) enum BodyForm {
-    /// As it came.
+    /// The body as it came.
     #[default]
     Same,
-    /// The body's data alone, without chunks.
+    /// The body's content alone, without chunks.
     Bare,
-    /// Compressed, in chunks.
+    /// The body compressed, in chunks.
     Compressed(Box<Compressed>),
 }
 
@@ -34,12 +34,12 @@ pub(crate) struct Compressed {
     /// Compresses the body.
     pub(crate) compressor: Compressor,
     made: Vec<u8>,
-    /// Input was not flushed yet.
+    /// Whether input was not flushed yet.
     owes: bool,
 }
 
 impl Compressed {
-    /// With nothing made.
+    /// Makes one whose compressor has made nothing yet.
     pub(crate) fn new(compressor: Compressor) -> Self {
         Self { compressor, made: Vec::new(), owes: false }
     }
@@ -75,9 +75,9 @@ pub(crate) struct Transfer<'a> {
     pub(crate) read: u64,
     /// Bytes that the receiver gets for them.
     pub(crate) passed: u64,
-    /// Content in chunks at most.
+    /// Bytes of content in chunks at most.
     pub(crate) limit: u64,
-    /// The receiver's connection is closed after it.
+    /// Whether the receiver's connection is closed after it.
     pub(crate) last: bool,
 }
 
@@ -201,8 +201,8 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// The sender pauses: what a compressor holds back is passed on, so that a streamed answer arrives as it
-    /// is sent. Whether there was anything.
+    /// Passes on what a compressor holds back while the sender pauses, so that a streamed answer arrives as
+    /// it is sent. Returns whether there was anything.
     fn pause(&mut self, out: &mut Vec<u8>) -> bool {
         let BodyForm::Compressed(coded) = self.form else { return false };
         if !std::mem::take(&mut coded.owes) {

@@ -39,7 +39,7 @@ enum Coder {
 }
 
 impl Compressor {
-    /// One that has been fed nothing. Fails when there is no memory for it.
+    /// Makes one that has been fed nothing. Fails when there is no memory for it.
     pub(crate) fn new(coding: Coding) -> io::Result<Self> {
         Ok(Self(match coding {
             Coding::Zstd => {
@@ -57,7 +57,7 @@ impl Compressor {
         }))
     }
 
-    /// The coding that is made.
+    /// Returns the coding that it makes.
     pub(crate) fn coding(&self) -> Coding {
         match &self.0 {
             Coder::Zstd(_) => Coding::Zstd,
@@ -138,7 +138,7 @@ pub(crate) struct Compressors {
 }
 
 impl Compressors {
-    /// A compressor that has been fed nothing.
+    /// Returns a compressor that has been fed nothing.
     pub(crate) fn take(&mut self, coding: Coding) -> io::Result<Compressor> {
         self.idle[coding as usize].pop().map_or_else(|| Compressor::new(coding), Ok)
     }
@@ -162,7 +162,7 @@ fn zstd_step(
     step(&mut OutBuffer::around_pos(out, written))
 }
 
-/// Given no room for output, the encoder keeps it, and it is taken from there.
+/// Runs the encoder without room for its output: the encoder keeps it, and it is taken from there.
 fn brotli_run(
     state: &mut BrotliEncoderStateStruct<StandardAlloc>,
     operation: BrotliEncoderOperation,
@@ -289,7 +289,7 @@ mod tests {
         b"All that is fed comes out again, 0123456789 times. ".iter().copied().cycle().take(length).collect()
     }
 
-    /// Bytes that cannot be made smaller.
+    /// Makes bytes that cannot be made smaller.
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         (0..length)

@@ -14,7 +14,7 @@ pub(crate) struct Lane {
     pub(crate) buffer: Buffer,
     /// The pipe, while much is moved.
     pub(crate) pipe: Option<Pipe>,
-    /// The sender's end was read.
+    /// Whether the sender's end was read.
     pub(crate) ended: bool,
     /// Bytes moved since the lane last ran dry; many in a row are worth a pipe.
     pub(crate) run: u64,
@@ -23,13 +23,13 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Bytes read and not yet written.
+    /// Returns the number of bytes read and not yet written.
     pub(crate) fn waiting(&self) -> usize {
         self.buffer.len() + self.pipe.as_ref().map_or(0, |pipe| pipe.held)
     }
 }
 
-/// Why what waits could not all be written.
+/// The reason why not all that waits was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// The receiver takes no more now.
@@ -38,7 +38,7 @@ pub(crate) enum Stop {
     Broken,
 }
 
-/// A lane that moved so much without running dry is spliced.
+/// Bytes moved without running dry from which on a lane is spliced.
 const MUCH: u64 = 128 * 1024;
 
 impl Lane {
@@ -84,7 +84,7 @@ impl Lane {
         self.pipe.is_some()
     }
 
-    /// After a pump: a lane that ran dry is not moving much any more, and gives an empty pipe back.
+    /// Gives back an empty pipe after a pump: a lane that ran dry does not move much any more.
     pub(crate) fn return_pipe(&mut self, pipes: &mut Pipes) {
         // A fast sender runs dry between two of its packets, too: only a lane that moved little ends its run.
         self.run /= 2;

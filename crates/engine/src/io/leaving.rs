@@ -11,9 +11,9 @@ use super::Socket;
 
 /// Sockets kept at once; one more is reset at once.
 const MOST: usize = 64;
-/// How long the last bytes may take.
+/// Time that the last bytes may take.
 const PATIENCE: Millis = 10_000;
-/// How often is looked.
+/// Time between two looks at the sockets.
 const GLANCE: Millis = 20;
 
 /// The sockets of one worker that wait for their end.
@@ -46,7 +46,7 @@ impl Leaving {
         }
     }
 
-    /// When to look again; None: nothing waits.
+    /// Returns when to look again. None: nothing waits.
     pub(crate) fn next(&self, now: Millis) -> Option<Millis> {
         (!self.0.is_empty()).then_some(now + GLANCE)
     }

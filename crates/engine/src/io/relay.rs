@@ -19,7 +19,7 @@ pub(crate) const READS: u32 = 64;
 /// Reads in one go of a client that was told all there is to say, and whose bytes are thrown away.
 pub(crate) const DISCARDS: usize = 16;
 
-/// Why a pump stopped.
+/// The reason why a pump stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pumped {
     /// The sender has nothing more now.

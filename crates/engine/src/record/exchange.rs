@@ -12,26 +12,26 @@ use super::{Format, TlsKeys};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExchangeRecord<'a> {
     pub(crate) listener: &'a str,
-    /// None for a unix socket.
+    /// The client's address; None for a unix socket.
     pub(crate) client: Option<SocketAddr>,
-    /// Empty: the request had none, or was not understood. Likewise method and path.
+    /// The host; empty if the request had none or was not understood. So are method and path.
     pub(crate) host: &'a [u8],
     pub(crate) method: &'a [u8],
-    /// With the query.
+    /// The path with its query.
     pub(crate) path: &'a [u8],
-    /// Of the response that the client got; None when it got none.
+    /// Status of the response that the client got; None when it got none.
     pub(crate) status: Option<u16>,
     pub(crate) backend: Option<&'a str>,
     pub(crate) server: Option<&'a str>,
-    /// From the client, head included.
+    /// Bytes from the client, head included.
     pub(crate) bytes_in: u64,
-    /// To the client, head included.
+    /// Bytes to the client, head included.
     pub(crate) bytes_out: u64,
-    /// From the complete head of the request until the server was chosen.
+    /// Time from the complete head of the request until the server was chosen.
     pub(crate) wait: Option<Millis>,
-    /// From then until a connection to it was ready; 0 for one that was kept.
+    /// Time from then until a connection to it was ready; 0 for one that was kept.
     pub(crate) connect: Option<Millis>,
-    /// From the complete head of the request until the end.
+    /// Time from the complete head of the request until the end.
     pub(crate) total: Millis,
     pub(crate) end: CloseReason,
     pub(crate) retries: u64,
@@ -39,7 +39,7 @@ pub(crate) struct ExchangeRecord<'a> {
     /// The name asked for in the handshake.
     pub(crate) sni: Option<&'a str>,
     pub(crate) tls: TlsKeys<'a>,
-    /// Why the last connect that failed did, even if another server was found.
+    /// Reason of the last connect that failed, even if another server was found.
     pub(crate) connect_error: Option<Fault>,
 }
 

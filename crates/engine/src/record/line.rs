@@ -16,7 +16,7 @@ pub(super) struct FieldKey {
     pub(super) json: &'static str,
 }
 
-/// The [`FieldKey`] of a name.
+/// Makes the [`FieldKey`] of a name.
 macro_rules! key {
     ($name:literal) => {
         &$crate::record::line::FieldKey { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
@@ -55,7 +55,7 @@ impl<'a> Line<'a> {
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
-    /// Nothing when there is no value.
+    /// Adds the value, if there is one.
     pub(super) fn number_of(&mut self, key: &FieldKey, value: Option<u64>) {
         if let Some(value) = value {
             self.number(key, value);
@@ -76,14 +76,14 @@ impl<'a> Line<'a> {
         self.out.push(b'"');
     }
 
-    /// Nothing when there is no value.
+    /// Adds the value, if there is one.
     pub(super) fn text_of(&mut self, key: &FieldKey, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.text(key, value);
         }
     }
 
-    /// An address, which needs no escapes; `unix` when there is none.
+    /// Adds an address, which needs no escapes; `unix` when there is none.
     pub(super) fn client(&mut self, key: &FieldKey, client: Option<SocketAddr>) {
         let Some(client) = client else { return self.text(key, b"unix") };
         self.key(key);
@@ -128,7 +128,7 @@ const QUOTED: u8 = 1;
 /// A byte that must be escaped, or looked at with its neighbours.
 const ESCAPED: u8 = 2;
 
-/// The ways to write a byte.
+/// Returns the way in which a byte is written.
 #[inline]
 fn class(byte: u8) -> u8 {
     static CLASSES: [u8; 256] = {

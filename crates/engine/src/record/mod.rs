@@ -49,7 +49,7 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Of a client that was turned away at once.
+    /// Makes the record of a client that was turned away at once.
     pub(crate) fn denied(listener: &'a Listener, client: Option<SocketAddr>, end: CloseReason) -> Self {
         Self {
             listener: &listener.name,

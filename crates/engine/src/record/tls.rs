@@ -11,12 +11,12 @@ use crate::io::Socket;
 pub(crate) struct TlsKeys<'a> {
     /// The terms that the handshake agreed on.
     pub(crate) facts: Option<&'a TlsFacts>,
-    /// Why its handshake failed.
+    /// Reason why its handshake failed.
     pub(crate) error: Option<HandshakeFault>,
 }
 
 impl<'a> TlsKeys<'a> {
-    /// Of a client's socket.
+    /// Makes the account of a client's socket.
     pub(crate) fn of(socket: &'a Socket) -> Self {
         Self { facts: socket.tls_facts(), error: None }
     }

@@ -38,8 +38,8 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<So
     Ok((fd, to_address(&storage)))
 }
 
-/// The IP address in a `sockaddr_storage`. IPv4-mapped IPv6 addresses (clients of a dual-stack listener)
-/// become IPv4.
+/// Returns the IP address in a `sockaddr_storage`. IPv4-mapped IPv6 addresses (clients of a dual-stack
+/// listener) become IPv4.
 fn to_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(storage.ss_family) {
         libc::AF_INET => {
@@ -83,8 +83,8 @@ pub(crate) fn end_sending(socket: RawFd) {
     unsafe { libc::shutdown(socket, libc::SHUT_WR) };
 }
 
-/// A pipe, non-blocking and close-on-exec, of about `size` bytes where that is permitted: (read end, write
-/// end).
+/// Makes a pipe, non-blocking and close-on-exec, of about `size` bytes where that is permitted: (read end,
+/// write end).
 pub(crate) fn pipe(size: usize) -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
     // SAFETY: `ends` has room for two descriptors.
@@ -105,7 +105,8 @@ pub(crate) fn splice(from: RawFd, to: RawFd, length: usize) -> io::Result<usize>
     check_size(unsafe { libc::splice(from, none, to, none, length, flags) })
 }
 
-/// Bytes sent on `socket` that the receiver has not acknowledged; 0 when that cannot be said.
+/// Returns the number of bytes sent on `socket` that the receiver has not acknowledged; 0 when that cannot be
+/// said.
 pub(crate) fn unacknowledged(socket: RawFd) -> usize {
     let mut bytes: libc::c_int = 0;
     // SAFETY: TIOCOUTQ (SIOCOUTQ) writes one int.
@@ -130,7 +131,7 @@ pub(crate) fn unwatch(epoll: RawFd, socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// The soft limit on open descriptors.
+/// Returns the soft limit on open descriptors.
 pub(crate) fn descriptor_limit() -> usize {
     let mut limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
     // SAFETY: `limit` is valid for the call; on failure it keeps what is set above.
@@ -166,7 +167,7 @@ pub(crate) fn receive_descriptor(
     Ok((received, descriptor))
 }
 
-/// A second descriptor for one that is not ours, so that closing ours leaves the original open.
+/// Makes a second descriptor for one that is not ours, so that closing ours leaves the original open.
 pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: plain fcntl; the kernel checks `fd`.
     let copy = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
@@ -174,7 +175,7 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// A descriptor that does nothing but keep its number free for later.
+/// Makes a descriptor that does nothing but keep its number free for later.
 pub(crate) fn spare_descriptor() -> io::Result<OwnedFd> {
     // SAFETY: plain eventfd.
     let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;

@@ -65,7 +65,7 @@ impl Acceptor {
         Self { config: Arc::new(config), resumption, ..self.clone() }
     }
 
-    /// The TLS side of one client.
+    /// Makes the TLS side of one client.
     pub(crate) fn begin(&self) -> Result<UnbufferedServerConnection, rustls::Error> {
         UnbufferedServerConnection::new(Arc::clone(&self.config))
     }
@@ -77,8 +77,8 @@ impl Acceptor {
         self.names.for_client(name, self.strict).iter().any(|group| !group.is_empty())
     }
 
-    /// Index of the certificate that the ClientHello got which this thread has fed to rustls last; to be
-    /// asked at once.
+    /// Returns the index of the certificate for the ClientHello that this thread has fed to rustls last. To
+    /// be called right after.
     pub(crate) fn presented() -> Option<u32> {
         presented()
     }
@@ -108,12 +108,12 @@ impl Acceptor {
 
 #[cfg(test)]
 impl Acceptor {
-    /// As `readmits`, at another time.
+    /// Does what `readmits` does, at another time.
     pub(super) fn would_readmit(&self, state: &CommonState, seconds: u64) -> Result<(), rustls::Error> {
         self.readmits_at(state, UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
     }
 
-    /// A buffered connection, for handshakes in memory.
+    /// Makes a buffered connection, for handshakes in memory.
     pub(super) fn begin_buffered(&self) -> rustls::ServerConnection {
         rustls::ServerConnection::new(Arc::clone(&self.config)).unwrap()
     }

@@ -3,7 +3,7 @@
 use headworks_core::tls::{ClientCertificate, TlsFacts};
 use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion, SupportedCipherSuite};
 
-/// Facts that both sides can tell of a complete handshake.
+/// Returns the facts that both sides can tell of a complete handshake.
 pub(super) fn agreed(state: &CommonState) -> TlsFacts {
     TlsFacts {
         version: state.protocol_version().map_or("", version),
@@ -15,7 +15,7 @@ pub(super) fn agreed(state: &CommonState) -> TlsFacts {
     }
 }
 
-/// The certificate that the client was verified by.
+/// Returns the certificate that the client was verified by.
 pub(super) fn client(state: &CommonState) -> Option<ClientCertificate> {
     let leaf = state.peer_certificates()?.first()?;
     Some(ClientCertificate::read(leaf.as_ref()))

@@ -15,8 +15,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
-/// The verifier that `clients` asks for, or every problem with what it is given; None: nothing is asked of
-/// clients.
+/// Makes the verifier that `clients` asks for, or returns every problem with it. Without `clients` nothing is
+/// asked of them.
 pub(super) fn verifier(
     clients: Option<&ClientCertificates>,
     provider: &Arc<CryptoProvider>,
@@ -52,7 +52,7 @@ fn authorities(ca: &[DerBytes]) -> (Arc<RootCertStore>, Vec<Problem>) {
     (Arc::new(roots), errors)
 }
 
-/// A file may hold several, so that which one it is does not say which file.
+/// Makes a problem of a whole key: a file may hold several certificates, so that an index would not name it.
 fn problem(key: &str, reason: String) -> Problem {
     Problem::new(path!["client_certificates", key], reason)
 }

@@ -58,7 +58,7 @@ impl Connector {
         Ok(Self { config: Arc::new(config), name })
     }
 
-    /// The TLS side of one socket to the server at `address`.
+    /// Makes the TLS side of one socket to the server at `address`.
     pub(crate) fn begin(&self, address: &Address) -> Result<UnbufferedClientConnection, rustls::Error> {
         UnbufferedClientConnection::new(Arc::clone(&self.config), self.name_at(address))
     }
@@ -95,7 +95,7 @@ impl Connector {
         Arc::ptr_eq(&self.config, &other.config)
     }
 
-    /// A buffered connection, for handshakes in memory.
+    /// Makes a buffered connection, for handshakes in memory.
     pub(super) fn begin_buffered(&self, address: &Address) -> rustls::ClientConnection {
         rustls::ClientConnection::new(Arc::clone(&self.config), self.name_at(address)).unwrap()
     }

@@ -67,12 +67,12 @@ impl Deployment {
         Self { acceptors: acceptors.collect(), connectors: connectors.collect(), plan }
     }
 
-    /// How TLS ends at the listener with this index; None where it does not.
+    /// Returns how TLS ends at the listener with this index; None where it does not.
     pub(crate) fn acceptor(&self, listener: u32) -> Option<&Acceptor> {
         self.acceptors.get(listener as usize)?.as_ref()
     }
 
-    /// How servers of the backend with this index are reached by TLS; None where they are not.
+    /// Returns how servers of the backend with this index are reached by TLS; None where they are not.
     pub(crate) fn connector(&self, backend: BackendIndex) -> Option<&Connector> {
         self.connectors.get(backend as usize)?.as_ref()
     }
@@ -81,7 +81,8 @@ impl Deployment {
         self.acceptor(self.plan.listener(listener)?.0)
     }
 
-    /// The connector of `backend`, which has the sessions with its servers, if it was made of the same.
+    /// Returns the connector of `backend`, which has the sessions with its servers, if it was made of the
+    /// same.
     fn connector_of(&self, backend: &str, tls: &Encryption) -> Option<&Connector> {
         let index = self.plan.backends.iter().position(|known| &*known.name == backend)?;
         let same = self.plan.backends[index].tls.as_deref() == Some(tls);

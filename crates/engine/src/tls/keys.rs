@@ -21,7 +21,7 @@ pub(super) struct Keys {
 type Fingerprint = [u8; 32];
 
 impl Keys {
-    /// The certificate with its key, or why it cannot be presented.
+    /// Returns the certificate with its key, or why it cannot be presented.
     pub(super) fn certified(&mut self, certificate: &Certificate) -> Result<CertifiedKey, String> {
         let problem = |why: &str| format!("{}: {why}", certificate.place);
         let key = self.key(&certificate.key).map_err(problem)?;

@@ -15,7 +15,7 @@ use rustls::unbuffered::{
 };
 use rustls::{CommonState, Error};
 
-/// One of the two.
+/// The state machine of a server or of a client.
 pub(super) enum Machine {
     Server(Box<UnbufferedServerConnection>),
     Client(Box<UnbufferedClientConnection>),
@@ -47,7 +47,7 @@ impl Machine {
         }
     }
 
-    /// Makes records of `words`; see [`Turn::say`].
+    /// Makes records of `words`; see [`Run::say`].
     pub(super) fn say(
         &mut self,
         run: &mut Run<'_>,
@@ -62,7 +62,7 @@ impl Machine {
     }
 }
 
-/// How far the other end has gone in ending.
+/// The word of the other end about its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
     /// The other end goes on.
@@ -73,7 +73,7 @@ pub(super) enum Heard {
     Truncation,
 }
 
-/// Why a stream is of no use any more.
+/// The reason why a TLS side is of no use any more.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Failure {
     /// The protocol was broken, by either end.

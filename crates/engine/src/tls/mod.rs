@@ -7,7 +7,7 @@
 //! | `acceptor.rs`, `connector.rs` | the configuration of one listener, of one backend |
 //! | `provider.rs`, `keys.rs` | suites, groups and versions; private keys that sign |
 //! | `resolver.rs` | the certificate for one client |
-//! | `resumption.rs`, `tickets.rs`, `one_time.rs`, `rotation.rs` | old sessions: sealed for clients or kept by us, and for how long |
+//! | `resumption.rs`, `tickets.rs`, `one_time.rs`, `rotation.rs` | old sessions: who keeps them, and how long |
 //! | `clients.rs`, `unverified.rs` | how certificates of clients are verified; how those of servers are not |
 //! | `agreed.rs`, `fault.rs` | what a handshake agreed on; why it failed |
 //!

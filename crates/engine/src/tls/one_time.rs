@@ -30,7 +30,7 @@ type Sessions = HashMap<Vec<u8>, Vec<u8>>;
 const MOST: usize = 16 * 1024;
 
 impl OneTimeSessions {
-    /// Sessions are kept for at least `rotation`, unless there are too many, and at most for two.
+    /// Makes one that keeps sessions for at least `rotation`, unless there are too many, and at most for two.
     pub(super) fn new(rotation: Millis) -> Self {
         let sessions = Rotating::new(Sessions::new(), clock::now().saturating_add(rotation));
         Self { rotation, sessions: Mutex::new(sessions) }
@@ -58,7 +58,7 @@ impl StoresServerSessions for OneTimeSessions {
         true
     }
 
-    /// TLS 1.2, which has no early data, may resume a session again.
+    /// Returns a session and keeps it: TLS 1.2, which has no early data, may resume it again.
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.with(clock::now(), |sessions| sessions.both().find_map(|some| some.get(key)).cloned())
     }

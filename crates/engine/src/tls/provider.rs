@@ -28,7 +28,7 @@ const CLASSIC: [&dyn SupportedKxGroup; 3] = [kx_group::X25519, kx_group::SECP256
 
 static BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
 
-/// aws-lc with our suites and groups.
+/// Makes aws-lc with our suites and groups.
 pub(super) fn provider(post_quantum: bool) -> Arc<CryptoProvider> {
     let hybrid = post_quantum.then_some(kx_group::X25519MLKEM768);
     Arc::new(CryptoProvider {
@@ -38,7 +38,7 @@ pub(super) fn provider(post_quantum: bool) -> Arc<CryptoProvider> {
     })
 }
 
-/// The versions from `least` on.
+/// Returns the versions from `least` on.
 pub(super) fn versions(least: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
     match least {
         TlsVersion::Tls12 => &BOTH,

@@ -16,7 +16,7 @@ thread_local! {
     static PRESENTED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// The answer to the ClientHello that this thread has just fed to rustls; the answer is given once.
+/// Returns the answer to the ClientHello that this thread has just fed to rustls; the answer is given once.
 pub(super) fn presented() -> Option<u32> {
     PRESENTED.take()
 }
@@ -60,9 +60,9 @@ impl Resolver {
         Self { names, strict, certificates }
     }
 
-    /// Of the better group the first that can be verified, keys that are not RSA before those that are: they
-    /// sign many times faster. If the client can verify none, rustls is to say so: a certificate for another
-    /// name would be no better.
+    /// Chooses from the better group the first certificate that the client can verify, keys that are not RSA
+    /// before those that are: they sign many times faster. None: the client can verify none, and rustls is to
+    /// say so, since a certificate for another name would be no better.
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<u32> {
         let groups: Candidates<'_> = self.names.for_client(name, self.strict);
         for group in groups {

@@ -39,11 +39,11 @@ enum Sessions {
 /// clients open one connection after the other, and those that want more say so (RFC 9149).
 const TICKETS: usize = 1;
 
-/// The terms that a client can ask for.
+/// Tickets that a client can ask for at most.
 const MOST_TICKETS: usize = 4;
 
 impl Resumption {
-    /// As `tls` asks, without a session yet.
+    /// Makes what `tls` asks for, without a session yet.
     pub(super) fn new(tls: &Termination) -> Result<Self, String> {
         let policy = Policy { clients: tls.clients.clone(), rotation: tls.spec.ticket_rotation };
         let sessions = match (tls.spec.tickets, tls.spec.early_data) {
@@ -65,7 +65,7 @@ impl Resumption {
         if same_kind && self.policy == previous.policy { previous.clone() } else { self.clone() }
     }
 
-    /// Tells rustls.
+    /// Puts it into the configuration of rustls.
     pub(super) fn configure(&self, config: &mut ServerConfig, early_data: u32) {
         let nowhere = || Arc::new(NoServerSessionStorage {}) as Arc<dyn StoresServerSessions>;
         (config.session_storage, config.send_tls13_tickets) = match &self.sessions {

@@ -11,7 +11,7 @@ use headworks_core::time::Millis;
 pub(super) struct Rotating<T> {
     current: T,
     previous: Option<T>,
-    /// When the current one becomes the previous one.
+    /// Time at which the current one becomes the previous one.
     until: Millis,
 }
 
@@ -41,12 +41,12 @@ impl<T> Rotating<T> {
         &mut self.current
     }
 
-    /// The current one, then the one before.
+    /// Returns the current one, then the one before.
     pub(super) fn both(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.current).chain(&self.previous)
     }
 
-    /// The current one, then the one before.
+    /// Returns the current one, then the one before.
     pub(super) fn both_mut(&mut self) -> impl Iterator<Item = &mut T> {
         std::iter::once(&mut self.current).chain(&mut self.previous)
     }

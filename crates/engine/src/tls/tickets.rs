@@ -32,7 +32,7 @@ struct TicketKey {
 type Name = [u8; 16];
 
 impl Tickets {
-    /// With a new key, which is replaced after `rotation`.
+    /// Makes one with a new key, which is replaced after `rotation`.
     pub(super) fn new(rotation: Millis) -> Result<Self, Unspecified> {
         let keys = Rotating::new(TicketKey::new()?, clock::now().saturating_add(rotation));
         Ok(Self { rotation, keys: RwLock::new(keys) })
@@ -69,7 +69,7 @@ impl ProducesTickets for Tickets {
         true
     }
 
-    /// The time that every ticket lasts at least; those made early in a period last longer.
+    /// Returns the time that every ticket lasts at least; those made early in a period last longer.
     fn lifetime(&self) -> u32 {
         u32::try_from(self.rotation / 1000).unwrap_or(u32::MAX).max(1)
     }

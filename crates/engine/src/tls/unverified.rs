@@ -17,7 +17,7 @@ pub(super) struct Unverified {
 }
 
 impl Unverified {
-    /// With the signatures that `provider` can check.
+    /// Makes one that checks signatures as `provider` can.
     pub(super) fn new(provider: &CryptoProvider) -> Self {
         Self { algorithms: provider.signature_verification_algorithms }
     }

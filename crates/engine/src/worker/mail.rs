@@ -21,7 +21,7 @@ pub(crate) enum Mail {
         plan: Arc<Deployment>,
         /// Every socket this worker listens on.
         sockets: Vec<Listening>,
-        /// Told when it is done.
+        /// The sender of the answer, when it is done.
         done: Sender<()>,
     },
     /// Stop accepting; answered when that is so.
@@ -51,7 +51,7 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    /// An empty mailbox that wakes by `waker`.
+    /// Makes an empty mailbox that wakes by `waker`.
     pub(crate) fn new(waker: Waker) -> Self {
         Self { letters: Mutex::default(), waker }
     }

@@ -115,7 +115,7 @@ impl ListenerRules {
 pub struct BackendRules {
     /// Rules for the targets that servers are asked for.
     pub target: TargetRules,
-    /// Keeps clients at their servers.
+    /// The affinity that keeps clients at their servers.
     pub affinity: Option<Affinity>,
     request: Arc<Headers>,
     response: Arc<Headers>,
@@ -233,7 +233,7 @@ fn copy_fields(
     }
 }
 
-/// Fields that are about the connection or say where the message ends: never copied.
+/// Whether a field is about the connection or says where the message ends: such a field is never copied.
 #[inline]
 fn is_ours_alone(field: &Field) -> bool {
     use Known::{

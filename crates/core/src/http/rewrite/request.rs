@@ -108,7 +108,8 @@ impl Rewrite<'_> {
     }
 }
 
-/// Requests have no body unless they say so; an empty one that was said stays said.
+/// Appends the framing of a request, which has no body unless it says so. An empty body that was announced
+/// stays announced.
 fn push_request_framing(out: &mut Vec<u8>, message: Message<'_>) {
     match message.head.framing {
         Framing::None if has_length(message.head) => write::length(out, 0),

@@ -28,10 +28,10 @@ pub struct Reply {
 /// The way in which a response depends on Accept-Encoding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Variation {
-    /// None, whatever the client accepts.
+    /// The response is the same, whatever the client accepts.
     #[default]
     Never,
-    /// None for this client, but others could get it compressed: caches must know.
+    /// The client gets it as it is, but others could get it compressed: caches must know.
     Varies,
     /// The response has this content coding. The framing cannot be a length of the body as it came.
     Applied(&'static str),

@@ -22,7 +22,8 @@ impl Rule for AtOnce {
         Ruling::refuse_if(granted.permit.is_none(), CloseReason::RateLimited)
     }
 
-    /// Passes: what the client has under way is not known, and asking takes no place here.
+    /// Passes. The requests that the client has under way are not known, and no place is taken for an
+    /// explanation.
     fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
         if let Some(limit) = &prospect.case.http.concurrency {
             let most = limit.most();

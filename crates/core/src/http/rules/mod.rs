@@ -63,7 +63,7 @@ pub trait Rule: Debug + Sync {
 /// A rule's word on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {
-    /// Nothing against it: the next rule judges.
+    /// The rule has nothing against it: the next one judges.
     Pass,
     /// The request goes nowhere.
     Refuse(CloseReason),

@@ -27,7 +27,8 @@ impl Rule for Rate {
         }
     }
 
-    /// Passes: what the client asked before is not known, and asking takes no token here.
+    /// Passes. The requests that the client made before are not known, and no token is taken for an
+    /// explanation.
     fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
         if let Some(limit) = &prospect.case.http.rate_limit {
             foreseen.say(format!("it would be refused (429) if there were more of them than {limit}"));

@@ -25,7 +25,7 @@ pub enum Purpose {
     Request,
     /// A field of a response that came from a server.
     Response,
-    /// Something of an answer of our own: there is no server, and `{header.NAME}` is the request's.
+    /// A part of an answer of our own: there is no server, and `{header.NAME}` is the request's.
     Answer,
 }
 

@@ -144,7 +144,7 @@ fn all_differ(block: &[u8]) -> bool {
     true
 }
 
-/// Sets bit `at`; whether it was clear.
+/// Sets bit `at`; returns whether it was clear.
 fn insert(bits: &mut [u64], at: u16) -> bool {
     let word = &mut bits[usize::from(at / 64)];
     let bit = 1 << (at % 64);

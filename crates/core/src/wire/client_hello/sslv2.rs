@@ -45,7 +45,7 @@ pub(super) fn read(held: &[u8]) -> Result<ClientHello, NoHello> {
     Ok(ClientHello { version: version.min(super::TLS12), ..ClientHello::default() })
 }
 
-/// Suites are three bytes each; a session id has none or 16 bytes, a challenge 16 to 32.
+/// Checks the lengths: suites are three bytes each; a session id has none or 16 bytes, a challenge 16 to 32.
 fn check_lengths(length: usize, fields: [u16; 3]) -> Result<(), Defect> {
     let [suites, session, challenge] = fields.map(usize::from);
     let agree = HEADERS - RECORD_HEADER + suites + session + challenge == length;

@@ -44,7 +44,8 @@ pub(super) fn read(held: &[u8]) -> Result<Header, NoHeader> {
     Ok((length, read_addresses(family, &header[HEADER..])))
 }
 
-/// Bytes of addresses for the families a stream can have; others "must be rejected as invalid" (section 2.2).
+/// Returns how many bytes the addresses have in the families of a stream; others "must be rejected as
+/// invalid" (section 2.2).
 fn address_length(family: u8) -> Option<usize> {
     match family {
         UNSPECIFIED => Some(0),

@@ -59,7 +59,7 @@ impl Socket {
     }
 }
 
-/// Socket options before connecting.
+/// Sets the options that a socket needs before it connects.
 fn prepare(system: &System, backend: &Backend) -> io::Result<()> {
     if backend.spec.keepalive {
         system.set_keepalive(true)?;
@@ -82,7 +82,7 @@ fn handshake_result(tls: &Records) -> Result<(), Fault> {
     }
 }
 
-/// Whose fault a failed connect is.
+/// Returns whose fault a failed connect is.
 fn fault_of(error: &io::Error) -> Fault {
     match error.raw_os_error() {
         Some(libc::ECONNREFUSED | libc::ENOENT | libc::EACCES | libc::EPERM) => Fault::Refused,

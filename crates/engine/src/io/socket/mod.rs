@@ -27,11 +27,11 @@ use crate::tls::Records;
 #[derive(Debug)]
 pub(crate) struct Socket {
     system: System,
-    /// A read may give something.
+    /// Whether a read may give something.
     pub(crate) readable: bool,
-    /// A write may take something.
+    /// Whether a write may take something.
     pub(crate) writable: bool,
-    /// The other end has ended its sending: after what is queued, a read gives the end.
+    /// Whether the other end has ended its sending: after what is queued, a read gives the end.
     pub(crate) ending: bool,
     /// Whether the socket is in error: after what is queued, a read gives no end but the error.
     pub(crate) broken: bool,
@@ -41,8 +41,8 @@ pub(crate) struct Socket {
     tls: Option<Box<Records>>,
 }
 
-/// Small writes go out at once (TCP_NODELAY). That matters from the second write on: a first one never waits,
-/// and many connections have no second.
+/// The state of TCP_NODELAY, by which small writes go out at once. It matters from the second write on: a
+/// first one never waits, and many connections have no second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prompt {
     /// Nothing was written yet.
@@ -54,7 +54,7 @@ enum Prompt {
 }
 
 impl Socket {
-    /// A socket that was just accepted: its first bytes are likely to be there.
+    /// Makes one of a socket that was just accepted: its first bytes are likely to be there.
     pub(crate) fn accepted(fd: OwnedFd) -> Self {
         Self {
             system: fd.into(),
@@ -97,7 +97,7 @@ impl Socket {
                 && self.system.peek(&mut [std::mem::MaybeUninit::uninit()]).is_ok_and(|n| n == 0))
     }
 
-    /// The descriptor.
+    /// Returns the descriptor.
     #[inline]
     pub(crate) fn fd(&self) -> RawFd {
         self.system.as_raw_fd()
@@ -201,7 +201,7 @@ impl Socket {
         self.tls.as_mut().is_none_or(|tls| tls.close(fd))
     }
 
-    /// Bytes written that the other end has not acknowledged.
+    /// Returns the number of bytes written that the other end has not acknowledged.
     pub(crate) fn unacknowledged(&self) -> usize {
         sys::unacknowledged(self.fd()) + self.tls.as_ref().map_or(0, |tls| tls.owed())
     }
@@ -221,7 +221,7 @@ impl Socket {
         let _ = self.system.set_linger(Some(std::time::Duration::ZERO));
     }
 
-    /// Our own address.
+    /// Returns our own address.
     pub(crate) fn local(&self) -> Option<SocketAddr> {
         let address = self.system.local_addr().ok()?.as_socket()?;
         Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
@@ -251,7 +251,7 @@ impl Socket {
 }
 
 impl Drop for Socket {
-    /// A TLS side that stands says its end, so that nobody takes a close for a truncation.
+    /// Says the end of a TLS side that stands, so that nobody takes a close for a truncation.
     fn drop(&mut self) {
         // What the wire does not take now is lost: whoever cares has called it before.
         self.close();

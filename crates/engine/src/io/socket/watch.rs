@@ -12,7 +12,7 @@ use super::Socket;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Watched {
     Nothing,
-    /// For somebody else, by another token.
+    /// Registered for somebody else, by another token.
     Elsewhere,
     Reads,
     Both,

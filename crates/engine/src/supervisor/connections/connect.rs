@@ -18,7 +18,8 @@ use crate::outcome::{Read, Written};
 use crate::tools::Tools;
 
 impl Connections {
-    /// A protocol that routes without looking: what the client has said already goes with the connect.
+    /// Connects for a protocol that routes without looking: what the client has said already goes with the
+    /// connect.
     pub(super) fn open_with_first_bytes(
         &mut self,
         tools: &mut Tools,
@@ -97,7 +98,8 @@ impl Connections {
         action
     }
 
-    /// On a short path the connection stands as soon as it was begun: a write tells. Otherwise waits for it.
+    /// Tries a first write at once, since on a short path the connection stands as soon as it was begun.
+    /// Otherwise waits for it.
     fn first_write(
         &mut self,
         tools: &mut Tools,
@@ -161,7 +163,7 @@ impl Connections {
         }
     }
 
-    /// Something happened while a server is being connected.
+    /// Goes on when something happened while a server is being connected.
     pub(super) fn connecting(
         &mut self,
         tools: &mut Tools,
@@ -200,7 +202,7 @@ fn announce<'a>(connection: &mut Connection, backend: &Backend, opening: &'a [u8
     &[]
 }
 
-/// The PROXY header that the backend wants; empty where it wants none.
+/// Returns the PROXY header that the backend wants; empty where it wants none.
 fn header(connection: &Connection, backend: &Backend) -> Vec<u8> {
     let Some(version) = backend.proxy_header else { return Vec::new() };
     let facts = connection.session.facts();

@@ -15,7 +15,7 @@ use crate::io::{Lane, Socket};
 pub(crate) struct Connection {
     /// The arrival, with the client's socket.
     pub(crate) who: Arrival,
-    /// Decides.
+    /// The Session, which decides.
     pub(crate) session: Session,
     /// The server's socket, once one is being connected.
     pub(crate) server: Option<Socket>,
@@ -25,11 +25,11 @@ pub(crate) struct Connection {
     pub(crate) times: ConnectionTimes,
     /// A side that is broken; what it had sent is still being delivered to the other.
     pub(crate) lost: Option<Side>,
-    /// The PROXY header was put in front of what the server gets.
+    /// Whether the PROXY header was put in front of what the server gets.
     pub(crate) announced: bool,
 }
 
-/// When things happened, engine clock.
+/// Times at which things happened, by the engine's clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionTimes {
     /// The decision where to route (or that it is refused).
@@ -51,7 +51,7 @@ impl Connection {
         Some((&self.who.plan.backends[attempts.backend()? as usize], attempts.server()?))
     }
 
-    /// The socket on one side.
+    /// Returns the socket on one side.
     pub(crate) fn socket(&mut self, side: Side) -> Option<&mut Socket> {
         match side {
             Side::Client => Some(&mut self.who.socket),
@@ -59,7 +59,7 @@ impl Connection {
         }
     }
 
-    /// The side whose socket is in error, while what it had sent is still being delivered.
+    /// Returns the side whose socket is in error, while what it had sent is still being delivered.
     pub(crate) fn broken_side(&self) -> Option<Side> {
         if self.who.socket.broken {
             return Some(Side::Client);

@@ -149,7 +149,7 @@ impl Connections {
         token::make(Kind::Connection, self.connections.generation(place), place, side)
     }
 
-    /// A timer fired: its deadline has passed, or had moved since it was armed.
+    /// Tells the Session of a deadline that has passed. A timer may also fire for one that had moved since.
     fn judge_deadline(&mut self, tools: &mut Tools, place: usize) -> Action {
         let connection = &mut self.connections[place];
         if deadline(connection).is_none_or(|at| at > tools.now) || connection.still_delivers(tools.now) {
@@ -194,7 +194,7 @@ impl Connections {
         }
     }
 
-    /// Nothing more to do now: be woken for the next event and by the next deadline.
+    /// Arranges to be woken for the next event and by the next deadline: there is nothing more to do now.
     fn rest(&mut self, tools: &mut Tools, place: usize) {
         let client = self.token(place, Side::Client);
         let connection = &mut self.connections[place];
@@ -238,7 +238,7 @@ impl Connections {
         Action::Close
     }
 
-    /// The end: one access record, counters, and everything given back.
+    /// Ends a connection: writes one access record, counts, and gives everything back.
     fn remove(&mut self, tools: &mut Tools, place: usize) {
         let mut connection = self.connections.remove(place);
         tally_bytes(&mut connection, tools.shard, true);
@@ -262,7 +262,7 @@ impl Connections {
     }
 }
 
-/// When a connection's present wait is over.
+/// Returns when a connection's present wait is over.
 fn deadline(connection: &Connection) -> Option<Millis> {
     let (wait, limit) = connection.session.deadline(&connection.who.plan)?;
     let times = &connection.times;

@@ -58,7 +58,8 @@ impl Connections {
         }
     }
 
-    /// A side takes nothing more; what it had sent before is still delivered, then the connection ends.
+    /// Takes note that a side takes nothing more. Its bytes that came before are still delivered, then the
+    /// connection ends.
     fn lose(&mut self, tools: &mut Tools, place: usize, side: Side) -> Action {
         let connection = &mut self.connections[place];
         let lane = &mut connection.lanes[side.other() as usize];

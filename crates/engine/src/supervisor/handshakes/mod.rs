@@ -55,7 +55,7 @@ pub(crate) struct Newcomer {
     since: Millis,
 }
 
-/// The event that a newcomer waits for.
+/// The stage of a newcomer: which event it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// The complete PROXY header.
@@ -68,7 +68,7 @@ enum Stage {
     Lingering,
 }
 
-/// The result of a newcomer's step.
+/// The progress of a newcomer at its stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     /// The newcomer waits for an event or its deadline.
@@ -190,7 +190,7 @@ impl Handshakes {
         Progress::Over
     }
 
-    /// Nothing more to do now: be woken for the next event and by the next deadline.
+    /// Arranges to be woken for the next event and by the next deadline: there is nothing more to do now.
     fn rest(&mut self, tools: &mut Tools, place: usize) {
         let generation = self.clients.generation(place);
         let newcomer = &mut self.clients[place];
@@ -212,7 +212,7 @@ impl Handshakes {
         newcomer.since = tools.now;
     }
 
-    /// A handshake failed: it is counted, and recorded as a connection that is over.
+    /// Counts a handshake that failed, and records it as a connection that is over.
     fn account(&mut self, tools: &mut Tools, place: usize, fault: HandshakeFault) {
         let client = &self.clients[place].who;
         let owner = client.owner();
@@ -301,7 +301,7 @@ impl Supervisor for Handshakes {
 }
 
 impl Newcomer {
-    /// When its present wait is over.
+    /// Returns when its present wait is over.
     fn deadline(&self) -> Millis {
         let owner = self.who.owner();
         match self.stage {

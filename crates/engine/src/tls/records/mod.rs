@@ -37,21 +37,21 @@ pub(crate) struct Records {
     plain: Buffer,
     /// Ciphertext (and what goes before all of it) that the wire did not take yet.
     owed: Buffer,
-    /// Reading the wire may give something.
+    /// Whether reading the wire may give something.
     wire_readable: bool,
     /// The word of the other end about its end.
     heard: Heard,
     /// Whether the reader was told of that.
     told: bool,
-    /// Our close_notify is on its way; after it nothing is written.
+    /// Whether our close_notify is on its way; after it nothing is written.
     said_end: bool,
-    /// The wire's end follows as soon as nothing is owed.
+    /// Whether the wire's end follows as soon as nothing is owed.
     finishing: bool,
-    /// Plaintext came before the handshake was complete.
+    /// Whether plaintext came before the handshake was complete.
     early: bool,
     failure: Option<Failure>,
-    /// The wire takes nothing any more, and why. What it still holds can be read: the last words of whoever
-    /// has gone.
+    /// The error by which the wire takes nothing any more. Bytes that it still holds can be read: the last
+    /// words of whoever has gone.
     mute: Option<i32>,
     /// The terms that the handshake agreed on, for those that are told.
     pub(crate) facts: Option<Box<TlsFacts>>,
@@ -71,14 +71,14 @@ thread_local! {
 }
 
 impl Records {
-    /// The TLS side of a client whose first bytes are `held`.
+    /// Makes the TLS side of a client whose first bytes are `held`.
     pub(crate) fn of_client(machine: UnbufferedServerConnection, held: &[u8]) -> Self {
         let mut stream = Self::new(Machine::Server(Box::new(machine)));
         stream.partial.extend_from_slice(held);
         stream
     }
 
-    /// The TLS side of a socket to a server; `preface` goes before all of it, as it is.
+    /// Makes the TLS side of a socket to a server; `preface` goes before all of it, as it is.
     pub(crate) fn to_server(machine: UnbufferedClientConnection, preface: &[u8]) -> Self {
         let mut stream = Self::new(Machine::Client(Box::new(machine)));
         stream.owed.push(preface);
@@ -155,7 +155,7 @@ impl Records {
         !self.owed.is_empty()
     }
 
-    /// Bytes of ciphertext that wait for the wire.
+    /// Returns the number of bytes of ciphertext that wait for the wire.
     pub(crate) fn owed(&self) -> usize {
         self.owed.len()
     }

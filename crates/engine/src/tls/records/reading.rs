@@ -14,17 +14,17 @@ use crate::sys;
 
 /// Bytes read from the wire at once.
 const READ: usize = 64 * 1024;
-/// Ciphertext that waits to become a record or a handshake message: a message of 64 KiB in its records, and
-/// one more.
+/// Bytes of ciphertext that may wait to become a record or a handshake message: a message of 64 KiB in its
+/// records, and one more.
 const MOST_PARTIAL: usize = 96 * 1024;
-/// Reads of the wire in one go that may give no plaintext: who sends so much that says nothing wants to keep
-/// us busy.
+/// Reads of the wire in one go that may give no plaintext: whoever sends so much that says nothing wants to
+/// keep us busy.
 const MOST_BARREN: usize = 16;
 
 /// The result of one read of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filled {
-    /// So much plaintext, in the reader's bytes.
+    /// Number of bytes of plaintext, which are in the reader's memory.
     Plain(usize),
     /// Records without plaintext, or part of one.
     Nothing,

@@ -102,8 +102,8 @@ impl Records {
         self.flush(fd);
     }
 
-    /// The socket is about to be closed in good order: says so as far as the wire takes it now. Whether it
-    /// took all.
+    /// Says our end before the socket is closed in good order, as far as the wire takes it now. Returns
+    /// whether it took all.
     pub(crate) fn close(&mut self, fd: RawFd) -> bool {
         if self.failure.is_none() && !self.is_shaking() {
             self.say_end();
