@@ -369,7 +369,7 @@ TWICE: dict[str, set[str]] = {
 WIDEST = {"crates": 110, "python": 120}
 """Columns of a line."""
 
-TOO_WIDE = {"core": 15, "engine": 14, "python": 0, "package": 0}
+TOO_WIDE = {"core": 11, "engine": 12, "python": 0, "package": 0}
 """Lines that are wider today: the number may only fall."""
 
 MATCHED = {"core": 0, "engine": 0, "python": 0}

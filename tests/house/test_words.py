@@ -107,3 +107,40 @@ def test_the_lexicon_lists_the_words_we_do_not_use() -> None:
     lexicon = (ROOT / "docs" / "lexicon.md").read_text()
     missing = [word for word in UNUSED if word not in ("utils", "helpers") and f"| {word} |" not in lexicon]
     assert not missing, f"docs/lexicon.md does not say what to write instead of {', '.join(missing)}"
+
+
+NAMED_BY_CONFIGURATION = {"analyze", "balance", "protocol", "rules"}
+"""Folders whose files beside mod.rs are items of one registry: configuration and recipes name them."""
+
+
+def lexicon() -> tuple[set[str], set[str]]:
+    """Return the words of the lexicon's tables, and the endings that stand for many."""
+    text = (ROOT / "docs" / "lexicon.md").read_text().partition("## Words we do not use")[0]
+    first, _, second = text.partition("| ending | meaning |")
+    endings, _, third = second.partition("| word |")
+    cells = "\n".join(re.findall(r"^\| ([^|]+) \|", f"{first}\n{third}", re.MULTILINE))
+    return set(re.findall(r"\w+", cells)), set(re.findall(r"^\| (\w+) \|", endings, re.MULTILINE))
+
+
+def public_types(crate: str) -> Iterator[tuple[Path, str]]:
+    """Yield the public types of a crate, each with its file; items of registries and tests are left aside."""
+    source = ROOT / "crates" / crate / "src"
+    declared = re.compile(r"^\s*pub(?:\([^)]*\))? (?:struct|enum|trait|type|union) (\w+)", re.MULTILINE)
+    for file in sorted(source.rglob("*.rs")):
+        is_item = file.parent.name in NAMED_BY_CONFIGURATION and file.stem != "mod"
+        if not is_item and "tests" not in (*file.relative_to(source).parts[:-1], file.stem):
+            code = file.read_text().partition("\n#[cfg(test)]\nmod ")[0]
+            yield from ((file.relative_to(ROOT), found[1]) for found in declared.finditer(code))
+
+
+def test_every_public_type_has_its_line_in_the_lexicon() -> None:
+    words, endings = lexicon()
+    assert "Session" in words
+    assert "Spec" in endings
+    missing = [
+        f"{file}: {name}"
+        for crate in ("core", "engine")
+        for file, name in public_types(crate)
+        if name not in words and not name.endswith(tuple(endings))
+    ]
+    assert not missing, "docs/lexicon.md has no line for\n" + "\n".join(missing)
