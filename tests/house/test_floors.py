@@ -481,3 +481,21 @@ def test_no_docstring_of_the_package_begins_with_a_pronoun() -> None:
         if PRONOUNS.match(node.value.value)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+BEGUN_BY_A_PRONOUN = {"core": 0, "engine": 6, "python": 2}
+"""Comments of crates that begin with a pronoun today: the number may only fall."""
+
+
+@pytest.mark.parametrize("crate", CRATES)
+def test_comments_of_crates_do_not_begin_with_a_pronoun(crate: str) -> None:
+    begun = [
+        f"{file.relative_to(ROOT)}:{number}: {lines[number].strip()}"
+        for file in sorted(source_of(crate).rglob("*.rs"))
+        for lines in [["", *file.read_text().splitlines()]]
+        for number in range(1, len(lines))
+        if not lines[number - 1].lstrip().startswith("///")
+        if PRONOUNS.match(lines[number].lstrip().removeprefix("/// "))
+        if lines[number].lstrip().startswith("/// ")
+    ]
+    assert len(begun) <= BEGUN_BY_A_PRONOUN[crate], "\n".join(["more begin with a pronoun than did:", *begun])

@@ -52,7 +52,7 @@ pub struct Options {
 pub enum ApplyError {
     /// Addresses cannot be bound.
     Bind(Vec<BindError>),
-    /// The system lacks something else.
+    /// The system refuses something else.
     Io(io::Error),
 }
 
@@ -207,7 +207,7 @@ impl Engine {
         control.bound.clear();
     }
 
-    /// Waits until no connection is left, at most `timeout`; whether that is so.
+    /// Waits until no connection is left, at most `timeout`; returns whether that is so.
     pub fn wait_idle(&self, timeout: Duration) -> bool {
         self.shared.wait_idle(timeout)
     }

@@ -38,9 +38,9 @@ const IDLE: Node = Node { tick: 0, slot: 0, next: NONE, previous: NONE };
 pub(crate) struct Timer {
     nodes: Vec<Node>,
     heads: [u32; SLOTS * LEVELS],
-    /// One bit a slot that is not empty.
+    /// One bit for each slot that is not empty.
     occupied: [u64; LEVELS],
-    /// Every tick up to this one has fired.
+    /// The last tick that has fired.
     done: u64,
     /// No slot that holds anything begins before this tick. Disarming leaves it: then it is early.
     next: u64,

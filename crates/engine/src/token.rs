@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 pub(crate) struct Meaning {
     /// Kind of the record that it belongs to.
     pub(crate) kind: Kind,
-    /// Tells it apart from earlier ones in the same place.
+    /// Generation that tells it from earlier ones in the same place.
     pub(crate) generation: u32,
     /// The record's place among those of its kind and side.
     pub(crate) place: usize,

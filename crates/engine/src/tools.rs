@@ -22,11 +22,11 @@ use crate::sys;
 /// One worker's tools.
 #[derive(Debug)]
 pub(crate) struct Tools {
-    /// Watches sockets.
+    /// The registry of the poll, which watches sockets.
     pub(crate) registry: Registry,
     /// Writes access records.
     pub(crate) recorder: Recorder,
-    /// Chance.
+    /// Random numbers.
     pub(crate) random: Random,
     /// Bytes just read. Whoever passes a part of them on with the tools takes them out meanwhile.
     pub(crate) scratch: Box<[u8]>,
@@ -85,7 +85,7 @@ impl Tools {
         self.spare.is_some()
     }
 
-    /// Gives the spare descriptor up for a socket that needs it; whether there was one.
+    /// Gives the spare descriptor up for a socket that needs it; returns whether there was one.
     pub(crate) fn use_spare(&mut self) -> bool {
         self.spare.take().is_some()
     }

@@ -62,7 +62,7 @@ pub(crate) trait Supervisor {
         None
     }
 
-    /// Closes what can be spared, since no descriptor is left; whether there was anything.
+    /// Closes what can be spared, since no descriptor is left; returns whether there was anything.
     fn make_room(&mut self) -> bool {
         false
     }

@@ -98,7 +98,7 @@ impl Deref for Deployment {
     }
 }
 
-/// Paths from the root for errors found below it.
+/// Gives errors found below `root` their paths from there on.
 fn below(root: &[Item], errors: Vec<Problem>) -> impl Iterator<Item = Problem> {
     errors.into_iter().map(|error| error.below(root))
 }

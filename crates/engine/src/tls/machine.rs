@@ -39,7 +39,7 @@ impl Machine {
         }
     }
 
-    /// Feeds `incoming` until it wants more; how much of that is of no more use.
+    /// Feeds `incoming` until it wants more; returns how much of that is of no more use.
     pub(super) fn feed(&mut self, run: &mut Run<'_>, incoming: &mut [u8]) -> usize {
         match self {
             Self::Server(machine) => run.feed(&mut **machine, incoming),
@@ -87,7 +87,7 @@ pub(super) struct Run<'a> {
     /// Ciphertext for the wire, behind what waits already.
     pub(super) owed: &'a mut Buffer,
     pub(super) heard: &'a mut Heard,
-    /// Set when plaintext comes before the handshake is complete.
+    /// Whether plaintext came before the handshake was complete.
     pub(super) early: &'a mut bool,
     pub(super) failure: &'a mut Option<Failure>,
     /// Takes plaintext.
@@ -95,7 +95,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Feeds `incoming` until the machine wants more; how much of it is of no more use.
+    /// Feeds `incoming` until the machine wants more; returns how much of it is of no more use.
     fn feed<M: Unbuffered>(&mut self, machine: &mut M, incoming: &mut [u8]) -> usize {
         let mut used = 0;
         loop {
@@ -114,9 +114,9 @@ impl Run<'_> {
         }
     }
 
-    /// Lets the machine make records of `words` in `out`; how long they are. None: it cannot, any more or
-    /// yet. A machine that has a fragment of a message demands to see it in every run: `held` is what it has
-    /// been fed and still needs.
+    /// Lets the machine make records of `words` in `out`; returns how long they are. None: it cannot, any
+    /// more or yet. A machine that has a fragment of a message demands to see it in every run: `held` is what
+    /// it has been fed and still needs.
     fn say<M: Unbuffered>(
         &mut self,
         machine: &mut M,

@@ -45,7 +45,7 @@ impl OneTimeSessions {
     }
 }
 
-/// Sessions are secrets.
+/// Prints no session: they are secrets.
 impl fmt::Debug for OneTimeSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OneTimeSessions").field("rotation", &self.rotation).finish_non_exhaustive()

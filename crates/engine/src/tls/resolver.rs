@@ -36,7 +36,7 @@ struct Presentable {
     schemes: Box<[SignatureScheme]>,
 }
 
-/// All that a key of ours could sign with.
+/// Schemes that a key of ours could sign with.
 const SCHEMES: [SignatureScheme; 13] = [
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,

@@ -28,7 +28,7 @@ struct TicketKey {
     seal: RandomizedNonceKey,
 }
 
-/// Tells the key of a ticket without trying, and is authenticated with it.
+/// Name of the key that sealed a ticket: it is found without trying, and authenticated with the ticket.
 type Name = [u8; 16];
 
 impl Tickets {

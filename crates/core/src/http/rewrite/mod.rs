@@ -265,7 +265,8 @@ pub(super) fn may_switch_to(protocol: &[u8]) -> bool {
     !protocol.eq_ignore_ascii_case(b"h2c")
 }
 
-/// Appends an Upgrade field with the protocols that may be asked for and switched to; whether there is one.
+/// Appends an Upgrade field with the protocols that may be asked for and switched to. Returns
+/// whether there is one.
 fn push_upgrade(out: &mut Vec<u8>, message: Message<'_>) -> bool {
     write::upgrade(out, protocols(message).filter(|protocol| may_switch_to(protocol)))
 }

@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     pub(crate) server: Option<Socket>,
     /// The two directions, by the side that sends.
     pub(crate) lanes: [Lane; 2],
-    /// Moments of its life.
+    /// Times at which things happened to it.
     pub(crate) times: ConnectionTimes,
     /// A side that is broken; what it had sent is still being delivered to the other.
     pub(crate) lost: Option<Side>,
@@ -32,13 +32,13 @@ pub(crate) struct Connection {
 /// Times at which things happened, by the engine's clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionTimes {
-    /// The decision where to route (or that it is refused).
+    /// Time of the decision where to route, or to refuse.
     pub(crate) decided: Option<Millis>,
-    /// The last server was connected.
+    /// Time at which the last server was connected.
     pub(crate) connected: Option<Millis>,
-    /// The state that the current deadline belongs to began.
+    /// Time at which the state began that the present deadline belongs to.
     pub(crate) since: Millis,
-    /// The last byte, either way.
+    /// Time of the last byte, either way.
     pub(crate) active: Millis,
     /// Bytes on their way to either side when the connection last seemed idle.
     pub(crate) in_flight: usize,

@@ -196,7 +196,7 @@ impl Records {
         self.flush(fd);
     }
 
-    /// Feeds ciphertext to the machine until it wants more; how much of it is of no more use.
+    /// Feeds ciphertext to the machine until it wants more; returns how much of it is of no more use.
     fn digest(&mut self, incoming: &mut [u8], give: &mut dyn FnMut(&[u8])) -> usize {
         let Self { machine, owed, heard, early, failure, .. } = self;
         let mut run = Run { owed, heard, early, failure, give };

@@ -40,7 +40,7 @@ impl Records {
         Written::Bytes(taken)
     }
 
-    /// Makes records of `part` and sends what fits of them; whether the stream still stands.
+    /// Makes records of `part` and sends what fits of them; returns whether the wire still takes any.
     fn send(&mut self, fd: RawFd, part: &[u8], more: bool) -> bool {
         SCRATCH.with_borrow_mut(|scratch| {
             let made = self.speak(&mut scratch.outgoing, Words::Plain(part));
@@ -68,7 +68,7 @@ impl Records {
         self.mute = Some(error.raw_os_error().unwrap_or(0));
     }
 
-    /// Makes records of `words` in `out`; how long they are. None: it cannot, any more.
+    /// Makes records of `words` in `out`; returns how long they are. None: it cannot, any more.
     fn speak(&mut self, out: &mut Vec<u8>, words: Words<'_>) -> Option<usize> {
         if out.len() < WRITE + OVERHEAD {
             out.resize(WRITE + OVERHEAD, 0);
@@ -79,7 +79,7 @@ impl Records {
         machine.say(&mut run, words, partial, out)
     }
 
-    /// Sends what is owed; whether nothing is any more.
+    /// Sends what is owed; returns whether nothing is any more.
     pub(crate) fn flush(&mut self, fd: RawFd) -> bool {
         while !self.owed.is_empty() {
             match sys::send(fd, self.owed.pending(), self.finishing) {
