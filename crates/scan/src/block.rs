@@ -15,33 +15,42 @@ pub(crate) type Block = sse2::Block;
 pub(crate) type Block = Portable;
 
 /// Finds the first byte at or after `from` that `of` marks; the length of `bytes` if there is none.
-///
-/// The bytes of an incomplete last block are looked at as the end of a whole one; where there are fewer than
-/// [`SIZE`] bytes in all, `one` judges each.
 #[inline]
-pub(crate) fn find(bytes: &[u8], from: usize, of: fn(Block) -> u32, one: fn(u8) -> bool) -> usize {
+pub(crate) fn find(bytes: &[u8], from: usize, of: fn(Block) -> u32) -> usize {
     let mut at = from;
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+    while let Some(block) = block_at(bytes, at) {
         let found = of(Block::new(block));
         if found != 0 {
             return at + found.trailing_zeros() as usize;
         }
         at += SIZE;
     }
-    find_in_last(bytes, at, of, one)
+    find_in_last(bytes, at, of)
 }
 
+/// Returns the block that begins at `at`, where there is a whole one.
 #[inline]
-fn find_in_last(bytes: &[u8], from: usize, of: fn(Block) -> u32, one: fn(u8) -> bool) -> usize {
-    if from >= bytes.len() {
-        return bytes.len();
+pub(crate) fn block_at(bytes: &[u8], at: usize) -> Option<&[u8; SIZE]> {
+    bytes.get(at..)?.first_chunk()
+}
+
+/// Looks at the last bytes, which are no whole block, as the end of one.
+#[inline(never)]
+pub(crate) fn find_in_last(bytes: &[u8], from: usize, of: fn(Block) -> u32) -> usize {
+    let length = bytes.len();
+    if from >= length {
+        return length;
     }
-    if let Some(block) = bytes.last_chunk() {
-        let begin = bytes.len() - SIZE;
-        let found = of(Block::new(block)) >> (from - begin);
-        return if found == 0 { bytes.len() } else { from + found.trailing_zeros() as usize };
-    }
-    (from..bytes.len()).find(|at| one(bytes[*at])).unwrap_or(bytes.len())
+    let mut filled = [0; SIZE];
+    let (block, begin) = match bytes.last_chunk() {
+        Some(block) => (block, length - SIZE),
+        None => {
+            filled[..length].copy_from_slice(bytes);
+            (&filled, 0)
+        }
+    };
+    let found = of(Block::new(block)) >> (from - begin);
+    length.min(from + found.trailing_zeros() as usize)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -93,14 +102,44 @@ mod sse2 {
             marks(self.is(b':'))
         }
 
+        /// Marks the dots.
+        #[inline]
+        pub(crate) fn dots(self) -> u32 {
+            marks(self.is(b'.'))
+        }
+
+        /// Marks the bytes that no name of a host has: all but ASCII letters, digits, `-`, `_`, `~` and `.`.
+        #[inline]
+        pub(crate) fn ends_of_host(self) -> u32 {
+            // SAFETY: SSE2 is there.
+            unsafe {
+                let letters_and_digits = _mm_or_si128(self.letters(), self.range(b'0', 9));
+                let dots_and_hyphens = self.range(b'-', 1);
+                let others = _mm_or_si128(self.is(b'_'), self.is(b'~'));
+                marks(_mm_or_si128(_mm_or_si128(letters_and_digits, dots_and_hyphens), others)) ^ 0xffff
+            }
+        }
+
         /// Marks the bytes that few names have: all but ASCII letters and hyphens.
         #[inline]
         pub(crate) fn rare_in_names(self) -> u32 {
             // SAFETY: SSE2 is there.
+            unsafe { marks(_mm_or_si128(self.letters(), self.is(b'-'))) ^ 0xffff }
+        }
+
+        #[inline]
+        fn letters(self) -> __m128i {
+            // SAFETY: SSE2 is there.
+            unsafe { Self(_mm_or_si128(self.0, all(0x20))).range(b'a', 25) }
+        }
+
+        /// Marks `first` and the `more` bytes that follow it.
+        #[inline]
+        fn range(self, first: u8, more: u8) -> __m128i {
+            // SAFETY: SSE2 is there.
             unsafe {
-                let from_a = _mm_sub_epi8(_mm_or_si128(self.0, all(0x20)), all(b'a'));
-                let letters = _mm_cmpeq_epi8(_mm_min_epu8(from_a, all(25)), from_a);
-                marks(_mm_or_si128(letters, self.is(b'-'))) ^ 0xffff
+                let from_first = _mm_sub_epi8(self.0, all(first));
+                _mm_cmpeq_epi8(_mm_min_epu8(from_first, all(more)), from_first)
             }
         }
 
@@ -161,6 +200,18 @@ impl Portable {
         self.marks(|byte| byte == b':')
     }
 
+    /// Marks the dots.
+    #[inline]
+    pub(crate) fn dots(self) -> u32 {
+        self.marks(|byte| byte == b'.')
+    }
+
+    /// Marks the bytes that no name of a host has: all but ASCII letters, digits, `-`, `_`, `~` and `.`.
+    #[inline]
+    pub(crate) fn ends_of_host(self) -> u32 {
+        self.marks(|byte| !byte.is_ascii_alphanumeric() && !b"-_~.".contains(&byte))
+    }
+
     /// Marks the bytes that nearly no name has: all but ASCII letters and hyphens.
     #[inline]
     pub(crate) fn rare_in_names(self) -> u32 {
@@ -184,6 +235,8 @@ mod tests {
         assert_eq!(fast.ends_of_target(), plain.ends_of_target(), "{bytes:?}");
         assert_eq!(fast.colons(), plain.colons(), "{bytes:?}");
         assert_eq!(fast.rare_in_names(), plain.rare_in_names(), "{bytes:?}");
+        assert_eq!(fast.dots(), plain.dots(), "{bytes:?}");
+        assert_eq!(fast.ends_of_host(), plain.ends_of_host(), "{bytes:?}");
     }
 
     #[test]
@@ -206,7 +259,7 @@ mod tests {
         #[test]
         fn the_first_is_found(bytes in proptest::collection::vec(0x1d_u8..0x24, 0..70), from in 0_usize..80) {
             let plain = (from..bytes.len()).find(|at| bytes[*at].is_ascii_control());
-            let found = find(&bytes, from, Block::ends_of_text, |byte| byte.is_ascii_control());
+            let found = find(&bytes, from, Block::ends_of_text);
             assert_eq!(found, plain.unwrap_or(bytes.len()));
         }
     }

@@ -52,6 +52,12 @@ impl Headers {
         self.dropped.contains(name)
     }
 
+    /// Whether fields of some name are not passed on.
+    #[inline]
+    pub fn drops_any(&self) -> bool {
+        !self.dropped.is_empty()
+    }
+
     /// Whether they take our end of the client's connection.
     pub fn asks_local(&self) -> bool {
         self.written.iter().any(|(_, template)| template.asks_local())

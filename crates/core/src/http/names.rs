@@ -27,6 +27,12 @@ impl FieldNames {
         }
     }
 
+    /// Whether there are none.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.prefixes.is_empty()
+    }
+
     /// Whether `name` is one of them.
     #[inline]
     pub(super) fn contains(&self, name: &[u8]) -> bool {

@@ -83,68 +83,121 @@ pub struct Field {
     pub hop_by_hop: bool,
 }
 
-/// Every known name, by its letters in lower case. Names of one length differ in [`key`]: checked when this is
-/// compiled.
-const NAMES: [(&[u8], Known); 29] = [
-    (b"accept", Known::Accept),
-    (b"accept-encoding", Known::AcceptEncoding),
-    (b"cache-control", Known::CacheControl),
-    (b"connection", Known::Connection),
-    (b"content-encoding", Known::ContentEncoding),
-    (b"content-length", Known::ContentLength),
-    (b"content-range", Known::ContentRange),
-    (b"content-type", Known::ContentType),
-    (b"cookie", Known::Cookie),
-    (b"date", Known::Date),
-    (b"early-data", Known::EarlyData),
-    (b"etag", Known::Etag),
-    (b"expect", Known::Expect),
-    (b"forwarded", Known::Forwarded),
-    (b"host", Known::Host),
-    (b"http2-settings", Known::Http2Settings),
-    (b"keep-alive", Known::KeepAlive),
-    (b"proxy-connection", Known::ProxyConnection),
-    (b"set-cookie", Known::SetCookie),
-    (b"te", Known::Te),
-    (b"trailer", Known::Trailer),
-    (b"transfer-encoding", Known::TransferEncoding),
-    (b"upgrade", Known::Upgrade),
-    (b"vary", Known::Vary),
-    (b"via", Known::Via),
-    (b"x-forwarded-for", Known::XForwardedFor),
-    (b"x-forwarded-host", Known::XForwardedHost),
-    (b"x-forwarded-proto", Known::XForwardedProto),
-    // No name: what every place of INDEX leads to that has none.
-    (b"", Known::Other),
+/// Every known name, in lower case. Names of one length differ in [`key`]: that is checked when this is compiled.
+const NAMES: [(&str, Known); 28] = [
+    ("accept", Known::Accept),
+    ("accept-encoding", Known::AcceptEncoding),
+    ("cache-control", Known::CacheControl),
+    ("connection", Known::Connection),
+    ("content-encoding", Known::ContentEncoding),
+    ("content-length", Known::ContentLength),
+    ("content-range", Known::ContentRange),
+    ("content-type", Known::ContentType),
+    ("cookie", Known::Cookie),
+    ("date", Known::Date),
+    ("early-data", Known::EarlyData),
+    ("etag", Known::Etag),
+    ("expect", Known::Expect),
+    ("forwarded", Known::Forwarded),
+    ("host", Known::Host),
+    ("http2-settings", Known::Http2Settings),
+    ("keep-alive", Known::KeepAlive),
+    ("proxy-connection", Known::ProxyConnection),
+    ("set-cookie", Known::SetCookie),
+    ("te", Known::Te),
+    ("trailer", Known::Trailer),
+    ("transfer-encoding", Known::TransferEncoding),
+    ("upgrade", Known::Upgrade),
+    ("vary", Known::Vary),
+    ("via", Known::Via),
+    ("x-forwarded-for", Known::XForwardedFor),
+    ("x-forwarded-host", Known::XForwardedHost),
+    ("x-forwarded-proto", Known::XForwardedProto),
 ];
 
 /// Bytes of the longest known name.
 const LONGEST: usize = 17;
 
-/// Places in [`NAMES`], by length and [`key`].
+/// Every known name in a form that is compared at once, and one that is none.
+static CANDIDATES: [Candidate; NAMES.len() + 1] = candidates();
+
+/// Places in [`CANDIDATES`], by length and [`key`].
 static INDEX: [[u8; 32]; LONGEST + 1] = index();
+
+/// A known name in a form that is compared at once.
+#[derive(Clone, Copy)]
+struct Candidate {
+    known: Known,
+    words: Words,
+    /// The bit that tells the cases apart, at every letter.
+    letters: Words,
+}
+
+/// The bytes of a name of 2 to [`LONGEST`] bytes: those at its front and at its back, which may overlap, and
+/// the one between them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Words {
+    front: u64,
+    back: u64,
+    middle: u8,
+}
 
 impl Known {
     /// Recognises a name, in any case: one look into a table, and one comparison.
     #[inline]
     pub fn of(name: &[u8]) -> Self {
-        let (candidate, known) = Self::candidate(name);
-        if name.eq_ignore_ascii_case(candidate) { known } else { Self::Other }
+        match Candidate::of(name) {
+            Some(candidate) if candidate.is(name) => candidate.known,
+            _ => Self::Other,
+        }
     }
 
-    /// Returns the only known name that `name` may be, or may be taken for: a cheap guess that is right for
-    /// all that have the same length, first letter and last letter.
+    /// Returns the only known name that `name` may be, or may be taken for: a guess that is right for all that
+    /// have the length, the first letter and the last letter of a known name.
     #[inline]
     pub fn nearest(name: &[u8]) -> Self {
-        Self::candidate(name).1
+        Candidate::of(name).map_or(Self::Other, |candidate| candidate.known)
+    }
+}
+
+impl Candidate {
+    /// Returns the one known name that `name` can be.
+    #[inline]
+    fn of(name: &[u8]) -> Option<&'static Self> {
+        let ([first, .., last], Some(row)) = (name, INDEX.get(name.len())) else { return None };
+        CANDIDATES.get(usize::from(row[key(*first, *last)]))
     }
 
-    /// Returns the only name that `name` can be; an empty one when there is none.
+    /// Whether it is this name, which has its length.
     #[inline]
-    fn candidate(name: &[u8]) -> (&'static [u8], Self) {
-        match (name, INDEX.get(name.len())) {
-            ([first, .., last], Some(row)) => NAMES[usize::from(row[key(*first, *last)])],
-            _ => NAMES[NAMES.len() - 1],
+    fn is(&self, name: &[u8]) -> bool {
+        let Words { front, back, middle } = Words::of(name);
+        let Self { words, letters, .. } = self;
+        (front | letters.front) == words.front
+            && (back | letters.back) == words.back
+            && (middle | letters.middle) == words.middle
+    }
+}
+
+impl Words {
+    const NONE: Self = Self { front: 0, back: 0, middle: 0 };
+
+    #[inline]
+    const fn of(name: &[u8]) -> Self {
+        let middle = if name.len() == LONGEST { name[LONGEST / 2] } else { 0 };
+        if let (Some(front), Some(back)) = (name.first_chunk(), name.last_chunk()) {
+            return Self { front: u64::from_le_bytes(*front), back: u64::from_le_bytes(*back), middle };
+        }
+        if let (Some(front), Some(back)) = (name.first_chunk(), name.last_chunk()) {
+            let (front, back) = (u32::from_le_bytes(*front), u32::from_le_bytes(*back));
+            return Self { front: front as u64, back: back as u64, middle };
+        }
+        match (name.first_chunk(), name.last_chunk()) {
+            (Some(front), Some(back)) => {
+                let (front, back) = (u16::from_le_bytes(*front), u16::from_le_bytes(*back));
+                Self { front: front as u64, back: back as u64, middle }
+            }
+            _ => Self::NONE,
         }
     }
 }
@@ -155,12 +208,24 @@ const fn key(first: u8, last: u8) -> usize {
     (first.wrapping_add(last) % 32) as usize
 }
 
+const fn candidates() -> [Candidate; NAMES.len() + 1] {
+    let mut candidates =
+        [Candidate { known: Known::Other, words: Words::NONE, letters: Words::NONE }; NAMES.len() + 1];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let (name, known) = (NAMES[at].0.as_bytes(), NAMES[at].1);
+        candidates[at] = Candidate { known, words: Words::of(name), letters: letters(name) };
+        at += 1;
+    }
+    candidates
+}
+
 const fn index() -> [[u8; 32]; LONGEST + 1] {
-    let none = (NAMES.len() - 1) as u8;
+    let none = NAMES.len() as u8;
     let mut index = [[none; 32]; LONGEST + 1];
     let mut at = 0;
-    while at < NAMES.len() - 1 {
-        let name = NAMES[at].0;
+    while at < NAMES.len() {
+        let name = NAMES[at].0.as_bytes();
         let place = &mut index[name.len()][key(name[0], name[name.len() - 1])];
         assert!(*place == none, "two names of one length have one key");
         *place = at as u8;
@@ -169,20 +234,31 @@ const fn index() -> [[u8; 32]; LONGEST + 1] {
     index
 }
 
+const fn letters(name: &[u8]) -> Words {
+    let mut cases = [0; LONGEST];
+    let mut at = 0;
+    while at < name.len() {
+        cases[at] = if name[at].is_ascii_lowercase() { 0x20 } else { 0 };
+        at += 1;
+    }
+    Words::of(cases.split_at(name.len()).0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_name_is_known_in_any_case() {
-        for (name, known) in &NAMES[..NAMES.len() - 1] {
-            assert_eq!((Known::of(name), Known::of(&name.to_ascii_uppercase())), (*known, *known));
+        for (name, known) in NAMES {
+            let name = name.as_bytes();
+            assert_eq!((Known::of(name), Known::of(&name.to_ascii_uppercase())), (known, known));
             let mut other = name.to_vec();
             for at in 0..name.len() {
                 for bit in 0..8 {
                     other[at] ^= 1 << bit;
                     let same = other.eq_ignore_ascii_case(name);
-                    assert_eq!(Known::of(&other) == *known, same, "{other:?}");
+                    assert_eq!(Known::of(&other) == known, same, "{other:?}");
                     other[at] ^= 1 << bit;
                 }
             }

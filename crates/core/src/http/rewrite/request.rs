@@ -35,9 +35,11 @@ impl Rewrite<'_> {
             self.backend.target.write_host(out, message, self.facts);
         }
         let trusted = self.listener.forwarding.trusts(self.facts.client);
+        let named = self.names_request_fields();
         let fate = |field: &Field| match field.known {
             Known::Host if keeps_host => Fate::Keep,
             Known::Host => Fate::Drop,
+            _ if named && self.drops_by_name(field, message) => Fate::Drop,
             _ => self.request_fate(field, message, trusted),
         };
         copy_fields(out, message, fate, |out, field| {
@@ -48,26 +50,41 @@ impl Rewrite<'_> {
         self.push_own(out, message, trusted);
     }
 
+    /// Whether any rule goes by the names of fields; most requests meet none.
+    #[inline]
+    fn names_request_fields(&self) -> bool {
+        let Self { listener, backend, .. } = self;
+        listener.request_id.is_some()
+            || listener.request.drops_any()
+            || backend.request.drops_any()
+            || listener.certified.drops_any()
+    }
+
+    /// Whether a rule that goes by names leaves a field out. Early-Data stays, whatever names it: without it a
+    /// repetition would look like the first request (RFC 8470 section 5.1). Expect is never ours.
+    fn drops_by_name(&self, field: &Field, message: Message<'_>) -> bool {
+        let name = message.name(field);
+        !matches!(field.known, Known::EarlyData | Known::Expect)
+            && (self.drops(name) || self.listener.certified.drops(name) || self.is_request_id(name))
+    }
+
+    /// Decides on a field that no rule names.
     #[inline]
     fn request_fate(&self, field: &Field, message: Message<'_>, trusted: bool) -> Fate {
-        // Early-Data stays, whether Connection names it or not: without it a repetition would look like the
-        // first request (RFC 8470 section 5.1).
+        // Whether Connection names it or not.
         if field.known == Known::EarlyData {
             return Fate::Keep;
         }
         if field.hop_by_hop || is_ours_alone(field) {
             return Fate::Drop;
         }
-        let name = message.name(field);
         let keep = match field.known {
             // HTTP/1.0 has no interim responses: nobody would wait for one (RFC 9110 section 10.1.1).
-            Known::Expect => {
-                return if message.head.version == Version::Http11 { Fate::Keep } else { Fate::Drop };
-            }
+            Known::Expect => message.head.version == Version::Http11,
             Known::Trailer => message.head.framing == Framing::Chunked,
-            _ => self.listener.forwarding.keeps(field, name, trusted),
+            _ => self.listener.forwarding.keeps(field, message.name(field), trusted),
         };
-        if !keep || self.drops(name) || self.listener.certified.drops(name) || self.is_request_id(name) {
+        if !keep {
             return Fate::Drop;
         }
         match &self.backend.affinity {
@@ -89,7 +106,8 @@ impl Rewrite<'_> {
     }
 
     fn push_own(&self, out: &mut Vec<u8>, message: Message<'_>, trusted: bool) {
-        let dropped = |name: &[u8]| self.drops(name) || self.listener.certified.drops(name);
+        let named = self.names_request_fields();
+        let dropped = |name: &[u8]| named && (self.drops(name) || self.listener.certified.drops(name));
         self.listener.forwarding.write(out, message, self.facts, Wanted { trusted, dropped: &dropped });
         if !dropped(b"via") {
             self.push_via(out, message.head.version);

@@ -51,10 +51,16 @@ impl Rewrite<'_> {
 
     /// Appends the field lines that the client gets.
     fn response_lines(&self, out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
+        let named = self.names_response_fields();
         copy_fields(
             out,
             message,
-            |field| self.response_fate(field, message, reply),
+            |field| {
+                if named && self.drops_from_response(message.name(field)) {
+                    return Fate::Drop;
+                }
+                response_fate(field, message, reply)
+            },
             |out, field| {
                 // Compressed it is another sequence of bytes with the same meaning: a weak tag says so (RFC
                 // 9110 section 8.8.1).
@@ -66,22 +72,16 @@ impl Rewrite<'_> {
         self.push_own_of_response(out, message, reply);
     }
 
-    fn response_fate(&self, field: &Field, message: Message<'_>, reply: &Reply) -> Fate {
-        let name = message.name(field);
-        let dropped = field.hop_by_hop
-            || is_ours_alone(field)
-            || self.replaces(name)
-            || self.listener.response.drops(name)
-            || self.backend.response.drops(name);
-        let coded = matches!(reply.variation, Variation::Applied(_));
-        match field.known {
-            _ if dropped => Fate::Drop,
-            Known::Trailer if reply.framing != Framing::Chunked => Fate::Drop,
-            Known::ContentEncoding if coded => Fate::Drop,
-            Known::Etag if coded && !message.text(field.value).starts_with(b"W/") => Fate::Edit,
-            Known::Other if coded && is_of_the_bytes(name) => Fate::Drop,
-            _ => Fate::Keep,
-        }
+    /// Whether any rule goes by the names of fields.
+    #[inline]
+    fn names_response_fields(&self) -> bool {
+        let Self { listener, backend, .. } = self;
+        listener.hsts.is_some() || listener.response.drops_any() || backend.response.drops_any()
+    }
+
+    /// Whether a rule that goes by names leaves a field out.
+    fn drops_from_response(&self, name: &[u8]) -> bool {
+        self.replaces(name) || self.listener.response.drops(name) || self.backend.response.drops(name)
     }
 
     /// Whether the listener says itself what the server says in a field of this name.
@@ -90,7 +90,9 @@ impl Rewrite<'_> {
     }
 
     fn push_own_of_response(&self, out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
-        let drops = |name: &[u8]| self.listener.response.drops(name) || self.backend.response.drops(name);
+        let named = self.names_response_fields();
+        let drops =
+            |name: &[u8]| named && (self.listener.response.drops(name) || self.backend.response.drops(name));
         if !drops(b"via") {
             self.push_via(out, message.head.version);
         }
@@ -115,6 +117,20 @@ impl Rewrite<'_> {
             affinity.write(out, identity, self.facts.scheme == "https");
             out.extend_from_slice(b"\r\n");
         }
+    }
+}
+
+/// Decides on a field that no rule names.
+#[inline]
+fn response_fate(field: &Field, message: Message<'_>, reply: &Reply) -> Fate {
+    let coded = matches!(reply.variation, Variation::Applied(_));
+    match field.known {
+        _ if field.hop_by_hop || is_ours_alone(field) => Fate::Drop,
+        Known::Trailer if reply.framing != Framing::Chunked => Fate::Drop,
+        Known::ContentEncoding if coded => Fate::Drop,
+        Known::Etag if coded && !message.text(field.value).starts_with(b"W/") => Fate::Edit,
+        Known::Other if coded && is_of_the_bytes(message.name(field)) => Fate::Drop,
+        _ => Fate::Keep,
     }
 }
 

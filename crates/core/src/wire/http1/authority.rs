@@ -54,46 +54,9 @@ pub(super) fn read(text: &[u8]) -> Option<Authority<'_>> {
 /// single dots.
 #[inline]
 fn read_name(text: &[u8]) -> Option<usize> {
-    let (mut before, mut length) = (Part::Dot, 0);
-    for byte in text {
-        let part = PARTS[usize::from(*byte)];
-        match part {
-            Part::Label => {}
-            Part::Dot if before == Part::Label => {}
-            Part::End => break,
-            Part::Dot | Part::Nothing => return None,
-        }
-        before = part;
-        length += 1;
-    }
-    (1..=LONGEST).contains(&length).then_some(length)
-}
-
-/// The part of a name that a byte can be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Nothing,
-    Label,
-    Dot,
-    End,
-}
-
-static PARTS: [Part; 256] = parts();
-
-const fn parts() -> [Part; 256] {
-    let mut parts = [Part::Nothing; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        parts[byte as usize] = match byte {
-            b'-' | b'_' | b'~' => Part::Label,
-            b'.' => Part::Dot,
-            b':' => Part::End,
-            _ if byte.is_ascii_alphanumeric() => Part::Label,
-            _ => Part::Nothing,
-        };
-        byte += 1;
-    }
-    parts
+    let host = headworks_scan::host(text);
+    (host.sound && (1..=LONGEST).contains(&host.end) && matches!(text.get(host.end), None | Some(b':')))
+        .then_some(host.end)
 }
 
 /// Reads 1 to 5 digits, at most 65535.

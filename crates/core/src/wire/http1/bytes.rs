@@ -1,9 +1,7 @@
 //! Classes of bytes, and where a run of one class ends. Must never look beyond the slice it is given.
 
-use headworks_scan as scan;
-
-pub(crate) use scan::is_text;
-pub(super) use scan::{target_end, text_end};
+pub(crate) use headworks_scan::is_text;
+pub(super) use headworks_scan::{name, target_end, text_end};
 
 /// Bytes of a token (RFC 9110 section 5.6.2).
 static TOKEN: [bool; 256] =
@@ -20,18 +18,6 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 pub(super) fn token_end(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     from + rest.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(rest.len())
-}
-
-/// Finds the end of the field name that begins at `from`: as [`token_end`] does, but a colon is what is looked
-/// for. What stands before it is looked at only when `is_name` does not know it.
-#[inline]
-pub(super) fn name_end(bytes: &[u8], from: usize, is_name: impl FnOnce(&[u8]) -> bool) -> usize {
-    let colon = scan::colon(bytes, from);
-    let before = &bytes[..colon];
-    if colon < bytes.len() && is_name(&before[from..]) {
-        return colon;
-    }
-    token_end(before, scan::letters_end(before, from))
 }
 
 /// Finds the first byte that is neither SP nor HTAB.

@@ -21,6 +21,13 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn read(&mut self, value: &[u8]) -> Result<(), Malformed> {
+        // Nearly all are one of these two.
+        if matches!(value, b"keep-alive" | b"close") {
+            let closes = value.len() == 5;
+            self.close |= closes;
+            self.keep_alive |= !closes;
+            return Ok(());
+        }
         for option in split(value) {
             match option.len() {
                 5 if option.eq_ignore_ascii_case(b"close") => self.close = true,

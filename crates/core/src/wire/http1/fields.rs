@@ -1,7 +1,7 @@
 //! Field lines (RFC 9112 section 5), and what the fields of a head mean for framing. Must never let a line
 //! end with anything but CRLF, nor a framing field pass that could be read in two ways.
 
-use super::bytes::{blanks_end, name_end, text_end};
+use super::bytes::{blanks_end, name, text_end, token_end};
 use super::connection::{Options, nominate};
 use super::window::{Stop, Window, line_end};
 use super::{Malformed, Role, authority};
@@ -115,17 +115,16 @@ pub(super) fn read(
 fn read_field(window: Window<'_>, at: usize, notes: &mut Notes, head: &mut Head) -> Result<usize, Stop> {
     let line = window.line(at);
     let ran_out = || window.ran_out(at, Malformed::FieldTooLong);
-    let mut known = Known::Other;
-    let colon = name_end(line, at, |name| {
-        known = Known::of(name);
-        known != Known::Other
-    });
+    let name = name(line, at);
+    let colon = if name.plain { name.colon } else { token_end(&line[..name.colon], at) };
     match line.get(colon) {
         Some(b':') if colon > at => {}
         Some(found) => return Err(name_error(*found, colon == at).into()),
         None => return Err(ran_out()),
     }
-    if known == Known::Other && is_framing_in_disguise(&line[at..colon]) {
+    let name = &line[at..colon];
+    let known = Known::of(name);
+    if known == Known::Other && is_framing_in_disguise(name) {
         return Err(Malformed::Underscore.into());
     }
     let start = blanks_end(line, colon + 1);

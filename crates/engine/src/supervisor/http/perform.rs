@@ -41,7 +41,14 @@ impl HttpSupervisor {
 
     /// After a change of a stream: whoever leaves the line, or gives a place back, lets the next one look for
     /// a place.
+    #[inline]
     pub(super) fn hand_on(&mut self, at: usize, before: Standing) {
+        if before != Standing::default() && before != Standing::of(&self.streams[at]) {
+            self.hand_on_changed(at, before);
+        }
+    }
+
+    fn hand_on_changed(&mut self, at: usize, before: Standing) {
         let stream = &self.streams[at];
         let now = Standing::of(stream);
         let left_line = before.in_line && !now.in_line;
@@ -314,7 +321,7 @@ impl HttpSupervisor {
 }
 
 /// The things of a stream that others wait for: its place in line, and its place at a server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     in_line: bool,
     has_place: bool,
