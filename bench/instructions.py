@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Count the instructions of the core's paths and compare them with bench/guard/baseline.toml: `make bench-guard`.
+"""Count the instructions of the paths of core and engine and compare them with bench/guard/baseline.toml: `make bench-guard`.
 
 Callgrind counts what a path executes, which is the same on a busy and on a quiet machine. It depends on the compiler,
 the target and the C library, though: a baseline made with others says nothing, and the comparison is skipped.
@@ -25,6 +25,8 @@ HERE = Path(__file__).resolve().parent / "guard"
 BASELINE = HERE / "baseline.toml"
 TOLERANCE = 0.05
 """A path may need this share more instructions than its baseline."""
+FEW = 100
+"""Operations of the shorter run of a path of the engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ class Baseline:
     def text(self) -> str:
         """Write it."""
         lines = [
-            "# Instructions per operation of the core's paths. Made by `make bench-guard UPDATE=1`; docs/profiling.md.",
+            "# Instructions per operation of the paths of core and engine. Made by `make bench-guard UPDATE=1`; docs/profiling.md.",
             "[made_with]",
             *(f'{name} = "{value}"' for name, value in vars(self.maker).items()),
             "",
@@ -129,18 +131,42 @@ def total_of(text: str) -> int:
     return int(found[1])
 
 
-def measure(program: Path, words: Sequence[str] = ()) -> dict[str, float]:
-    """Run paths (those with one of `words` in their names; none: all) and return instructions per operation."""
+def measure(program: Path) -> dict[str, float]:
+    """Run the core's paths and return instructions per operation."""
     inside = "guard::measured"
     with tempfile.TemporaryDirectory(prefix="headworks-guard-") as directory:
         argv = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={inside}"]
-        argv += [f"--dump-after={inside}", str(program), *words]
+        argv += [f"--dump-after={inside}", str(program), "core"]
         ran = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=directory)
         if ran.returncode != 0:
             raise SystemExit(f"bench-guard: the paths did not run to their end\n{ran.stderr}")
         # callgrind.out.PID.NUMBER, and callgrind.out.PID for what came after the last one.
         records = sorted(Path(directory).glob("callgrind.out.*.*"), key=lambda record: int(record.suffix[1:]))
         return per_operation(ran.stdout, [total_of(record.read_text()) for record in records])
+
+
+def measure_engine(program: Path) -> dict[str, float]:
+    """Run the engine's paths, one after the other, and return instructions per operation of its threads.
+
+    Each runs twice, so that what is done once falls out of the difference.
+    """
+    listed = subprocess.run([program, "engine"], capture_output=True, text=True, check=True).stdout.splitlines()
+    paths = {name: int(times) for name, times in (line.split() for line in listed)}
+    return {
+        name: (_threads_total(program, name, times + FEW) - _threads_total(program, name, FEW)) / times
+        for name, times in paths.items()
+    }
+
+
+def _threads_total(program: Path, name: str, times: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="headworks-guard-") as directory:
+        argv = ["valgrind", "--tool=callgrind", "--separate-threads=yes", str(program), "engine", name, str(times)]
+        ran = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=directory)
+        if ran.returncode != 0:
+            raise SystemExit(f"bench-guard: {name} did not run to its end\n{ran.stderr}")
+        # callgrind.out.PID-THREAD; the first thread plays client and origin.
+        records = [record for record in Path(directory).glob("callgrind.out.*-*") if not record.name.endswith("-01")]
+        return sum(total_of(record.read_text()) for record in records)
 
 
 def build() -> Path:
@@ -164,7 +190,8 @@ def main() -> int:
         print("bench-guard: SKIPPED: instructions do not compare", *differences, sep="\n  ")
         print("  make a baseline of your own, before your change, with: make bench-guard UPDATE=1")
         return 0
-    now = measure(build())
+    program = build()
+    now = measure(program) | measure_engine(program)
     verdicts = judge(baseline.instructions, now)
     print(f"{'instructions per operation':28} {'baseline':>9} {'now':>9}")
     print("\n".join(verdict.line() for verdict in verdicts))

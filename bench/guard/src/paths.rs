@@ -58,7 +58,7 @@ pub fn all() -> Vec<Path> {
         path("http_rewrite_response", 5_000, rewrite_response),
         path("http_body_chunked", 5_000, body_chunked),
         path("table_path", 20_000, table_path),
-        path("backend_choose", 5_000, backend_choose),
+        path("backend_choose", 5_000, || backend_choose("round_robin", 8)),
         path("session_tls", 5_000, session_tls),
         path("session_tcp", 5_000, session_tcp),
         path("proxy_v1_parse", 10_000, || proxy_parse(HeaderVersion::V1)),
@@ -71,6 +71,12 @@ pub fn all() -> Vec<Path> {
             .iter()
             .map(|balance| path(&format!("balance_{}", balance.name()), 10_000, || balance_choose(*balance))),
     );
+    for servers in [2, 2_000] {
+        all.extend(REGISTRY.iter().map(|balance| {
+            let name = balance.name();
+            path(&format!("choose_{name}_{servers}"), 2_000, move || backend_choose(name, servers))
+        }));
+    }
     all
 }
 
@@ -251,17 +257,30 @@ fn balance_choose(balance: &'static dyn Balance) -> Operation {
     })
 }
 
-/// The same through a backend: who is usable, then the choice.
-fn backend_choose() -> Operation {
-    let servers: Vec<String> = (1..9).map(|n| format!("192.0.2.{n}:80")).collect();
+/// The same through a backend: who is usable, then the choice and a place there.
+fn backend_choose(balance: &str, servers: u32) -> Operation {
+    let servers: Vec<String> =
+        (1..=servers).map(|n| format!("{}:80", Ipv4Addr::from_bits(0xc000_0200 + n))).collect();
     let plan = plan(json!({
-        "listeners": {"plain": {"protocol": "tcp", "backend": "app"}},
-        "backends": {"app": {"servers": servers}},
+        "listeners": {"web": {"protocol": "http", "backend": "app"}},
+        "backends": {"app": {"servers": servers, "balance": balance, "hash_header": "x-user"}},
     }));
-    Box::new(move |n| {
-        let seed = Seed { client: Some(client(n).ip()), random: random(n), now: 1_000, ..Seed::default() };
-        _ = black_box(plan.backends[0].choose(&seed, &Tried::new(), 0));
-    })
+    let names = ["a.example", "b.example", "c.example"];
+    let choose = move |n: u32| {
+        let name = names[n as usize % names.len()];
+        let seed = Seed {
+            client: Some(client(n % 500).ip()),
+            host: Some(name),
+            path: Some(b"/some/path"),
+            header: Some(name.as_bytes()),
+            random: random(n),
+            now: 1_000,
+        };
+        black_box(plan.backends[0].engage(&seed, &Tried::new(), 0)).is_some()
+    };
+    // What is found out once is not counted.
+    (0..5_000).for_each(|n| _ = choose(n));
+    Box::new(move |n| assert!(choose(n)))
 }
 
 /// A whole connection that is routed by name: accepted, hello, table, server, connected, both ends, gone.

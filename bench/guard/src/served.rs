@@ -26,7 +26,9 @@ pub fn all() -> Vec<Path> {
     vec![
         path("engine_http_minimal", 1_000, || exchange(MINIMAL, json!({}), "off")),
         path("engine_http_browser", 1_000, || exchange(BROWSER, json!({}), "off")),
-        path("engine_http_forwarded", 1_000, || exchange(BROWSER, json!({"forwarded": ["x_forwarded"]}), "off")),
+        path("engine_http_forwarded", 1_000, || {
+            exchange(BROWSER, json!({"forwarded": ["x_forwarded"]}), "off")
+        }),
         path("engine_http_recorded", 1_000, || {
             exchange(BROWSER, json!({"forwarded": ["x_forwarded"]}), "/dev/null")
         }),

@@ -39,7 +39,12 @@ pub fn write_name(name: &mut String, host: &[u8]) {
         _ => host.iter().position(|byte| *byte == b':').unwrap_or(host.len()),
     };
     let host = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
-    name.extend(host.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
+    let start = name.len();
+    match std::str::from_utf8(host) {
+        Ok(host) => name.push_str(host),
+        Err(_) => name.extend(host.iter().copied().map(char::from)),
+    }
+    name[start..].make_ascii_lowercase();
 }
 
 /// Returns the address that a host is, if it is one.

@@ -144,9 +144,10 @@ impl<T> Roster<T> {
         }
     }
 
-    /// Returns when it wants to be asked again although nothing happened; None for never.
-    pub(crate) fn next(&self, now: Millis) -> Option<Millis> {
-        if self.turns.is_empty() { self.timer.next() } else { Some(now) }
+    /// Returns when it wants to be asked again although nothing happened; NEVER where it does not.
+    #[inline]
+    pub(crate) fn next(&self, now: Millis) -> Millis {
+        if self.turns.is_empty() { self.timer.next() } else { now }
     }
 }
 
@@ -168,6 +169,8 @@ impl<T> IndexMut<usize> for Roster<T> {
 
 #[cfg(test)]
 mod tests {
+    use headworks_core::time::NEVER;
+
     use super::*;
 
     #[test]
@@ -193,10 +196,10 @@ mod tests {
     fn a_turn_and_a_deadline_come_once() {
         let mut roster = Roster::new(0);
         let place = roster.insert(());
-        assert_eq!(roster.next(7), None);
+        assert_eq!(roster.next(7), NEVER);
         roster.enqueue(place);
         roster.enqueue(place);
-        assert_eq!((roster.next(7), roster.turns()), (Some(7), vec![place]));
+        assert_eq!((roster.next(7), roster.turns()), (7, vec![place]));
         assert!(roster.turns().is_empty());
         roster.arm(place, 500);
         roster.arm(place, 900);

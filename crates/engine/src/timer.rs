@@ -13,13 +13,12 @@
 //! A timer never fires early, and at most one tick late. Must never read a clock or know what a deadline is
 //! for.
 
-use headworks_core::time::Millis;
+use headworks_core::time::{Millis, NEVER};
 
 const TICK: Millis = 16;
 const SLOTS: usize = 64;
 const LEVELS: usize = 5;
 const NONE: u32 = u32::MAX;
-const NEVER: u64 = u64::MAX;
 
 /// One connection's place in the wheel.
 #[derive(Debug, Clone, Copy)]
@@ -76,11 +75,11 @@ impl Timer {
         }
     }
 
-    /// Returns when the wheel wants to be turned next, or None when nothing is armed. May be early, never
+    /// Returns when the wheel wants to be turned next, or NEVER when nothing is armed. May be early, never
     /// late.
     #[inline]
-    pub(crate) fn next(&self) -> Option<Millis> {
-        (self.next != NEVER).then_some(self.next * TICK)
+    pub(crate) fn next(&self) -> Millis {
+        self.next.saturating_mul(TICK)
     }
 
     /// Turns the wheel to `now` and appends every index whose time has come; those are no longer armed.
@@ -214,7 +213,7 @@ mod tests {
         let (mut now, mut fired) = (start, vec![false; ats.len()]);
         let mut due = Vec::new();
         while fired.contains(&false) {
-            let next = timer.next().unwrap();
+            let next = timer.next();
             now = next.max(now + step);
             timer.advance(now, &mut due);
             for index in due.drain(..) {
@@ -226,7 +225,7 @@ mod tests {
             }
         }
         timer.advance(now + TICK, &mut due);
-        assert_eq!((timer.next(), due.len()), (None, 0));
+        assert_eq!((timer.next(), due.len()), (NEVER, 0));
     }
 
     #[test]
@@ -251,7 +250,7 @@ mod tests {
         timer.disarm(2);
         // What was disarmed may wake the wheel once more, for nothing.
         timer.advance(10_000, &mut due);
-        assert_eq!((timer.next(), due.len()), (None, 1));
+        assert_eq!((timer.next(), due.len()), (NEVER, 1));
     }
 
     proptest::proptest! {

@@ -4,7 +4,7 @@
 //! sources and cost. The key is the name in lower case, as the table sees it. A client that gives no name
 //! gets a random server.
 
-use super::{Balance, Candidate, Memory, Seed, random, rendezvous};
+use super::{Balance, Candidate, Memory, Ready, Seed, random, rendezvous};
 
 /// Consistent hash of the name.
 #[derive(Debug)]
@@ -16,9 +16,21 @@ impl Balance for HostHash {
     }
 
     fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize {
-        match seed.host {
-            Some(host) => rendezvous::choose(candidates, rendezvous::hash(host.as_bytes())),
+        match key(seed) {
+            Some(key) => rendezvous::choose(candidates, key),
             None => random::Random.choose(candidates, seed, memory),
         }
     }
+
+    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
+        match key(seed) {
+            Some(key) => ready.home(key),
+            None => random::Random.choose_ready(ready, seed, active),
+        }
+    }
+}
+
+/// Returns the key that has a home at a server; None when there is none.
+fn key(seed: &Seed<'_>) -> Option<u64> {
+    seed.host.map(|host| rendezvous::hash(host.as_bytes()))
 }

@@ -8,9 +8,11 @@ mod host_hash;
 mod least_connections;
 mod path_hash;
 mod random;
+mod ready;
 mod rendezvous;
 mod round_robin;
 mod source_hash;
+mod turns;
 mod two_choices;
 
 use std::fmt::Debug;
@@ -18,6 +20,7 @@ use std::net::IpAddr;
 
 use crate::time::Millis;
 
+pub use ready::Ready;
 pub use rendezvous::identity;
 
 /// Every algorithm, by its name in the configuration.
@@ -40,6 +43,13 @@ pub trait Balance: Debug + Sync {
     /// Returns the [`Candidate::server`] chosen. `candidates` is not empty and every weight is at least 1.
     fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize;
 
+    /// Returns what [`choose`](Self::choose) would, of candidates that are kept between choices, and mostly for
+    /// less. `active`: the open connections of a server now.
+    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
+        let (candidates, memory) = ready.refreshed(active);
+        self.choose(candidates, seed, memory)
+    }
+
     /// Whether a choice must be made (and remembered) even when there is one candidate.
     fn counts_every_choice(&self) -> bool {
         false
@@ -50,7 +60,7 @@ pub trait Balance: Debug + Sync {
         false
     }
 
-    /// Whether it uses the [`Memory`]; one that does not is asked without a lock, with an empty one.
+    /// Whether it uses the [`Memory`].
     fn remembers(&self) -> bool {
         false
     }

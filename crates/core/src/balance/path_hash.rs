@@ -4,7 +4,7 @@
 //! sources and cost. The key is the path as the client sent it, without its query. Where there is no request
 //! (and for `*`, which is no path) a random server is chosen.
 
-use super::{Balance, Candidate, Memory, Seed, random, rendezvous};
+use super::{Balance, Candidate, Memory, Ready, Seed, random, rendezvous};
 
 /// Consistent hash of the path.
 #[derive(Debug)]
@@ -16,16 +16,28 @@ impl Balance for PathHash {
     }
 
     fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize {
-        let path = seed.path.and_then(|path| path.split(|byte| matches!(byte, b'?' | b'#')).next());
-        match path.filter(|path| path.first() == Some(&b'/')) {
-            Some(path) => rendezvous::choose(candidates, rendezvous::hash(path)),
+        match key(seed) {
+            Some(key) => rendezvous::choose(candidates, key),
             None => random::Random.choose(candidates, seed, memory),
+        }
+    }
+
+    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
+        match key(seed) {
+            Some(key) => ready.home(key),
+            None => random::Random.choose_ready(ready, seed, active),
         }
     }
 
     fn asks_request(&self) -> bool {
         true
     }
+}
+
+/// Returns the key that has a home at a server; None when there is none.
+fn key(seed: &Seed<'_>) -> Option<u64> {
+    let path = seed.path?.split(|byte| matches!(byte, b'?' | b'#')).next();
+    path.filter(|path| path.first() == Some(&b'/')).map(rendezvous::hash)
 }
 
 #[cfg(test)]

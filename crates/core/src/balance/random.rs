@@ -4,7 +4,7 @@
 //! passes over the candidates, nothing remembered. The randomness is the caller's; the same number gives the
 //! same choice.
 
-use super::{Balance, Candidate, Memory, Seed};
+use super::{Balance, Candidate, Memory, Ready, Seed};
 
 /// A random server, by weight.
 #[derive(Debug)]
@@ -17,6 +17,10 @@ impl Balance for Random {
 
     fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, _memory: &mut Memory) -> usize {
         candidates[draw(candidates, seed.random, None)].server
+    }
+
+    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, _active: &dyn Fn(usize) -> u32) -> usize {
+        ready.candidates()[ready.draw(seed.random, None)].server
     }
 }
 

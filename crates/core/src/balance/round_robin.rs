@@ -1,10 +1,10 @@
 //! Smooth weighted round robin: in turn, by weight, and never in bursts.
 //!
 //! Good for servers of known capacity and connections of similar cost. Source: nginx
-//! (`ngx_http_upstream_round_robin.c`, Igor Sysoev, 2012). Cost: one pass over the candidates. Every choice
+//! (`ngx_http_upstream_round_robin.c`, Igor Sysoev, 2012). Cost: one pass over the candidates, and none while they stay the same. Every choice
 //! is remembered, or a server that was alone for a while would be forgotten to have had its turns.
 
-use super::{Balance, Candidate, Memory, Seed};
+use super::{Balance, Candidate, Memory, Ready, Seed};
 
 /// Smooth weighted round robin.
 #[derive(Debug)]
@@ -17,6 +17,10 @@ impl Balance for RoundRobin {
 
     fn choose(&self, candidates: &[Candidate], _seed: &Seed<'_>, memory: &mut Memory) -> usize {
         turn(candidates, memory)
+    }
+
+    fn choose_ready(&self, ready: &mut Ready, _seed: &Seed<'_>, _active: &dyn Fn(usize) -> u32) -> usize {
+        ready.turn()
     }
 
     fn counts_every_choice(&self) -> bool {

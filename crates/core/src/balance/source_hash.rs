@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::{Balance, Candidate, Memory, Seed, random, rendezvous};
+use super::{Balance, Candidate, Memory, Ready, Seed, random, rendezvous};
 
 /// Consistent hash of the client address.
 #[derive(Debug)]
@@ -19,11 +19,24 @@ impl Balance for SourceHash {
     }
 
     fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize {
-        let key = match seed.client.map(|client| client.to_canonical()) {
-            Some(IpAddr::V4(client)) => rendezvous::hash(&client.octets()),
-            Some(IpAddr::V6(client)) => rendezvous::hash(&client.octets()),
-            None => return random::Random.choose(candidates, seed, memory),
-        };
-        rendezvous::choose(candidates, key)
+        match key(seed) {
+            Some(key) => rendezvous::choose(candidates, key),
+            None => random::Random.choose(candidates, seed, memory),
+        }
+    }
+
+    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
+        match key(seed) {
+            Some(key) => ready.home(key),
+            None => random::Random.choose_ready(ready, seed, active),
+        }
+    }
+}
+
+/// Returns the key that has a home at a server; None when there is none.
+fn key(seed: &Seed<'_>) -> Option<u64> {
+    match seed.client?.to_canonical() {
+        IpAddr::V4(client) => Some(rendezvous::hash(&client.octets())),
+        IpAddr::V6(client) => Some(rendezvous::hash(&client.octets())),
     }
 }

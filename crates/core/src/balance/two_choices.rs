@@ -6,7 +6,7 @@
 
 use super::random::draw;
 use super::rendezvous::mix;
-use super::{Balance, Candidate, Memory, Seed, less_loaded};
+use super::{Balance, Candidate, Memory, Ready, Seed, less_loaded};
 
 /// The less loaded of two random servers.
 #[derive(Debug)]
@@ -22,6 +22,16 @@ impl Balance for TwoChoices {
         let second = draw(candidates, mix(seed.random), Some(first));
         let (first, second) = (&candidates[first], &candidates[second]);
         if less_loaded(second, first) { second.server } else { first.server }
+    }
+
+    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
+        let first = ready.draw(seed.random, None);
+        let second = ready.draw(mix(seed.random), Some(first));
+        let [first, second] = [first, second].map(|index| {
+            let candidate = ready.candidates()[index];
+            Candidate { active: active(candidate.server), ..candidate }
+        });
+        if less_loaded(&second, &first) { second.server } else { first.server }
     }
 }
 

@@ -157,7 +157,7 @@ mod tests {
         for &(known, value) in fields {
             let start = bytes.len();
             bytes.extend_from_slice(value.as_bytes());
-            head.fields.push(Field { value: Span::new(start, bytes.len()), known, ..Field::default() });
+            head.push(Field { value: Span::new(start, bytes.len()), known, ..Field::default() });
         }
         (head, bytes)
     }

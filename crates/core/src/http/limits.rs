@@ -379,7 +379,7 @@ mod tests {
             let mut head = Head::default();
             if let Some(colon) = bytes.find(": ") {
                 let (name, value) = (Span::new(0, colon), Span::new(colon + 2, bytes.len()));
-                head.fields.push(Field { name, value, ..Field::default() });
+                head.push(Field { name, value, ..Field::default() });
             }
             let client = SocketAddr::new(client.parse().unwrap(), 1);
             limit.admit(Some(client), Message::new(&head, bytes.as_bytes()), 1000).is_ok()

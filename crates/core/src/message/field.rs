@@ -115,6 +115,9 @@ const NAMES: [(&str, Known); 28] = [
     ("x-forwarded-proto", Known::XForwardedProto),
 ];
 
+// A head notes the known names that it has in 32 bits.
+const _: () = assert!(Known::XForwardedProto as u32 <= 31);
+
 /// Bytes of the longest known name.
 const LONGEST: usize = 17;
 

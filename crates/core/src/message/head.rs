@@ -49,8 +49,11 @@ pub struct Head {
     pub version: Version,
     /// Bytes it takes, with the empty line.
     pub length: usize,
-    /// The fields, in order.
+    /// The fields, in order. [`push`](Self::push) adds one.
     pub fields: Vec<Field>,
+    /// The known names among them: bit `n` stands for the one whose number is `n`. [`push`](Self::push) keeps
+    /// it.
+    pub seen: u32,
     /// The way in which the body ends.
     pub framing: Framing,
     /// Whether its sender wants the connection kept (RFC 9112 section 9.3).
@@ -81,9 +84,23 @@ pub struct Head {
 }
 
 impl Head {
+    /// Adds a field.
+    #[inline]
+    pub fn push(&mut self, field: Field) {
+        self.seen |= 1 << field.known as u32;
+        self.fields.push(field);
+    }
+
+    /// Whether there is a field with this name.
+    #[inline]
+    pub fn has(&self, known: Known) -> bool {
+        self.seen >> (known as u32) & 1 != 0
+    }
+
     /// Returns the first field with this name.
+    #[inline]
     pub fn field(&self, known: Known) -> Option<&Field> {
-        self.fields.iter().find(|field| field.known == known)
+        if self.has(known) { self.fields.iter().find(|field| field.known == known) } else { None }
     }
 
     /// Whether a request that came as early data may be acted on (RFC 8470 section 4): an attacker who

@@ -53,7 +53,8 @@ impl<'a> Message<'a> {
     /// Returns the values of all fields with this name that are not for one hop only.
     pub fn values(self, known: Known) -> impl Iterator<Item = &'a [u8]> {
         let kept = move |field: &&Field| field.known == known && !field.hop_by_hop;
-        self.head.fields.iter().filter(kept).map(move |field| self.text(field.value))
+        let fields = if self.head.has(known) { &self.head.fields[..] } else { &[] };
+        fields.iter().filter(kept).map(move |field| self.text(field.value))
     }
 
     /// Returns the path and query as the client sent them, in origin form or `*`; of CONNECT the authority.

@@ -6,16 +6,16 @@
 
 use smallvec::SmallVec;
 use std::sync::Arc;
-use std::sync::Mutex;
 
 use crate::balance::{Balance, Candidate, Memory, Seed};
 use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
-use crate::lock::lock;
+use crate::pool::set::{Freshness, Shard};
+use crate::pool::state::changes;
 use crate::pool::{Place, Server, ServerList, ServerSet, Unusable};
 use crate::spec::{BackendSpec, HealthSpec};
 use crate::tally::Tally;
-use crate::time::Millis;
+use crate::time::{Millis, NEVER};
 use crate::tls::Encryption;
 use crate::wire::proxy_protocol::HeaderVersion;
 
@@ -91,32 +91,35 @@ impl Backend {
     /// Tiers, the first that has a usable server wins: servers, backups, ejected servers, ejected backups. A
     /// server that checks hold to be down is never chosen.
     pub fn choose(&self, seed: &Seed<'_>, tried: &Tried, shard: usize) -> Option<Arc<Server>> {
-        let list = self.servers.of(shard);
-        self.choose_of(&list, &list.memory, seed, tried).map(|number| Arc::clone(&list[number]))
+        let shard = &mut *self.servers.of(shard);
+        let ready = self.choose_ready(shard, seed, tried);
+        let has_place = |number: &usize| shard.list[*number].unusable(seed.now) != Some(Unusable::Full);
+        let chosen = ready.filter(has_place).or_else(|| self.choose_among_all(shard, seed, tried));
+        chosen.map(|number| Arc::clone(&shard.list[number]))
     }
 
     /// Chooses a server and takes a place there, or None when no usable one has a place.
     pub fn engage(&self, seed: &Seed<'_>, tried: &Tried, shard: usize) -> Option<Place> {
-        let list = self.servers.of(shard);
-        let mut chosen = self.choose_of(&list, &list.memory, seed, tried)?;
-        let mut passed_over = SmallVec::new();
+        let shard = &mut *self.servers.of(shard);
+        let ready = self.choose_ready(shard, seed, tried);
+        if let Some(place) = ready.and_then(|number| Place::take(&shard.list[number])) {
+            return Some(place);
+        }
+        let mut passed_over = tried.clone();
         loop {
-            if let Some(place) = Place::take(&list[chosen]) {
+            let chosen = self.choose_among_all(shard, seed, &passed_over)?;
+            if let Some(place) = Place::take(&shard.list[chosen]) {
                 return Some(place);
             }
             // Another worker took the last place since it was looked at.
-            if passed_over.is_empty() {
-                passed_over.clone_from(tried);
-            }
-            passed_over.push(list[chosen].identity);
-            chosen = self.choose_of(&list, &list.memory, seed, &passed_over)?;
+            passed_over.push(shard.list[chosen].identity);
         }
     }
 
     /// Takes a place at the server with this identity, if it may be chosen now and was not tried. One that
     /// drains keeps the clients it has, so that they can finish what they do there.
     pub fn engage_identity(&self, identity: u64, now: Millis, tried: &Tried, shard: usize) -> Option<Place> {
-        let list = self.servers.of(shard);
+        let list = Arc::clone(&self.servers.of(shard).list);
         let server = list.iter().find(|server| server.identity == identity)?;
         let keeps = matches!(server.unusable(now), None | Some(Unusable::Draining | Unusable::NoWeight));
         if keeps && !tried.contains(&identity) { Place::take(server) } else { None }
@@ -124,55 +127,94 @@ impl Backend {
 
     /// Whether a server would be usable if it did not hold `max_connections`: waiting may help.
     pub fn is_full(&self, now: Millis, shard: usize) -> bool {
-        self.servers.of(shard).iter().any(|server| server.unusable(now) == Some(Unusable::Full))
+        self.servers.of(shard).list.iter().any(|server| server.unusable(now) == Some(Unusable::Full))
     }
 
     /// Returns the server that would be chosen; nothing is remembered.
     pub fn foresee(&self, seed: &Seed<'_>) -> Option<Arc<Server>> {
-        let list = self.servers.list();
-        let memory = Mutex::new(lock(&list.memory).clone());
-        self.choose_of(&list, &memory, seed, &Tried::new()).map(|number| Arc::clone(&list[number]))
+        let (list, mut memory) = {
+            let shard = &mut *self.servers.of(0);
+            (Arc::clone(&shard.list), shard.ready.memory().clone())
+        };
+        self.choose_of(&list, &mut memory, seed, &Tried::new()).map(|number| Arc::clone(&list[number]))
+    }
+
+    /// Chooses among the servers that are kept ready, whether they have a place or not: None where that is no
+    /// answer, since some were tried.
+    #[inline]
+    fn choose_ready(&self, shard: &mut Shard, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
+        if !tried.is_empty() {
+            return None;
+        }
+        let changes = changes();
+        if !shard.fresh.holds(changes, seed.now) {
+            self.renew(shard, changes, seed.now);
+        }
+        let Shard { list, ready, .. } = shard;
+        match ready.candidates() {
+            [] => None,
+            [only] if !self.balance.counts_every_choice() => Some(only.server),
+            _ => Some(self.balance.choose_ready(ready, seed, &|server| list[server].state.active())),
+        }
+    }
+
+    /// Finds out anew which servers may be chosen: those of the first tier that has any.
+    #[cold]
+    fn renew(&self, shard: &mut Shard, changes: u64, now: Millis) {
+        let Shard { list, ready, fresh } = shard;
+        let until = list.iter().map(|server| server.next_change(now, self.spec.slow_start)).min();
+        *fresh = Freshness { changes, from: now, until: until.unwrap_or(NEVER) };
+        let tiers = Tier::all(now);
+        let any = |tier: &&Tier| list.iter().any(|server| tier.has(server, server.barred(now)));
+        let tier = tiers.iter().find(any);
+        let of = tier.map(|tier| {
+            let members = list.iter().enumerate();
+            let members = members.filter(|(_, server)| tier.has(server, server.barred(now)));
+            members.map(|(number, server)| self.candidate(number, server, now))
+        });
+        ready.renew(of.into_iter().flatten());
+    }
+
+    fn choose_among_all(&self, shard: &mut Shard, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
+        let list = Arc::clone(&shard.list);
+        self.choose_of(&list, shard.ready.memory(), seed, tried)
     }
 
     fn choose_of(
         &self,
         list: &ServerList,
-        memory: &Mutex<Memory>,
+        memory: &mut Memory,
         seed: &Seed<'_>,
         tried: &Tried,
     ) -> Option<usize> {
-        for (ejected, backup) in [(false, false), (false, true), (true, false), (true, true)] {
-            let wanted = Tier { ejected, backup, now: seed.now };
-            let candidates = self.candidates(list, &wanted, tried);
+        for tier in &Tier::all(seed.now) {
+            let candidates = self.candidates(list, tier, tried);
             match candidates.as_slice() {
                 [] => {}
                 [only] if !self.balance.counts_every_choice() => return Some(only.server),
-                several if self.balance.remembers() => {
-                    let mut memory = lock(memory);
-                    return Some(self.balance.choose(several, seed, &mut memory));
-                }
-                several => return Some(self.balance.choose(several, seed, &mut Memory::default())),
+                several => return Some(self.balance.choose(several, seed, memory)),
             }
         }
         None
     }
 
     fn candidates(&self, list: &[Arc<Server>], tier: &Tier, tried: &Tried) -> SmallVec<[Candidate; 16]> {
-        let wanted = tier.ejected.then_some(Unusable::Ejected);
         list.iter()
             .enumerate()
             .filter(|(_, server)| {
-                server.backup == tier.backup
-                    && server.unusable(tier.now) == wanted
-                    && !tried.contains(&server.identity)
+                tier.has(server, server.unusable(tier.now)) && !tried.contains(&server.identity)
             })
-            .map(|(index, server)| Candidate {
-                server: index,
-                weight: server.effective_weight(tier.now, self.spec.slow_start),
-                active: server.state.active(),
-                identity: server.identity,
-            })
+            .map(|(number, server)| self.candidate(number, server, tier.now))
             .collect()
+    }
+
+    fn candidate(&self, number: usize, server: &Server, now: Millis) -> Candidate {
+        Candidate {
+            server: number,
+            weight: server.effective_weight(now, self.spec.slow_start),
+            active: server.state.active(),
+            identity: server.identity,
+        }
     }
 }
 
@@ -181,6 +223,22 @@ struct Tier {
     ejected: bool,
     backup: bool,
     now: Millis,
+}
+
+impl Tier {
+    /// Returns the tiers in their order.
+    fn all(now: Millis) -> [Self; 4] {
+        [(false, false), (false, true), (true, false), (true, true)].map(|(ejected, backup)| Self {
+            ejected,
+            backup,
+            now,
+        })
+    }
+
+    /// Whether a server that is not usable for this reason is one of them.
+    fn has(&self, server: &Server, reason: Option<Unusable>) -> bool {
+        server.backup == self.backup && reason == self.ejected.then_some(Unusable::Ejected)
+    }
 }
 
 #[cfg(test)]

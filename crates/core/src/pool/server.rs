@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::address::Address;
 use crate::balance;
 use crate::pool::{Admin, ServerState};
-use crate::time::Millis;
+use crate::time::{Millis, NEVER};
 
 /// One server of a Backend, immutable but for its state.
 #[derive(Debug)]
@@ -113,9 +113,31 @@ impl Server {
         scaled.max(1) as u32
     }
 
+    /// Returns when the passing of time alone may next change whether it is chosen, or how often: NEVER if it
+    /// does not.
+    pub(super) fn next_change(&self, now: Millis, slow_start: Millis) -> Millis {
+        let ejected = self.state.ejected_until();
+        let ejection = if ejected > now { ejected } else { NEVER };
+        let up_since = self.state.up_since.load(Relaxed);
+        // A slow start goes on in small steps.
+        let climbs = up_since != 0 && now.saturating_sub(up_since) < slow_start;
+        let step = if climbs { now.saturating_add((slow_start / 64).max(1)) } else { NEVER };
+        ejection.min(step)
+    }
+
     /// Returns the reason why the server cannot be chosen now, or None. Whether it is a backup does not
     /// matter here.
     pub fn unusable(&self, now: Millis) -> Option<Unusable> {
+        match self.barred(now) {
+            None | Some(Unusable::Ejected) if self.state.active() >= self.max_connections => {
+                Some(Unusable::Full)
+            }
+            reason => reason,
+        }
+    }
+
+    /// Returns the reason why the server cannot be chosen now whether it has a place or not.
+    pub(super) fn barred(&self, now: Millis) -> Option<Unusable> {
         let state = &*self.state;
         match state.admin() {
             Admin::Maintenance => return Some(Unusable::Maintenance),
@@ -127,9 +149,6 @@ impl Server {
         }
         if self.effective_weight(now, 0) == 0 {
             return Some(Unusable::NoWeight);
-        }
-        if state.active() >= self.max_connections {
-            return Some(Unusable::Full);
         }
         state.is_ejected(now).then_some(Unusable::Ejected)
     }

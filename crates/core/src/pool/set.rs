@@ -12,26 +12,51 @@ use crossbeam_utils::CachePadded;
 use hashbrown::{HashMap, HashSet};
 
 use crate::address::Address;
-use crate::balance::Memory;
+use crate::balance::{Memory, Ready};
 use crate::lock::lock;
 use crate::pool::{Server, ServerSettings, ServerState};
+use crate::time::Millis;
 
 /// The servers of a backend.
 #[derive(Debug)]
 pub struct ServerSet {
-    /// The list, once for each worker.
-    shards: Box<[CachePadded<Mutex<Arc<ServerList>>>]>,
+    /// The list, once for each worker, with what that knows of it.
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
     /// The servers that have left. A change of the list holds this lock.
     former: Mutex<Former>,
 }
 
 /// The servers of a backend at one moment, in order.
 #[derive(Debug, Default)]
-pub struct ServerList {
+pub struct ServerList(Box<[Arc<Server>]>);
+
+/// What one worker knows of the servers of a backend.
+#[derive(Debug, Default)]
+pub(super) struct Shard {
     /// The servers.
-    servers: Box<[Arc<Server>]>,
-    /// Memory of the balancing policy, in the order of this list; shared by all workers.
-    pub(super) memory: Arc<Mutex<Memory>>,
+    pub(super) list: Arc<ServerList>,
+    /// Those that may be chosen.
+    pub(super) ready: Ready,
+    /// Until when `ready` is right.
+    pub(super) fresh: Freshness,
+}
+
+/// The conditions under which what was found out stays right.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Freshness {
+    /// [`changes`](super::state::changes), as it was.
+    pub(super) changes: u64,
+    /// When it was found out, and when the passing of time ends it.
+    pub(super) from: Millis,
+    pub(super) until: Millis,
+}
+
+impl Freshness {
+    /// Whether it still holds.
+    #[inline]
+    pub(super) fn holds(&self, changes: u64, now: Millis) -> bool {
+        self.changes == changes && self.from <= now && now < self.until
+    }
 }
 
 impl ServerSet {
@@ -44,15 +69,19 @@ impl ServerSet {
         };
         let shards = shards.max(1);
         let list = Arc::new(old.successor(listed, &mut former, shards));
+        let shard = |number| match previous {
+            Some(set) => set.of(number).successor(&list),
+            None => Shard { list: Arc::clone(&list), ..Shard::default() },
+        };
         Self {
-            shards: (0..shards).map(|_| CachePadded::new(Mutex::new(Arc::clone(&list)))).collect(),
+            shards: (0..shards).map(|number| CachePadded::new(Mutex::new(shard(number)))).collect(),
             former: Mutex::new(former),
         }
     }
 
     /// Returns the servers as they are now.
     pub fn list(&self) -> Arc<ServerList> {
-        Arc::clone(&self.of(0))
+        Arc::clone(&self.of(0).list)
     }
 
     /// Makes these the servers, in this order; of those with the same address the first counts. Connections
@@ -86,14 +115,27 @@ impl ServerSet {
         let listed = edit(old.iter().map(|server| server.settings()).collect());
         let new = Arc::new(old.successor(listed, &mut former, self.shards.len()));
         for shard in &self.shards {
-            *lock(shard) = Arc::clone(&new);
+            let mut shard = lock(shard);
+            *shard = shard.successor(&new);
         }
     }
 
     /// Returns the list as worker number `shard` reads it.
     #[inline]
-    pub(super) fn of(&self, shard: usize) -> MutexGuard<'_, Arc<ServerList>> {
+    pub(super) fn of(&self, shard: usize) -> MutexGuard<'_, Shard> {
         lock(self.shards.get(shard).unwrap_or(&self.shards[0]))
+    }
+}
+
+impl Shard {
+    /// Returns what the worker knows of the list that follows: servers that stay have had the turns they had.
+    fn successor(&mut self, list: &Arc<ServerList>) -> Self {
+        let turns = &self.ready.memory().current;
+        let old = self.list.iter().zip(turns).map(|(server, turns)| (&server.address, *turns));
+        let had: HashMap<&Address, i64> = old.collect();
+        let of = |server: &Arc<Server>| had.get(&server.address).copied().unwrap_or(0);
+        let memory = Memory { current: list.iter().map(of).collect() };
+        Self { list: Arc::clone(list), ready: Ready::new(memory), fresh: Freshness::default() }
     }
 }
 
@@ -102,25 +144,18 @@ impl ServerList {
     /// are remembered.
     fn successor(&self, listed: Vec<ServerSettings>, former: &mut Former, shards: usize) -> Self {
         let old: Numbers<'_> = self.iter().enumerate().map(|(at, server)| (&server.address, at)).collect();
-        let (mut servers, mut turns) = (Vec::with_capacity(listed.len()), Vec::with_capacity(listed.len()));
-        let mut seen = HashSet::with_capacity(listed.len());
-        let memory = lock(&self.memory);
+        let (mut servers, mut seen) =
+            (Vec::with_capacity(listed.len()), HashSet::with_capacity(listed.len()));
         for settings in listed {
             if seen.insert(settings.address.clone()) {
                 let at = old.get(&settings.address).copied();
-                turns.push(at.and_then(|at| memory.current.get(at)).copied().unwrap_or(0));
                 servers.push(admit(settings, at.map(|at| &self[at]), former, shards));
             }
         }
-        drop(memory);
         self.iter()
             .filter(|server| !seen.contains(&server.address))
             .for_each(|server| former.remember(server));
-        // Turns go on for workers that still read the list before, too.
-        let same = servers.iter().map(|server| &server.address).eq(self.iter().map(|server| &server.address));
-        let fresh = || Arc::new(Mutex::new(Memory { current: turns }));
-        let memory = if same { Arc::clone(&self.memory) } else { fresh() };
-        Self { servers: servers.into(), memory }
+        Self(servers.into())
     }
 }
 
@@ -148,7 +183,7 @@ impl Deref for ServerList {
 
     #[inline]
     fn deref(&self) -> &Self::Target {
-        &self.servers
+        &self.0
     }
 }
 
@@ -217,7 +252,7 @@ mod tests {
         set.remove(&settings(9, 1, false).address);
         assert_eq!(names(&set), ["8003", "8004"]);
         for shard in 0..4 {
-            assert_eq!(set.of(shard).len(), 2);
+            assert_eq!(set.of(shard).list.len(), 2);
         }
         set.set(Vec::new());
         assert!(set.list().is_empty());

@@ -3,7 +3,8 @@
 //! Keyed by identity and handed from one Plan to the next, so that a reload forgets nothing. Must never read
 //! a clock: time is a parameter, in milliseconds of the engine's clock.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use serde::Serialize;
 
@@ -46,6 +47,21 @@ pub struct ServerState {
     pub(super) up_since: AtomicU64,
     /// Counters.
     pub tally: Tally,
+}
+
+/// How often the state of any server of this process has changed in a way that may let it be chosen, or not.
+/// One number for all: such changes are rare, and each makes workers look at every server once.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// Returns how often the state of any server has changed. A worker that sees the same number twice sees the
+/// same states, but for the passing of time and for places taken.
+#[inline]
+pub(super) fn changes() -> u64 {
+    CHANGES.load(Acquire)
+}
+
+fn changed() {
+    CHANGES.fetch_add(1, Release);
 }
 
 impl ServerState {
@@ -92,11 +108,13 @@ impl ServerState {
     /// Sets what the operator says.
     pub fn set_admin(&self, admin: Admin) {
         self.admin.store(admin as u32, Relaxed);
+        changed();
     }
 
     /// Overrides the configured weight, or returns to it.
     pub fn set_weight(&self, weight: Option<u32>) {
         self.weight_override.store(weight.map_or(0, |w| w.min(256) + 1), Relaxed);
+        changed();
     }
 
     /// Whether it is ejected at `now`.
@@ -104,18 +122,27 @@ impl ServerState {
         self.ejected_until.load(Relaxed) > now || self.responses_eject_until.load(Relaxed) > now
     }
 
+    /// Returns when its ejection ends by time; a moment that is over where it is not ejected.
+    pub(super) fn ejected_until(&self) -> Millis {
+        self.ejected_until.load(Relaxed).max(self.responses_eject_until.load(Relaxed))
+    }
+
     /// Notes that active checks took the server down or brought it up; returns true when it is a change.
     pub fn set_up(&self, up: bool, now: Millis) -> bool {
-        let changed = self.up.swap(up, Relaxed) != up;
-        if changed && up {
+        let is_change = self.up.swap(up, Relaxed) != up;
+        if is_change && up {
             self.revive(now);
         }
-        changed
+        if is_change {
+            changed();
+        }
+        is_change
     }
 
     /// Takes it to be up until checks say otherwise.
     pub(super) fn assume_up(&self) {
         self.up.store(true, Relaxed);
+        changed();
     }
 
     /// Notes a connect that succeeded; returns true when it ends an ejection.
@@ -127,6 +154,7 @@ impl ServerState {
         let was_ejected = self.ejected_until.swap(0, Relaxed) != 0;
         if was_ejected {
             self.up_since.store(now.max(1), Relaxed);
+            changed();
         }
         was_ejected
     }
@@ -139,6 +167,7 @@ impl ServerState {
         }
         let until = self.ejected_until.load(Relaxed);
         self.ejected_until.store(now.saturating_add(duration), Relaxed);
+        changed();
         until <= now
     }
 
@@ -157,7 +186,9 @@ impl ServerState {
         if after == 0 || self.bad_responses.fetch_add(1, Relaxed).saturating_add(1) < after {
             return false;
         }
-        self.responses_eject_until.swap(now.saturating_add(duration), Relaxed) <= now
+        let until = self.responses_eject_until.swap(now.saturating_add(duration), Relaxed);
+        changed();
+        until <= now
     }
 
     /// Takes one of `limit` places; false when there is none.

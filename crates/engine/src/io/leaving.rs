@@ -5,7 +5,7 @@
 //! Past the limits the truth comes before the bytes. A socket that ends in good order stays only while TLS
 //! has not said so on the wire: without that word what came before would look broken off.
 
-use headworks_core::time::Millis;
+use headworks_core::time::{Millis, NEVER};
 
 use super::Socket;
 
@@ -46,9 +46,10 @@ impl Leaving {
         }
     }
 
-    /// Returns when to look again. None: nothing waits.
-    pub(crate) fn next(&self, now: Millis) -> Option<Millis> {
-        (!self.0.is_empty()).then_some(now + GLANCE)
+    /// Returns when to look again; NEVER while nothing waits.
+    #[inline]
+    pub(crate) fn next(&self, now: Millis) -> Millis {
+        if self.0.is_empty() { NEVER } else { now + GLANCE }
     }
 
     /// Ends those whose bytes have arrived, and gives up on those that take too long.

@@ -13,7 +13,7 @@ pub(crate) mod connections;
 pub(crate) mod handshakes;
 pub(crate) mod http;
 
-use headworks_core::time::Millis;
+use headworks_core::time::{Millis, NEVER};
 use mio::event::Event as Readiness;
 
 use self::connections::Connections;
@@ -39,8 +39,8 @@ pub(crate) trait Supervisor {
     /// Tells those whose deadline has passed.
     fn expire(&mut self, tools: &mut Tools);
 
-    /// Returns when it wants to be called although nothing happened: None for never.
-    fn next_deadline(&self, now: Millis) -> Option<Millis>;
+    /// Returns when it wants to be called although nothing happened, or NEVER.
+    fn next_deadline(&self, now: Millis) -> Millis;
 
     /// Takes a new Plan for what begins from now on.
     fn apply(&mut self, _plan: &LocalPlan) {}
@@ -101,9 +101,9 @@ impl Supervisors {
         self.each().iter().map(|one| one.len()).sum()
     }
 
-    /// Returns when one of them wants to be called although nothing happened: None for never.
-    pub(crate) fn next_deadline(&self, now: Millis) -> Option<Millis> {
-        self.each().iter().filter_map(|one| one.next_deadline(now)).min()
+    /// Returns when one of them wants to be called although nothing happened, or NEVER.
+    pub(crate) fn next_deadline(&self, now: Millis) -> Millis {
+        self.each().iter().map(|one| one.next_deadline(now)).fold(NEVER, Millis::min)
     }
 
     /// Returns at most `limit` connections as they are now.

@@ -34,7 +34,11 @@ type Name = [u8; 16];
 impl Tickets {
     /// Makes one with a new key, which is replaced after `rotation`.
     pub(super) fn new(rotation: Millis) -> Result<Self, Unspecified> {
-        let keys = Rotating::new(TicketKey::new()?, clock::now().saturating_add(rotation));
+        Self::from(rotation, clock::now())
+    }
+
+    fn from(rotation: Millis, now: Millis) -> Result<Self, Unspecified> {
+        let keys = Rotating::new(TicketKey::new()?, now.saturating_add(rotation));
         Ok(Self { rotation, keys: RwLock::new(keys) })
     }
 
@@ -122,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_ticket_lasts_for_one_period_and_not_for_two() {
-        let tickets = Tickets::new(HOUR).unwrap();
-        let start = clock::now();
+        let start = 5_000;
+        let tickets = Tickets::from(HOUR, start).unwrap();
         let early = tickets.seal(b"session", start).unwrap();
         let late = tickets.seal(b"session", start + HOUR - 1).unwrap();
         for (now, opens) in [(start, true), (start + HOUR + 1000, true), (start + 2 * HOUR + 3000, false)] {

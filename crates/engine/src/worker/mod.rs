@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use headworks_core::lock::lock;
-use headworks_core::time::Millis;
+use headworks_core::time::{Millis, NEVER};
 use mio::{Events, Poll};
 
 pub(crate) use self::mail::{Listening, Mail, Mailbox};
@@ -142,7 +142,7 @@ impl Worker {
         let _ = self.poll.poll(events, self.timeout(wake));
         self.tools.now = clock::now();
         // What the events of this turn give others to do, or to wait for, is due in a later turn.
-        let due = wake.is_some_and(|at| at <= self.tools.now);
+        let due = wake <= self.tools.now;
         if due {
             for supervisor in self.supervisors.all() {
                 supervisor.resume(&mut self.tools);
@@ -179,10 +179,10 @@ impl Worker {
 
     /// Returns how long to wait for events at most. It counts from the beginning of the turn that was, so
     /// that a deadline may be late by as long as that took.
-    fn timeout(&self, wake: Option<Millis>) -> Option<Duration> {
+    fn timeout(&self, wake: Millis) -> Option<Duration> {
         let now = self.tools.now;
-        let next = [wake, self.tools.leaving.next(now), self.paused].into_iter().flatten().min()?;
-        Some(Duration::from_millis(next.saturating_sub(now)))
+        let next = wake.min(self.tools.leaving.next(now)).min(self.paused.unwrap_or(NEVER));
+        (next != NEVER).then(|| Duration::from_millis(next.saturating_sub(now)))
     }
 
     fn read_mail(&mut self) {

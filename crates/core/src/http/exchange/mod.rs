@@ -131,11 +131,23 @@ impl Exchange {
         (self.times.begun, self.since) = (now, now);
     }
 
-    /// Makes it ready for another request, with modest memory only.
+    /// Makes it ready for another request, in place and with modest memory only.
     pub fn clear(&mut self) {
-        let mut said = std::mem::take(&mut self.said);
+        let Self { state, method, version, request, response, limits, status, interim, .. } = self;
+        (*state, *method, *version) = Default::default();
+        (*request, *response, *limits) = Default::default();
+        (*status, *interim) = Default::default();
+        let Self { offered, client_persists, server_persists, tunnel, said, client, attempts, .. } = self;
+        (*client_persists, *server_persists, *tunnel, *client) = Default::default();
+        offered.clear();
         said.clear();
-        *self = Self { said, ..Self::default() };
+        *attempts = Attempts::default();
+        let Self { fresh, cookie, offer, form, variation, granted, ended_asking, .. } = self;
+        (*fresh, *cookie, *offer, *form, *variation, *ended_asking) = Default::default();
+        *granted = Granted::default();
+        let Self { body, body_begun, failure, reason, times, since, in_flight, .. } = self;
+        (*body, *body_begun, *failure, *reason) = Default::default();
+        (*times, *since, *in_flight) = Default::default();
     }
 
     // ----- Queries about it --------------------------------------------------------------------------------

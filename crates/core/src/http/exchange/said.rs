@@ -30,14 +30,16 @@ const MODEST: usize = 8 * 1024;
 impl Said {
     /// Forgets everything but a modest part of its memory.
     pub fn clear(&mut self) {
-        let Self { mut text, mut name, mut id, .. } = std::mem::take(self);
+        let Self { text, name, method, host, target, accept, key, id } = self;
         name.clear();
-        for text in [&mut text, &mut id] {
+        for text in [text, id] {
             text.clear();
-            text.shrink_to(MODEST);
+            if text.capacity() > MODEST {
+                text.shrink_to(MODEST);
+            }
         }
         // No range may outlive its text: a connection without a request is recorded, too.
-        *self = Self { text, name, id, ..Self::default() };
+        (*method, *host, *target, *accept, *key) = Default::default();
     }
 
     /// Copies what will be needed from a head.

@@ -117,7 +117,7 @@ impl Rewrite<'_> {
             push_clean(out, self.facts.request_id);
             out.extend_from_slice(b"\r\n");
         }
-        if self.facts.early && message.head.field(Known::EarlyData).is_none() {
+        if self.facts.early && !message.head.has(Known::EarlyData) {
             out.extend_from_slice(b"Early-Data: 1\r\n");
         }
         self.listener.certified.write_known(out, self.facts, message, &|name| self.drops(name));
@@ -136,5 +136,5 @@ fn push_request_framing(out: &mut Vec<u8>, message: Message<'_>) {
 }
 
 fn has_length(head: &Head) -> bool {
-    head.field(Known::ContentLength).is_some()
+    head.has(Known::ContentLength)
 }

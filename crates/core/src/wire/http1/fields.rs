@@ -136,7 +136,7 @@ fn read_field(window: Window<'_>, at: usize, notes: &mut Notes, head: &mut Head)
     }
     let value = Span::new(start, end);
     let hop_by_hop = known != Known::Other && notes.take(known, value, line, head)?;
-    head.fields.push(Field { name: Span::new(at, colon), value, known, hop_by_hop });
+    head.push(Field { name: Span::new(at, colon), value, known, hop_by_hop });
     Ok(next)
 }
 

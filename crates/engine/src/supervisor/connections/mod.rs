@@ -118,7 +118,7 @@ impl Supervisor for Connections {
         self.connections.give_back(list);
     }
 
-    fn next_deadline(&self, now: Millis) -> Option<Millis> {
+    fn next_deadline(&self, now: Millis) -> Millis {
         self.connections.next(now)
     }
 

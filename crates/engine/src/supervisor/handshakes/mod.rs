@@ -270,7 +270,7 @@ impl Supervisor for Handshakes {
         self.clients.give_back(list);
     }
 
-    fn next_deadline(&self, now: Millis) -> Option<Millis> {
+    fn next_deadline(&self, now: Millis) -> Millis {
         self.clients.next(now)
     }
 

@@ -152,12 +152,12 @@ impl Supervisor for HttpSupervisor {
         self.servers.expire(tools.now);
     }
 
-    fn next_deadline(&self, now: Millis) -> Option<Millis> {
+    fn next_deadline(&self, now: Millis) -> Millis {
         if self.queue.has_called() {
-            return Some(now);
+            return now;
         }
-        let waits = [self.clients.next(now), self.streams.next(now), self.servers.next(), self.queue.next()];
-        waits.into_iter().flatten().min()
+        let own = self.clients.next(now).min(self.streams.next(now));
+        own.min(self.servers.next()).min(self.queue.next())
     }
 
     fn apply(&mut self, plan: &LocalPlan) {

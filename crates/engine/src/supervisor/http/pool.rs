@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use headworks_core::buffer::Buffer;
 use headworks_core::pool::ServerState;
-use headworks_core::time::Millis;
+use headworks_core::time::{Millis, NEVER};
 use slab::Slab;
 
 use crate::io::Socket;
@@ -129,8 +129,8 @@ impl Servers {
     }
 
     /// When it wants to be called although nothing happened.
-    pub(crate) fn next(&self) -> Option<Millis> {
-        self.sweep
+    pub(crate) fn next(&self) -> Millis {
+        self.sweep.unwrap_or(NEVER)
     }
 
     /// Closes what was kept for too long.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use headworks_core::pool::Backend;
-use headworks_core::time::Millis;
+use headworks_core::time::{Millis, NEVER};
 
 /// How often places of other workers are looked for.
 const GLANCE: Millis = 16;
@@ -84,14 +84,15 @@ impl Queue {
         }
     }
 
-    /// When to look for places of other workers; None: nobody waits.
-    pub(crate) fn next(&self) -> Option<Millis> {
-        (!self.lines.is_empty()).then_some(self.looked + GLANCE)
+    /// Returns when to look for places of other workers; NEVER while nobody waits.
+    #[inline]
+    pub(crate) fn next(&self) -> Millis {
+        if self.lines.is_empty() { NEVER } else { self.looked + GLANCE }
     }
 
     /// Whether it is time to look, which is taken as done.
     pub(crate) fn is_due(&mut self, now: Millis) -> bool {
-        let due = self.next().is_some_and(|at| at <= now);
+        let due = self.next() <= now;
         if due {
             self.looked = now;
         }

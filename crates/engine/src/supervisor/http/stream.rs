@@ -90,7 +90,9 @@ impl Work {
         let Self { exchange, request, sent, lanes, form, counted } = self;
         exchange.clear();
         request.clear();
-        request.shrink_to(MODEST);
+        if request.capacity() > MODEST {
+            request.shrink_to(MODEST);
+        }
         *lanes = Default::default();
         *form = BodyForm::default();
         (*sent, *counted) = (0, [0; 2]);
