@@ -1,6 +1,6 @@
 """``python -m headworks`` is the ``headworks`` command."""
 
-from headworks.cli import main
+from headworks.entry import main
 
 if __name__ == "__main__":
     main()

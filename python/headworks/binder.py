@@ -3,7 +3,7 @@
 Run as ``python -m headworks.binder FD`` with one end of a stream socketpair. A request is one JSON line
 ``{"address": "0.0.0.0:443", "ipv6_only": false, "backlog": 4096, "unix_mode": 432}``. The answer is the byte ``+``
 with a bound, listening, non-blocking socket (SCM_RIGHTS), or ``-``, the reason and a newline. It ends when the other
-end is closed. Imports only the standard library; must never do anything but bind.
+end is closed. Imports only the standard library and signals.py; must never do anything but bind.
 """
 
 import array
@@ -17,6 +17,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from headworks.signals import HELD
 
 _LONGEST_REQUEST = 4096
 
@@ -94,7 +96,7 @@ def serve(connection: socket.socket) -> None:
 def main() -> None:
     """Serve on the descriptor given as the one argument."""
     # Signals to the whole group (Ctrl-C, systemd) are the proxy's to act on: while it drains it may reload.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in HELD:
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         serve(connection)

@@ -32,7 +32,10 @@ class Log:
         self._write = _without_waiting(descriptor)
 
     def write(self, level: str, message: str, *pairs: tuple[str, object]) -> None:
-        """Write one line; a key may come several times in ``pairs``."""
+        """Write one line; a key may come several times in ``pairs``.
+
+        A tuple is several values of its key: in text the key comes with each of them, in JSON it has a list.
+        """
         if LEVELS.index(level) < LEVELS.index(self.level):
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -71,7 +74,8 @@ def _without_waiting(descriptor: int) -> Callable[[bytes], int]:
 
 
 def _text(now: str, level: str, message: str, pairs: tuple[tuple[str, object], ...]) -> str:
-    shown = [f"{key}={_value(value)}" for key, value in pairs]
+    several = ((key, value if isinstance(value, tuple) else (value,)) for key, value in pairs)
+    shown = [f"{key}={_value(value)}" for key, values in several for value in values]
     return " ".join([now, level, one_line(message), *shown])
 
 

@@ -1,7 +1,8 @@
 """``headworks run``: one proxy in the foreground, driven by signals.
 
-TERM and INT drain, a second one stops at once; HUP reloads. Signals are blocked in every thread and taken by the main
-thread one at a time, so nothing is ever interrupted half way. Must never let a bad reload stop what runs.
+TERM, INT and QUIT drain, a second one stops at once; HUP reloads, USR1 reopens the logs. Signals are blocked in every
+thread and taken by the main thread one at a time, so nothing is ever interrupted half way. Must never let a bad reload
+or a signal that means nothing here stop what runs.
 """
 
 import contextlib
@@ -19,17 +20,27 @@ from headworks.config.values import show_duration
 from headworks.errors import BindError
 from headworks.log import Log
 from headworks.notify import notify
+from headworks.pauses import KINDS, Pauses
 from headworks.privileges import Identity, raise_descriptor_limit
 from headworks.proxy import Proxy
+from headworks.signals import HELD, RELOAD, REOPEN, STOP, UPGRADE, hold
+from headworks.stats import Notice
 
-_STOP = frozenset({signal.SIGTERM, signal.SIGINT})
-_SIGNALS = _STOP | {signal.SIGHUP}
 _GLANCE = 0.1
 """Seconds between looks for a second signal while draining."""
 
 
 def run(file: Path) -> None:
-    """Serve until TERM or INT. Raises ConfigError, BindError or OSError when it cannot start."""
+    """Serve until TERM, INT or QUIT. Raises ConfigError, BindError or OSError when it cannot start."""
+    # Threads and the binder inherit the mask: only the main thread's sigwait takes these.
+    before = hold()
+    try:
+        _run(file)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(file: Path) -> None:
     proxy = Proxy(file)
     config = proxy.config
     try:
@@ -38,8 +49,6 @@ def run(file: Path) -> None:
         raise place(error, file) from None
     raise_descriptor_limit()
     binder = Binder.start() if identity and os.geteuid() == 0 else None
-    # Threads inherit the mask: only the main thread's sigwait takes these, with a proxy running.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     log = Log(form=config.logs.format, level=config.logs.level)
     try:
         proxy.start(binder=binder.fileno() if binder else None)
@@ -50,7 +59,6 @@ def run(file: Path) -> None:
         proxy.stop()
         if binder:
             binder.stop()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Service:
@@ -64,14 +72,35 @@ class _Service:
         """Say that we are ready, then act on signals until one says stop."""
         threading.Thread(target=self._log_notices, name="notices", daemon=True).start()
         self._ready()
-        while (number := signal.sigwaitinfo(_SIGNALS).si_signo) not in _STOP:
-            self._reload()
+        while (number := signal.sigwaitinfo(HELD).si_signo) not in STOP:
+            self._act(number)
         self._stop(signal.Signals(number).name)
+
+    def _act(self, number: int) -> None:
+        """Do what a signal that does not stop us says."""
+        if number == RELOAD:
+            self._reload()
+        elif number == REOPEN:
+            if self._reopen():
+                self._log.info("logs reopened")
+        elif number == UPGRADE:
+            self._ignore(number, "there is no upgrade in place; start anew, or reload with HUP")
+        else:
+            self._ignore(number, "it has no meaning here; HUP reloads, USR1 reopens logs, TERM and QUIT stop")
+
+    def _ignore(self, number: int, reason: str) -> None:
+        self._log.warning("signal ignored", ("signal", signal.Signals(number).name), ("reason", reason))
 
     def _ready(self) -> None:
         self._warn()
+        self._listening()
         self._log.info("ready", *self._bound())
         notify("READY=1")
+
+    def _listening(self) -> None:
+        """Write one line a listener, always of the same keys."""
+        for name in self._proxy.config.listeners:
+            self._log.info("listening", ("listener", name), ("address", self._proxy.addresses(name)))
 
     def _bound(self) -> list[tuple[str, str]]:
         return [
@@ -102,6 +131,7 @@ class _Service:
         else:
             self._log.level = self._proxy.config.logs.level
             self._warn()
+            self._listening()
             self._log.info("reloaded", *self._bound())
             for key in waiting:
                 self._log.warning("needs a restart to change", ("key", key))
@@ -112,11 +142,14 @@ class _Service:
         for reason in reasons:
             self._log.error("not reloaded", ("reason", reason))
 
-    def _reopen(self) -> None:
+    def _reopen(self) -> bool:
+        """Open the access log again; whether that went well."""
         try:
             self._proxy.reopen_logs()
         except OSError as error:
             self._log.error("access log not reopened", ("reason", error))
+            return False
+        return True
 
     def _stop(self, name: str) -> None:
         notify("STOPPING=1")
@@ -125,14 +158,32 @@ class _Service:
         self._log.info("draining", ("signal", name), ("connections", open_now), ("drain", show_duration(drain)))
         deadline = time.monotonic() + drain.total_seconds()
         while not self._proxy.drain(min(_GLANCE, max(0.0, deadline - time.monotonic()))):
-            if time.monotonic() >= deadline or signal.sigtimedwait(_STOP, 0):
+            if time.monotonic() >= deadline or self._is_told_to_end():
                 break
         left = self._proxy.stats().connections
         self._log.info("stopped", ("closed", left))
 
+    def _is_told_to_end(self) -> bool:
+        """Take the signals that came while draining; whether one of them stops us at once."""
+        while (taken := signal.sigtimedwait(HELD, 0)) is not None:
+            if taken.si_signo in STOP:
+                return True
+            if taken.si_signo == RELOAD:
+                self._ignore(RELOAD, "draining: nothing is loaded any more")
+            else:
+                self._act(taken.si_signo)
+        return False
+
     def _log_notices(self) -> None:
+        pauses = Pauses(self._write)
         for notice in self._proxy.notices():
-            self._log.write(notice.level, notice.kind, *notice.facts.items())
+            if notice.kind in KINDS:
+                pauses.take(notice)
+            else:
+                self._write(notice)
+
+    def _write(self, notice: Notice) -> None:
+        self._log.write(notice.level, notice.kind, *notice.facts.items())
 
 
 def _become(identity: Identity, config: Config) -> None:

@@ -1,17 +1,21 @@
-"""`headworks run` as a process: ready, signals, reloads, exit codes, root given up."""
+"""`headworks run` as a process: ready, signals from the first instruction on, reloads, exit codes, root given up."""
 
 import contextlib
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from headworks.binder import Binder
+from headworks.signals import HELD, IGNORED, STOP
 from rig.certificates import root
 
 TEXT = """\
@@ -249,3 +253,115 @@ tls.verify = false
         proxy.line(" reloaded ")
         proxy.signal(signal.SIGTERM)
         assert proxy.process.wait(10) == 0
+
+
+SURPRISING = sorted(IGNORED | {signal.SIGWINCH, signal.SIGPIPE, signal.SIGCONT, signal.SIGURG})
+
+
+def blocked(pid: int) -> int:
+    """Return the mask of signals that a process holds back; 0 as long as it is another program."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("SigBlk:")).split()[1], 16)
+
+
+def wait_until_held(pid: int) -> None:
+    """Wait for the first instruction of ours."""
+    while not blocked(pid):
+        time.sleep(0)
+
+
+@pytest.mark.parametrize("attempt", range(8))
+def test_a_hup_right_after_the_start_is_a_reload(file, attempt):
+    with running(file) as proxy:
+        wait_until_held(proxy.process.pid)
+        time.sleep(attempt * 0.03)
+        proxy.signal(signal.SIGHUP)
+        proxy.address()
+        proxy.line("info reloaded")
+        proxy.signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("number", sorted(STOP))
+def test_a_stop_right_after_the_start_is_obeyed_when_it_runs(file, number):
+    with running(file) as proxy:
+        wait_until_held(proxy.process.pid)
+        proxy.signal(number)
+        proxy.address()
+        assert f"signal={signal.Signals(number).name}" in proxy.line("draining")
+        assert proxy.process.wait(10) == 0
+
+
+def test_no_signal_ends_a_connection_by_surprise(file):
+    with running(file) as proxy, socket.create_connection(proxy.address()) as client:
+        assert exchange(client, b"a") == b"a"
+        for number in SURPRISING:
+            proxy.signal(number)
+            if number in IGNORED:
+                assert f"signal={signal.Signals(number).name}" in proxy.line("warning signal ignored")
+            assert exchange(client, b"b") == b"b"
+        proxy.signal(signal.SIGQUIT)
+        proxy.line("draining")
+        assert exchange(client, b"c") == b"c"
+        client.close()
+        assert proxy.process.wait(10) == 0
+
+
+def test_usr1_reopens_the_logs_and_loads_nothing(file, tmp_path):
+    log = tmp_path / "access.log"
+    file.write_text(file.read_text().replace('access = "off"', f'access = "{log}"'))
+    with running(file) as proxy:
+        address = proxy.address()
+        file.write_text("not loaded")
+        log.rename(tmp_path / "rotated")
+        proxy.signal(signal.SIGUSR1)
+        proxy.line("info logs reopened")
+        with socket.create_connection(address) as client:
+            assert exchange(client, b"a") == b"a"
+        proxy.signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
+    assert "listener=raw" in log.read_text()
+    assert "listener" not in (tmp_path / "rotated").read_text()
+
+
+def test_signals_while_draining(file, origin):
+    file.write_text(TEXT.format(origin=origin, drain="30s"))
+    with running(file) as proxy, socket.create_connection(proxy.address()) as client:
+        assert exchange(client, b"a") == b"a"
+        proxy.signal(signal.SIGQUIT)
+        proxy.line("draining")
+        proxy.signal(signal.SIGHUP)
+        assert "draining" in proxy.line("signal ignored")
+        proxy.signal(signal.SIGUSR1)
+        proxy.line("logs reopened")
+        assert exchange(client, b"b") == b"b"
+        proxy.signal(signal.SIGQUIT)
+        assert proxy.process.wait(10) == 0
+
+
+def test_signals_to_the_group_leave_the_binder_alone():
+    binder = Binder.start()
+    try:
+        # An answer shows that it has begun; it is not asked before.
+        binder.connection.sendall(b'{"address": "127.0.0.1:0"}\n')
+        assert binder.connection.recv(1) == b"+"
+        for number in HELD:
+            binder.process.send_signal(number)
+        binder.connection.sendall(b'{"address": "127.0.0.1:0"}\n')
+        assert binder.connection.recv(1) == b"+"
+    finally:
+        binder.stop()
+    assert binder.process.returncode == 0
+
+
+def test_one_line_for_each_listener_of_the_same_keys(file):
+    file.write_text(
+        file.read_text().replace("[logs]", '[logs]\nformat = "json"')
+        + '[listeners.both]\nbind = ["127.0.0.1:0", "127.0.0.1:0"]\nprotocol = "tcp"\nbackend = "app"\n'
+    )
+    with running(file) as proxy:
+        for name, addresses in (("raw", 1), ("both", 2)):
+            line = json.loads(proxy.line('"listening"'))
+            assert line["listener"] == name
+            assert len(line["address"]) == addresses
+        assert json.loads(proxy.line('"ready"'))["listener"] == ["raw", "both", "both"]

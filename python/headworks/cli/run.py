@@ -22,7 +22,8 @@ def run(
 ) -> None:
     """Run in the foreground.
 
-    TERM or INT: let connections finish, up to proxy.drain, then exit; again: at once. HUP: reload the file.
+    TERM, INT or QUIT: let connections finish, up to proxy.drain, then exit; again: at once. HUP: reload the file.
+    USR1: reopen the access log.
     """
     from headworks.config import ConfigError
     from headworks.errors import BindError
