@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from headworks.certificates import Store
-from headworks.config import pages
+from headworks.config import pages, redirects
 from headworks.config.models.whole import Whole
 from headworks.config.problems import ConfigError, Problem
 from headworks.config.tls import TlsSpecs
@@ -36,6 +36,7 @@ def draft(config: Whole, inherited: Mapping[str, tuple[int, ...]] | None, store:
     }
     # The rest of [proxy] is not read by the engine.
     value["proxy"] = {"resources": plain(config.proxy.resources)}
+    redirects.settle(value, config)
     names = stand_ins(config, {}) if inherited is None else inherited
     tls = TlsSpecs(config, store, problems)
     for name, listener in value["listeners"].items():

@@ -12,6 +12,9 @@ use crate::host::without_port;
 use crate::message::Message;
 use crate::problem::Flaw;
 
+/// The port that `https` means by itself (RFC 9110, section 4.2.2).
+const HTTPS_PORT: u16 = 443;
+
 /// A redirect: where the client is sent, and by which status.
 #[derive(Debug)]
 pub struct Redirect {
@@ -22,7 +25,8 @@ pub struct Redirect {
 
 #[derive(Debug)]
 enum To {
-    Https,
+    /// The same host and path by https, at a port; none: the standard one.
+    Https(Option<u16>),
     Location(Template),
 }
 
@@ -53,7 +57,7 @@ impl Redirect {
     fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, fill_in: impl Fn(&Template, &mut Vec<u8>)) {
         let start = out.len();
         match &self.to {
-            To::Https => push_https(out, facts),
+            To::Https(port) => push_https(out, facts, *port),
             To::Location(template) => {
                 fill_in(template, out);
                 if template.begins_open() {
@@ -74,7 +78,10 @@ fn code(code: u16) -> Result<(), Flaw> {
 
 fn to(text: &str) -> Result<To, Flaw> {
     if text == "https" {
-        return Ok(To::Https);
+        return Ok(To::Https(None));
+    }
+    if let Some(port) = text.strip_prefix("https:").and_then(|port| port.parse().ok()) {
+        return Ok(To::Https(Some(port)));
     }
     let absolute = ["https://", "http://", "/", "{"].iter().any(|begin| text.starts_with(begin));
     if absolute && !text.contains(' ') {
@@ -85,8 +92,8 @@ fn to(text: &str) -> Result<To, Flaw> {
     }
 }
 
-/// Appends the same host and path by https. The port is not known here: it is the standard one.
-fn push_https(out: &mut Vec<u8>, facts: &ExchangeFacts<'_>) {
+/// Appends the same host and path by https.
+fn push_https(out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, port: Option<u16>) {
     out.extend_from_slice(b"https://");
     match facts.local {
         Some(local) if facts.host.is_empty() && local.is_ipv6() => {
@@ -96,6 +103,9 @@ fn push_https(out: &mut Vec<u8>, facts: &ExchangeFacts<'_>) {
         }
         Some(local) if facts.host.is_empty() => push_ip(out, local.ip()),
         _ => push_clean(out, without_port(facts.host)),
+    }
+    if let Some(port) = port.filter(|port| *port != HTTPS_PORT) {
+        out.extend_from_slice(format!(":{port}").as_bytes());
     }
     match facts.target.first() {
         Some(b'/') => push_clean(out, facts.target),
@@ -138,6 +148,10 @@ mod tests {
             ("https", "", "/x", "https://192.0.2.7/x"),
             ("https", "a.example", "*", "https://a.example/"),
             ("https", "a.example", "//other.example", "https://a.example//other.example"),
+            ("https:8443", "a.example:8080", "/x?y", "https://a.example:8443/x?y"),
+            ("https:8443", "[::1]:80", "/", "https://[::1]:8443/"),
+            ("https:8443", "", "/x", "https://192.0.2.7:8443/x"),
+            ("https:443", "a.example", "/", "https://a.example/"),
             ("https://new.example{uri}", "a.example", "/x?y", "https://new.example/x?y"),
             ("/new{path}", "a.example", "/x?y", "/new/x"),
             ("{path}", "a.example", "//other.example/x", "/other.example/x"),
@@ -153,6 +167,7 @@ mod tests {
         for (to, code, paths) in [
             ("https", 200, &["code"][..]),
             ("", 308, &["to"]),
+            ("https:99999", 308, &["to"]),
             ("www.example.com", 200, &["code", "to"]),
             ("/a b", 308, &["to"]),
             ("/{server}", 308, &["to"]),

@@ -96,7 +96,7 @@ pub struct PageSpec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedirectSpec {
-    /// `https` (the same host and path by that scheme), or a location that may have variables.
+    /// `https` or `https:PORT` (the same host and path by that scheme), or a location with variables.
     pub to: String,
     /// 301, 302, 303, 307 or 308.
     pub code: u16,

@@ -27,13 +27,14 @@ class Redirect(Model):
     to: Annotated[
         str,
         matching(
-            r"https|(https?://|/|\{)[^\x00-\x20\x7f]*",
+            r"https(:[0-9]{1,5})?|(https?://|/|\{)[^\x00-\x20\x7f]*",
             '"https" (same host and path), nor a location that begins with https://, http:// or /',
         ),
         Field(
-            description='"https": the same host and path by that scheme. Otherwise a location; variables such as '
-            "{host}, {path} and {query} are filled in.",
-            examples=["https", "https://www.example.com{path}", "/new"],
+            description='"https": the same host and path by that scheme, at the port of the https listener; '
+            '"https:PORT": at that port. Otherwise a location; variables such as {host}, {path} and {query} are filled '
+            "in.",
+            examples=["https", "https:8443", "https://www.example.com{path}", "/new"],
         ),
     ]
     code: Annotated[
