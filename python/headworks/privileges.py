@@ -10,6 +10,7 @@ import resource
 from dataclasses import dataclass
 
 from headworks.config import Config, ConfigError, Problem
+from headworks.config.models.whole import Whole
 from headworks.config.problems import closest, did_you_mean
 from headworks.config.values import quote
 
@@ -52,6 +53,14 @@ class Identity:
         os.setgroups(self.groups)
         os.setresgid(self.group, self.group, self.group)
         os.setresuid(self.user, self.user, self.user)
+
+
+def unknown(config: Whole) -> list[Problem]:
+    """Return a problem for a user and a group that this system does not know."""
+    problems: list[Problem] = []
+    _user(config.proxy.user, problems)
+    _group(config.proxy.group, problems)
+    return problems
 
 
 def raise_descriptor_limit() -> None:

@@ -16,8 +16,14 @@ NAMES = frozenset(_engine.protocols())
 
 KINDS_OF_CHECKS = "config/models/server.py"
 """Health checks have kinds of their own, of which two are called as protocols are."""
-SCHEMES = {("config/models/answers.py", "https"), ("config/models/table.py", "https")}
-"""Redirects lead to a scheme, which is called as a protocol is."""
+SCHEMES = {
+    ("config/advice.py", "http"),
+    ("config/advice.py", "https"),
+    ("config/models/answers.py", "https"),
+    ("config/models/table.py", "https"),
+    ("config/redirects.py", "https"),
+}
+"""Redirects lead to a scheme, and URLs begin with one, which is called as a protocol is."""
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

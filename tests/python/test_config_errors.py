@@ -50,22 +50,24 @@ MANY_PROBLEMS = """\
 2: proxy.workers: "2" is not a whole number
 3: proxy.drain: 30 lacks a unit (ms, s, m or h); did you mean "30s"?
 5: logs.levle: unknown key; did you mean "level"?
-7: listeners.secure.bind[1]: 5 is not a string
+7: listeners.secure.bind[1]: 5 is not a string; did you mean ":5"?
 8: listeners.secure.protocol: "tsl" is not a known protocol; known: PROTOCOLS; did you mean "tls"?
 9: listeners.secure.table: there is no table "sitse"; did you mean "sites"?
 10: listeners.secure.fallbak: unknown key; did you mean "fallback"?
 11: listeners.secure.allow[0]: the prefix of an IPv4 network is 0 to 32, not "99"
-13: listeners.secure.timeouts.idle: "10 minutes" is not a duration such as "500ms", "2s", "10m" or "1h"
+13: listeners.secure.timeouts.idle: "10 minutes" is not a duration such as "500ms", "2s", "10m" or "1h"; \
+did you mean "10m"?
 14: listeners.web.tls: an https listener must have certificates
-15: listeners.web.bind: "localhost" is not an IP address (host names are not resolved; write the address)
+15: listeners.web.bind: "localhost" is not an IP address (host names are not resolved; write the address); \
+did you mean "127.0.0.1:80"?
 21: listeners.raw.table: a tcp listener has no table (its clients give no name); give backend
 23: tables.sites."example.com": there is no backend "ap"; did you mean "app"?
 24: tables.sites."~(": the regular expression is wrong: unclosed group
 25: tables.sites."x.example": 3 is neither the name of a backend nor a table with backend, redirect or respond
-29: backends.app.servers[1].address: "127.0.0.1" lacks a port
+29: backends.app.servers[1].address: "127.0.0.1" lacks a port; did you mean "127.0.0.1:80"?
 29: backends.app.servers[1].weight: must be at most 256, not 300
 31: backends.app.balence: unknown key; did you mean "balance"?
-32: backends.app.unix_mode: unknown key
+32: backends.app.unix_mode: unknown key; it belongs in [listeners.NAME]
 33: backends.other.servers: required key is missing
 34: backends.other.balance: "least_conections" is not a known balance; known: BALANCES; \
 did you mean "least_connections"?

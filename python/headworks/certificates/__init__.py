@@ -5,7 +5,7 @@
 | files.py, pem.py | what is read, whether it has changed, and the blocks of a file |
 | found.py, keys.py, names.py | what the blocks are |
 | matching.py, chain.py, ocsp.py | what belongs together, and what is wrong or doubtful |
-| certificate.py | one that we present |
+| certificate.py, signing.py | one that we present; whether its key signs |
 | trust.py | authorities, revocation lists, and whom the system trusts |
 | authority.py | throwaway certificates |
 | store.py, watch.py | what all places of a configuration hold, and what has changed |

@@ -67,8 +67,15 @@ def wrong(error: "ConfigError") -> NoReturn:
 
 def unreadable(file: Path, error: OSError) -> NoReturn:
     """Say that a file cannot be read and exit."""
-    typer.echo(f"{file}: cannot be read: {error.strerror}", err=True)
+    say_unreadable(file, error)
     raise typer.Exit(Code.WRONG)
+
+
+def say_unreadable(file: Path, error: OSError) -> None:
+    """Say why a file cannot be read, and what can be done."""
+    from headworks.cli.unreadable import why
+
+    typer.echo(f"{file}: cannot be read: {why(file, error)}", err=True)
 
 
 def misused(reason: str) -> NoReturn:

@@ -5,8 +5,11 @@
 | config.py, loaded.py | Config: load, parse, to_toml, spec; Loaded: one with its certificates, ready to run |
 | models/, values.py | one model a table, one field a key, models/whole.py the file; durations, sizes, modes |
 | document.py | TOML as written, with positions |
+| syntax.py | text that is not TOML |
 | check.py, repair.py, problems.py | every problem in one run, one line each |
-| spec.py, pages.py, write.py | the ways out: to the engine, with the text of error pages, and to TOML |
+| advice.py, doubts.py | what was probably meant; what may be said and is hardly meant |
+| spec.py, pages.py, redirects.py | the way to the engine, with the text of error pages and the ports of redirects |
+| write.py | the way to TOML |
 """
 
 from headworks.config.config import Config

@@ -7,6 +7,7 @@ again. Must never report what only follows from something it has already reporte
 
 import copy
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, get_args, get_origin
 
@@ -16,7 +17,9 @@ from pydantic_core import ErrorDetails
 from headworks import _engine
 from headworks.certificates import Store
 from headworks.config import pages, tls
+from headworks.config.advice import LISTS, OF_ITEMS, advise, belongs, table_for_list
 from headworks.config.document import Document
+from headworks.config.doubts import doubts
 from headworks.config.models.base import is_for_requests
 from headworks.config.models.whole import Whole
 from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
@@ -76,7 +79,8 @@ def examine(document: Document, store: Store) -> Examined:
     plan = examination.whole(config) if config is not None else None
     if config is None or plan is None or examination.problems:
         raise ConfigError(examination.problems)
-    return Examined(config, plan, tuple(examination.warnings))
+    doubtful = [*examination.warnings, *map(document.place, doubts(config))]
+    return Examined(config, plan, tuple(doubtful))
 
 
 class _Examination:
@@ -93,6 +97,7 @@ class _Examination:
 
     def shape(self) -> Whole | None:
         """Validate, report and repair until the models have nothing to say."""
+        self._tables_for_lists()
         for _ in range(_ROUNDS):
             pages.anchor(self.value, self.document.directory)
             tls.anchor(self.value, self.document.directory)
@@ -121,12 +126,17 @@ class _Examination:
             plan = _engine.Plan.compile(text)
         except _engine.PlanError as error:
             told = [(tuple(one["path"]), one["reason"], one["hint"]) for one in json.loads(error.args[0])]
+            if any("tls" in path for path, _, _ in told):
+                # A key that does not sign is told so.
+                found += [(one.path, one.reason, None) for one in tls.unsigned(config, self.store)]
+                known = {path for path, _, _ in found}
             # What files lack has been said.
             found += [one for one in told if not any(_touches(one[0], path) for path in known)]
         for path, reason, hint in found:
             if not any(_touches(path, known) for known in self.reported):
-                suggestion = hint or self._near_name(path)
-                self.problems.append(self.document.problem(self._written(path), reason, suggestion))
+                written = self._written(path)
+                said, advised = advise(path, _scalar(self.document.value, written), reason)
+                self.problems.append(self.document.problem(written, said, advised or hint or self._near_name(path)))
         return plan
 
     def _for_nobody(self, config: Whole) -> list[Finding]:
@@ -140,6 +150,18 @@ class _Examination:
             for below in ((*path, key) for key in _changed(section))
         ]
 
+    def _tables_for_lists(self) -> None:
+        """Report tables where a list is due; what is in them is no list's."""
+        for section in ("listeners", "backends"):
+            below = self.value.get(section)
+            for name, one in list(below.items()) if isinstance(below, dict) else ():
+                for path, value in _tables(one, (section, name)):
+                    if path[-1] in LISTS and OF_ITEMS.get(str(path[-1])) not in value:
+                        reason, suggestion = table_for_list(path, value)
+                        self.problems.append(self.document.problem(path, reason, suggestion))
+                        self.reported.add(path)
+                        repair(self.value, path)
+
     def _shape_problem(self, details: ErrorDetails) -> None:
         if details["type"] == "extra_forbidden":
             self._unknown_key(details["loc"])
@@ -148,7 +170,8 @@ class _Examination:
             if details["type"] == "missing" and len(path) > 1 and path[:-1] in self.reported:
                 pass  # what is missing may be what was misspelt there
             elif path not in self.reported and path not in self.renamed:
-                self.problems.append(self.document.problem(self._written(path), reason, suggestion))
+                said, advised = advise(path, at(self.value, path), reason)
+                self.problems.append(self.document.problem(self._written(path), said, advised or suggestion))
             self.reported.add(path)
             repair(self.value, path)
 
@@ -158,11 +181,13 @@ class _Examination:
         if not isinstance(section, dict) or path[-1] not in section:
             return
         known = _fields(path[:-1])
-        near = closest(str(path[-1]), known)
-        self.problems.append(
-            self.document.problem(self._written(path), "unknown key", did_you_mean(quote(near)) if near else None)
-        )
         value = section.pop(path[-1])
+        near = closest(str(path[-1]), known)
+        home = belongs(str(path[-1]))
+        if home and len(path) == 1 and not isinstance(value, dict):
+            near = None  # a key before the first section
+        suggestion = did_you_mean(quote(near)) if near else home
+        self.problems.append(self.document.problem(self._written(path), "unknown key", suggestion))
         if near is None:
             return
         meant = (*path[:-1], near)
@@ -236,6 +261,23 @@ def _wrong_tls(config: Whole) -> list[Finding]:
             )
             found.append(((*path, "alpn"), reason, None))
     return found
+
+
+def _scalar(value: Any, path: Path) -> Any:
+    """Return what is at ``path``, or the one value that stands for a list or table there."""
+    for number in range(len(path)):
+        if not isinstance(value, (dict, list)):
+            break
+        value = at(value, path[number : number + 1])
+    return value
+
+
+def _tables(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield every table below ``path``."""
+    for key, item in list(value.items()) if isinstance(value, dict) else ():
+        if isinstance(item, dict):
+            yield (*path, key), item
+            yield from _tables(item, (*path, key))
 
 
 def _changed(model: BaseModel) -> list[str]:

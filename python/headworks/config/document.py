@@ -5,7 +5,7 @@ Owns reading TOML and the way from a path of keys to a line. Must never know whi
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from headworks import _engine
 from headworks.config.problems import ConfigError, Path, Problem
+from headworks.config.syntax import mistakes
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,26 @@ class Document:
 
     @classmethod
     def parse(cls, text: str, file: str | None = None) -> "Document":
-        """Read TOML text; ``file`` is what problems are reported against. Raises ConfigError when it is not TOML."""
+        """Read TOML text; ``file`` is what problems are reported against.
+
+        Raises ConfigError with every error when it is not TOML.
+        """
         lines = tuple(text.splitlines())
         text = text.removeprefix("\ufeff")
         try:
             parsed = json.loads(_engine.parse_toml(text))
-        except _engine.TomlError as error:
-            reason, line, column = error.args
-            source = lines[line - 1] if 0 < line <= len(lines) else None
-            problem = Problem(reason=reason, file=file, line=line, column=column, source=source)
-            raise ConfigError([problem]) from None
+        except _engine.TomlError:
+            raise ConfigError(
+                Problem(
+                    reason=one.reason,
+                    file=file,
+                    line=one.line,
+                    column=one.column,
+                    suggestion=one.suggestion,
+                    source=lines[one.line - 1] if one.line <= len(lines) else None,
+                )
+                for one in mistakes(text)
+            ) from None
         positions = {tuple(path): (line, column) for path, line, column in parsed["positions"]}
         return cls(parsed["value"], file, positions, lines)
 
@@ -78,6 +89,11 @@ class Document:
             source=self.lines[line - 1] if line is not None and line <= len(self.lines) else None,
         )
 
+    def place(self, problem: Problem) -> Problem:
+        """Give a problem that was found after reading its line."""
+        placed = self.problem(problem.path, problem.reason, problem.suggestion)
+        return replace(placed, is_warning=problem.is_warning)
+
     def _as_written(self, path: Path) -> Path:
         """Leave out what short forms leave out: ``bind[0]`` where ``bind`` is one string, ``servers[0].address`` ..."""
         value: Any = self.value
@@ -99,7 +115,7 @@ class Document:
 def place(error: ConfigError, file: str | FilePath) -> ConfigError:
     """Give problems that were found after reading (a user that does not exist) the lines of ``file``."""
     document = Document.read(file)
-    return ConfigError(document.problem(problem.path, problem.reason, problem.suggestion) for problem in error.problems)
+    return ConfigError(map(document.place, error.problems))
 
 
 def plain(value: Any) -> Any:

@@ -5,12 +5,12 @@ certificate a client gets: that is the Plan's.
 """
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from headworks.certificates import Certificate, Files, Store, system_roots
+from headworks.certificates import Certificate, Files, Store, signing, system_roots
 from headworks.config.models import CertificateFiles, ClientCertificates, Listener, ListenerTls
 from headworks.config.models.whole import Whole
 from headworks.config.problems import Key, Problem
@@ -154,6 +154,25 @@ class TlsSpecs:
 def places(tls: ListenerTls) -> list[Files]:
     """Return the places of a listener's certificates, in its order."""
     return [Files(path=files.certificate, key=files.key, ocsp=files.ocsp) for files in tls.certificates]
+
+
+def presented(config: Whole, store: Store) -> Iterator[tuple[tuple[Key, ...], Certificate]]:
+    """Yield every certificate that is read from files, with the path of the key that names it."""
+    for name, listener in config.listeners.items():
+        for number, place in enumerate(places(listener.tls) if listener.tls is not None else ()):
+            for one in store.take(place).certificates:
+                yield ("listeners", name, "tls", "certificates", number), one
+    for name, backend in config.backends.items():
+        if backend.tls is not None and backend.tls.certificate is not None:
+            for one in store.take(Files(path=backend.tls.certificate, key=backend.tls.key)).certificates:
+                yield ("backends", name, "tls", "certificate"), one
+
+
+def unsigned(config: Whole, store: Store) -> Iterator[Problem]:
+    """Yield a problem for every certificate whose key does not sign for it. Takes milliseconds for each."""
+    for path, certificate in presented(config, store):
+        if reason := signing.flaw(certificate):
+            yield Problem(path=path, reason=reason)
 
 
 def anchor(value: Any, directory: Path) -> None:

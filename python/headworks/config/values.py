@@ -21,6 +21,15 @@ from headworks.config.problems import did_you_mean, one_line
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _PERMISSION_BITS = 0o777
+_GUESSED_UNITS = {
+    re.compile(r"ms|msecs?|millis(econds?)?"): 1,
+    re.compile(r"s|secs?|seconds?"): 1000,
+    re.compile(r"m|mins?|minutes?"): 60_000,
+    re.compile(r"h|hrs?|hours?"): 3_600_000,
+    re.compile(r"d|days?"): 86_400_000,
+    re.compile(r"w|weeks?"): 604_800_000,
+}
+"""Units as other programs write them, in milliseconds."""
 
 
 def problem(
@@ -185,7 +194,22 @@ def _milliseconds(value: object) -> int:
         return int(match[1]) * _MILLISECONDS[match[2]]
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value):
         raise problem(f"{quote(value)} lacks a unit (ms, s, m or h)", suggestion=f'"{value}s"')
-    raise problem(f'{quote(value)} is not a duration such as "500ms", "2s", "10m" or "1h"')
+    guessed = _guess(value) if isinstance(value, str) else None
+    raise problem(f'{quote(value)} is not a duration such as "500ms", "2s", "10m" or "1h"', suggestion=guessed)
+
+
+def _guess(text: str) -> str | None:
+    """Return the duration that was probably meant by ``1d``, ``10 minutes`` or ``1h30m``."""
+    parts = re.findall(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]+)", text.lower())
+    if not re.fullmatch(r"(\s*[0-9.]+\s*[a-z]+\s*)+", text.lower()) or not parts:
+        return None
+    total = 0.0
+    for number, word in parts:
+        factor = next((factor for unit, factor in _GUESSED_UNITS.items() if unit.fullmatch(word)), None)
+        if factor is None:
+            return None
+        total += float(number) * factor
+    return f'"{show_duration(timedelta(milliseconds=round(total)))}"'
 
 
 def _bytes(value: object) -> int:

@@ -1,0 +1,132 @@
+"""Doubts: what a configuration may say, and hardly anybody means.
+
+Addresses that lie within another listener's, servers that are the proxy itself, tables and backends that nothing uses.
+Must never refuse anything: where it is surely wrong, the models and the Plan say so.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from headworks.config.models.whole import Whole
+from headworks.config.problems import Path, Problem
+from headworks.config.redirects import doubtful_ports
+from headworks.config.routes import backends_of, table_backends
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """One address of a listener."""
+
+    listener: str
+    number: int
+    written: str
+    ip: IPv4Address | IPv6Address | None
+    port: int
+    both: bool
+    """Whether an IPv6 address takes IPv4 clients, too."""
+
+    @property
+    def path(self) -> Path:
+        return ("listeners", self.listener, "bind", self.number)
+
+    def covers(self, ip: IPv4Address | IPv6Address) -> bool:
+        """Whether clients of ``ip`` come here by an address that is not it."""
+        if self.ip is None or not self.ip.is_unspecified or self.ip == ip:
+            return False
+        return self.ip.version == ip.version or (self.both and self.ip.version == 6)  # noqa: PLR2004
+
+
+def doubts(config: Whole) -> list[Problem]:
+    """Return a warning for everything that is doubtful."""
+    bound = list(_bound(config))
+    return [*_within(bound), *_round(config, bound), *_unused(config), *doubtful_ports(config)]
+
+
+def _bound(config: Whole) -> Iterator[_Bound]:
+    for name, listener in config.listeners.items():
+        for number, written in enumerate(listener.bind):
+            ip, port = _parsed(written)
+            yield _Bound(name, number, written, ip, port, both=not listener.ipv6_only)
+
+
+def _parsed(address: str) -> tuple[IPv4Address | IPv6Address | None, int]:
+    """Return IP and port of an address that was checked; None and 0 of a unix socket or descriptor."""
+    host, _, port = address.rpartition(":")
+    if address.startswith(("unix:", "fd:")) or not port.isdigit():
+        return None, 0
+    return ip_address(host.strip("[]") or "::"), int(port)
+
+
+def _within(bound: list[_Bound]) -> Iterator[Problem]:
+    """Find addresses within an address of another listener."""
+    for one in bound:
+        for other in bound:
+            if one.ip is None or not one.port or one.port != other.port or one.listener == other.listener:
+                continue
+            if other.covers(one.ip) and not (one.ip.is_unspecified and one.covers(other.ip or one.ip)):
+                reason = (
+                    f"{one.written} is part of {other.written} of listeners.{other.listener}: "
+                    "its clients come here and not there"
+                )
+                yield Problem(path=one.path, reason=reason, is_warning=True)
+
+
+def _round(config: Whole, bound: list[_Bound]) -> Iterator[Problem]:
+    """Find servers that are a listener of ours which leads back to them."""
+    leads = {name: backends_of(config, one) for name, one in config.listeners.items()}
+    for name, one in config.listeners.items():
+        if one.tls is not None:
+            leads[name] = leads[name] | table_backends(config, one.tls.passthrough)
+    # Which listeners the servers of a backend are.
+    found: dict[str, list[tuple[int, str]]] = {
+        name: [
+            (number, one.listener)
+            for number, server in enumerate(backend.servers)
+            for one in bound
+            if _is_reached(server.address, one)
+        ]
+        for name, backend in config.backends.items()
+    }
+    for name, servers in found.items():
+        for number, listener in servers:
+            if name in _reachable(listener, leads, found):
+                address = config.backends[name].servers[number].address
+                reason = f"{address} is listeners.{listener} itself, which leads back here: clients would go round"
+                yield Problem(path=("backends", name, "servers", number), reason=reason, is_warning=True)
+
+
+def _is_reached(server: str, bound: _Bound) -> bool:
+    """Whether a server is one of our addresses. Of the machine's own addresses only loopback is surely ours."""
+    ip, port = _parsed(server)
+    if ip is None or bound.ip is None:
+        return server == bound.written and server.startswith("unix:")
+    if not port or port != bound.port:
+        return False
+    return ip == bound.ip or (ip.is_loopback and bound.covers(ip))
+
+
+def _reachable(listener: str, leads: dict[str, set[str]], found: dict[str, list[tuple[int, str]]]) -> set[str]:
+    """Return the backends that clients of a listener can come to, by way of other listeners, too."""
+    seen: set[str] = set()
+    waiting = list(leads[listener])
+    while waiting:
+        backend = waiting.pop()
+        if backend not in seen:
+            seen.add(backend)
+            waiting += [other for _, below in found.get(backend, ()) for other in leads[below]]
+    return seen
+
+
+def _unused(config: Whole) -> Iterator[Problem]:
+    """Find tables that no listener has, and backends that nothing names."""
+    listeners = config.listeners.values()
+    tables = {one.table for one in listeners} | {one.tls.passthrough for one in listeners if one.tls is not None}
+    for name in config.tables:
+        if name not in tables:
+            yield Problem(path=("tables", name), reason="no listener has this table", is_warning=True)
+    named = {backend for one in listeners for backend in (one.backend, one.fallback)}
+    named |= {backend for table in config.tables for backend in table_backends(config, table)}
+    for name in config.backends:
+        if name not in named:
+            yield Problem(path=("backends", name), reason="no listener and no table leads here", is_warning=True)
