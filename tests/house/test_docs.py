@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -56,9 +57,9 @@ def write_certificates(directory: Path) -> None:
     )
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run with our interpreter, from the root of the repository."""
-    return subprocess.run([sys.executable, *command], cwd=ROOT, text=True, capture_output=True, timeout=30, check=False)
+    return subprocess.run([sys.executable, *command], cwd=cwd, text=True, capture_output=True, timeout=30, check=False)
 
 
 def rust_names(file: str, enum: str) -> list[str]:
@@ -100,6 +101,48 @@ def test_the_table_in_the_readme_is_right() -> None:
     assert tables
     for block in tables:
         Config.parse(tomllib.loads(listener + block))
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "docs" / "getting-started.md", ROOT / "docs" / "troubleshooting.md"], ids=name
+)
+def test_commands_of_a_page_work_with_the_configuration_before_them(page: Path, tmp_path: Path) -> None:
+    configured = False
+    file = tmp_path / "headworks.toml"
+    tried = []
+    for language, block in re.findall(r"^```(toml|sh)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
+        if language == "toml":
+            configured = "[listeners." in block
+            file.write_text(block)
+            continue
+        for line in block.splitlines():
+            command = shlex.split(line, comments=True)
+            if not configured or command[:1] != ["headworks"] or "headworks.toml" not in command:
+                continue
+            tried.append(command[1])
+            if command[1] == "run":
+                starts(file)
+            else:
+                ran = run("-m", *command, cwd=tmp_path)
+                assert ran.returncode == 0, f"{name(page)}: {line}\n{block}\n{ran.stdout}{ran.stderr}"
+    assert "explain" in tried
+
+
+def starts(file: Path) -> None:
+    """Run a configuration, on free ports, until it is ready."""
+    elsewhere = file.with_name("elsewhere.toml")
+    # Any free port of loopback, whatever the page says.
+    elsewhere.write_text(re.sub(r"^bind = .*$", 'bind = "127.0.0.1:0"', file.read_text(), flags=re.MULTILINE))
+    command = [sys.executable, "-m", "headworks", "run", str(elsewhere)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if " info ready " in line:
+                break
+        process.terminate()
+        assert process.wait(30) == 0, "".join(said)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +191,31 @@ def test_only_reasons_that_exist_are_explained() -> None:
     explained = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
     strange = explained - reasons_to_close()
     assert not strange, f"docs/commands.md explains {strange}, which do not exist"
+
+
+WORDS_OF_THE_TABLE = {
+    "connect_error",
+    "server_down",
+    "stats()",
+    "chunked",
+    "headworks explain",
+    "https://",
+    "Retry-After",
+}
+"""Words in backticks there that are no keys: of records, notices, commands and protocols."""
+
+
+def test_the_keys_that_the_table_of_reasons_names_exist() -> None:
+    rows = COMMANDS.partition("| `end` | means |")[2].partition("\n\n")[0].splitlines()[1:]
+    assert len(rows) > 30
+    keys = list(tool("configuration_docs").every_key())
+    for row in rows:
+        # The first column is the reason itself.
+        for word in re.findall(r"`([^`]+)`", row.split("|", 2)[2]):
+            key = word.partition(" = ")[0]
+            is_key = any(f".{one}".endswith(f".{key}") for one in keys)
+            is_entry = word.startswith('"')
+            assert is_key or is_entry or word in WORDS_OF_THE_TABLE, f"docs/commands.md: there is no key {word}: {row}"
 
 
 def test_every_counter_is_explained() -> None:
