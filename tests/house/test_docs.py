@@ -218,6 +218,26 @@ def test_the_keys_that_the_table_of_reasons_names_exist() -> None:
             assert is_key or is_entry or word in WORDS_OF_THE_TABLE, f"docs/commands.md: there is no key {word}: {row}"
 
 
+def test_the_reasons_that_troubleshooting_names_exist() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    told = {word for cell in re.findall(r"`end=(\w+)`|^\| (`\w+`(?:, `\w+`)*)", page, re.MULTILINE) for word in cell}
+    words = {word for one in told for word in re.findall(r"\w+", one)}
+    met = {
+        "no_match",
+        "misdirected",
+        "no_server",
+        "bad_request",
+        "denied",
+        "response_timeout",
+        "idle_timeout",
+        "drained",
+    }
+    assert met <= words & reasons_to_close()
+    notices = set(rust_names("crates/engine/src/notice.rs", "Notice"))
+    strange = words - reasons_to_close() - notices - {"doubtful", "end", "line"}
+    assert not strange, f"docs/troubleshooting.md explains {strange}, which do not exist"
+
+
 def test_every_counter_is_explained() -> None:
     page = (ROOT / "docs" / "python.md").read_text()
     missing = [counter for counter, text in counters().items() if f"| `{counter}` | {text} |" not in page]
