@@ -1,4 +1,4 @@
-"""Pauses in accepting, as log lines: one a second at most, however many workers report them.
+"""Pauses in accepting, as log lines: one and its end a second at most, however many workers report them.
 
 Owns what each worker reported last, and the line that is still to be written. Must never leave the log with a state
 that is over: what is held back is written when the second has passed.
@@ -16,7 +16,7 @@ KINDS = ("accept_paused", "accept_resumed")
 
 
 class Pauses:
-    """Passes on notices of KINDS to ``write``, at most one in ``interval`` seconds. Safe from any thread."""
+    """Passes on notices of KINDS to ``write``, at most one of each in ``interval`` seconds. Safe from any thread."""
 
     def __init__(self, write: Callable[[Notice], None], *, interval: float = 1.0) -> None:
         self._write = write
@@ -25,7 +25,7 @@ class Pauses:
         self._paused: dict[object, Notice] = {}
         self._waiting: Notice | None = None
         self._left_out = 0
-        self._next = 0.0
+        self._next = dict.fromkeys(KINDS, 0.0)
 
     def take(self, notice: Notice) -> None:
         """Write a notice now, or hold it back; of several that are held back the last is written."""
@@ -37,9 +37,9 @@ class Pauses:
             if self._waiting is not None:
                 self._left_out += 1
                 self._waiting = notice
-            elif (wait := self._next - time.monotonic()) > 0:
+            elif (now := time.monotonic()) < self._next[notice.kind]:
                 self._waiting = notice
-                timer = threading.Timer(wait, self._flush)
+                timer = threading.Timer(max(self._next.values()) - now, self._flush)
                 timer.daemon = True
                 timer.start()
             else:
@@ -53,7 +53,7 @@ class Pauses:
                 self._tell(next(reversed(self._paused.values()), notice))
 
     def _tell(self, notice: Notice) -> None:
-        self._next = time.monotonic() + self._interval
+        self._next[notice.kind] = time.monotonic() + self._interval
         facts = dict(notice.facts)
         if notice.kind == "accept_paused":
             facts |= {"limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0], "remedy": REMEDY}
