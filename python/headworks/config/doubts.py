@@ -7,6 +7,7 @@ Must never refuse anything: where it is surely wrong, the models and the Plan sa
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import product
 
 from headworks.config.models.whole import Whole
 from headworks.config.problems import Path, Problem
@@ -40,7 +41,8 @@ class _Bound:
 def doubts(config: Whole) -> list[Problem]:
     """Return a warning for everything that is doubtful."""
     bound = list(_bound(config))
-    return [*_within(bound), *_round(config, bound), *_unused(config), *doubtful_ports(config)]
+    places = _at_places(bound)
+    return [*_within(places), *_round(config, places), *_unused(config), *doubtful_ports(config)]
 
 
 def _bound(config: Whole) -> Iterator[_Bound]:
@@ -58,11 +60,21 @@ def _parsed(address: str) -> tuple[IPv4Address | IPv6Address | None, int]:
     return ip_address(host.strip("[]") or "::"), int(port)
 
 
-def _within(bound: list[_Bound]) -> Iterator[Problem]:
-    """Find addresses within an address of another listener."""
+def _at_places(bound: list[_Bound]) -> dict[str, list[_Bound]]:
+    """Sort addresses by port, or by the path of a socket: there may be thousands."""
+    places: dict[str, list[_Bound]] = {}
     for one in bound:
-        for other in bound:
-            if one.ip is None or not one.port or one.port != other.port or one.listener == other.listener:
+        if one.port or one.written.startswith("unix:"):
+            places.setdefault(str(one.port) if one.port else one.written, []).append(one)
+    return places
+
+
+def _within(places: dict[str, list[_Bound]]) -> Iterator[Problem]:
+    """Find addresses within an address of another listener."""
+    for bound in places.values():
+        every = [one for one in bound if one.ip is not None and one.ip.is_unspecified]
+        for one, other in product(bound, every):
+            if one.ip is None or one.listener == other.listener:
                 continue
             if other.covers(one.ip) and not (one.ip.is_unspecified and one.covers(other.ip or one.ip)):
                 reason = (
@@ -72,7 +84,7 @@ def _within(bound: list[_Bound]) -> Iterator[Problem]:
                 yield Problem(path=one.path, reason=reason, is_warning=True)
 
 
-def _round(config: Whole, bound: list[_Bound]) -> Iterator[Problem]:
+def _round(config: Whole, places: dict[str, list[_Bound]]) -> Iterator[Problem]:
     """Find servers that are a listener of ours which leads back to them."""
     leads = {name: backends_of(config, one) for name, one in config.listeners.items()}
     for name, one in config.listeners.items():
@@ -83,7 +95,7 @@ def _round(config: Whole, bound: list[_Bound]) -> Iterator[Problem]:
         name: [
             (number, one.listener)
             for number, server in enumerate(backend.servers)
-            for one in bound
+            for one in places.get(_place(server.address), ())
             if _is_reached(server.address, one)
         ]
         for name, backend in config.backends.items()
@@ -94,6 +106,10 @@ def _round(config: Whole, bound: list[_Bound]) -> Iterator[Problem]:
                 address = config.backends[name].servers[number].address
                 reason = f"{address} is listeners.{listener} itself, which leads back here: clients would go round"
                 yield Problem(path=("backends", name, "servers", number), reason=reason, is_warning=True)
+
+
+def _place(server: str) -> str:
+    return server if server.startswith("unix:") else server.rpartition(":")[2]
 
 
 def _is_reached(server: str, bound: _Bound) -> bool:
