@@ -29,5 +29,5 @@ def _logs(config: Whole) -> Iterator[Problem]:
         yield Problem(path=path, reason=f"there is no folder {file.absolute().parent}", is_warning=True)
     elif file.is_dir():
         yield Problem(path=path, reason=f"{file} is a folder, not a file")
-    elif not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+    elif not os.access(file if file.exists() else file.absolute().parent, os.W_OK, effective_ids=True):
         yield Problem(path=path, reason=f"{file} cannot be written by who runs this check", is_warning=True)

@@ -39,7 +39,9 @@ def _rights(file: Path) -> str:
     import os
     import stat
 
-    closed = next((one for one in reversed(file.absolute().parents) if not os.access(one, os.X_OK)), None)
+    closed = next(
+        (one for one in reversed(file.absolute().parents) if not os.access(one, os.X_OK, effective_ids=True)), None
+    )
     place = closed or file
     found = place.stat()
     what = f"the directory {closed}" if closed else "it"
