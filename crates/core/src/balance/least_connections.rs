@@ -4,8 +4,6 @@
 //! (`ngx_http_upstream_least_conn_module.c`). Cost: two passes over the candidates. Equals take turns by
 //! smooth weighted round robin, so that an idle backend does not send everything to its first server.
 
-use smallvec::SmallVec;
-
 use super::{Balance, Candidate, Memory, Seed, less_loaded, round_robin};
 
 /// Fewest connections for the weight.
@@ -21,9 +19,7 @@ impl Balance for LeastConnections {
         let least = candidates.iter().fold(&candidates[0], |least, candidate| {
             if less_loaded(candidate, least) { candidate } else { least }
         });
-        let equals: SmallVec<[Candidate; 16]> =
-            candidates.iter().filter(|candidate| !less_loaded(least, candidate)).copied().collect();
-        round_robin::turn(&equals, memory)
+        round_robin::turn(candidates.iter().filter(|candidate| !less_loaded(least, candidate)), memory)
     }
 
     fn remembers(&self) -> bool {

@@ -15,13 +15,24 @@ pub struct Ready {
     sums: Vec<u64>,
     memory: Memory,
     turns: Turns,
-    /// Keys asked for, each with its candidate, in the places that their hashes give; empty until one is asked
-    /// for.
-    homes: Vec<(u64, u32)>,
+    /// Keys asked for and their servers, in groups that their hashes give; empty until one is asked for.
+    homes: Vec<[Home; GROUP]>,
+    /// The place in its group that the next new key gets.
+    next: usize,
 }
 
-/// Keys whose homes are kept.
-const HOMES: usize = 1024;
+/// A key and the server that it prefers.
+#[derive(Debug, Clone, Copy)]
+struct Home {
+    key: u64,
+    /// [`NOWHERE`] where there is no key.
+    server: u32,
+}
+
+/// Groups of keys whose homes are kept, and keys in a group.
+const GROUPS: usize = 1024;
+const GROUP: usize = 4;
+const NOWHERE: u32 = u32::MAX;
 
 impl Ready {
     /// Makes one without candidates, whose servers have had these turns.
@@ -87,14 +98,16 @@ impl Ready {
     /// Returns the server that a key prefers.
     pub(super) fn home(&mut self, key: u64) -> usize {
         if self.homes.is_empty() {
-            // No key has its home at a candidate that is not there.
-            self.homes.resize(HOMES, (0, u32::MAX));
+            self.homes.resize(GROUPS, [Home { key: 0, server: NOWHERE }; GROUP]);
         }
-        let place = &mut self.homes[key as usize % HOMES];
-        if place.0 != key || place.1 == u32::MAX {
-            *place = (key, rendezvous::choose(&self.candidates, key) as u32);
+        let group = &mut self.homes[key as usize % GROUPS];
+        if let Some(home) = group.iter().find(|home| home.key == key && home.server != NOWHERE) {
+            return home.server as usize;
         }
-        place.1 as usize
+        let server = rendezvous::choose(&self.candidates, key);
+        self.next = (self.next + 1) % GROUP;
+        group[self.next] = Home { key, server: server as u32 };
+        server
     }
 }
 

@@ -16,7 +16,7 @@ impl Balance for RoundRobin {
     }
 
     fn choose(&self, candidates: &[Candidate], _seed: &Seed<'_>, memory: &mut Memory) -> usize {
-        turn(candidates, memory)
+        turn(candidates.iter(), memory)
     }
 
     fn choose_ready(&self, ready: &mut Ready, _seed: &Seed<'_>, _active: &dyn Fn(usize) -> u32) -> usize {
@@ -48,8 +48,11 @@ impl Balance for RoundRobin {
 /// An absent server keeps what it had. While the candidates and weights stay the same nobody owns or owes
 /// more than one round (the sum of weights); after a change of weights, what exceeds a round is forgotten, so
 /// that old riches do not buy many turns in a row.
-pub(super) fn turn(candidates: &[Candidate], memory: &mut Memory) -> usize {
-    let round: i64 = candidates.iter().map(|candidate| i64::from(candidate.weight)).sum();
+pub(super) fn turn<'a>(
+    candidates: impl Iterator<Item = &'a Candidate> + Clone,
+    memory: &mut Memory,
+) -> usize {
+    let round: i64 = candidates.clone().map(|candidate| i64::from(candidate.weight)).sum();
     let mut best = (i64::MIN, 0);
     for candidate in candidates {
         let current = memory.of(candidate.server);
@@ -74,7 +77,7 @@ mod tests {
     }
 
     fn turns(candidates: &[Candidate], memory: &mut Memory, number: usize) -> String {
-        (0..number).map(|_| char::from(b'a' + turn(candidates, memory) as u8)).collect()
+        (0..number).map(|_| char::from(b'a' + turn(candidates.iter(), memory) as u8)).collect()
     }
 
     #[test]
@@ -95,7 +98,7 @@ mod tests {
             let absent = round / 100 % 3;
             let present: Vec<_> =
                 all.iter().copied().filter(|candidate| candidate.server != absent).collect();
-            counts[turn(&present, &mut memory)] += 1;
+            counts[turn(present.iter(), &mut memory)] += 1;
         }
         assert_eq!(counts, [1000, 1000, 1000]);
         assert_eq!(memory.current.iter().sum::<i64>(), 0);

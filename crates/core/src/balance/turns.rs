@@ -42,7 +42,7 @@ impl Turns {
         match self {
             Self::Line(cycle) | Self::Again(cycle) => candidates[cycle.next()].server,
             Self::Noting(cycle, before) => {
-                let server = turn(candidates, memory);
+                let server = turn(candidates.iter(), memory);
                 let chosen = candidates.iter().position(|candidate| candidate.server == server);
                 cycle.order.push(chosen.unwrap_or(0) as u32);
                 if cycle.order.len() as u64 == period(candidates) {
@@ -56,7 +56,7 @@ impl Turns {
                 }
                 server
             }
-            Self::Endless => turn(candidates, memory),
+            Self::Endless => turn(candidates.iter(), memory),
             Self::Unknown => {
                 *self = Self::begin(candidates, memory);
                 self.next(candidates, memory)
