@@ -311,6 +311,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "row",
             "stats",
             "sys",
+            "tap",
             "timer",
             "token",
         ),

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::notice::{Notice, Notices};
 use crate::record::{ExchangeRecord, Format, Record};
 use crate::sys;
+use crate::tap::Tap;
 
 /// Bytes of a worker's records that may wait for the writer.
 const SHARD: usize = 1 << 20;
@@ -197,14 +198,29 @@ impl AccessLog {
     }
 }
 
-/// A worker's end of the log.
+/// A worker's end of the log and of the tap.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     log: Option<Arc<AccessLog>>,
+    tap: Arc<Tap>,
     shard: usize,
-    lines: Vec<u8>,
-    count: u64,
+    logged: Lines,
+    tapped: Lines,
     stamp: Stamp,
+}
+
+/// The records of one turn.
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<u8>,
+    count: u64,
+}
+
+impl Lines {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.count = 0;
+    }
 }
 
 /// The time as text, made once a turn of the worker and used for all of its records.
@@ -228,40 +244,48 @@ impl Stamp {
 
 impl Recorder {
     /// Returns the recorder of worker number `shard`.
-    pub(crate) fn new(log: Option<Arc<AccessLog>>, shard: usize) -> Self {
-        Self { log, shard, lines: Vec::new(), count: 0, stamp: Stamp::default() }
+    pub(crate) fn new(log: Option<Arc<AccessLog>>, tap: Arc<Tap>, shard: usize) -> Self {
+        let (logged, tapped) = (Lines::default(), Lines::default());
+        Self { log, tap, shard, logged, tapped, stamp: Stamp::default() }
     }
 
     /// Records the end of a connection, or of a client that never became one.
     pub(crate) fn record(&mut self, record: &Record<'_>, now: Millis) {
-        if let Some(log) = &self.log {
-            record.write(log.format, self.stamp.at(now), &mut self.lines);
-            self.count += 1;
-        }
+        self.put(now, |format, stamp, out| record.write(format, stamp, out));
     }
 
     /// Whether anything is recorded: a record that nobody reads need not be made.
     pub(crate) fn is_on(&self) -> bool {
-        self.log.is_some()
+        self.log.is_some() || self.tap.is_open()
     }
 
     /// Records the end of an exchange.
     pub(crate) fn exchange(&mut self, record: &ExchangeRecord<'_>, now: Millis) {
+        self.put(now, |format, stamp, out| record.write(format, stamp, out));
+    }
+
+    /// Writes a record for everybody who reads it.
+    #[inline]
+    fn put(&mut self, now: Millis, write: impl Fn(Format, &[u8], &mut Vec<u8>)) {
         if let Some(log) = &self.log {
-            record.write(log.format, self.stamp.at(now), &mut self.lines);
-            self.count += 1;
+            write(log.format, self.stamp.at(now), &mut self.logged.text);
+            self.logged.count += 1;
+        }
+        if self.tap.is_open() {
+            write(Format::Json, self.stamp.at(now), &mut self.tapped.text);
+            self.tapped.count += 1;
         }
     }
 
     /// Hands over what was recorded.
     pub(crate) fn flush(&mut self) {
-        if self.lines.is_empty() {
-            return;
+        if let (Some(log), false) = (&self.log, self.logged.text.is_empty()) {
+            log.append(self.shard, &self.logged.text, self.logged.count);
+            self.logged.clear();
         }
-        if let Some(log) = &self.log {
-            log.append(self.shard, &self.lines, self.count);
+        if !self.tapped.text.is_empty() {
+            self.tap.append(&self.tapped.text, self.tapped.count);
+            self.tapped.clear();
         }
-        self.lines.clear();
-        self.count = 0;
     }
 }

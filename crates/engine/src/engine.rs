@@ -27,6 +27,7 @@ use crate::record::Format;
 use crate::row::ConnectionRow;
 use crate::stats::Stats;
 use crate::sys;
+use crate::tap::Tapped;
 use crate::tls::Deployment;
 use crate::token;
 use crate::worker::{Listening, Mail, Mailbox};
@@ -168,6 +169,17 @@ impl Engine {
         self.shared.notices.next(timeout)
     }
 
+    /// Begins or ends to hand out access records, whether or not there is an access log.
+    pub fn tap_records(&self, open: bool) {
+        self.shared.tap.set(open);
+    }
+
+    /// Returns the access records made since the last call. Waits for one at most `timeout`, and not at all
+    /// once the engine is stopped or its records are not handed out.
+    pub fn next_records(&self, timeout: Duration) -> Option<Tapped> {
+        self.shared.tap.next(timeout)
+    }
+
     /// Sets what an operator says of a server, and its weight (None: as configured).
     pub fn set_server(
         &self,
@@ -227,6 +239,7 @@ impl Engine {
         }
         self.checker.stop();
         self.shared.notices.close();
+        self.shared.tap.close();
         self.control().bound.clear();
         if let Some(log) = &self.shared.log {
             log.stop();

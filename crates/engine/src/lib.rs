@@ -10,7 +10,7 @@
 //! | `io` | sockets, lanes, relaying, bodies |
 //! | `timer`, `clock`, `random`, `date` | deadlines, time, chance |
 //! | `bind`, `health`, `notice` | around the connections |
-//! | `record`, `access_log`, `row`, `stats` | what is told of them |
+//! | `record`, `access_log`, `tap`, `row`, `stats` | what is told of them |
 //! | `tls`, `deployment` | TLS records and configurations; [`Deployment`] |
 //! | `sys` | the only `unsafe` |
 
@@ -33,6 +33,7 @@ mod row;
 mod stats;
 mod supervisor;
 mod sys;
+mod tap;
 mod timer;
 mod tls;
 mod token;
@@ -45,4 +46,5 @@ pub use notice::Notice;
 pub use record::Format;
 pub use row::ConnectionRow;
 pub use stats::{BackendStats, Buckets, Counters, ListenerStats, ServerStats, Stats};
+pub use tap::Tapped;
 pub use tls::Deployment;

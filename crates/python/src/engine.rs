@@ -1,14 +1,16 @@
 //! Engine as Python sees it: worker threads that serve a Plan.
 //!
 //! Every method may be called from any thread and lets other Python threads run. Must never hold a lock of
-//! its own: the engine is safe to share.
+//! its own: the engine is safe to share. Must never touch the engine in a forked copy of its process, where
+//! its threads are not: there every method raises but `stop`, which does nothing.
 
 use std::os::fd::RawFd;
+use std::process;
 use std::time::Duration;
 
 use headworks_core::pool::Admin;
 use headworks_engine::{ApplyError, Engine as Inner, Options};
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -18,7 +20,33 @@ use crate::to_json;
 /// Worker threads that serve a Plan.
 #[pyclass(frozen, module = "headworks._engine")]
 pub(crate) struct Engine {
-    inner: Inner,
+    /// The engine; None only while this is dropped.
+    inner: Option<Inner>,
+    /// The process that it runs in.
+    process: u32,
+}
+
+impl Engine {
+    fn is_forked(&self) -> bool {
+        process::id() != self.process
+    }
+
+    /// Returns the engine, unless this is a forked copy of its process.
+    fn inner(&self) -> PyResult<&Inner> {
+        let here = self.inner.as_ref().filter(|_| !self.is_forked());
+        here.ok_or_else(|| {
+            PyRuntimeError::new_err("the engine runs in the process that this one was forked from")
+        })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.is_forked() {
+            // To drop it would join threads that are not here.
+            std::mem::forget(self.inner.take());
+        }
+    }
 }
 
 #[pymethods]
@@ -30,18 +58,21 @@ impl Engine {
         let mut options: Options =
             serde_json::from_str(options).map_err(|error| PyValueError::new_err(error.to_string()))?;
         options.binder = binder;
-        py.detach(|| Inner::start(&plan.compiled, options)).map(|inner| Self { inner }).map_err(raise)
+        py.detach(|| Inner::start(&plan.compiled, options))
+            .map(|inner| Self { inner: Some(inner), process: process::id() })
+            .map_err(raise)
     }
 
     /// Swaps to `plan` without dropping a connection.
     fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
-        py.detach(|| self.inner.apply(&plan.compiled)).map_err(raise)
+        let inner = self.inner()?;
+        py.detach(|| inner.apply(&plan.compiled)).map_err(raise)
     }
 
     /// The bound addresses of every listener.
     fn addresses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let addresses = PyDict::new(py);
-        for (listener, bound) in py.detach(|| self.inner.addresses()) {
+        let (inner, addresses) = (self.inner()?, PyDict::new(py));
+        for (listener, bound) in py.detach(|| inner.addresses()) {
             addresses.set_item(listener, bound)?;
         }
         Ok(addresses)
@@ -49,18 +80,34 @@ impl Engine {
 
     /// A snapshot as JSON.
     fn stats(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| to_json(&self.inner.stats()))
+        let inner = self.inner()?;
+        py.detach(|| to_json(&inner.stats()))
     }
 
     /// At most `limit` live connections as a JSON array.
     fn connections(&self, py: Python<'_>, limit: usize) -> PyResult<String> {
-        py.detach(|| to_json(&self.inner.connections(limit)))
+        let inner = self.inner()?;
+        py.detach(|| to_json(&inner.connections(limit)))
     }
 
     /// The next rare event as JSON, or None after `timeout` seconds.
     fn next_notice(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<String>> {
-        let timeout = seconds(timeout)?;
-        py.detach(|| self.inner.next_notice(timeout)).map(|notice| to_json(&notice)).transpose()
+        let (inner, timeout) = (self.inner()?, seconds(timeout)?);
+        py.detach(|| inner.next_notice(timeout)).map(|notice| to_json(&notice)).transpose()
+    }
+
+    /// Begins or ends to hand out access records.
+    fn tap_records(&self, py: Python<'_>, wanted: bool) -> PyResult<()> {
+        let inner = self.inner()?;
+        py.detach(|| inner.tap_records(wanted));
+        Ok(())
+    }
+
+    /// The access records since the last call as lines of JSON, and how many found no place; None after
+    /// `timeout` seconds.
+    fn next_records(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<(String, u64)>> {
+        let (inner, timeout) = (self.inner()?, seconds(timeout)?);
+        Ok(py.detach(|| inner.next_records(timeout)).map(|taken| (taken.lines, taken.dropped)))
     }
 
     /// Sets what the operator says of a server, and its weight. Raises KeyError.
@@ -74,30 +121,35 @@ impl Engine {
         admin: Option<&str>,
         weight: Option<u32>,
     ) -> PyResult<()> {
-        let admin = admin.map(parse_admin).transpose()?;
-        py.detach(|| self.inner.set_server(backend, server, admin, weight))
+        let (inner, admin) = (self.inner()?, admin.map(parse_admin).transpose()?);
+        py.detach(|| inner.set_server(backend, server, admin, weight))
             .map_err(|_| PyKeyError::new_err(format!("backend \"{backend}\" has no server \"{server}\"")))
     }
 
     /// Reopens the access log by its path.
     fn reopen_logs(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(py.detach(|| self.inner.reopen_logs())?)
+        let inner = self.inner()?;
+        Ok(py.detach(|| inner.reopen_logs())?)
     }
 
     /// Stops accepting; connections go on.
-    fn drain(&self, py: Python<'_>) {
-        py.detach(|| self.inner.drain());
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        let inner = self.inner()?;
+        py.detach(|| inner.drain());
+        Ok(())
     }
 
     /// Waits up to `timeout` seconds until no connection is left; whether that is so.
     fn wait_idle(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
-        let timeout = seconds(timeout)?;
-        Ok(py.detach(|| self.inner.wait_idle(timeout)))
+        let (inner, timeout) = (self.inner()?, seconds(timeout)?);
+        Ok(py.detach(|| inner.wait_idle(timeout)))
     }
 
-    /// Closes every connection now and ends the threads. May be called twice.
+    /// Closes every connection now and ends the threads. May be called twice. In a forked copy: nothing.
     fn stop(&self, py: Python<'_>) {
-        py.detach(|| self.inner.stop());
+        if let Ok(inner) = self.inner() {
+            py.detach(|| inner.stop());
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::deployment::LocalPlan;
 use crate::io::Pipes;
 use crate::notice::{Notice, Notices};
 use crate::supervisor::Supervisors;
+use crate::tap::Tap;
 use crate::tls::Deployment;
 use crate::token::{self, Kind};
 use crate::tools::Tools;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     descriptors: usize,
     /// The access log.
     pub(crate) log: Option<Arc<AccessLog>>,
+    /// Access records for whoever listens.
+    pub(crate) tap: Arc<Tap>,
     /// Rare events.
     pub(crate) notices: Arc<Notices>,
     idle: Mutex<()>,
@@ -51,6 +54,7 @@ impl Shared {
             open: AtomicUsize::new(0),
             descriptors,
             log,
+            tap: Arc::default(),
             notices,
             idle: Mutex::default(),
             became_idle: Condvar::new(),
@@ -254,7 +258,7 @@ impl Worker {
 }
 
 fn tools(number: usize, poll: &Poll, shared: &Shared, plan: &LocalPlan) -> std::io::Result<Tools> {
-    let recorder = Recorder::new(shared.log.clone(), number);
+    let recorder = Recorder::new(shared.log.clone(), Arc::clone(&shared.tap), number);
     let pipes = Pipes::new(plan.proxy.resources);
     Ok(Tools::new(poll.registry().try_clone()?, recorder, pipes, number))
 }
