@@ -382,7 +382,7 @@ def test_a_backend_that_gets_no_requests_offers_no_protocol(https):
 
 
 def test_a_system_that_trusts_nobody_is_told_so(https, monkeypatch):
-    monkeypatch.setattr("headworks.config.tls.system_roots", lambda: ())
+    monkeypatch.setattr("headworks.certificates.system_roots", lambda: ())
     https["backends"]["app"]["tls"] = {}
     (line,) = problems(https)
     assert line.startswith("backends.app.tls: this system has no list of authorities that it trusts")

@@ -1,49 +1,81 @@
-"""Signing: whether the key of a certificate signs, and the certificate's public key verifies it.
+"""Signing: keys and certificates made in memory. What they are for is authority.py's to know."""
 
-A key can be read and still be damaged: its public half fits, its private half does not. Must never sign anything that
-somebody else chose.
-"""
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from headworks.certificates.certificate import Certificate
-from headworks.certificates.names import NONSENSE
+from headworks.certificates.chain import Chain
+from headworks.certificates.found import Cert
 
-_SIGNED = b"headworks check"
+_DAYS = 365
+_KEY_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 
 
-def flaw(certificate: Certificate) -> str | None:
-    """Say why TLS cannot be spoken with a certificate's key; None when it signs and fits, or there is no key."""
-    if not certificate.key:
-        return None
-    named = f'the key of "{certificate.title}" in "{certificate.place}"'
+class Signer:
+    """A key and the certificate that signs itself with it."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(name)
+        builder = _builder(subject, self._key.public_key()).issuer_name(subject)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
+        self._certificate = builder.sign(self._key, SHA256())
+
+    def pem(self) -> str:
+        """Return the certificate."""
+        return self._certificate.public_bytes(Encoding.PEM).decode()
+
+    def issue(self, names: tuple[str, ...], subject: str, place: str) -> Certificate:
+        """Return a new certificate for servers of these names, with a key of its own."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_name(subject), key.public_key()).issuer_name(self._certificate.subject)
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(_usage("digital_signature"), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+        )
+        chain = Chain((Cert(place, builder.sign(self._key, SHA256())),), "private")
+        return Certificate.of(chain, key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def _builder(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).public_key(public)
+    builder = builder.serial_number(x509.random_serial_number())
+    # Clocks of clients may be a little behind.
+    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=_DAYS))
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _usage(*allowed: str) -> x509.KeyUsage:
+    return x509.KeyUsage(**{usage: usage in allowed for usage in _KEY_USAGES})
+
+
+def _general(name: str) -> x509.GeneralName:
     try:
-        public = x509.load_der_x509_certificate(certificate.chain[0]).public_key()
-        private = load_der_private_key(certificate.key, None, unsafe_skip_rsa_key_validation=True)
-        _verify(public, private)
-    except InvalidSignature:
-        return f"{named} does not belong to it: what it signs is not verified by the certificate"
-    except NONSENSE:
-        return f"{named} cannot sign: it is damaged"
-    return None
-
-
-def _verify(public: object, private: object) -> None:
-    """Sign and verify. Raises InvalidSignature; one of NONSENSE when the key is damaged."""
-    match private, public:
-        case RSAPrivateKey(), RSAPublicKey():
-            padding = PSS(mgf=MGF1(SHA256()), salt_length=PSS.DIGEST_LENGTH)
-            public.verify(private.sign(_SIGNED, padding, SHA256()), _SIGNED, padding, SHA256())
-        case EllipticCurvePrivateKey(), EllipticCurvePublicKey():
-            public.verify(private.sign(_SIGNED, ECDSA(SHA256())), _SIGNED, ECDSA(SHA256()))
-        case Ed25519PrivateKey(), Ed25519PublicKey():
-            public.verify(private.sign(_SIGNED), _SIGNED)
-        case _:
-            raise InvalidSignature
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

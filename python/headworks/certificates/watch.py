@@ -5,10 +5,13 @@ keeps what it had, and is reported once. Must never apply anything.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from headworks.certificates.files import Files, Stamp
-from headworks.certificates.found import Reader
 from headworks.certificates.store import Content, Store, load
+
+if TYPE_CHECKING:
+    from headworks.certificates.found import Reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +37,15 @@ class Watch:
         different = {place: stamp for place, stamp in now.items() if stamp != self._known[place]}
         settled = [place for place, stamp in different.items() if self._seen.get(place) == stamp]
         self._seen = different
+        if not settled:
+            return []
+        from headworks.certificates.found import Reader
+
         reader = Reader()
         changes = (self._read(place, reader) for place in settled)
         return [change for change in changes if change is not None]
 
-    def _read(self, place: Files, reader: Reader) -> Change | None:
+    def _read(self, place: Files, reader: "Reader") -> Change | None:
         before, content = self.store.take(place), load(place, reader)
         self._known[place] = content.stamp
         if not content.errors:

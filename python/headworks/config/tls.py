@@ -8,14 +8,17 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headworks.certificates import Certificate, Files, Store, signing, system_roots
+from headworks.certificates import Files, Store
 from headworks.config.models import CertificateFiles, ClientCertificates, Listener, ListenerTls
 from headworks.config.models.whole import Whole
 from headworks.config.problems import Key, Problem
 from headworks.config.protocols import PROTOCOLS
 from headworks.config.routes import led_to_by_http, names_of
+
+if TYPE_CHECKING:
+    from headworks.certificates import Certificate
 
 
 class TlsSpecs:
@@ -72,14 +75,14 @@ class TlsSpecs:
         listener = self._requests.get(backend)
         return () if listener is None else PROTOCOLS[self._config.listeners[listener].protocol].versions
 
-    def _made(self, listener: Listener, tls: ListenerTls) -> tuple[Certificate, ...]:
+    def _made(self, listener: Listener, tls: ListenerTls) -> "tuple[Certificate, ...]":
         """The throwaway certificates of a listener."""
         if not tls.self_signed:
             return ()
         names = tls.self_signed if isinstance(tls.self_signed, tuple) else names_of(self._config, listener.table)
         return self._store.self_signed(names)
 
-    def _certificates(self, path: tuple[Key, ...], place: Files) -> tuple[Certificate, ...]:
+    def _certificates(self, path: tuple[Key, ...], place: Files) -> "tuple[Certificate, ...]":
         content = self._store.take(place)
         for flaw in content.flaws:
             below = () if flaw.part == "certificate" else (flaw.part,)
@@ -116,6 +119,8 @@ class TlsSpecs:
     def _roots(self, path: tuple[Key, ...], files: tuple[str, ...]) -> list[str]:
         if files:
             return self._ders((*path, "ca"), [Files(kind="authorities", path=file) for file in files])
+        from headworks.certificates import system_roots
+
         roots = system_roots()
         if not roots:
             reason = (
@@ -134,7 +139,7 @@ class TlsSpecs:
             ]
         return list(map(self._encode, dict.fromkeys(ders)))
 
-    def _certificate(self, certificate: Certificate) -> dict[str, Any]:
+    def _certificate(self, certificate: "Certificate") -> dict[str, Any]:
         return {
             "place": certificate.place,
             "names": certificate.names,
@@ -156,7 +161,7 @@ def places(tls: ListenerTls) -> list[Files]:
     return [Files(path=files.certificate, key=files.key, ocsp=files.ocsp) for files in tls.certificates]
 
 
-def presented(config: Whole, store: Store) -> Iterator[tuple[tuple[Key, ...], Certificate]]:
+def presented(config: Whole, store: Store) -> "Iterator[tuple[tuple[Key, ...], Certificate]]":
     """Yield every certificate that is read from files, with the path of the key that names it."""
     for name, listener in config.listeners.items():
         for number, place in enumerate(places(listener.tls) if listener.tls is not None else ()):
@@ -170,8 +175,10 @@ def presented(config: Whole, store: Store) -> Iterator[tuple[tuple[Key, ...], Ce
 
 def unsigned(config: Whole, store: Store) -> Iterator[Problem]:
     """Yield a problem for every certificate whose key does not sign for it. Takes milliseconds for each."""
+    from headworks.certificates import soundness
+
     for path, certificate in presented(config, store):
-        if reason := signing.flaw(certificate):
+        if reason := soundness.flaw(certificate):
             yield Problem(path=path, reason=reason)
 
 
