@@ -28,7 +28,7 @@ async def main() -> None:
         reader, writer = await asyncio.open_connection(*proxy.address("raw"))
         print((await reader.readline()).decode(), end="")
         writer.close()
-        drained = await asyncio.to_thread(proxy.drain, 5)
+        drained = await proxy.drain_async(5)
         print("drained" if drained else "some connections are left")
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from headworks.errors import BindError, BindFailure
     from headworks.explanation import Explanation, ServerChoice, explain
     from headworks.proxy import Proxy
+    from headworks.records import AccessRecord
     from headworks.stats import (
         BackendStats,
         Connection,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "AccessRecord": "records",
     "BackendStats": "stats",
     "BindError": "errors",
     "BindFailure": "errors",
@@ -43,6 +45,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AccessRecord",
     "BackendStats",
     "BindError",
     "BindFailure",

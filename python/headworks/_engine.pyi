@@ -74,7 +74,10 @@ class Plan:
 
 @final
 class Engine:
-    """Worker threads that serve a Plan. Every method is safe from any thread and lets other Python threads run."""
+    """Worker threads that serve a Plan. Every method is safe from any thread and lets other Python threads run.
+
+    In a forked copy of its process every method raises RuntimeError but ``stop``, which does nothing there.
+    """
 
     def __new__(cls, plan: Plan, options: str, binder: int | None = None) -> Engine:
         """Bind every listener and start. ``options`` is JSON::
@@ -99,6 +102,15 @@ class Engine:
 
     def next_notice(self, timeout: float) -> str | None:
         """The next rare event (server up or down, a worker's panic, descriptors exhausted ...) as JSON, or None after ``timeout`` seconds."""
+
+    def tap_records(self, wanted: bool) -> None:
+        """Begin or end to hand out access records, whether or not there is an access log. What nobody has taken is forgotten."""
+
+    def next_records(self, timeout: float) -> tuple[str, int] | None:
+        """The access records since the last call as lines of JSON, and how many later ones found no place; or None after ``timeout`` seconds.
+
+        At once None when they are not handed out, or when the engine is stopped and none are left.
+        """
 
     def set_server(self, backend: str, server: str, admin: str | None, weight: int | None) -> None:
         """Set ``admin`` (``ready``, ``drain``, ``maintenance``) and the weight (None: as configured). Raises KeyError."""

@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from headworks.config import Config
 from headworks.config.loaded import load
 from headworks.config.protocols import HTTPS
+from headworks.notebook import pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ _OPTIONAL = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Explanation:
     """The decision on a new connection or request. ``str()`` of it is for people."""
 
@@ -54,7 +55,7 @@ class Explanation:
     """The name as it is looked up: lower case, without a trailing dot (http: or a port)."""
     sni: str | None = None
     """The name in the ClientHello, on listeners that end TLS."""
-    tls: str | None = None
+    tls: Literal["terminated", "passed_through"] | None = None
     """The fate of the client's TLS on such listeners: ``terminated`` or ``passed_through``."""
     certificate: str | None = None
     """The certificate presented: the file it was read from, or what made it."""
@@ -65,7 +66,7 @@ class Explanation:
     table: str | None
     entry: str | None
     """The pattern that matched."""
-    target: str | None = None
+    target: Literal["backend", "redirect", "respond"] | None = None
     """The kind of target: ``backend``, ``redirect`` or ``respond``; None for a client that is refused."""
     backend: str | None
     server: str | None
@@ -99,7 +100,21 @@ class Explanation:
 
     def __str__(self) -> str:
         """Return several lines: the decision first, then the reasons."""
-        rows = [
+        lines = [f"{key:9}{value}" for key, value in self._rows() if value is not None]
+        return "\n".join(lines + [f"  - {reason}" for reason in self._reasons()])
+
+    def __repr__(self) -> str:
+        """Return one line: where the client gets to."""
+        found = self.refusal or self.server or self.location or self.status or self.backend
+        asked = self.name or self.client or "a client"
+        return f"<Explanation {self.listener}: {asked} -> {found}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table of the decision and a list of the reasons, for notebooks."""
+        return pairs("Explanation", [*self._rows(), *(("", reason) for reason in self._reasons())])
+
+    def _rows(self) -> list[tuple[str, object]]:
+        rows: list[tuple[str, object]] = [
             ("listener", f"{self.listener} ({self.protocol})"),
             ("client", self.client),
             ("name", self.name),
@@ -117,10 +132,11 @@ class Explanation:
         ]
         if not self.refusal:
             rows.pop()
-        lines = [f"{key:9}{value}" for key, value in rows if value is not None]
-        lines += [f"  - {step}" for step in self.steps]
-        lines += [f"  - not {one.address}: {one.reason}" for one in self.servers if not one.chosen and one.reason]
-        return "\n".join(lines)
+        return rows
+
+    def _reasons(self) -> list[str]:
+        others = [f"not {one.address}: {one.reason}" for one in self.servers if not one.chosen and one.reason]
+        return [*self.steps, *others]
 
 
 def explain(  # noqa: PLR0913  (what a client may say)

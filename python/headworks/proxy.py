@@ -1,38 +1,52 @@
 """Proxy: a running Headworks inside a Python program. Everything the command line can do, and no more magic than it.
 
-Owns one engine and the configuration that it runs. Must never hold a connection's bytes: those are the engine's.
+Owns one engine and the configuration that it runs. Must never hold a connection's bytes: those are the engine's. Must
+never do anything in a forked copy of the process, where the engine's threads are not.
 """
 
-import asyncio
 import json
 import os
 import threading
-from collections.abc import Iterator
-from typing import Literal, Self
+import time
+import warnings
+from typing import Any, Literal, Self
 
 from headworks import _engine
 from headworks.certificates import Store
 from headworks.config import Config, Problem
 from headworks.config.loaded import Source, load
+from headworks.feed import Feed, Subscription
+from headworks.notebook import table
 from headworks.notices import Notices
+from headworks.records import AccessRecord, Records
 from headworks.renewal import Renewal
-from headworks.stats import Connection, Notice, Stats
+from headworks.stats import Connection, ListenerStats, Notice, Stats
 
 _ONLY_AT_START = (("proxy", "workers"), ("proxy", "user"), ("proxy", "group"), ("logs", "access"), ("logs", "format"))
 """Keys that only a start reads."""
+_GLANCE = 0.2
+"""Seconds after which a wait that was cancelled ends at the latest."""
+_COPY = "this proxy runs in the process that this one was forked from"
 
 
 class Proxy:
     """A proxy: ``with Proxy("headworks.toml") as proxy: ...``.
 
     ``source`` is the path of a TOML file, a Config, or a mapping of the file's shape. Raises ConfigError with
-    every problem. Methods may be called from any thread. Files with certificates are looked at every
-    ``watch_interval`` seconds while it runs, unless ``proxy.watch_certificates`` is false.
+    every problem. Methods may be called from any thread; those that wait have a form for asyncio, ``..._async``. Files
+    with certificates are looked at every ``watch_interval`` seconds while it runs, unless ``proxy.watch_certificates``
+    is false.
+
+    The copy that a forked process has of a running proxy is inert: it serves nothing, ``stop`` does nothing but warn
+    once (RuntimeWarning), and everything else that needs a running proxy raises RuntimeError.
     """
 
     def __init__(self, source: Source, *, watch_interval: float = 1.0) -> None:
         self._engine: _engine.Engine | None = None
         self._notices: Notices | None = None
+        self._records: Records | None = None
+        self._process = os.getpid()
+        self._has_warned = False
         self._changing = threading.Lock()
         self._watch_interval = watch_interval
         self._renewal: Renewal | None = None
@@ -47,26 +61,33 @@ class Proxy:
         that give up root and still want to bind low ports at a reload.
         """
         if self._engine is not None:
-            raise RuntimeError("the proxy is already running")
+            raise RuntimeError(_COPY if self._is_copy() else "the proxy is already running")
         logs = self.config.logs
         options = {"workers": self._workers(), "access_log": logs.access, "log_format": logs.format}
         plan = self._loaded.plan()
         self._loaded.write_authority()
         with self._loaded.errors():
             self._engine = _engine.Engine(plan, json.dumps(options), binder)
-        self._notices = Notices(self._engine)
+        self._process = os.getpid()
+        self._notices, self._records = Notices(self._engine), Records(self._engine)
         self._watch()
 
     def stop(self) -> None:
-        """Close every connection now and end the threads. May be called twice."""
+        """Close every connection now and end the threads. May be called twice. In a forked copy it only warns, once."""
+        if self._is_copy():
+            self._warn_once()
+            return
         self._unwatch()
         with self._changing:
             engine, self._engine = self._engine, None
             notices, self._notices = self._notices, None
+            records, self._records = self._records, None
         if notices is not None:
             notices.close()
         if engine is not None:
             engine.stop()
+        if records is not None:
+            records.finish()
 
     def reload(self, source: Source | None = None) -> tuple[str, ...]:
         """Swap to another configuration without dropping a connection; without ``source`` the same file is read again.
@@ -76,6 +97,7 @@ class Proxy:
         """
         if source is None and not self._loaded.is_from_file:
             raise ValueError("this proxy was not made from a file: give reload the new configuration")
+        self._running()
         with self._changing:
             loaded = load(self._loaded.source if source is None else source, self._loaded.store.authority)
             plan = loaded.plan()
@@ -139,13 +161,22 @@ class Proxy:
             raise ValueError(f"a weight is between 0 and 256, not {weight}")
         self._running().set_server(backend, server, admin, weight)
 
-    def notices(self) -> Iterator[Notice]:
-        """Return an iterator over rare events as they come; it ends when the proxy is stopped.
+    def notices(self) -> Subscription[Notice]:
+        """Return an iterator, for ``for`` and ``async for``, over rare events as they come.
 
-        Every caller gets all of them. What comes while nobody asks waits for the next one who does.
+        It ends when the proxy is stopped, at once when it does not run. Every caller gets all of them. What comes while
+        nobody asks waits for the next one who does.
         """
-        notices = self._notices
-        return iter(()) if notices is None else notices.subscribe()
+        return _ended() if self._notices is None or self._is_copy() else self._notices.subscribe()
+
+    def records(self) -> Subscription[AccessRecord]:
+        """Return an iterator, for ``for`` and ``async for``, over the access records from now on.
+
+        It ends when the proxy is stopped, with the records of the connections closed then; at once when it does not
+        run. What ``logs`` says of the access log does not matter here. 10,000 wait at most: whoever does not keep up
+        loses the oldest, ``dropped`` of the iterator counts them. Making records costs nothing while nobody asks.
+        """
+        return _ended() if self._records is None or self._is_copy() else self._records.subscribe()
 
     def reopen_logs(self) -> None:
         """Open the access log by its path again, after it was rotated. Raises OSError; the old one is kept then."""
@@ -158,7 +189,55 @@ class Proxy:
         """
         engine = self._running()
         engine.drain()
-        return engine.wait_idle(self.config.proxy.drain.total_seconds() if timeout is None else timeout)
+        return engine.wait_idle(self._patience(timeout))
+
+    async def start_async(self) -> None:
+        """Do what ``start`` does, without holding up the event loop."""
+        import asyncio
+
+        await asyncio.to_thread(self.start)
+
+    async def stop_async(self) -> None:
+        """Do what ``stop`` does, without holding up the event loop."""
+        import asyncio
+
+        await asyncio.to_thread(self.stop)
+
+    async def reload_async(self, source: Source | None = None) -> tuple[str, ...]:
+        """Do what ``reload`` does, without holding up the event loop. A reload that has begun cannot be cancelled."""
+        import asyncio
+
+        return await asyncio.to_thread(self.reload, source)
+
+    async def drain_async(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (as drain has it)
+        """Do what ``drain`` does, without holding up the event loop. When cancelled it waits no longer."""
+        import asyncio
+
+        deadline = time.monotonic() + self._patience(timeout)
+        while not await asyncio.to_thread(self.drain, max(0.0, min(_GLANCE, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                return False
+        return True
+
+    def __repr__(self) -> str:
+        """Return one line: the listeners with their addresses, or why there are none."""
+        if self._engine is None or self._is_copy():
+            state = "in another process" if self._is_copy() else "not running"
+            return f"<Proxy {state}, listeners: {', '.join(self.config.listeners)}>"
+        bound = [f"{name} {' '.join(addresses)}" for name, addresses in self._running().addresses().items()]
+        return f"<Proxy running, {', '.join(bound)}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table of the listeners, for notebooks."""
+        is_running = self._engine is not None and not self._is_copy()
+        addresses = self._running().addresses() if is_running else {}
+        counted = self.stats().listeners if is_running else {}
+        rows = [
+            (name, one.protocol, " ".join(addresses.get(name, one.bind)), *_shown(counted.get(name)))
+            for name, one in self.config.listeners.items()
+        ]
+        head = ("listener", "protocol", "addresses", "active", "connections", "requests", "failed")
+        return table("Proxy, running" if is_running else "Proxy, not running", head, rows)
 
     def __enter__(self) -> Self:
         self.start()
@@ -168,16 +247,30 @@ class Proxy:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.start)
+        await self.start_async()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.stop)
+        await self.stop_async()
 
     def _running(self) -> _engine.Engine:
         if self._engine is None:
             raise RuntimeError("the proxy is not running")
+        if self._is_copy():
+            raise RuntimeError(_COPY)
         return self._engine
+
+    def _is_copy(self) -> bool:
+        """Whether it was running when this process was forked: its threads, and who holds its locks, are not here."""
+        return self._engine is not None and os.getpid() != self._process
+
+    def _warn_once(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(f"{_COPY}: stopping this copy does nothing", RuntimeWarning, stacklevel=3)
+
+    def _patience(self, timeout: float | None) -> float:
+        return self.config.proxy.drain.total_seconds() if timeout is None else timeout
 
     def _workers(self) -> int:
         return self.config.proxy.workers or len(os.sched_getaffinity(0))
@@ -213,3 +306,15 @@ def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:
         for section, key in _ONLY_AT_START
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     )
+
+
+def _shown(listener: ListenerStats | None) -> tuple[int | None, ...]:
+    counted = ("active", "connections", "requests", "failed")
+    return tuple(None if listener is None else getattr(listener, name) for name in counted)
+
+
+def _ended() -> Subscription[Any]:
+    """Return a subscription to which nothing comes."""
+    feed: Feed[Any] = Feed(0)
+    feed.close()
+    return feed.subscribe()

@@ -9,9 +9,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
+
+from headworks.notebook import table
 
 T = TypeVar("T")
+
+_SHOWN = ("active", "connections", "requests", "failed", "denied", "bytes_in", "bytes_out")
+"""Counters of the tables for notebooks."""
 
 Buckets = tuple[tuple[float, int], ...]
 """Upper bounds in milliseconds, each with how many took less; the last bound is infinite and counts all."""
@@ -94,7 +99,7 @@ class ServerStats(Counters):
 
     up: bool
     """Whether active checks hold it to be up."""
-    admin: str
+    admin: Literal["ready", "drain", "maintenance"]
     """``ready``, ``drain`` or ``maintenance``: see ``Proxy.set_server``."""
     ejected: bool
     """Whether failed connects or bad responses have put it out for a while."""
@@ -116,7 +121,7 @@ class BackendStats(Counters):
     """By address."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Stats:
     """Everything counted, at one moment."""
 
@@ -140,6 +145,23 @@ class Stats:
             for name, one in raw["listeners"].items()
         }
         return _make(cls, {**raw, "listeners": listeners, "backends": _backends(raw["backends"])})
+
+    def __repr__(self) -> str:
+        """Return one line: the counters themselves are many."""
+        counted = [f"{name}: {one.active} of {one.connections}" for name, one in self.listeners.items()]
+        return f"<Stats connections={self.connections} workers={self.workers}, {', '.join(counted)}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table of listeners and one of servers, for notebooks."""
+        listeners = [(name, *(getattr(one, key) for key in _SHOWN)) for name, one in self.listeners.items()]
+        servers = [
+            (name, address, one.admin if one.up else "down", *(getattr(one, key) for key in _SHOWN))
+            for name, backend in self.backends.items()
+            for address, one in backend.servers.items()
+        ]
+        return table("Listeners", ("listener", *_SHOWN), listeners) + table(
+            "Servers", ("backend", "server", "state", *_SHOWN), servers
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +220,7 @@ class Notice:
         return cls(kind=raw.pop("kind"), facts=raw)
 
     @property
-    def level(self) -> str:
+    def level(self) -> Literal["error", "warning", "info"]:
         """The level of the log line that it deserves."""
         if self.kind in ("worker_panicked", "certificate_refused"):
             return "error"

@@ -1,0 +1,137 @@
+"""Records: the access records of a running proxy as values, for any number of subscribers.
+
+Owns one thread that takes what the engine hands out, while anybody subscribes. Must never hold traffic or the access
+log up: a subscriber that does not keep up loses the oldest, which are counted.
+"""
+
+import json
+import threading
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Self
+
+from headworks import _engine
+from headworks.feed import Feed, Queue, Subscription
+
+MOST = 10_000
+"""Records that wait for one subscriber at most."""
+
+_LONG = 600.0
+"""Seconds that the pump waits for the engine at a time: stopping the engine wakes it."""
+_LAST_WORDS = 10.0
+"""Seconds that the last records, those of connections closed by the end itself, are waited for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessRecord:
+    """One connection that has ended, or of an http listener one request that has been answered.
+
+    The names are those of the access log. What is not known is None.
+    """
+
+    ts: datetime
+    """The time when it ended, in UTC, to the millisecond."""
+    listener: str
+    client: str
+    """The client's address and port, from the PROXY header where there is one; ``unix`` for a unix socket."""
+    sni: str | None = None
+    """The name in the ClientHello, in lower case."""
+    host: str | None = None
+    """Host that the request asked for, as sent."""
+    method: str | None = None
+    """Method of the request."""
+    path: str | None = None
+    """Path of the request, with its query."""
+    status: int | None = None
+    """Status of the response that the client got."""
+    backend: str | None = None
+    server: str | None = None
+    """The address of the server."""
+    bytes_in: int
+    """Bytes from the client; of a request: its own, head included."""
+    bytes_out: int
+    """Bytes from the server; of a request: those of the response as the client got it, head included."""
+    wait_ms: int | None = None
+    """Milliseconds from accept (a request: its complete head) until the server was chosen."""
+    connect_ms: int | None = None
+    """Milliseconds from then until the server was connected, retries included; 0 for a connection that was kept."""
+    total_ms: int
+    """Milliseconds from accept (a request: its complete head) to the end."""
+    end: str
+    """The reason of the end, such as ``completed``, ``client_closed``, ``no_match``."""
+    retries: int
+    """Other servers that were tried."""
+    request_id: str | None = None
+    """The id of the request, where the listener has ``request_id``."""
+    tls_version: str | None = None
+    """The version that the handshake with the client agreed on, such as ``TLSv1.3``."""
+    tls_cipher: str | None = None
+    tls_group: str | None = None
+    tls_resumed: bool | None = None
+    """Whether an old session was resumed."""
+    alpn: str | None = None
+    """The protocol agreed on."""
+    handshake_ms: int | None = None
+    """Milliseconds from accept until the handshake was complete."""
+    tls_error: str | None = None
+    """The reason that the handshake failed."""
+    connect_error: str | None = None
+    """The reason of the last connect to a server that failed, also when another server was found."""
+
+    @classmethod
+    def decode(cls, line: str) -> Self:
+        """Read one line of the log's JSON. Keys that a newer engine adds are passed over."""
+        raw: dict[str, Any] = json.loads(line)
+        raw["ts"] = datetime.fromisoformat(raw["ts"])
+        if "tls_resumed" in raw:
+            raw["tls_resumed"] = raw["tls_resumed"] in (True, "true")
+        return cls(**{name: raw[name] for name in _NAMES & raw.keys()})
+
+
+_NAMES = frozenset(one.name for one in fields(AccessRecord))
+
+
+class Records(Feed[AccessRecord]):
+    """Hands every access record to every subscriber. Safe from any thread. Nothing is kept while nobody subscribes."""
+
+    def __init__(self, engine: _engine.Engine) -> None:
+        super().__init__(MOST)
+        self._engine = engine
+        self._pump: threading.Thread | None = None
+        self._is_ending = False
+
+    def subscribe(self) -> Subscription[AccessRecord]:
+        """Return an iterator over the records from now on; it ends when the proxy is stopped."""
+        with self._lock:
+            if not self._queues and not self._is_ending:
+                self._engine.tap_records(True)
+            if self._pump is None and not self._is_ending:
+                self._pump = threading.Thread(target=self._run, name="records", daemon=True)
+                self._pump.start()
+            return super().subscribe()
+
+    def finish(self) -> None:
+        """Hand out the last records of an engine that has been stopped, then let every subscriber go."""
+        with self._lock:
+            self._is_ending = True
+            pump = self._pump
+        if pump is not None:
+            pump.join(_LAST_WORDS)
+        self.close()
+
+    def _all_left(self, last: Queue[AccessRecord]) -> None:
+        last.values.clear()
+        if not self._is_ending:
+            self._engine.tap_records(False)
+
+    def _run(self) -> None:
+        while True:
+            taken = self._engine.next_records(_LONG)
+            if taken is not None:
+                lines, dropped = taken
+                self.put_all(map(AccessRecord.decode, lines.removesuffix("\n").split("\n")), dropped)
+                continue
+            with self._lock:
+                if self._is_ending or not self._queues:
+                    self._pump = None
+                    return
