@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from headworks.config import Config, ConfigError, Problem
     from headworks.errors import BindError, BindFailure
     from headworks.explanation import Explanation, ServerChoice, explain
+    from headworks.notice import Notice
     from headworks.proxy import Proxy
     from headworks.records import AccessRecord
     from headworks.stats import (
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
         Connection,
         Counters,
         ListenerStats,
-        Notice,
         ServerStats,
         Stats,
     )
@@ -35,7 +35,7 @@ _HOMES = {
     "Counters": "stats",
     "Explanation": "explanation",
     "ListenerStats": "stats",
-    "Notice": "stats",
+    "Notice": "notice",
     "Problem": "config",
     "Proxy": "proxy",
     "ServerChoice": "explanation",

@@ -12,11 +12,13 @@ import os
 import signal
 import socket
 import stat
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import subprocess
 
 from headworks.signals import HELD
 
@@ -27,12 +29,14 @@ _LONGEST_REQUEST = 4096
 class Binder:
     """A running binder, as the process that started it sees it."""
 
-    process: subprocess.Popen[bytes]
+    process: "subprocess.Popen[bytes]"
     connection: socket.socket
 
     @classmethod
     def start(cls) -> "Binder":
         """Start one. Raises OSError."""
+        import subprocess
+
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             process = subprocess.Popen(  # noqa: S603  (our own module, by our own interpreter)

@@ -8,7 +8,7 @@ import threading
 
 from headworks import _engine
 from headworks.feed import Feed, Queue, Subscription
-from headworks.stats import Notice
+from headworks.notice import Notice
 
 MOST = 1000
 """Notices that wait for one subscriber at most."""

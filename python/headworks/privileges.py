@@ -9,6 +9,7 @@ import pwd
 import resource
 from dataclasses import dataclass
 
+from headworks import late
 from headworks.config import Config, ConfigError, Problem
 from headworks.config.models.whole import Whole
 from headworks.config.problems import closest, did_you_mean
@@ -50,6 +51,7 @@ class Identity:
         """Become this user for good, in every thread. Raises OSError."""
         if os.geteuid() != 0:
             return
+        late.load()
         os.setgroups(self.groups)
         os.setresgid(self.group, self.group, self.group)
         os.setresuid(self.user, self.user, self.user)

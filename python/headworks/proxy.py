@@ -9,18 +9,20 @@ import os
 import threading
 import time
 import warnings
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from headworks import _engine
 from headworks.certificates import Store
 from headworks.config import Config, Problem
 from headworks.config.loaded import Source, load
 from headworks.feed import Feed, Subscription
-from headworks.notebook import table
+from headworks.notice import Notice
 from headworks.notices import Notices
-from headworks.records import AccessRecord, Records
-from headworks.renewal import Renewal
-from headworks.stats import Connection, ListenerStats, Notice, Stats
+
+if TYPE_CHECKING:
+    from headworks.records import AccessRecord, Records
+    from headworks.renewal import Renewal
+    from headworks.stats import Connection, ListenerStats, Stats
 
 _ONLY_AT_START = (("proxy", "workers"), ("proxy", "user"), ("proxy", "group"), ("logs", "access"), ("logs", "format"))
 """Keys that only a start reads."""
@@ -69,7 +71,7 @@ class Proxy:
         with self._loaded.errors():
             self._engine = _engine.Engine(plan, json.dumps(options), binder)
         self._process = os.getpid()
-        self._notices, self._records = Notices(self._engine), Records(self._engine)
+        self._notices = Notices(self._engine)
         self._watch()
 
     def stop(self) -> None:
@@ -137,12 +139,16 @@ class Proxy:
         """Return every bound address as it is written, ``127.0.0.1:443`` or ``unix:PATH``, in the order of ``bind``."""
         return tuple(self._running().addresses()[listener])
 
-    def stats(self) -> Stats:
+    def stats(self) -> "Stats":
         """Return all counters, at one moment."""
+        from headworks.stats import Stats
+
         return Stats.decode(self._running().stats())
 
-    def connections(self, limit: int = 1000) -> list[Connection]:
+    def connections(self, limit: int = 1000) -> "list[Connection]":
         """Return at most ``limit`` live connections."""
+        from headworks.stats import Connection
+
         return Connection.decode(self._running().connections(limit))
 
     def set_server(
@@ -169,14 +175,22 @@ class Proxy:
         """
         return _ended() if self._notices is None or self._is_copy() else self._notices.subscribe()
 
-    def records(self) -> Subscription[AccessRecord]:
+    def records(self) -> "Subscription[AccessRecord]":
         """Return an iterator, for ``for`` and ``async for``, over the access records from now on.
 
         It ends when the proxy is stopped, with the records of the connections closed then; at once when it does not
         run. What ``logs`` says of the access log does not matter here. 10,000 wait at most: whoever does not keep up
         loses the oldest, ``dropped`` of the iterator counts them. Making records costs nothing while nobody asks.
         """
-        return _ended() if self._records is None or self._is_copy() else self._records.subscribe()
+        if self._engine is None or self._is_copy():
+            return _ended()
+        from headworks.records import Records
+
+        with self._changing:
+            if self._records is None and self._engine is not None:
+                self._records = Records(self._engine)
+            records = self._records
+        return _ended() if records is None else records.subscribe()
 
     def reopen_logs(self) -> None:
         """Open the access log by its path again, after it was rotated. Raises OSError; the old one is kept then."""
@@ -229,6 +243,8 @@ class Proxy:
 
     def _repr_html_(self) -> str:
         """Return a table of the listeners, for notebooks."""
+        from headworks.notebook import table
+
         is_running = self._engine is not None and not self._is_copy()
         addresses = self._running().addresses() if is_running else {}
         counted = self.stats().listeners if is_running else {}
@@ -280,6 +296,8 @@ class Proxy:
         self._unwatch()
         notices, store = self._notices, self._loaded.store
         if notices is not None and self.config.proxy.watch_certificates and store.places():
+            from headworks.renewal import Renewal
+
             self._renewal = Renewal(store, self._renew, notices.put)
             self._renewal.start(self._watch_interval)
 
@@ -308,7 +326,7 @@ def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:
     )
 
 
-def _shown(listener: ListenerStats | None) -> tuple[int | None, ...]:
+def _shown(listener: "ListenerStats | None") -> tuple[int | None, ...]:
     counted = ("active", "connections", "requests", "failed")
     return tuple(None if listener is None else getattr(listener, name) for name in counted)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from headworks.certificates import Change, Store, Watch
 from headworks.config.problems import ConfigError
 from headworks.errors import BindError
-from headworks.stats import Notice
+from headworks.notice import Notice
 
 _SHARE = 50
 """Looking takes at most one part in so many of a core, however many files there are."""

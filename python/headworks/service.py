@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from headworks import late
 from headworks.binder import Binder
 from headworks.config import Config, ConfigError
 from headworks.config.document import place
@@ -72,6 +73,7 @@ class _Service:
         """Say that we are ready, then act on signals until one says stop."""
         threading.Thread(target=self._log_notices, name="notices", daemon=True).start()
         self._ready()
+        late.load()
         while (number := signal.sigwaitinfo(HELD).si_signo) not in STOP:
             self._act(number)
         self._stop(signal.Signals(number).name)

@@ -1,4 +1,4 @@
-"""Statistics of a running proxy: counters, live connections, rare events. Plain frozen values.
+"""Statistics of a running proxy: counters and live connections. Plain frozen values.
 
 Counters count since the start; a reload keeps those of everything that keeps its name (a server: its address).
 Their names and meanings are those of the engine's table (``_engine.counters()``).
@@ -12,6 +12,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, Self, TypeVar, cast
 
 from headworks.notebook import table
+from headworks.notice import Notice
+
+__all__ = ["BackendStats", "Buckets", "Connection", "Counters", "ListenerStats", "Notice", "ServerStats", "Stats"]
 
 T = TypeVar("T")
 
@@ -199,33 +202,6 @@ class Connection:
     def decode(cls, text: str) -> list[Self]:
         """Read the engine's list."""
         return [_make(cls, one) for one in json.loads(text)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """A rare event: ``server_up``, ``server_down``, ``worker_panicked``, ``accept_paused`` ...
-
-    Of certificates whose files have changed: ``certificate_renewed``, ``certificate_refused`` and
-    ``certificate_doubtful``. ``notices_dropped`` is for one subscriber alone: it has not kept up.
-    """
-
-    kind: str
-    facts: Mapping[str, object]
-    """Facts of the event, such as ``backend`` and ``server``."""
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Read one event."""
-        raw = json.loads(text)
-        return cls(kind=raw.pop("kind"), facts=raw)
-
-    @property
-    def level(self) -> Literal["error", "warning", "info"]:
-        """The level of the log line that it deserves."""
-        if self.kind in ("worker_panicked", "certificate_refused"):
-            return "error"
-        warnings = ("server_down", "accept_paused", "records_dropped", "notices_dropped", "certificate_doubtful")
-        return "warning" if self.kind in warnings else "info"
 
 
 def _backends(raw: dict[str, Any]) -> dict[str, BackendStats]:

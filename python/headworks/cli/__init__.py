@@ -2,14 +2,42 @@
 
 | file | owns |
 |---|---|
-| main.py | the app: which commands there are |
+| commands.py | the app: which commands there are |
+| quick.py | `run` without what only help and options need |
 | run.py, check.py, show.py, certs.py, explain.py, demo.py | one command each: its words and options |
-| shared.py | exit codes, how files are found and loaded, how it is said what is wrong |
+| files.py, shared.py | exit codes, how files are found and loaded, how it is said what is wrong |
 
 0 fine, 1 failed while running, 2 wrong configuration or usage. A command is a few calls of the package, imported when
 it runs so that ``headworks check`` stays quick. Colours on a terminal only.
 """
 
-from headworks.cli.main import app, main
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+    app: typer.Typer
 
 __all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line."""
+    from headworks.cli import quick
+
+    if (file := quick.plain(sys.argv[1:])) is not None:
+        quick.run(file)
+    else:
+        from headworks.cli.commands import app
+
+        app()
+
+
+def __getattr__(name: str) -> object:
+    """Import the app when it is asked for (PEP 562)."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from headworks.cli.commands import app
+
+    return app

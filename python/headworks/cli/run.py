@@ -25,18 +25,31 @@ def run(
     TERM, INT or QUIT: let connections finish, up to proxy.drain, then exit; again: at once. HUP: reload the file.
     USR1: reopen the access log.
     """
-    from headworks.config import ConfigError
-    from headworks.errors import BindError
     from headworks.service import run as serve
 
     found = find(file)
     try:
         serve(found)
-    except ConfigError as error:
-        wrong(error)
-    except BindError as error:
-        fail(*map(str, error.failures))
-    except OSError as error:
-        if error.filename == str(found):
-            unreadable(found, error)
-        fail(str(error))
+    except (OSError, ValueError) as error:
+        raise typer.Exit(exit_with(found, error)) from None
+
+
+def exit_with(file: Path, error: Exception) -> int:
+    """Say why it does not run, and return the exit code. Raises what is no error of ours."""
+    from headworks.config import ConfigError
+    from headworks.errors import BindError
+
+    try:
+        match error:
+            case ConfigError():
+                wrong(error)
+            case BindError():
+                fail(*map(str, error.failures))
+            case OSError() if error.filename == str(file):
+                unreadable(file, error)
+            case OSError():
+                fail(str(error))
+            case _:
+                raise error
+    except typer.Exit as ended:
+        return ended.exit_code

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from headworks.cli.files import DEFAULT_FILES
+
 if TYPE_CHECKING:
     from headworks.config import Config, ConfigError, Problem
-
-DEFAULT_FILES = (Path("headworks.toml"), Path("/etc/headworks/headworks.toml"))
 
 
 class Code(IntEnum):

@@ -4,7 +4,6 @@ Owns how a problem is worded as one line (``FILE:LINE: key.path: reason``) and h
 decide what is wrong: that is the models' and the Plan's.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +94,8 @@ def one_line(text: str) -> str:
 
 def closest(word: str, known: Sequence[str]) -> str | None:
     """Return the known name that ``word`` probably stands for: a misspelling, or the beginning of just one."""
+    import difflib
+
     lowered = {name.lower(): name for name in known}
     if found := difflib.get_close_matches(word.lower().replace("-", "_"), lowered, n=1, cutoff=0.6):
         return lowered[found[0]]

@@ -161,7 +161,7 @@ class Backend(Model):
             examples=[{"remove": ["X-Internal"]}],
             json_schema_extra={**_HTTP},
         ),
-    ] = Headers()
+    ] = Headers.model_construct()
     response_headers: Annotated[
         Headers,
         Field(
@@ -169,7 +169,7 @@ class Backend(Model):
             examples=[{"remove": ["Server"]}],
             json_schema_extra={**_HTTP},
         ),
-    ] = Headers()
+    ] = Headers.model_construct()
     response_timeout: Annotated[
         timedelta,
         Duration("1ms", "24h"),
@@ -221,7 +221,7 @@ class Backend(Model):
             examples=[{"size": 128, "timeout": "30s"}],
             json_schema_extra={**_HTTP},
         ),
-    ] = Pool()
+    ] = Pool.model_construct()
     affinity: Annotated[
         Affinity | None,
         Field(
@@ -261,7 +261,7 @@ class Backend(Model):
             description="What failures do to a server.",
             examples=[{"failures": 3, "duration": "10s"}],
         ),
-    ] = Ejection()
+    ] = Ejection.model_construct()
 
     @model_validator(mode="after")
     def _hashes_a_field(self) -> Self:

@@ -19,7 +19,8 @@ from headworks.config.values import problem, quote
 class Model(BaseModel):
     """Keyword-only, immutable, strict: ``"5"`` is not 5, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # Built when first used: of the models that a file is read by, only the whole is.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def only(field: FieldInfo) -> tuple[str, ...]:

@@ -170,7 +170,7 @@ class Listener(Model):
     timeouts: Annotated[
         Timeouts,
         Field(description="Deadlines of this listener's connections.", examples=[{"first_bytes": "5s"}]),
-    ] = Timeouts()
+    ] = Timeouts.model_construct()
     http: Annotated[
         HttpSettings,
         Field(
@@ -178,7 +178,7 @@ class Listener(Model):
             examples=[{"head_limit": "32KiB", "forwarded": ["forwarded"]}],
             json_schema_extra={**_HTTP},
         ),
-    ] = HttpSettings()
+    ] = HttpSettings.model_construct()
     request_headers: Annotated[
         Headers,
         Field(
@@ -186,7 +186,7 @@ class Listener(Model):
             examples=[{"set": {"X-Client": "{client.address}"}, "remove": ["X-Internal"]}],
             json_schema_extra={**_HTTP},
         ),
-    ] = Headers()
+    ] = Headers.model_construct()
     response_headers: Annotated[
         Headers,
         Field(
@@ -194,7 +194,7 @@ class Listener(Model):
             examples=[{"set": {"Strict-Transport-Security": "max-age=63072000"}, "remove": ["Server"]}],
             json_schema_extra={**_HTTP},
         ),
-    ] = Headers()
+    ] = Headers.model_construct()
     rate_limit: Annotated[
         RateLimit | None,
         Field(

@@ -103,7 +103,7 @@ class ProxySettings(Model):
     resources: Annotated[
         Resources,
         Field(description="What it takes of the system.", examples=[{"max_pipes": 1024}]),
-    ] = Resources()
+    ] = Resources.model_construct()
 
 
 class LogSettings(Model):

@@ -18,9 +18,11 @@ from headworks.config.models.table import Table
 class Whole(Model):
     """The values of a whole configuration."""
 
-    proxy: Annotated[ProxySettings, Field(description="The process.", examples=[{"workers": 2}])] = ProxySettings()
+    proxy: Annotated[ProxySettings, Field(description="The process.", examples=[{"workers": 2}])] = (
+        ProxySettings.model_construct()
+    )
     logs: Annotated[LogSettings, Field(description="What is written where.", examples=[{"access": "off"}])] = (
-        LogSettings()
+        LogSettings.model_construct()
     )
     listeners: Annotated[
         dict[Name, Listener],

@@ -44,8 +44,3 @@ for _command, _example in (
     (demo.demo, demo.EXAMPLE),
 ):
     app.command(epilog=_example)(_command)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -1,0 +1,33 @@
+"""Notice: a rare event of a running proxy. A plain frozen value that must never know where it goes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A rare event: ``server_up``, ``server_down``, ``worker_panicked``, ``accept_paused`` ...
+
+    Of certificates whose files have changed: ``certificate_renewed``, ``certificate_refused`` and
+    ``certificate_doubtful``. ``notices_dropped`` is for one subscriber alone: it has not kept up.
+    """
+
+    kind: str
+    facts: Mapping[str, object]
+    """Facts of the event, such as ``backend`` and ``server``."""
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read one event."""
+        raw = json.loads(text)
+        return cls(kind=raw.pop("kind"), facts=raw)
+
+    @property
+    def level(self) -> Literal["error", "warning", "info"]:
+        """The level of the log line that it deserves."""
+        if self.kind in ("worker_panicked", "certificate_refused"):
+            return "error"
+        warnings = ("server_down", "accept_paused", "records_dropped", "notices_dropped", "certificate_doubtful")
+        return "warning" if self.kind in warnings else "info"
