@@ -9,7 +9,7 @@ import json
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -86,7 +86,10 @@ TITLES = {
 }
 """Sections that are not called by their path."""
 
-CHOICES = {(Listener, "protocol"): lambda: list(_engine.protocols()), (Backend, "balance"): _engine.balances}
+CHOICES: dict[tuple[type[BaseModel], str], Callable[[], list[str]]] = {
+    (Listener, "protocol"): lambda: list(_engine.protocols()),
+    (Backend, "balance"): _engine.balances,
+}
 """Keys whose values are a registry's names."""
 
 

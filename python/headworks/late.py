@@ -10,7 +10,7 @@ from importlib import import_module
 LATE = (
     "difflib",
     "headworks.certificates.matching",
-    "headworks.certificates.signing",
+    "headworks.certificates.signer",
     "headworks.certificates.trust",
     "headworks.renewal",
     "headworks.stats",

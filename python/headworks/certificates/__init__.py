@@ -7,7 +7,7 @@
 | matching.py, chain.py, ocsp.py | what belongs together, and what is wrong or doubtful |
 | certificate.py, soundness.py | one that we present; whether its key signs |
 | trust.py | authorities, revocation lists, and whom the system trusts |
-| authority.py, signing.py | throwaway certificates |
+| authority.py, signer.py | throwaway certificates |
 | store.py, watch.py | what all places of a configuration hold, and what has changed |
 
 Must never know the configuration: it is told places and says what they hold. Names are imported when they are first

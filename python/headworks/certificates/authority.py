@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headworks.certificates.certificate import Certificate
-    from headworks.certificates.signing import Signer
+    from headworks.certificates.signer import Signer
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 """Every throwaway certificate's names to begin with."""
@@ -49,7 +49,7 @@ class Authority:
             return self._own().pem()
 
     def _own(self) -> "Signer":
-        from headworks.certificates.signing import Signer
+        from headworks.certificates.signer import Signer
 
         if self._signer is None:
             self._signer = Signer(self._name)

@@ -3,6 +3,7 @@
 | file | owns |
 |---|---|
 | config.py, loaded.py | Config: load, parse, to_toml, spec; Loaded: one with its certificates, ready to run |
+| written.py | what each key may be given as, for type checkers |
 | models/, values.py | one model a table, one field a key, models/whole.py the file; durations, sizes, modes |
 | document.py | TOML as written, with positions |
 | syntax.py | text that is not TOML |
@@ -11,6 +12,8 @@
 | spec.py, pages.py, redirects.py | the way to the engine, with the text of error pages and the ports of redirects |
 | write.py | the way to TOML |
 """
+
+from typing import TYPE_CHECKING
 
 from headworks.config.config import Config
 from headworks.config.models import (
@@ -41,32 +44,93 @@ from headworks.config.models import (
 )
 from headworks.config.problems import ConfigError, Problem
 
+if TYPE_CHECKING:
+    from headworks.config.written import (
+        AffinityDict,
+        BackendDict,
+        BackendTlsDict,
+        CertificateFilesDict,
+        ClientCertificatesDict,
+        CompressionDict,
+        ConfigDict,
+        EjectionDict,
+        HeadersDict,
+        HealthDict,
+        HstsDict,
+        HttpSettingsDict,
+        ListenerDict,
+        ListenerTlsDict,
+        LogSettingsDict,
+        PoolDict,
+        ProxySettingsDict,
+        RateLimitDict,
+        RedirectDict,
+        ResourcesDict,
+        RespondDict,
+        ServerDict,
+        TargetDict,
+        TimeoutsDict,
+    )
+
 __all__ = [
     "Affinity",
+    "AffinityDict",
     "Backend",
+    "BackendDict",
     "BackendTls",
+    "BackendTlsDict",
     "CertificateFiles",
+    "CertificateFilesDict",
     "ClientCertificates",
+    "ClientCertificatesDict",
     "Compression",
+    "CompressionDict",
     "Config",
+    "ConfigDict",
     "ConfigError",
     "Ejection",
+    "EjectionDict",
     "Headers",
+    "HeadersDict",
     "Health",
+    "HealthDict",
     "Hsts",
+    "HstsDict",
     "HttpSettings",
+    "HttpSettingsDict",
     "Listener",
+    "ListenerDict",
     "ListenerTls",
+    "ListenerTlsDict",
     "LogSettings",
+    "LogSettingsDict",
     "Pool",
+    "PoolDict",
     "Problem",
     "ProxySettings",
+    "ProxySettingsDict",
     "RateLimit",
+    "RateLimitDict",
     "Redirect",
+    "RedirectDict",
     "Resources",
+    "ResourcesDict",
     "Respond",
+    "RespondDict",
     "Server",
+    "ServerDict",
     "Table",
     "Target",
+    "TargetDict",
     "Timeouts",
+    "TimeoutsDict",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the types of keys when they are asked for (PEP 562): nothing that runs needs them."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from headworks.config import written
+
+    return getattr(written, name)

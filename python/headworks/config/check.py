@@ -24,33 +24,16 @@ from headworks.config.models.base import is_for_requests
 from headworks.config.models.whole import Whole
 from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
 from headworks.config.protocols import HTTP, PROTOCOLS
+from headworks.config.reasons import Finding, explain
 from headworks.config.repair import at, repair
 from headworks.config.routes import led_to_by_http, led_to_by_tls
 from headworks.config.spec import draft, stand_ins
 from headworks.config.values import quote
 from headworks.inherited import inherited
 
-Finding = tuple[Path, str, str | None]
-"""A place where something is wrong, the reason, and what was probably meant."""
-
 _ROUNDS = 8
 """Each round repairs everything it finds; a rule of a whole listener shows only in the round after its values are
 right."""
-
-_REASONS = {
-    "missing": "required key is missing",
-    "string_type": "{value} is not a string",
-    "int_type": "{value} is not a whole number",
-    "bool_type": "{value} is neither true nor false",
-    "dict_type": "{value} is not a table",
-    "model_type": "{value} is not a table",
-    "tuple_type": "{value} is not a list",
-    "greater_than_equal": "must be at least {ge}, not {value}",
-    "less_than_equal": "must be at most {le}, not {value}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "cannot be empty",
-}
 
 
 def check(document: Document) -> Whole:
@@ -166,7 +149,7 @@ class _Examination:
         if details["type"] == "extra_forbidden":
             self._unknown_key(details["loc"])
             return
-        for path, reason, suggestion in _explain(details):
+        for path, reason, suggestion in explain(details):
             if details["type"] == "missing" and len(path) > 1 and path[:-1] in self.reported:
                 pass  # what is missing may be what was misspelt there
             elif path not in self.reported and path not in self.renamed:
@@ -224,21 +207,6 @@ class _Examination:
             return None
         near = closest(name, list(known))
         return did_you_mean(quote(near)) if near else None
-
-
-def _explain(details: ErrorDetails) -> list[Finding]:
-    """Put one pydantic error into our words."""
-    path = tuple(key for key in details["loc"] if key != "[key]")
-    values = details.get("ctx", {})
-    if details["type"] == "headworks":
-        return [((*path, *one["below"]), one["reason"], one["suggestion"]) for one in values["found"]]
-    reason = _REASONS.get(details["type"], details["msg"])
-    if values.get("min_length") == 1:
-        reason = _REASONS["too_short"]
-    shown = {**values, "value": quote(details["input"])}
-    if path == ("listeners",) and details["type"] in ("missing", "too_short"):
-        return [(path, "no listener is configured: add [listeners.NAME]", None)]
-    return [(path, reason.format(**shown) if details["type"] in _REASONS else reason, None)]
 
 
 def _wrong_tls(config: Whole) -> list[Finding]:

@@ -6,12 +6,13 @@ knows only these. Must never start anything.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from headworks.config.models.whole import Whole
 
 if TYPE_CHECKING:
     from headworks.certificates import Store
+    from headworks.config.written import ConfigDict
 
 
 class Config(Whole):
@@ -20,6 +21,10 @@ class Config(Whole):
     ``Config.load`` and ``Config.parse`` check everything, names that must exist included. A Config put together from
     models has its values checked; ``check()`` does the rest, and so does whatever uses it.
     """
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[ConfigDict]) -> None: ...
 
     @staticmethod
     def of(whole: Whole) -> "Config":

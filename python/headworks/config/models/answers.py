@@ -3,12 +3,16 @@
 Must never read a page: a page is a path here, and becomes text on the way to the engine (pages.py).
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal, Unpack
 
 from pydantic import BeforeValidator, Field
 
-from headworks.config.models.base import FieldName, FieldValue, Model, matching
+from headworks.config.models.base import Fields, Model, matching, path_text
 from headworks.config.values import problem, quote
+
+if TYPE_CHECKING:
+    from headworks.config.written import RedirectDict, RespondDict
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
@@ -23,6 +27,10 @@ def _code(value: object) -> object:
 
 class Redirect(Model):
     """``redirect``: the client is sent to another location."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[RedirectDict]) -> None: ...
 
     to: Annotated[
         str,
@@ -50,6 +58,10 @@ class Redirect(Model):
 class Respond(Model):
     """``respond``: the client gets a fixed answer."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[RespondDict]) -> None: ...
+
     status: Annotated[int, Field(ge=200, le=599, description="Status of the answer.", examples=[200, 404])] = 200
     body: Annotated[
         str,
@@ -58,7 +70,7 @@ class Respond(Model):
         ),
     ] = ""
     headers: Annotated[
-        dict[FieldName, FieldValue],
+        Fields,
         Field(
             description="Fields of the answer; values may have variables.",
             examples=[{"Content-Type": "text/plain"}],
@@ -72,7 +84,7 @@ def _status(value: object) -> object:
 
 
 def _statuses(value: object) -> object:
-    return {_status(key): page for key, page in value.items()} if isinstance(value, dict) else value
+    return {_status(key): page for key, page in value.items()} if isinstance(value, Mapping) else value
 
 
 def _page(value: object) -> object:
@@ -83,6 +95,6 @@ def _page(value: object) -> object:
 
 
 Status = Annotated[str, matching(r"[45][0-9][0-9]", "a status from 400 to 599")]
-Page = Annotated[str, BeforeValidator(_page), Field(min_length=1)]
+Page = Annotated[str, BeforeValidator(_page), BeforeValidator(path_text), Field(min_length=1)]
 ErrorPages = Annotated[dict[Status, Page], BeforeValidator(_statuses)]
 """Files by status."""

@@ -4,7 +4,7 @@ Of the servers themselves server.py tells. Keys with ``only`` mean something to 
 """
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, Unpack
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -12,16 +12,24 @@ from headworks import _engine
 from headworks.config.models.answers import ErrorPages
 from headworks.config.models.base import FieldName, Host, Model, Prefix, known, one_or_many
 from headworks.config.models.headers import Headers
+from headworks.config.models.literals import BalanceName
 from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.tls import BackendTls
 from headworks.config.protocols import HTTP
 from headworks.config.values import Duration, problem, quote
+
+if TYPE_CHECKING:
+    from headworks.config.written import AffinityDict, BackendDict, PoolDict
 
 _HTTP = {"only": [*HTTP]}
 
 
 class Pool(Model):
     """``[backends.NAME.pool]``: idle connections to servers, kept for the next request."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[PoolDict]) -> None: ...
 
     size: Annotated[
         int,
@@ -45,6 +53,10 @@ class Pool(Model):
 
 class Affinity(Model):
     """``[backends.NAME.affinity]``: a signed cookie that keeps a client at its server while that server is usable."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[AffinityDict]) -> None: ...
 
     cookie: Annotated[FieldName, Field(description="Name of the cookie.", examples=["HEADWORKS"])]
     secret: Annotated[
@@ -72,6 +84,10 @@ class Affinity(Model):
 class Backend(Model):
     """``[backends.NAME]``: a pool of servers and how one is chosen."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[BackendDict]) -> None: ...
+
     servers: Annotated[
         tuple[Server, ...],
         BeforeValidator(one_or_many),
@@ -82,7 +98,7 @@ class Backend(Model):
         ),
     ]
     balance: Annotated[
-        str,
+        BalanceName,
         known("balance", _engine.balances()),
         Field(description="How a server is chosen for a new connection.", examples=_engine.balances()),
     ] = "round_robin"

@@ -4,23 +4,71 @@ A field may carry ``only``: the protocols (or kinds of check) that it is for, as
 it would do nothing, so it is an error there. Must never know a particular key.
 """
 
+import os
 import re
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, cast, dataclass_transform
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic._internal._model_construction import ModelMetaclass
 from pydantic.fields import FieldInfo
 
-from headworks.config.problems import closest
+from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
 from headworks.config.protocols import HTTP
+from headworks.config.reasons import explain
 from headworks.config.values import problem, quote
 
 
-class Model(BaseModel):
-    """Keyword-only, immutable, strict: ``"5"`` is not 5, and an unknown key is an error."""
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+class _Kind(ModelMetaclass):
+    """The kind of all models: whoever asks what there is sees keys and our own methods."""
+
+    def __dir__(cls) -> list[str]:  # noqa: N805  (of a class)
+        return shown(cast(Any, cls))
+
+
+class Model(BaseModel, metaclass=_Kind):
+    """Keyword-only, immutable, strict: ``"5"`` is not 5, and an unknown key is an error.
+
+    Raises ConfigError with everything that is wrong with the values; paths begin at the model.
+    """
 
     # Built when first used: of the models that a file is read by, only the whole is.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+    # What each model takes is said in written.py: more than what it keeps.
+    if not TYPE_CHECKING:
+
+        def __init__(self, /, **keys: Any) -> None:
+            try:
+                super().__init__(**keys)
+            except ValidationError as error:
+                raise ConfigError(_problems(type(self), error)) from None
+
+        # Models within are not made by it: pydantic need not call it for them.
+        __init__.__pydantic_base_init__ = True
+
+    def __dir__(self) -> Iterable[str]:
+        """List the keys, and what is ours besides."""
+        return shown(type(self))
+
+
+def shown(model: type[BaseModel]) -> list[str]:
+    """Return the names of a model's keys, and of its own public methods."""
+    ours = (name for kind in model.__mro__ if issubclass(kind, Model) and kind is not Model for name in vars(kind))
+    names = (name for name in ours if not name.startswith(("_", "model_")))
+    return sorted({*getattr(model, "__pydantic_fields__", ()), *names})
+
+
+def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+    for details in error.errors(include_url=False):
+        if details["type"] == "extra_forbidden":
+            path: Path = details["loc"]
+            near = closest(str(path[-1]), list(model.model_fields)) if len(path) == 1 else None
+            yield Problem(path=path, reason="unknown key", suggestion=did_you_mean(near and quote(near)))
+        else:
+            for path, reason, suggestion in explain(details):
+                yield Problem(path=path, reason=reason, suggestion=suggestion)
 
 
 def only(field: FieldInfo) -> tuple[str, ...]:
@@ -54,12 +102,22 @@ def listed(names: Sequence[str], word: str = "and") -> str:
 
 def one_or_many(value: object) -> object:
     """Take ``"x"`` for ``["x"]``; models are immutable, so lists are kept as tuples."""
-    return (value,) if isinstance(value, (str, dict, BaseModel)) else many(value)
+    return (value,) if isinstance(value, (str, os.PathLike, Mapping, BaseModel)) else many(value)
 
 
 def many(value: object) -> object:
-    """Keep a list as a tuple."""
-    return tuple(value) if isinstance(value, list) else value
+    """Keep a list, or what is as good as one, as a tuple."""
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)) else value
+
+
+def table(value: object) -> object:
+    """Keep any mapping as a dict."""
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def path_text(value: object) -> object:
+    """Keep a path as text."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def known(kind: str, names: Sequence[str]) -> BeforeValidator:
@@ -94,6 +152,7 @@ def _distinct(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
 
 
 Name = Annotated[str, Field(min_length=1)]
+FileName = Annotated[str, BeforeValidator(path_text), Field(min_length=1)]
 Address = Annotated[str, Field(min_length=1)]
 Addresses = Annotated[tuple[Address, ...], BeforeValidator(one_or_many), Field(min_length=1)]
 Networks = Annotated[tuple[Address, ...], BeforeValidator(one_or_many)]
@@ -110,6 +169,8 @@ text = matching(r"[^\x00-\x08\x0a-\x1f\x7f]*", "the value of a field: it has a c
 
 FieldName = Annotated[str, token]
 FieldValue = Annotated[str, text]
+Fields = Annotated[dict[FieldName, FieldValue], BeforeValidator(table)]
+"""Fields of a head by name."""
 Host = Annotated[
     str, matching(r"[0-9A-Za-z._~%!$&'()*+,;=:\[\]-]+", "a host such as app.example.com or 127.0.0.1:8080")
 ]

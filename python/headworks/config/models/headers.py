@@ -1,10 +1,13 @@
 """Rewriting of heads: fields set, added and removed, for listeners and backends alike."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from pydantic import BeforeValidator, Field
 
-from headworks.config.models.base import FieldName, FieldValue, Model, distinct, one_or_many
+from headworks.config.models.base import FieldName, Fields, Model, distinct, one_or_many
+
+if TYPE_CHECKING:
+    from headworks.config.written import HeadersDict
 
 
 class Headers(Model):
@@ -13,15 +16,19 @@ class Headers(Model):
     Fields of the connection (Connection, Content-Length, Transfer-Encoding ...) are the proxy's own.
     """
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[HeadersDict]) -> None: ...
+
     set: Annotated[
-        dict[FieldName, FieldValue],
+        Fields,
         Field(
             description="Fields replaced, or added where they are not there. Values may have variables.",
             examples=[{"X-Client": "{client.address}"}],
         ),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)
     add: Annotated[
-        dict[FieldName, FieldValue],
+        Fields,
         Field(
             description="Fields added, whether they are there already or not. Values may have variables.",
             examples=[{"X-Passed": "headworks"}],

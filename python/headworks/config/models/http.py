@@ -4,12 +4,15 @@ What all listeners have is in listener.py, deadlines are in timeouts.py.
 """
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Unpack
 
 from pydantic import BeforeValidator, Field
 
 from headworks.config.models.base import FieldName, Limit, Model, Networks, distinct, known, matching, one_or_many
 from headworks.config.values import Duration, Size
+
+if TYPE_CHECKING:
+    from headworks.config.written import CompressionDict, HttpSettingsDict, RateLimitDict
 
 FORWARDED = ("x_forwarded", "forwarded")
 ALGORITHMS: tuple[Literal["zstd", "br", "gzip"], ...] = ("zstd", "br", "gzip")
@@ -31,6 +34,10 @@ _MEDIA_TYPE = r"[0-9A-Za-z!#$&^_.+-]+/(\*|[0-9A-Za-z!#$&^_.+-]+)"
 
 class HttpSettings(Model):
     """``[listeners.NAME.http]``: what requests may be, and what servers are told of clients."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[HttpSettingsDict]) -> None: ...
 
     head_limit: Annotated[
         int,
@@ -148,6 +155,10 @@ class HttpSettings(Model):
 class RateLimit(Model):
     """``[listeners.NAME.rate_limit]``: requests that one client may make in a while; more get 429 and Retry-After."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[RateLimitDict]) -> None: ...
+
     requests: Annotated[
         int,
         Field(
@@ -193,6 +204,10 @@ class RateLimit(Model):
 
 class Compression(Model):
     """``[listeners.NAME.compression]``: responses that the client takes compressed are, if the server did not do it."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[CompressionDict]) -> None: ...
 
     algorithms: Annotated[
         tuple[Annotated[Literal["zstd", "br", "gzip"], known("algorithm", ALGORITHMS)], ...],

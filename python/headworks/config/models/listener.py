@@ -3,7 +3,7 @@
 Deadlines are in timeouts.py, what http listeners alone have in http.py, headers.py and answers.py.
 """
 
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack
 
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,16 +22,24 @@ from headworks.config.models.base import (
 )
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
+from headworks.config.models.literals import ProtocolName
 from headworks.config.models.timeouts import Timeouts
 from headworks.config.models.tls import ListenerTls
 from headworks.config.protocols import BYTES, ENDS_TLS, HTTP, PROTOCOLS
 from headworks.config.values import Mode, Size, problem, problems, quote
+
+if TYPE_CHECKING:
+    from headworks.config.written import ListenerDict
 
 _HTTP = {"only": [*HTTP]}
 
 
 class Listener(Model):
     """``[listeners.NAME]``: addresses, a protocol, and a table, one backend or an answer."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[ListenerDict]) -> None: ...
 
     bind: Annotated[
         Addresses,
@@ -42,7 +50,7 @@ class Listener(Model):
         ),
     ]
     protocol: Annotated[
-        str,
+        ProtocolName,
         known("protocol", list(PROTOCOLS)),
         Field(
             description="What clients speak. tls: routed by the server name in the ClientHello, not decrypted. "

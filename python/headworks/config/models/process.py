@@ -1,16 +1,23 @@
 """``[proxy]`` and ``[logs]``: the process itself, and what it takes of the system. Must never know what it serves."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Unpack
 
 from pydantic import Field
 
 from headworks.config.models.base import Model, known
 from headworks.config.values import Duration, Size
 
+if TYPE_CHECKING:
+    from headworks.config.written import LogSettingsDict, ProxySettingsDict, ResourcesDict
+
 
 class Resources(Model):
     """``[proxy.resources]``: descriptors, and the kernel's memory for bytes that need no look."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[ResourcesDict]) -> None: ...
 
     reserved_descriptors: Annotated[
         int,
@@ -58,6 +65,10 @@ class Resources(Model):
 
 class ProxySettings(Model):
     """``[proxy]``: the process."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[ProxySettingsDict]) -> None: ...
 
     workers: Annotated[
         int | None,
@@ -108,6 +119,10 @@ class ProxySettings(Model):
 
 class LogSettings(Model):
     """``[logs]``: what is written where."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[LogSettingsDict]) -> None: ...
 
     access: Annotated[
         str,

@@ -1,18 +1,27 @@
 """Servers of a backend, and what tells that one is down: active checks, and what traffic itself shows."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from headworks.config.models.base import Address, Host, Limit, Model, Name, applies, known, matching, strangers
+from headworks.config.models.literals import CheckKind
 from headworks.config.protocols import HTTP
 from headworks.config.values import Duration, problem, problems, quote
+
+if TYPE_CHECKING:
+    from headworks.config.written import EjectionDict, HealthDict, ServerDict
 
 
 class Server(Model):
     """One server of a backend; ``"ADDRESS"`` is short for ``{ address = "ADDRESS" }``."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[ServerDict]) -> None: ...
 
     address: Annotated[
         Address,
@@ -46,7 +55,7 @@ class Server(Model):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, (dict, cls)):
+        if isinstance(value, (Mapping, cls)):
             return value
         if isinstance(value, str):
             return {"address": value}
@@ -68,8 +77,12 @@ def _ascending(value: str) -> str:
 class Health(Model):
     """``[backends.NAME.health]``: active checks. Without it only what traffic shows tells."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[HealthDict]) -> None: ...
+
     kind: Annotated[
-        Literal["tcp", "http"],
+        CheckKind,
         known("kind", ["tcp", "http"]),
         Field(
             description="tcp: a connection is opened and closed. http: a request is made and its answer looked at.",
@@ -170,6 +183,10 @@ class Health(Model):
 
 class Ejection(Model):
     """``[backends.NAME.ejection]``: a server that fails is left out for a while."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[EjectionDict]) -> None: ...
 
     failures: Annotated[
         int,

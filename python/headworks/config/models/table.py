@@ -1,18 +1,26 @@
 """``[tables.NAME]``: what a pattern leads to. The patterns themselves are the Plan's to read."""
 
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from headworks.config.models.answers import Redirect, Respond
-from headworks.config.models.base import Model, Name
+from headworks.config.models.base import Model, Name, table
 from headworks.config.values import problem, problems, quote
+
+if TYPE_CHECKING:
+    from headworks.config.written import TargetDict
 
 TARGETS = ("backend", "redirect", "respond")
 
 
 class Target(Model):
     """Target of one pattern; `"NAME"` is short for `{ backend = "NAME" }`. Exactly one of the three."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[TargetDict]) -> None: ...
 
     backend: Annotated[
         Name | None,
@@ -38,7 +46,7 @@ class Target(Model):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, (dict, cls)):
+        if isinstance(value, (Mapping, cls)):
             return value
         if isinstance(value, str) and value:
             return {"backend": value}
@@ -54,5 +62,5 @@ class Target(Model):
         return self
 
 
-Table = dict[str, Target]
+Table = Annotated[dict[str, Target], BeforeValidator(table)]
 """``[tables.NAME]``: pattern -> target, in file order (which matters among regular expressions only)."""

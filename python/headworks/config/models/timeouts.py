@@ -1,7 +1,7 @@
 """``[listeners.NAME.timeouts]``: every wait has a deadline."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from pydantic import Field
 
@@ -9,9 +9,16 @@ from headworks.config.models.base import Model
 from headworks.config.protocols import BYTES, HTTP
 from headworks.config.values import Duration
 
+if TYPE_CHECKING:
+    from headworks.config.written import TimeoutsDict
+
 
 class Timeouts(Model):
     """``[listeners.NAME.timeouts]``."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[TimeoutsDict]) -> None: ...
 
     first_bytes: Annotated[
         timedelta,

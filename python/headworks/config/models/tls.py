@@ -4,15 +4,25 @@ Must never read a file: certificates are paths here, and are read on the way to 
 """
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Unpack
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from headworks.config.models.base import FieldName, FieldValue, Model, distinct, known, matching, one_or_many
+from headworks.config.models.base import Fields, FileName, Model, distinct, known, matching, one_or_many, path_text
 from headworks.config.protocols import HTTPS
 from headworks.config.values import Duration, Size, problem, problems, quote, show_duration
+
+if TYPE_CHECKING:
+    from headworks.config.written import (
+        BackendTlsDict,
+        CertificateFilesDict,
+        ClientCertificatesDict,
+        HstsDict,
+        ListenerTlsDict,
+    )
 
 VERSIONS = ("1.2", "1.3")
 PROFILES = ("intermediate", "modern")
@@ -21,7 +31,7 @@ _HTTPS = {"only": [*HTTPS]}
 _YEAR = timedelta(hours=8760)
 _DNS_NAME = re.compile(r"(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 
-File = Annotated[str, Field(min_length=1)]
+File = FileName
 Files = Annotated[tuple[File, ...], BeforeValidator(one_or_many)]
 Version = Annotated[Literal["1.2", "1.3"], known("TLS version", VERSIONS)]
 Alpn = Annotated[
@@ -33,6 +43,10 @@ Alpn = Annotated[
 
 class CertificateFiles(Model):
     """One place of certificates; ``"PATH"`` is short for ``{ certificate = "PATH" }``."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[CertificateFilesDict]) -> None: ...
 
     certificate: Annotated[
         File,
@@ -62,15 +76,19 @@ class CertificateFiles(Model):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, (dict, cls)):
+        if isinstance(value, (Mapping, cls)):
             return value
-        if isinstance(value, str) and value:
-            return {"certificate": value}
+        if isinstance(path := path_text(value), str) and path:
+            return {"certificate": path}
         raise problem(f"{quote(value)} is neither a file nor a directory nor a table with certificate")
 
 
 class Hsts(Model):
     """``hsts``: browsers are told to come by https only (Strict-Transport-Security, RFC 6797)."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[HstsDict]) -> None: ...
 
     max_age: Annotated[
         timedelta,
@@ -103,6 +121,10 @@ class Hsts(Model):
 class ClientCertificates(Model):
     """``[listeners.NAME.tls.client_certificates]``: clients are asked for a certificate."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[ClientCertificatesDict]) -> None: ...
+
     verify: Annotated[
         Literal["required", "optional"],
         known("kind of verification", ("required", "optional")),
@@ -124,7 +146,7 @@ class ClientCertificates(Model):
         Field(description="PEM files or directories with revocation lists.", examples=[["ca.crl.pem"]]),
     ] = ()
     headers: Annotated[
-        dict[FieldName, FieldValue],
+        Fields,
         Field(
             description="Request fields that tell servers of the client's certificate; values may have variables. What "
             "clients themselves send under these names is removed; a value that comes out empty is left out.",
@@ -159,6 +181,10 @@ def _is_address(name: str) -> bool:
 
 class ListenerTls(Model):
     """``[listeners.NAME.tls]``: TLS ends here."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[ListenerTlsDict]) -> None: ...
 
     certificates: Annotated[
         tuple[CertificateFiles, ...],
@@ -318,6 +344,10 @@ class ListenerTls(Model):
 
 class BackendTls(Model):
     """``[backends.NAME.tls]``: the servers are reached by TLS. An empty table is enough."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[BackendTlsDict]) -> None: ...
 
     verify: Annotated[
         bool,

@@ -4,19 +4,26 @@ Owns names and documentation of those tables. Must never know how a configuratio
 is config.py, above.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from headworks.config.models.backend import Backend
-from headworks.config.models.base import Model, Name
+from headworks.config.models.base import Model, Name, table
 from headworks.config.models.listener import Listener
 from headworks.config.models.process import LogSettings, ProxySettings
 from headworks.config.models.table import Table
 
+if TYPE_CHECKING:
+    from headworks.config.written import ConfigDict
+
 
 class Whole(Model):
     """The values of a whole configuration."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[ConfigDict]) -> None: ...
 
     proxy: Annotated[ProxySettings, Field(description="The process.", examples=[{"workers": 2}])] = (
         ProxySettings.model_construct()
@@ -26,6 +33,7 @@ class Whole(Model):
     )
     listeners: Annotated[
         dict[Name, Listener],
+        BeforeValidator(table),
         Field(
             min_length=1,
             description="Listeners by name.",
@@ -34,6 +42,7 @@ class Whole(Model):
     ]
     tables: Annotated[
         dict[Name, Table],
+        BeforeValidator(table),
         Field(
             description="Tables by name: pattern -> target. Patterns: example.com, *.example.org (any depth), "
             "~REGEX, * (anything else); with a path for http listeners: example.com/api, */health.",
@@ -42,5 +51,6 @@ class Whole(Model):
     ] = {}  # noqa: RUF012  (pydantic copies defaults)
     backends: Annotated[
         dict[Name, Backend],
+        BeforeValidator(table),
         Field(description="Backends by name.", examples=[{"app": {"servers": ["127.0.0.1:8001"]}}]),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)

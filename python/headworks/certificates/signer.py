@@ -1,4 +1,4 @@
-"""Signing: keys and certificates made in memory. What they are for is authority.py's to know."""
+"""Signer: keys and certificates made in memory. What they are for is authority.py's to know."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address

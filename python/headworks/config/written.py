@@ -1,0 +1,309 @@
+"""Written: what each key may be given as, for those who check programs without running them.
+
+A model keeps less than it takes: a duration is given as ``"30s"`` and kept as a timedelta, a list may be given as its
+one item. Models are made of these keys, and mappings that are given to a Proxy or to ``Config.parse`` have them. Must
+never be imported by a model while it runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from os import PathLike
+from typing import Literal, Required, TypedDict
+
+from headworks.config import models
+from headworks.config.models.literals import BalanceName, CheckKind, ProtocolName
+
+FilePath = str | PathLike[str]
+"""A file, relative to the configuration file or to where the program runs."""
+
+# Everything below is written by tools/written_types.py from the models: make docs.
+
+
+class ResourcesDict(TypedDict, total=False):
+    """Keys of a Resources, as they may be given."""
+
+    reserved_descriptors: int
+    accept_pause: str | timedelta
+    max_pipes: int
+    pipe_size: str | int
+
+
+class ProxySettingsDict(TypedDict, total=False):
+    """Keys of a ProxySettings, as they may be given."""
+
+    workers: int | None
+    drain: str | timedelta
+    watch_certificates: bool
+    user: str | None
+    group: str | None
+    resources: models.Resources | ResourcesDict
+
+
+class LogSettingsDict(TypedDict, total=False):
+    """Keys of a LogSettings, as they may be given."""
+
+    access: str
+    format: Literal["text", "json"]
+    level: Literal["debug", "info", "warning", "error"]
+
+
+class RedirectDict(TypedDict, total=False):
+    """Keys of a Redirect, as they may be given."""
+
+    to: Required[str]
+    code: Literal[301, 302, 303, 307, 308]
+
+
+class RespondDict(TypedDict, total=False):
+    """Keys of a Respond, as they may be given."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str]
+
+
+class CertificateFilesDict(TypedDict, total=False):
+    """Keys of a CertificateFiles, as they may be given."""
+
+    certificate: Required[FilePath]
+    key: FilePath | None
+    ocsp: FilePath | None
+
+
+AnyCertificateFiles = FilePath | models.CertificateFiles | CertificateFilesDict
+
+
+class HstsDict(TypedDict, total=False):
+    """Keys of a Hsts, as they may be given."""
+
+    max_age: str | timedelta
+    include_subdomains: bool
+    preload: bool
+
+
+class ClientCertificatesDict(TypedDict, total=False):
+    """Keys of a ClientCertificates, as they may be given."""
+
+    verify: Literal["required", "optional"]
+    ca: Required[FilePath | Sequence[FilePath]]
+    crl: FilePath | Sequence[FilePath]
+    headers: Mapping[str, str]
+
+
+class ListenerTlsDict(TypedDict, total=False):
+    """Keys of a ListenerTls, as they may be given."""
+
+    certificates: AnyCertificateFiles | Sequence[AnyCertificateFiles]
+    self_signed: bool | str | Sequence[str]
+    self_signed_ca: FilePath | None
+    strict_sni: bool
+    min_version: Literal["1.2", "1.3"]
+    profile: Literal["intermediate", "modern"]
+    post_quantum: bool
+    alpn: str | Sequence[str] | None
+    tickets: bool
+    ticket_rotation: str | timedelta
+    early_data: str | int
+    handshake_timeout: str | timedelta
+    check_host: bool
+    hsts: models.Hsts | HstsDict | None
+    passthrough: str | None
+    client_certificates: models.ClientCertificates | ClientCertificatesDict | None
+
+
+class TimeoutsDict(TypedDict, total=False):
+    """Keys of a Timeouts, as they may be given."""
+
+    first_bytes: str | timedelta
+    idle: str | timedelta
+    half_close: str | timedelta
+    keep_alive: str | timedelta
+    body: str | timedelta
+    tunnel: str | timedelta
+    linger: str | timedelta
+
+
+class HttpSettingsDict(TypedDict, total=False):
+    """Keys of a HttpSettings, as they may be given."""
+
+    head_limit: str | int
+    rewrite_reserve: str | int
+    fields_limit: int
+    line_limit: str | int
+    body_limit: str | int | None
+    min_body_rate: str | int
+    connect: bool
+    forwarded: Literal["x_forwarded", "forwarded"] | Sequence[Literal["x_forwarded", "forwarded"]]
+    trusted: str | Sequence[str]
+    via: str | None
+    request_id: str | None
+    requests_per_connection: int
+    max_requests_per_client: int | None
+
+
+class HeadersDict(TypedDict, total=False):
+    """Keys of a Headers, as they may be given."""
+
+    set: Mapping[str, str]
+    add: Mapping[str, str]
+    remove: str | Sequence[str]
+
+
+class RateLimitDict(TypedDict, total=False):
+    """Keys of a RateLimit, as they may be given."""
+
+    requests: Required[int]
+    per: str | timedelta
+    burst: int | None
+    header: str | None
+    keys: int
+
+
+class CompressionDict(TypedDict, total=False):
+    """Keys of a Compression, as they may be given."""
+
+    algorithms: Literal["zstd", "br", "gzip"] | Sequence[Literal["zstd", "br", "gzip"]]
+    types: str | Sequence[str]
+    min_size: str | int
+
+
+class ListenerDict(TypedDict, total=False):
+    """Keys of a Listener, as they may be given."""
+
+    bind: Required[str | Sequence[str]]
+    protocol: Required[ProtocolName]
+    table: str | None
+    backend: str | None
+    redirect: models.Redirect | RedirectDict | None
+    respond: models.Respond | RespondDict | None
+    fallback: str | None
+    allow: str | Sequence[str]
+    deny: str | Sequence[str]
+    max_connections: int | None
+    max_connections_per_client: int | None
+    accept_proxy_from: str | Sequence[str]
+    ipv6_only: bool
+    backlog: int
+    keepalive: bool
+    unix_mode: str | int
+    first_bytes_limit: str | int
+    tls: models.ListenerTls | ListenerTlsDict | None
+    timeouts: models.Timeouts | TimeoutsDict
+    http: models.HttpSettings | HttpSettingsDict
+    request_headers: models.Headers | HeadersDict
+    response_headers: models.Headers | HeadersDict
+    rate_limit: models.RateLimit | RateLimitDict | None
+    compression: models.Compression | CompressionDict | None
+    error_pages: Mapping[str | int, FilePath]
+
+
+class TargetDict(TypedDict, total=False):
+    """Keys of a Target, as they may be given."""
+
+    backend: str | None
+    redirect: models.Redirect | RedirectDict | None
+    respond: models.Respond | RespondDict | None
+
+
+AnyTarget = str | models.Target | TargetDict
+
+
+class ServerDict(TypedDict, total=False):
+    """Keys of a Server, as they may be given."""
+
+    address: Required[str]
+    weight: int
+    backup: bool
+    max_connections: int | None
+
+
+AnyServer = str | models.Server | ServerDict
+
+
+class PoolDict(TypedDict, total=False):
+    """Keys of a Pool, as they may be given."""
+
+    size: int
+    timeout: str | timedelta
+
+
+class AffinityDict(TypedDict, total=False):
+    """Keys of a Affinity, as they may be given."""
+
+    cookie: Required[str]
+    secret: str | None
+    max_age: str | timedelta | None
+
+
+class BackendTlsDict(TypedDict, total=False):
+    """Keys of a BackendTls, as they may be given."""
+
+    verify: bool
+    ca: FilePath | Sequence[FilePath]
+    server_name: str | None
+    min_version: Literal["1.2", "1.3"]
+    alpn: str | Sequence[str] | None
+    certificate: FilePath | None
+    key: FilePath | None
+
+
+class HealthDict(TypedDict, total=False):
+    """Keys of a Health, as they may be given."""
+
+    kind: CheckKind
+    method: str
+    path: str
+    host: str | None
+    expect: str
+    body: str | None
+    interval: str | timedelta
+    timeout: str | timedelta
+    rise: int
+    fall: int
+
+
+class EjectionDict(TypedDict, total=False):
+    """Keys of a Ejection, as they may be given."""
+
+    failures: int
+    responses: int
+    duration: str | timedelta
+
+
+class BackendDict(TypedDict, total=False):
+    """Keys of a Backend, as they may be given."""
+
+    servers: Required[AnyServer | Sequence[AnyServer]]
+    balance: BalanceName
+    connect_timeout: str | timedelta
+    retries: int
+    proxy_protocol: Literal["v1", "v2"] | None
+    source: str | None
+    keepalive: bool
+    slow_start: str | timedelta
+    host: str | None
+    strip_prefix: str | None
+    add_prefix: str | None
+    request_headers: models.Headers | HeadersDict
+    response_headers: models.Headers | HeadersDict
+    response_timeout: str | timedelta
+    queue_timeout: str | timedelta
+    queue_limit: int
+    hash_header: str | None
+    maintenance: bool
+    pool: models.Pool | PoolDict
+    affinity: models.Affinity | AffinityDict | None
+    error_pages: Mapping[str | int, FilePath]
+    tls: models.BackendTls | BackendTlsDict | None
+    health: models.Health | HealthDict | None
+    ejection: models.Ejection | EjectionDict
+
+
+class ConfigDict(TypedDict, total=False):
+    """Keys of a Config, as they may be given."""
+
+    proxy: models.ProxySettings | ProxySettingsDict
+    logs: models.LogSettings | LogSettingsDict
+    listeners: Required[Mapping[str, models.Listener | ListenerDict]]
+    tables: Mapping[str, Mapping[str, AnyTarget]]
+    backends: Mapping[str, models.Backend | BackendDict]
