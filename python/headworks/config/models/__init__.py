@@ -8,6 +8,7 @@ repeated here.
 from headworks.config.models.answers import Redirect, Respond
 from headworks.config.models.backend import Affinity, Backend, Pool
 from headworks.config.models.base import Model, Name
+from headworks.config.models.certificates import CertificateFiles
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.listener import Listener
@@ -15,7 +16,7 @@ from headworks.config.models.process import LogSettings, ProxySettings, Resource
 from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.table import Table, Target
 from headworks.config.models.timeouts import Timeouts
-from headworks.config.models.tls import BackendTls, CertificateFiles, ClientCertificates, Hsts, ListenerTls
+from headworks.config.models.tls import BackendTls, ClientCertificates, Hsts, ListenerTls
 from headworks.config.models.whole import Whole
 
 __all__ = [

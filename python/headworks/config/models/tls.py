@@ -4,21 +4,20 @@ Must never read a file: certificates are paths here, and are read on the way to 
 """
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Unpack
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from headworks.config.models.base import Fields, FileName, Model, distinct, known, matching, one_or_many, path_text
+from headworks.config.models.base import Fields, FileName, Model, distinct, known, matching, one_or_many
+from headworks.config.models.certificates import CertificateFiles
 from headworks.config.protocols import HTTPS
 from headworks.config.values import Duration, Size, problem, problems, quote, show_duration
 
 if TYPE_CHECKING:
     from headworks.config.written import (
         BackendTlsDict,
-        CertificateFilesDict,
         ClientCertificatesDict,
         HstsDict,
         ListenerTlsDict,
@@ -31,56 +30,13 @@ _HTTPS = {"only": [*HTTPS]}
 _YEAR = timedelta(hours=8760)
 _DNS_NAME = re.compile(r"(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 
-File = FileName
-Files = Annotated[tuple[File, ...], BeforeValidator(one_or_many)]
+Files = Annotated[tuple[FileName, ...], BeforeValidator(one_or_many)]
 Version = Annotated[Literal["1.2", "1.3"], known("TLS version", VERSIONS)]
 Alpn = Annotated[
     tuple[Annotated[str, matching(r"[!-~]{1,255}", "the name of a protocol such as http/1.1 (RFC 7301)")], ...] | None,
     BeforeValidator(one_or_many),
     distinct,
 ]
-
-
-class CertificateFiles(Model):
-    """One place of certificates; ``"PATH"`` is short for ``{ certificate = "PATH" }``."""
-
-    if TYPE_CHECKING:
-
-        def __init__(self, **keys: Unpack[CertificateFilesDict]) -> None: ...
-
-    certificate: Annotated[
-        File,
-        Field(
-            description="PEM file with a certificate and its intermediates, or a directory of such files (*.pem, "
-            "*.crt, *.cer, *.key), in any order. Relative to the configuration file.",
-            examples=["certificates/example.com.pem", "/etc/letsencrypt/live/example.com/"],
-        ),
-    ]
-    key: Annotated[
-        File | None,
-        Field(
-            description="PEM file with its private key, not encrypted.",
-            examples=["certificates/example.com.key"],
-            json_schema_extra={"unset": "it is where the certificate is"},
-        ),
-    ] = None
-    ocsp: Annotated[
-        File | None,
-        Field(
-            description="File with an OCSP response (DER, RFC 6960) that is stapled.",
-            examples=["certificates/example.com.ocsp"],
-            json_schema_extra={"unset": "none is stapled"},
-        ),
-    ] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, (Mapping, cls)):
-            return value
-        if isinstance(path := path_text(value), str) and path:
-            return {"certificate": path}
-        raise problem(f"{quote(value)} is neither a file nor a directory nor a table with certificate")
 
 
 class Hsts(Model):
@@ -210,7 +166,7 @@ class ListenerTls(Model):
         ),
     ] = False
     self_signed_ca: Annotated[
-        File | None,
+        FileName | None,
         Field(
             description="File that the throwaway authority's certificate is written to at each start, so that clients "
             "can be told to trust it.",
@@ -386,7 +342,7 @@ class BackendTls(Model):
         ),
     ] = None
     certificate: Annotated[
-        File | None,
+        FileName | None,
         Field(
             description="PEM file with the certificate that we present when a server asks for one, and its "
             "intermediates.",
@@ -395,7 +351,7 @@ class BackendTls(Model):
         ),
     ] = None
     key: Annotated[
-        File | None,
+        FileName | None,
         Field(
             description="PEM file with its private key, not encrypted.",
             examples=["client.key"],
