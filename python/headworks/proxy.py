@@ -86,6 +86,8 @@ class Proxy:
             records, self._records = self._records, None
         if notices is not None:
             notices.close()
+        if records is not None:
+            records.end()
         if engine is not None:
             engine.stop()
         if records is not None:

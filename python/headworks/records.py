@@ -110,11 +110,15 @@ class Records(Feed[AccessRecord]):
                 self._pump.start()
             return super().subscribe()
 
-    def finish(self) -> None:
-        """Hand out the last records of an engine that has been stopped, then let every subscriber go."""
+    def end(self) -> None:
+        """Say that the engine is about to be stopped: what comes until then is handed out, and nothing after."""
         with self._lock:
             self._is_ending = True
-            pump = self._pump
+
+    def finish(self) -> None:
+        """Hand out the last records of an engine that has been stopped, then let every subscriber go."""
+        self.end()
+        pump = self._pump
         if pump is not None:
             pump.join(_LAST_WORDS)
         self.close()
