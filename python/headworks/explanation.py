@@ -12,7 +12,6 @@ from typing import Any, Literal, Self
 from headworks.config import Config
 from headworks.config.loaded import load
 from headworks.config.protocols import HTTPS
-from headworks.notebook import pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +110,8 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """Return a table of the decision and a list of the reasons, for notebooks."""
+        from headworks.notebook import pairs
+
         return pairs("Explanation", [*self._rows(), *(("", reason) for reason in self._reasons())])
 
     def _rows(self) -> list[tuple[str, object]]:

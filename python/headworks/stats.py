@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, Self, TypeVar, cast
 
-from headworks.notebook import table
 from headworks.notice import Notice
 
 __all__ = ["BackendStats", "Buckets", "Connection", "Counters", "ListenerStats", "Notice", "ServerStats", "Stats"]
@@ -156,6 +155,8 @@ class Stats:
 
     def _repr_html_(self) -> str:
         """Return a table of listeners and one of servers, for notebooks."""
+        from headworks.notebook import table
+
         listeners = [(name, *(getattr(one, key) for key in _SHOWN)) for name, one in self.listeners.items()]
         servers = [
             (name, address, one.admin if one.up else "down", *(getattr(one, key) for key in _SHOWN))

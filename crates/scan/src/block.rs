@@ -1,8 +1,8 @@
 //! Block: sixteen bytes looked at together, by SSE2 where there is x86-64, which always has it.
 //!
-//! Every question is answered by a set of positions: bit `n` stands for byte `n`. The two ways to answer stand
-//! side by side and give the same sets ([`Portable`] is what a property test holds the other to). Must never
-//! know where in a head the bytes are.
+//! Every question is answered by a set of positions: bit `n` stands for byte `n`. The two ways to answer
+//! stand side by side and give the same sets ([`Portable`] is what a property test holds the other to). Must
+//! never know where in a head the bytes are.
 
 /// Bytes in a block.
 pub(crate) const SIZE: usize = 16;

@@ -1,8 +1,8 @@
 //! Headworks scan: where the first byte of a kind is, sixteen bytes at a time.
 //!
-//! The floor below core: it has the vector instructions, which need `unsafe`, so that core needs none. One safe
-//! function for each kind of byte that a codec looks for. Must never know what the bytes are part of, allocate,
-//! or look beyond the slice it is given.
+//! The floor below core: it has the vector instructions, which need `unsafe`, so that core needs none. One
+//! safe function for each kind of byte that a codec looks for. Must never know what the bytes are part of,
+//! allocate, or look beyond the slice it is given.
 
 mod block;
 
@@ -66,8 +66,8 @@ pub fn name(bytes: &[u8], from: usize) -> Name {
 /// A run of bytes that names of hosts consist of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Host {
-    /// Place of the first byte that is no ASCII letter, no digit and none of `-`, `_`, `~` and `.`; the length
-    /// of the bytes if all are.
+    /// Place of the first byte that is no ASCII letter, no digit and none of `-`, `_`, `~` and `.`; the
+    /// length of the bytes if all are.
     pub end: usize,
     /// Whether no label is empty: no dot comes first or after another one. The last one may be.
     pub sound: bool,

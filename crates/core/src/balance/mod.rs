@@ -43,8 +43,8 @@ pub trait Balance: Debug + Sync {
     /// Returns the [`Candidate::server`] chosen. `candidates` is not empty and every weight is at least 1.
     fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize;
 
-    /// Returns what [`choose`](Self::choose) would, of candidates that are kept between choices, and mostly for
-    /// less. `active`: the open connections of a server now.
+    /// Returns what [`choose`](Self::choose) would, of candidates that are kept between choices, and mostly
+    /// for less. `active`: the open connections of a server now.
     fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
         let (candidates, memory) = ready.refreshed(active);
         self.choose(candidates, seed, memory)

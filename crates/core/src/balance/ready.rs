@@ -1,8 +1,8 @@
 //! Ready: the servers that may be chosen, kept for choice after choice of one worker until something changes.
 //!
 //! What an algorithm would find out anew each time is found out once: sums of weights for draws, the order of
-//! turns, the homes of keys. A choice made with it is the one that [`Balance::choose`](super::Balance::choose)
-//! would make. Must never know why a server may be chosen.
+//! turns, the homes of keys. A choice made with it is the one that
+//! [`Balance::choose`](super::Balance::choose) would make. Must never know why a server may be chosen.
 
 use super::turns::Turns;
 use super::{Candidate, Memory, rendezvous};
@@ -79,8 +79,8 @@ impl Ready {
         self.turns.next(&self.candidates, &mut self.memory)
     }
 
-    /// Returns the index of the candidate that `random` draws by weight, never `except`, unless it is the only
-    /// one: as [`draw`](super::random::draw) does, by halving.
+    /// Returns the index of the candidate that `random` draws by weight, never `except`, unless it is the
+    /// only one: as [`draw`](super::random::draw) does, by halving.
     pub(super) fn draw(&self, random: u64, except: Option<usize>) -> usize {
         let Some(total) = self.sums.last() else { return 0 };
         let (skipped, begin) = match except {

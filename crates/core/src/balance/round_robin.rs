@@ -1,8 +1,9 @@
 //! Smooth weighted round robin: in turn, by weight, and never in bursts.
 //!
 //! Good for servers of known capacity and connections of similar cost. Source: nginx
-//! (`ngx_http_upstream_round_robin.c`, Igor Sysoev, 2012). Cost: one pass over the candidates, and none while they stay the same. Every choice
-//! is remembered, or a server that was alone for a while would be forgotten to have had its turns.
+//! (`ngx_http_upstream_round_robin.c`, Igor Sysoev, 2012). Cost: one pass over the candidates, and none while
+//! they stay the same. Every choice is remembered, or a server that was alone for a while would be forgotten
+//! to have had its turns.
 
 use super::{Balance, Candidate, Memory, Ready, Seed};
 

@@ -83,7 +83,8 @@ pub struct Field {
     pub hop_by_hop: bool,
 }
 
-/// Every known name, in lower case. Names of one length differ in [`key`]: that is checked when this is compiled.
+/// Every known name, in lower case. Names of one length differ in [`key`]: that is checked when this is
+/// compiled.
 const NAMES: [(&str, Known); 28] = [
     ("accept", Known::Accept),
     ("accept-encoding", Known::AcceptEncoding),
@@ -155,8 +156,8 @@ impl Known {
         }
     }
 
-    /// Returns the only known name that `name` may be, or may be taken for: a guess that is right for all that
-    /// have the length, the first letter and the last letter of a known name.
+    /// Returns the only known name that `name` may be, or may be taken for: a guess that is right for all
+    /// that have the length, the first letter and the last letter of a known name.
     #[inline]
     pub fn nearest(name: &[u8]) -> Self {
         Candidate::of(name).map_or(Self::Other, |candidate| candidate.known)

@@ -30,12 +30,12 @@ pub struct ServerSet {
 #[derive(Debug, Default)]
 pub struct ServerList(Box<[Arc<Server>]>);
 
-/// What one worker knows of the servers of a backend.
+/// A worker's knowledge of the servers of a backend.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     /// The servers.
     pub(super) list: Arc<ServerList>,
-    /// Those that may be chosen.
+    /// The servers that may be chosen.
     pub(super) ready: Ready,
     /// Until when `ready` is right.
     pub(super) fresh: Freshness,
@@ -46,8 +46,9 @@ pub(super) struct Shard {
 pub(super) struct Freshness {
     /// [`changes`](super::state::changes), as it was.
     pub(super) changes: u64,
-    /// When it was found out, and when the passing of time ends it.
+    /// Time at which it was found out.
     pub(super) from: Millis,
+    /// Time at which the passing of time alone may change it.
     pub(super) until: Millis,
 }
 

@@ -60,8 +60,8 @@ impl Rewrite<'_> {
             || listener.certified.drops_any()
     }
 
-    /// Whether a rule that goes by names leaves a field out. Early-Data stays, whatever names it: without it a
-    /// repetition would look like the first request (RFC 8470 section 5.1). Expect is never ours.
+    /// Whether a rule that goes by names leaves a field out. Early-Data stays, whatever names it: without it
+    /// a repetition would look like the first request (RFC 8470 section 5.1). Expect is never ours.
     fn drops_by_name(&self, field: &Field, message: Message<'_>) -> bool {
         let name = message.name(field);
         !matches!(field.known, Known::EarlyData | Known::Expect)
