@@ -16,6 +16,8 @@ fn status_lines() {
         ("HTTP/1.0 404 Not Found", 404, "Not Found"),
         ("HTTP/1.1 599 ", 599, ""),
         ("HTTP/1.1 204", 204, ""),
+        ("HTTP/1.1 600 Beyond", 600, "Beyond"),
+        ("HTTP/1.1 999 Denied", 999, "Denied"),
         ("HTTP/1.1 100  \tgo \u{e9}", 100, " \tgo \u{e9}"),
     ] {
         let text = format!("{line}\r\n\r\n");
@@ -25,9 +27,10 @@ fn status_lines() {
     for (line, reason) in [
         ("HTTP/1.1 099 ", Malformed::Status),
         ("HTTP/1.1 000 ", Malformed::Status),
-        ("HTTP/1.1 600 ", Malformed::Status),
         ("HTTP/1.1 2000 ", Malformed::StatusLine),
         ("HTTP/1.1 20 OK", Malformed::StatusLine),
+        ("HTTP/1.1 9999 ", Malformed::StatusLine),
+        ("HTTP/1.1 60x ", Malformed::StatusLine),
         ("HTTP/1.1 +20 OK", Malformed::StatusLine),
         ("HTTP/1.1  200 OK", Malformed::StatusLine),
         ("HTTP/1.1\t200 OK", Malformed::StatusLine),
@@ -57,7 +60,7 @@ fn what_ends_a_body() {
         let head = accept_response(&ok(fields), Method::Head);
         assert_eq!((head.framing, head.persistent), (Framing::None, true));
         let unchanged = accept_response(&format!("HTTP/1.1 304 \r\n{fields}\r\n"), Method::Get);
-        assert_eq!((unchanged.framing, unchanged.persistent), (Framing::None, true));
+        assert_eq!((unchanged.framing, unchanged.persistent), (Framing::None, !fields.contains("chunked")));
         assert!(head.field(Known::ContentLength).is_none_or(|field| !field.hop_by_hop));
     }
 }
@@ -71,7 +74,15 @@ fn statuses_without_a_body() {
         let head = accept_response(&text("Content-Length: 0\r\n"), Method::Get);
         assert_eq!((head.framing, head.persistent), (Framing::None, true));
         assert!(head.field(Known::ContentLength).unwrap().hop_by_hop);
-        refuse_response(&text("Transfer-Encoding: chunked\r\n"), Method::Get, Malformed::NoBody);
+        if status < 200 {
+            refuse_response(&text("Transfer-Encoding: chunked\r\n"), Method::Get, Malformed::NoBody);
+        }
+    }
+    for status in [204, 304] {
+        let text = format!("HTTP/1.1 {status} \r\nTransfer-Encoding: chunked\r\n\r\n");
+        let head = accept_response(&text, Method::Get);
+        assert_eq!((head.framing, head.persistent), (Framing::None, false));
+        assert!(head.field(Known::TransferEncoding).unwrap().hop_by_hop, "it is not passed on");
     }
     refuse_response("HTTP/1.1 100 \r\nContent-Length: 5\r\n\r\n", Method::Get, Malformed::NoBody);
     let head = accept_response("HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n", Method::Get);

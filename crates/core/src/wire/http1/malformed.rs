@@ -62,7 +62,7 @@ reasons! {
     /// A status line that is none.
     StatusLine = 400, "the status line is not valid";
     /// A status below 100 or above 599.
-    Status = 400, "the status is not between 100 and 599";
+    Status = 400, "the status is less than 100";
     /// A status line over the limit.
     StatusLineTooLong = 431, "the status line is too long";
     /// A head over the limit.

@@ -21,6 +21,8 @@ pub(super) fn read(window: Window<'_>, to: Method, head: &mut Head) -> Result<()
     if tunnel || matches!(head.status, 100..200 | 204) {
         return Ok(drop_framing(&notes, head)?);
     }
+    // Where the status says that there is no body and a field says there is, some readers wait for one.
+    head.persistent &= !(head.status == 304 && notes.chunked);
     head.framing = match notes.length {
         _ if to == Method::Head || head.status == 304 => Framing::None,
         Some(length) => Framing::Length(length),
@@ -34,12 +36,12 @@ pub(super) fn read(window: Window<'_>, to: Method, head: &mut Head) -> Result<()
 /// Drops the framing of statuses that never have a body, and must not have framing fields (RFC 9112 section
 /// 6.1, RFC 9110 section 8.6).
 ///
-/// Transfer-Encoding is refused: some clients obey it. Content-Length is common in 204 and is not passed on;
-/// where it announces bytes, they may come, so nothing more is read from that server, and after an interim
-/// response nothing at all.
+/// They are not passed on, since some clients obey them. Where they announce bytes, those may come: nothing
+/// more is read from that server after a 204; after an interim response, or where a tunnel begins, what
+/// follows could be anything, so that is refused.
 fn drop_framing(notes: &Notes, head: &mut Head) -> Result<(), Malformed> {
-    let announces = notes.length.is_some_and(|length| length > 0);
-    if notes.chunked || (announces && head.status < 200) {
+    let announces = notes.chunked || notes.length.is_some_and(|length| length > 0);
+    if (announces && head.status < 200) || (notes.chunked && head.status != 204) {
         return Err(Malformed::NoBody);
     }
     for field in head.fields.iter_mut().filter(|field| field.known == Known::ContentLength) {
@@ -63,7 +65,9 @@ fn read_line(window: Window<'_>, head: &mut Head) -> Result<usize, Stop> {
     }
     let Some([_, digits @ ..]) = word.first_chunk::<4>() else { return Err(ran_out()) };
     head.status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
-    if !(100..600).contains(&head.status) {
+    // Classes end at 5; a status beyond is understood by nobody and passed on all the same (RFC 9110 section
+    // 15).
+    if head.status < 100 {
         return Err(Malformed::Status.into());
     }
     let at = at + 4;
