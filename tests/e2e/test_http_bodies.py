@@ -182,7 +182,7 @@ def test_a_client_that_leaves_cancels_the_server_side(start: Start, origin: Make
             told.append("reset")
 
     started = threading.Event()
-    proxy = start(http(origin(behave).address))
+    proxy = start(http(origin(behave).address, listener={"http": {"abort_on_close": True}}))
     # Who ends its sending while it is waited for has left, too: nothing else can be told of a client that closed.
     for leave in (reset, socket.socket.close, lambda client: client.shutdown(socket.SHUT_WR)):
         started.clear()
@@ -195,6 +195,26 @@ def test_a_client_that_leaves_cancels_the_server_side(start: Start, origin: Make
         client.socket.close()
     until(lambda: proxy.stats().backends["app"].active == 0)
     assert "bytes" not in told
+
+
+@pytest.mark.parametrize("after", [0, 0.05, 0.3])
+def test_a_client_that_ends_its_sending_gets_its_answer(start: Start, origin: MakeOrigin, after: float) -> None:
+    """As scripts do: RFC 9112 section 9.6 allows it, and the server may take its time."""
+    ended = threading.Event()
+
+    def behave(connection: socket.socket, _: Origin) -> None:
+        Stream(lambda: connection.recv(1 << 16)).until(b"\r\n\r\n")
+        assert ended.wait(PATIENCE)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    proxy = start(http(origin(behave).address))
+    with Client(proxy.address("web")) as client:
+        client.send(get("/slow"))
+        ended.wait(after)
+        client.finish()
+        ended.set()
+        assert client.response().body == b"ok"
+        assert client.rest() == b""
 
 
 def test_a_client_that_leaves_during_a_download_stops_it(start: Start, origin: MakeOrigin) -> None:

@@ -1,5 +1,6 @@
 """Responses that are wrong: nothing malformed reaches a client, and nothing cut short is passed off as whole."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -113,11 +114,28 @@ def test_endless_interim_responses_end(start: Start, origin: MakeOrigin) -> None
             connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100)
 
     app = origin(script(flood))
-    proxy = start(http(app.address, response_timeout="500ms"))
+    proxy = start(http(app.address, response_timeout="500ms", interim_limit=50))
     with Client(proxy.address("web")) as client:
         answer = client.ask(get())
     assert answer.status == 502
-    assert 0 < len(answer.interim) < 100
+    assert len(answer.interim) == 50
+
+
+def test_a_server_that_says_that_it_works_is_waited_for(start: Start, origin: MakeOrigin) -> None:
+    """As long as it says so within `response_timeout`, and in all within `interim_timeout`."""
+
+    def works(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for _ in range(8):
+                connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+                threading.Event().wait(0.2)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    app = origin(script(works))
+    for patience, status in (("10s", 200), ("900ms", 504)):
+        proxy = start(http(app.address, response_timeout="800ms", interim_timeout=patience))
+        with Client(proxy.address("web")) as client:
+            assert client.ask(get()).status == status
     until(lambda: app.open == 0, "the server connection is closed")
 
 
@@ -198,12 +216,28 @@ def test_bytes_that_come_while_idle_spoil_a_pooled_connection(start: Start, orig
 
 
 def test_a_body_where_none_may_be_is_not_passed_on(start: Start, origin: MakeOrigin) -> None:
-    for head in (b"HTTP/1.1 204 No\r\n\r\n", b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n"):
+    for head in (
+        b"HTTP/1.1 204 No\r\n\r\n",
+        b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ):
         app = origin(script(head + b"stray", _linger_reading))
         proxy = start(http(app.address) | {"proxy": {"workers": 1}})
         with Client(proxy.address("web")) as client:
-            assert client.ask(get()).status in (204, 304)
-            assert client.ask(get()).status in (204, 304)
+            for _ in range(2):
+                answer = client.ask(get())
+                assert answer.status in (204, 304)
+                assert answer.get("transfer-encoding") is None
+
+
+@pytest.mark.parametrize("status", [600, 777, 999])
+def test_a_status_beyond_all_classes_is_passed_on(start: Start, origin: MakeOrigin, status: int) -> None:
+    said = f"HTTP/1.1 {status} Denied\r\nContent-Length: 2\r\n\r\nno".encode()
+    proxy = start(http(origin(script(said, _linger_reading)).address))
+    with Client(proxy.address("web")) as client:
+        answer = client.ask(get())
+        assert (answer.status, answer.body) == (status, b"no")
 
 
 def test_an_early_response_is_passed_on(start: Start, http_origin: MakeHttp) -> None:

@@ -11,11 +11,14 @@ MODELS = ROOT / "python/headworks/config/models"
 CORE = ROOT / "crates/core/src"
 
 PLAIN = (
+    "abort_on_close",
     "accept_pause",
     "backlog",
     "connect_timeout",
     "first_bytes_limit",
     "half_close",
+    "interim_limit",
+    "interim_timeout",
     "ipv6_only",
     "linger",
     "maintenance",

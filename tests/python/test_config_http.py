@@ -45,6 +45,8 @@ BACKEND = {
     "request_headers": {"remove": ["X-A"]},
     "response_headers": {"add": {"X-A": "b"}},
     "response_timeout": "3s",
+    "interim_timeout": "30s",
+    "interim_limit": 3,
     "queue_timeout": "3s",
     "queue_limit": 3,
     "maintenance": True,
@@ -349,6 +351,7 @@ def test_what_an_engine_gets_has_the_shape_of_the_file(http):
         "via": None,
         "request_id": None,
         "requests_per_connection": 0,
+        "abort_on_close": False,
         "max_requests_per_client": None,
     }
     assert web["timeouts"] == {
@@ -363,6 +366,7 @@ def test_what_an_engine_gets_has_the_shape_of_the_file(http):
     assert web["request_headers"] == {"set": {}, "add": {}, "remove": []}
     assert app["pool"] == {"size": 64, "timeout": 60_000}
     assert (app["response_timeout"], app["queue_timeout"], app["queue_limit"]) == (60_000, 5_000, 1024)
+    assert (app["interim_timeout"], app["interim_limit"]) == (600_000, 1000)
     assert app["ejection"]["responses"] == 0
 
 

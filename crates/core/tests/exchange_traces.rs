@@ -270,20 +270,6 @@ fn an_old_client_does_not_see_interim_responses() {
 }
 
 #[test]
-fn interim_responses_have_an_end() {
-    for line in ["GET / HTTP/1.1", "GET / HTTP/1.0"] {
-        let mut exchange = Exchange::new(request(line, "").message(), &LIMITS);
-        let head = status(&exchange, 103, "");
-        for number in 0..32 {
-            assert!(exchange.respond(head.message()).is_some(), "{line}: number {number}");
-        }
-        for _ in 0..300 {
-            assert_eq!(exchange.respond(head.message()), None, "{line}: one too many, and again");
-        }
-    }
-}
-
-#[test]
 fn an_upgrade_that_was_asked_for() {
     let mut exchange = Exchange::new(method("GET", WEBSOCKET).message(), &LIMITS);
     let head = status(&exchange, 101, WEBSOCKET);

@@ -264,7 +264,8 @@ pub(super) mod tests {
         let text = r#"{
             "servers": [], "balance": "round_robin", "connect_timeout": 1000, "retries": 2, "keepalive": true,
             "slow_start": 10000, "host": null, "strip_prefix": null, "add_prefix": null, "request_headers": {},
-            "response_headers": {}, "response_timeout": 1000, "queue_timeout": 1000, "queue_limit": 10,
+            "response_headers": {}, "response_timeout": 1000, "interim_timeout": 1000,
+            "interim_limit": 32, "queue_timeout": 1000, "queue_limit": 10,
             "hash_header": null, "maintenance": false, "pool": {"size": 1, "timeout": 1000}, "affinity": null,
             "error_pages": {}, "health": null, "ejection": {"failures": 3, "responses": 0, "duration": 5000}
         }"#;

@@ -40,6 +40,11 @@ pub struct BackendSpec {
     pub response_headers: HeadersSpec,
     /// Time from the end of the request to the head of the response.
     pub response_timeout: Millis,
+    /// Time from the end of the request to the head of the final response, however many informational ones
+    /// come before it.
+    pub interim_timeout: Millis,
+    /// Informational responses to one request at most.
+    pub interim_limit: u32,
     /// Time that a request may wait for a place at a server.
     pub queue_timeout: Millis,
     /// Requests that may wait for a place, a worker.

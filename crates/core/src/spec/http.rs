@@ -35,6 +35,9 @@ pub struct HttpSpec {
     pub request_id: Option<String>,
     /// Requests on one client connection at most; 0: any number.
     pub requests_per_connection: u32,
+    /// Whether a client that ends its sending after its request, and before the response is complete, has
+    /// left.
+    pub abort_on_close: bool,
     /// Requests in flight per client address at most.
     pub max_requests_per_client: Option<u32>,
 }

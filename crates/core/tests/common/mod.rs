@@ -82,6 +82,7 @@ const HTTP: &[&str] = &[
     "via",
     "request_id",
     "requests_per_connection",
+    "abort_on_close",
     "max_requests_per_client",
 ];
 
@@ -122,6 +123,7 @@ pub(crate) fn plain_listener() -> Value {
             "head_limit": 16_384, "rewrite_reserve": 4_096, "fields_limit": 100, "line_limit": 8_192,
             "body_limit": null, "min_body_rate": 0, "connect": false, "forwarded": [], "trusted": [], "via": null,
             "request_id": null, "requests_per_connection": 0, "max_requests_per_client": null,
+            "abort_on_close": false,
         },
         "request_headers": {}, "response_headers": {}, "error_pages": {},
     })
@@ -143,7 +145,8 @@ pub(crate) fn plain_backend() -> Value {
     json!({
         "balance": "round_robin", "connect_timeout": 5_000, "retries": 2, "keepalive": false, "slow_start": 0,
         "host": null, "strip_prefix": null, "add_prefix": null, "request_headers": {}, "response_headers": {},
-        "response_timeout": 60_000, "queue_timeout": 30_000, "queue_limit": 100, "hash_header": null,
+        "response_timeout": 60_000, "interim_timeout": 600_000, "interim_limit": 1_000, "queue_timeout": 30_000,
+        "queue_limit": 100, "hash_header": null,
         "maintenance": false, "pool": {"size": 16, "timeout": 60_000}, "affinity": null, "error_pages": {},
         "ejection": {"failures": 3, "responses": 0, "duration": 10_000},
     })

@@ -34,6 +34,7 @@ fn variant(number: u64) -> Spec {
                 "min_body_rate": random.of(&[0, 0, 1, 1_000]),
                 "max_requests_per_client": random.of(&[None, None, Some(1), Some(2)]),
                 "compression": random.chance(50).then_some(compression),
+                "abort_on_close": random.chance(50),
             },
         }},
         "tables": {"sites": [

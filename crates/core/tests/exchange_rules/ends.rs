@@ -112,7 +112,7 @@ fn no_refusal_follows_a_response_that_has_begun() {
 }
 
 #[test]
-fn a_client_that_ended_with_its_request_waits_for_its_answer() {
+fn the_end_of_a_client_cancels_where_it_is_taken_for_leaving() {
     let house = House::new(sites());
     let mut client = house.client(GET);
     assert!(client.exchange.ends_with_client());

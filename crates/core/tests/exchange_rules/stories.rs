@@ -250,15 +250,64 @@ mod answering {
         }
     }
 
+    const WORKING: &str = "HTTP/1.1 102 Processing\r\n\r\n";
+
     #[test]
     fn a_server_that_never_comes_to_the_point() {
-        let house = House::new(sites());
-        let mut client = house.client(GET).has_asked();
-        for _ in 0..32 {
-            assert_eq!(client.server_says("HTTP/1.1 103 Early Hints\r\n\r\n"), ExchangeAction::PassInterim);
+        for (limit, version) in [(0, "1.1"), (3, "1.1"), (3, "1.0"), (40, "1.1")] {
+            let house = House::new(sites_with(&[("/backends/app/interim_limit", json!(limit))]));
+            let mut client = house.client(&GET.replace("1.1", version)).has_asked();
+            for _ in 0..limit {
+                assert!(matches!(
+                    client.server_says(WORKING),
+                    ExchangeAction::PassInterim | ExchangeAction::Skip
+                ));
+            }
+            assert_eq!(client.server_says(WORKING), refused(CloseReason::BadResponse), "{limit} {version}");
         }
-        let last = client.server_says("HTTP/1.1 103 Early Hints\r\n\r\n");
-        assert_eq!(last, refused(CloseReason::BadResponse));
+    }
+
+    #[test]
+    fn a_server_that_says_that_it_works_is_waited_for() {
+        for version in ["1.1", "1.0"] {
+            let house = House::new(sites());
+            let mut client = house.client(&GET.replace("1.1", version)).has_asked();
+            for _ in 0..10 {
+                house.wait(13_000);
+                assert_eq!(client.waits(), Some(1_000));
+                client.server_says(WORKING);
+                assert_eq!(client.waits(), Some(14_000), "response_timeout begins anew");
+            }
+            assert_eq!(client.gets(OK), ExchangeAction::Wait);
+        }
+    }
+
+    #[test]
+    fn a_server_that_only_says_that_it_works_has_an_end() {
+        let house = House::new(sites_with(&[("/backends/app/interim_timeout", json!(30_000))]));
+        let mut client = house.client(GET).has_asked();
+        for left in [14_000, 14_000, 4_000] {
+            house.wait(if left == 4_000 { 12_000 } else { 7_000 });
+            assert_eq!(client.server_says(WORKING), ExchangeAction::PassInterim);
+            assert_eq!(client.waits(), Some(left));
+        }
+        assert_eq!(client.waits_in_vain(), refused(CloseReason::ResponseTimeout));
+    }
+
+    #[test]
+    fn what_came_while_the_client_was_still_asking_does_not_count_against_the_answer() {
+        let house = House::new(sites_with(&[("/backends/app/interim_timeout", json!(30_000))]));
+        let mut client = house.client(PUT).reaches();
+        assert_eq!(client.server_says("HTTP/1.1 100 Continue\r\n\r\n"), ExchangeAction::PassInterim);
+        assert_eq!(client.waits(), Some(13_000), "its client is waited for: body_timeout");
+        client.request_stops(Stopped::Full);
+        house.wait(10_000);
+        assert_eq!(client.server_says(WORKING), ExchangeAction::PassInterim);
+        assert_eq!(client.waits(), Some(14_000), "the server that takes no more is");
+        client.request_passes(3, Stopped::Done);
+        house.wait(10_000);
+        assert_eq!(client.server_says(WORKING), ExchangeAction::PassInterim);
+        assert_eq!(client.waits(), Some(14_000));
     }
 
     #[test]

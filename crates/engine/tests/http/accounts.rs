@@ -123,9 +123,9 @@ fn every_exchange_has_a_record() {
     other.ask("/");
     let mut answers = server(&origin);
     answers.request();
-    drop(other);
+    reset(other.stream);
     answers.expect_gone();
-    expect_end(Value::Null, "client_closed");
+    expect_end(Value::Null, "client_reset");
 
     let mut other = proxy_client();
     other.ask("/");

@@ -336,7 +336,10 @@ fn expect_100_continue() {
 
 #[test]
 fn too_many_interim_responses_are_none() {
-    let (origin, proxy) = pair();
+    let origin = Origin::new();
+    let mut written = web(&[origin.address()]);
+    written["backends"]["app"]["interim_limit"] = json!(32);
+    let proxy = Proxy::start(written);
     let mut asks = client(&proxy);
     asks.ask("/");
     let mut answers = server(&origin);

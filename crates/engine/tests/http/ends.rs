@@ -3,36 +3,98 @@
 use super::*;
 
 #[test]
-fn a_client_that_leaves_cancels_its_request_at_the_server() {
+fn a_client_that_has_finished_sending_gets_its_answer() {
     let (origin, proxy) = pair();
-    let ends: [fn(End); 2] = [|asks| drop(asks), |asks| reset(asks.stream)];
-    for end in ends {
+    let mut answers = None;
+    for body in ["", "pay"] {
         let mut asks = client(&proxy);
-        asks.ask("/");
-        let mut answers = server(&origin);
-        answers.request();
-        end(asks);
-        answers.expect_gone();
-        // In the middle of its own body.
-        let mut asks = client(&proxy);
-        asks.say("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nfive!");
-        let mut answers = server(&origin);
-        answers.head();
-        answers.expect(b"five!");
-        end(asks);
-        answers.expect_gone();
-        // In the middle of the response.
-        let mut asks = client(&proxy);
-        asks.ask("/");
-        let mut answers = server(&origin);
-        answers.request();
-        answers.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nfive!");
+        if body.is_empty() {
+            asks.ask("/");
+        } else {
+            asks.post("/", body);
+        }
+        let answers = answers.get_or_insert_with(|| server(&origin));
+        assert_eq!(answers.request().text(), body);
+        // Before the response, and in the middle of it.
+        finish(&asks.stream);
+        answers.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfi");
         asks.head();
-        end(asks);
-        let block = vec![0; 1 << 20];
-        let refused = (0..1_000).any(|_| std::io::Write::write_all(&mut answers.stream, &block).is_err());
-        assert!(refused, "nobody reads that");
+        asks.expect(b"fi");
+        answers.say("ve!");
+        asks.expect(b"ve!");
+        asks.expect_end();
     }
+    // While no server has a place, too, and for all requests that came before the end.
+    let mut asks = client(&proxy);
+    asks.say(format!("{}{}", get("/1"), get("/2")));
+    finish(&asks.stream);
+    let answers = answers.as_mut().unwrap();
+    answers.serve("/1", "one");
+    asks.expect_body("one");
+    answers.serve("/2", "two");
+    asks.expect_body("two");
+    asks.expect_end();
+    until("all are gone", || proxy.0.connections(10).is_empty());
+    assert_eq!(proxy.0.stats().listeners["web"].ends.get("completed"), Some(&4));
+}
+
+#[test]
+fn a_client_that_has_finished_sending_waits_in_line() {
+    let origin = Origin::new();
+    let mut written = web(&[]);
+    written["backends"]["app"]["servers"] =
+        json!([{"address": origin.address().to_string(), "max_connections": 1}]);
+    let proxy = Proxy::start(written);
+    let (mut first, mut second) = (client(&proxy), client(&proxy));
+    first.ask("/first");
+    let mut answers = server(&origin);
+    answers.request();
+    second.ask("/second");
+    until("it waits", || proxy.0.connections(10).iter().any(|row| row.state == "queued"));
+    finish(&second.stream);
+    answers.reply("one");
+    first.expect_body("one");
+    answers.serve("/second", "two");
+    second.expect_body("two");
+    second.expect_end();
+}
+
+#[test]
+fn a_client_that_leaves_cancels_its_request_at_the_server() {
+    let origin = Origin::new();
+    let proxy = Proxy::start(web_with(&[origin.address()], json!({"abort_on_close": true})));
+    cancels(&origin, &proxy, drop);
+    cancels(&origin, &proxy, |asks| reset(asks.stream));
+    let (origin, proxy) = pair();
+    cancels(&origin, &proxy, |asks| reset(asks.stream));
+}
+
+fn cancels(origin: &Origin, proxy: &Proxy, end: fn(End)) {
+    let mut asks = client(proxy);
+    asks.ask("/");
+    let mut answers = server(origin);
+    answers.request();
+    end(asks);
+    answers.expect_gone();
+    // In the middle of its own body.
+    let mut asks = client(proxy);
+    asks.say("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nfive!");
+    let mut answers = server(origin);
+    answers.head();
+    answers.expect(b"five!");
+    end(asks);
+    answers.expect_gone();
+    // In the middle of the response.
+    let mut asks = client(proxy);
+    asks.ask("/");
+    let mut answers = server(origin);
+    answers.request();
+    answers.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nfive!");
+    asks.head();
+    end(asks);
+    let block = vec![0; 1 << 20];
+    let refused = (0..1_000).any(|_| std::io::Write::write_all(&mut answers.stream, &block).is_err());
+    assert!(refused, "nobody reads that");
     until("all are gone", || proxy.0.connections(10).is_empty());
     assert_eq!(proxy.0.stats().backends["app"].counters.active, 0);
 }

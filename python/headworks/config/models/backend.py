@@ -195,6 +195,26 @@ class Backend(Model):
             json_schema_extra={**_HTTP},
         ),
     ] = timedelta(seconds=60)
+    interim_timeout: Annotated[
+        timedelta,
+        Duration("1ms", "168h"),
+        Field(
+            description="The same in all, where informational responses (102, 103) come before the head: each of them "
+            "begins response_timeout anew. A slower server gives 504.",
+            examples=["1h"],
+            json_schema_extra={**_HTTP},
+        ),
+    ] = timedelta(minutes=10)
+    interim_limit: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Informational responses to one request at most. More of them give 502.",
+            examples=[100],
+            json_schema_extra={**_HTTP, "unit": "responses"},
+        ),
+    ] = 1000
     queue_timeout: Annotated[
         timedelta,
         Duration("1ms", "1h"),

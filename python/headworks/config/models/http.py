@@ -142,6 +142,15 @@ class HttpSettings(Model):
             json_schema_extra={"unit": "requests"},
         ),
     ] = 0
+    abort_on_close: Annotated[
+        bool,
+        Field(
+            description="Whether a client that ends its sending after its request, and before its answer is complete, "
+            "is taken for gone: the request is cancelled at the server. Otherwise it is answered (RFC 9112, section "
+            "9.6), and only a reset cancels.",
+            examples=[True],
+        ),
+    ] = False
     max_requests_per_client: Annotated[
         Limit,
         Field(

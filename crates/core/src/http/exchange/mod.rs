@@ -56,7 +56,9 @@ pub struct Exchange {
     /// Limits on the size of heads and trailers.
     limits: Limits,
     status: u16,
-    interim: u8,
+    /// Informational responses that came, and when the wait began in which the first of them did.
+    interim: u32,
+    interim_since: Option<Millis>,
     /// The protocols that the request, as the server gets it, offers to switch to; none is held by most.
     offered: Vec<Box<[u8]>>,
     client_persists: bool,
@@ -78,8 +80,8 @@ pub struct Exchange {
     variation: Variation,
     /// Permits that the rules gave, and when to ask again.
     granted: Granted,
-    /// The client ended with its request: it has finished sending and waits for the answer.
-    ended_asking: bool,
+    /// An end of the client's sending does not say that it has left: it waits for the answer.
+    waits_past_end: bool,
     /// Bytes of the request's body, and when the first of them came that did not come with the head.
     body: u64,
     body_begun: Option<Millis>,
@@ -205,13 +207,18 @@ impl Exchange {
             timeouts: &around.listener.spec.timeouts,
             backend: self.backend(around).map(|backend| &*backend.spec),
         };
-        self.state.wait().map(|wait| self.since.saturating_add(limits.of(wait)))
+        let wait = self.state.wait()?;
+        let each = self.since.saturating_add(limits.of(wait));
+        let Some(begun) = self.interim_since.filter(|_| wait == ExchangeWait::Response) else {
+            return Some(each);
+        };
+        Some(limits.backend.map_or(each, |spec| each.min(begun.saturating_add(spec.interim_timeout))))
     }
 
-    /// Whether an end of the client's sending means that it has left: it ended after it had asked. One that
-    /// ended with its request has only finished sending, and waits.
+    /// Whether an end of the client's sending cancels it: it came after the whole request, and the listener
+    /// takes that for leaving (`abort_on_close`). A reset always cancels.
     pub fn ends_with_client(&self) -> bool {
-        self.is_asked() && !self.tunnel && !self.ended_asking
+        !self.waits_past_end && self.is_asked() && !self.tunnel
     }
 
     /// Whether bytes of the request are to be passed on to the server.
@@ -226,9 +233,10 @@ impl Exchange {
         }
     }
 
-    /// Notes what its client is like, beside what its head says.
-    pub fn meet(&mut self, client: Option<SocketAddr>, ended_asking: bool) {
-        (self.client, self.ended_asking) = (client, ended_asking);
+    /// Notes what its client is like, beside what its head says. `waits_past_end`: the end of its sending
+    /// says no more than that there is no further request (RFC 9112 section 9.6).
+    pub fn meet(&mut self, client: Option<SocketAddr>, waits_past_end: bool) {
+        (self.client, self.waits_past_end) = (client, waits_past_end);
     }
 
     /// Counts bytes of the request's body that came with its head.
@@ -506,6 +514,7 @@ impl Exchange {
     fn request_delivered(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
         match self.state {
             ExchangeState::Asking(attempt) => {
+                self.interim_since = None;
                 self.go_to(ExchangeState::Awaiting(attempt), around.now);
                 ExchangeAction::Wait
             }
@@ -519,13 +528,27 @@ impl Exchange {
     }
 
     fn answered_by_server(&mut self, message: Message<'_>, around: &Surroundings<'_>) -> ExchangeAction {
+        let most = self.backend(around).map_or(0, |backend| backend.spec.interim_limit);
         match self.respond(message) {
             None => self.refuse(CloseReason::BadResponse, around),
-            Some(ResponseKind::Hidden) => ExchangeAction::Skip,
-            Some(ResponseKind::Interim) => ExchangeAction::PassInterim,
+            Some(ResponseKind::Hidden | ResponseKind::Interim) if self.interim > most => {
+                self.refuse(CloseReason::BadResponse, around)
+            }
+            Some(kind @ (ResponseKind::Hidden | ResponseKind::Interim)) => {
+                self.works_on(around.now);
+                if kind == ResponseKind::Hidden { ExchangeAction::Skip } else { ExchangeAction::PassInterim }
+            }
             Some(ResponseKind::Final | ResponseKind::Tunnel) => {
                 ExchangeAction::Reply { compress: self.compressible(message, around) }
             }
+        }
+    }
+
+    /// Begins the wait for the response anew: an informational one shows that the server works.
+    fn works_on(&mut self, now: Millis) {
+        if self.state.wait() == Some(ExchangeWait::Response) {
+            self.interim_since.get_or_insert(self.since);
+            self.since = now;
         }
     }
 

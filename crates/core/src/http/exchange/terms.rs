@@ -38,9 +38,6 @@ pub enum Sent {
     Gone,
 }
 
-/// Informational responses to one request at most.
-const MOST_INTERIM: u8 = 32;
-
 impl Exchange {
     /// Takes what the head of a request says of both messages and of the client's connection.
     pub(super) fn take_terms(&mut self, message: Message<'_>, limits: &Limits) {
@@ -84,8 +81,7 @@ impl Exchange {
         self.request.is_done()
     }
 
-    /// Takes in a response head. None: it may not be passed on (a switch that nobody offered, too many
-    /// interim ones).
+    /// Takes in a response head. None: it may not be passed on (a switch that nobody offered).
     pub fn respond(&mut self, message: Message<'_>) -> Option<ResponseKind> {
         let head = message.head;
         let tunnel = head.status == 101 || (self.method == Method::Connect && head.status / 100 == 2);
@@ -94,9 +90,8 @@ impl Exchange {
         }
         if head.status / 100 == 1 && !tunnel {
             self.interim = self.interim.saturating_add(1);
-            let known =
-                if self.version == Version::Http10 { ResponseKind::Hidden } else { ResponseKind::Interim };
-            return (self.interim <= MOST_INTERIM).then_some(known);
+            let old = self.version == Version::Http10;
+            return Some(if old { ResponseKind::Hidden } else { ResponseKind::Interim });
         }
         self.status = head.status;
         self.server_persists = head.persistent && head.framing != Framing::ToEnd && !tunnel;

@@ -252,7 +252,8 @@ impl Pair {
         }
         let message = Message::new(&head, &bytes);
         stream.exchange.begin(message, &limits, self.now);
-        stream.exchange.meet(Some(CLIENT.parse().unwrap()), stream.said.is_at_end());
+        let waits = !self.plan.listeners[0].spec.http.abort_on_close || stream.said.is_at_end();
+        stream.exchange.meet(Some(CLIENT.parse().unwrap()), waits);
         stream.request = (bytes.len(), 0);
         stream.ledger.asked = stream.said.is_whole();
         match stream.exchange.request.advance(&bytes[length..]) {

@@ -298,7 +298,9 @@ impl HttpSupervisor {
         let message = Message::new(&tools.head, bytes);
         let exchange = &mut work.exchange;
         exchange.begin(message, &http.limits, tools.now);
-        exchange.meet(client.who.address, client.who.socket.has_ended());
+        // Where an end cancels, one that came with the request does not: its client has finished sending.
+        let waits = !client.who.owner().spec.http.abort_on_close || client.who.socket.has_ended();
+        exchange.meet(client.who.address, waits);
         if http.rules.wants_request_id() {
             let random = [tools.random.next(), tools.random.next()];
             let id = http.rules.choose_request_id(message, client.who.address, random);
