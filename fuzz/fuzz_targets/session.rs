@@ -138,6 +138,7 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
                 reserved_descriptors: 0,
                 accept_pause: 1,
                 max_pipes: 0,
+                max_hops: 8,
                 pipe_size: 4_096,
             },
         },

@@ -306,6 +306,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "clock",
             "date",
             "notice",
+            "hops",
             "outcome",
             "random",
             "row",

@@ -22,6 +22,7 @@ PLAIN = (
     "ipv6_only",
     "linger",
     "maintenance",
+    "max_hops",
     "max_pipes",
     "min_body_rate",
     "pipe_size",

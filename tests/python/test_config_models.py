@@ -89,7 +89,13 @@ def test_every_key_of_the_spec_is_filled_in(mapping):
 def test_resources_are_filled_in(mapping):
     spec = json.loads(Config.parse(mapping).spec())
     assert spec["proxy"] == {
-        "resources": {"reserved_descriptors": 96, "accept_pause": 50, "max_pipes": 256, "pipe_size": 1 << 20}
+        "resources": {
+            "reserved_descriptors": 96,
+            "accept_pause": 50,
+            "max_pipes": 256,
+            "pipe_size": 1 << 20,
+            "max_hops": 8,
+        }
     }
 
 

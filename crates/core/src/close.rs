@@ -24,6 +24,8 @@ pub enum Fault {
     Expired,
     /// TLS could not be agreed on.
     Handshake,
+    /// The server is a listener of ours, and the connection has come back by it too often.
+    Loop,
     /// We lack descriptors, ports or memory: not the server's fault.
     Exhausted,
 }
@@ -31,7 +33,12 @@ pub enum Fault {
 impl Fault {
     /// Whether the server is to blame, so that repeated faults eject it.
     pub fn blames_server(self) -> bool {
-        self != Self::Exhausted
+        !matches!(self, Self::Exhausted | Self::Loop)
+    }
+
+    /// Returns why a connection or an exchange ends when no server is left after this fault.
+    pub(crate) fn reason(self) -> CloseReason {
+        if self == Self::Loop { CloseReason::Loop } else { CloseReason::NoServer }
     }
 
     /// Returns it in words.
@@ -45,6 +52,7 @@ impl Fault {
             Self::WrongName => "certificate for another name",
             Self::Expired => "certificate expired or not valid yet",
             Self::Handshake => "TLS handshake failed",
+            Self::Loop => "leads back to this proxy",
             Self::Exhausted => "out of descriptors, ports or memory",
         }
     }
@@ -145,6 +153,8 @@ reasons! {
     NoName = "no_name", Some(400), failed;
     /// No server could be reached.
     NoServer = "no_server", Some(503), failed;
+    /// The server is a listener of this proxy, and `max_hops` connections had come back by it already.
+    Loop = "loop", Some(508), failed;
     /// No server had a place within `queue_timeout`.
     QueueTimeout = "queue_timeout", Some(503), failed;
     /// `queue_limit` requests were waiting for a place already.
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_http_clients_get() {
-        let promised: [(u16, &[CloseReason]); 13] = [
+        let promised: [(u16, &[CloseReason]); 14] = [
             (400, &[BadRequest, NoName, PlainHttp]),
             (403, &[Denied]),
             (404, &[NoPath]),
@@ -196,6 +206,7 @@ mod tests {
             (502, &[BadResponse, ServerClosed, ServerReset, ServerTruncated]),
             (503, &[NoServer, QueueTimeout, QueueFull, Maintenance, LimitReached]),
             (504, &[ResponseTimeout]),
+            (508, &[Loop]),
         ];
         for (status, reasons) in promised {
             for reason in reasons {

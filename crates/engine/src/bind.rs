@@ -17,6 +17,7 @@ use headworks_core::spec::ListenerSpec;
 use serde::Serialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::hops::listens;
 use crate::sys;
 
 /// The properties that make two listening sockets the same over a reload.
@@ -110,6 +111,7 @@ impl Binder {
         let first = self.listen_ip(ip, spec)?;
         // With port 0 the others join the port that the first was given.
         let local = first.local_addr()?.as_socket().unwrap_or(ip);
+        listens(local);
         let mut sockets = vec![Arc::new(OwnedFd::from(first))];
         for _ in 1..self.workers {
             sockets.push(Arc::new(self.listen_ip(local, spec)?.into()));
@@ -151,7 +153,10 @@ impl Binder {
         prepare(&socket, spec)?;
         let local = socket.local_addr()?;
         let address = match (local.as_socket(), local.as_pathname()) {
-            (Some(ip), _) => ip.to_string(),
+            (Some(ip), _) => {
+                listens(ip);
+                ip.to_string()
+            }
             (_, Some(path)) => format!("unix:{}", path.display()),
             _ => format!("fd:{fd}"),
         };

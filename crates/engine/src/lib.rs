@@ -23,6 +23,7 @@ mod date;
 mod deployment;
 mod engine;
 mod health;
+mod hops;
 mod io;
 mod notice;
 mod outcome;

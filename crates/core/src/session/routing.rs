@@ -47,7 +47,7 @@ impl Session {
                 Action::Connect(Choice { backend: index, server: server.identity })
             }
             // Connections do not wait in line.
-            _ => self.refuse(CloseReason::NoServer),
+            _ => self.refuse(self.attempts.fault().map_or(CloseReason::NoServer, Fault::reason)),
         }
     }
 
@@ -70,7 +70,7 @@ impl Session {
         if self.attempts.may_try_another(backend) {
             self.choose(index, scene)
         } else {
-            self.refuse(CloseReason::NoServer)
+            self.refuse(fault.reason())
         }
     }
 }

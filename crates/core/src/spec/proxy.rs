@@ -25,4 +25,6 @@ pub struct ResourcesSpec {
     pub max_pipes: u32,
     /// Bytes a pipe is asked to hold; unprivileged processes get less once the system's share is used up.
     pub pipe_size: u32,
+    /// Times at most that a connection may come back to this process from itself.
+    pub max_hops: u32,
 }

@@ -26,7 +26,7 @@ const SPEAK_TLS: &[u8] =
 pub fn refusal(reason: CloseReason) -> &'static [u8] {
     match reason {
         CloseReason::NoMatch => UNRECOGNIZED_NAME,
-        CloseReason::NoServer => INTERNAL_ERROR,
+        CloseReason::NoServer | CloseReason::Loop => INTERNAL_ERROR,
         CloseReason::VersionNotSupported => PROTOCOL_VERSION,
         CloseReason::BadRequest
         | CloseReason::NoName

@@ -106,6 +106,7 @@ pub(crate) fn plain_proxy() -> Value {
     json!({
         "resources": {
             "reserved_descriptors": 96, "accept_pause": 50, "max_pipes": 256, "pipe_size": 1_048_576,
+            "max_hops": 8,
         },
     })
 }

@@ -105,6 +105,19 @@ mod repeating {
     }
 
     #[test]
+    fn a_server_that_leads_back_here_is_passed_over_and_not_ejected() {
+        let house = House::new(sites());
+        for _ in 0..5 {
+            let mut client = house.client(GET);
+            assert_eq!(client.looks_for_server(), AGAIN);
+            let failed = ExchangeEvent::ConnectFailed(Fault::Loop);
+            assert_eq!(client.event(failed), AGAIN, "another server may not");
+            assert_eq!(client.event(failed), refused(CloseReason::Loop));
+            assert_eq!((client.exchange.status(), house.active()), (508, 0));
+        }
+    }
+
+    #[test]
     fn retries_have_an_end() {
         for (retries, choices) in [(0, 1), (1, 2), (5, 2)] {
             let house = House::new(sites_with(&[("/backends/app/retries", json!(retries))]));

@@ -27,4 +27,4 @@ pub(crate) use leaving::Leaving;
 
 pub(crate) use pipes::{Pipe, Pipes};
 pub(crate) use relay::{DISCARDS, Pump, Pumped, READS, SCRATCH, TURN};
-pub(crate) use socket::Socket;
+pub(crate) use socket::{Dial, Socket};

@@ -85,8 +85,13 @@ mod tests {
 
     use super::*;
 
-    const SPEC: ResourcesSpec =
-        ResourcesSpec { reserved_descriptors: 0, accept_pause: 1, max_pipes: 2, pipe_size: 8192 };
+    const SPEC: ResourcesSpec = ResourcesSpec {
+        reserved_descriptors: 0,
+        accept_pause: 1,
+        max_pipes: 2,
+        pipe_size: 8192,
+        max_hops: 8,
+    };
 
     #[test]
     fn as_many_are_lent_as_there_may_be() {

@@ -61,6 +61,18 @@ class Resources(Model):
             examples=["256KiB"],
         ),
     ] = 1 << 20
+    max_hops: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="How often a connection may come back to a listener of this process from one of its own "
+            "sockets: a server that is such a listener is connected to so many times in a row, then the loop is ended. "
+            "0: never.",
+            examples=[3],
+            json_schema_extra={"unit": "times"},
+        ),
+    ] = 8
 
 
 class ProxySettings(Model):

@@ -436,7 +436,7 @@ impl Exchange {
         if let Some(backend) = self.backend(around) {
             self.attempts.failed(backend, fault, around.now, around.shard);
         }
-        self.try_another(CloseReason::NoServer, around)
+        self.try_another(fault.reason(), around)
     }
 
     /// Tries another server, as often as the backend says; if there is none the exchange fails for `reason`.

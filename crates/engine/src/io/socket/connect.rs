@@ -3,6 +3,7 @@
 //! Owns whose fault a failure is. Must never choose the address or wait.
 
 use std::io;
+use std::net::SocketAddr;
 
 use headworks_core::address::Address;
 use headworks_core::close::Fault;
@@ -10,7 +11,17 @@ use headworks_core::pool::Backend;
 use socket2::{Domain, SockAddr, Socket as System, Type};
 
 use super::{Prompt, Socket, Watched};
+use crate::hops::{self, Hop, may_lead_back};
 use crate::tls::{Failure, Records, server_fault};
+
+/// How a server is connected to for a client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dial {
+    /// We have something to send at once.
+    pub(crate) speaks_first: bool,
+    /// Times at most that a client may come back here from here.
+    pub(crate) max_hops: u32,
+}
 
 impl Socket {
     /// Begins to connect to `address` as `backend` asks. `speaks_first`: we have something to send at once,
@@ -47,7 +58,35 @@ impl Socket {
             watched: Watched::Nothing,
             prompt,
             tls: None,
+            hop: None,
         })
+    }
+
+    /// Begins to connect to a server on behalf of this client, unless that has come back here from here
+    /// `max_hops` times.
+    pub(crate) fn dial(&self, address: &Address, backend: &Backend, how: Dial) -> Result<Self, Fault> {
+        if !may_lead_back(address) {
+            return Self::connect(address, backend, how.speaks_first);
+        }
+        let made = self.hops();
+        if made >= how.max_hops {
+            return Err(Fault::Loop);
+        }
+        let mut socket = Self::connect(address, backend, how.speaks_first)?;
+        let target = address.ip();
+        socket.hop = target.and_then(|target| Hop::new(socket.local(), target, made + 1)).map(Box::new);
+        Ok(socket)
+    }
+
+    /// Returns how often the client of this socket has come back here.
+    pub(crate) fn hops(&self) -> u32 {
+        let from = self.system.peer_addr().ok().and_then(|from| from.as_socket());
+        hops::made(from.map(|from| SocketAddr::new(from.ip().to_canonical(), from.port())))
+    }
+
+    /// Whether who accepts this socket of ours has come back more than once: no other client may use it.
+    pub(crate) fn is_deep(&self) -> bool {
+        self.hop.as_ref().is_some_and(|hop| hop.number > 1)
     }
 
     /// Whether connecting has succeeded, once the socket is writable.

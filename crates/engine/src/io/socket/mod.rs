@@ -18,7 +18,9 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use socket2::Socket as System;
 
+pub(crate) use self::connect::Dial;
 use self::watch::Watched;
+use crate::hops::Hop;
 use crate::outcome::{Read, Written};
 use crate::sys;
 use crate::tls::Records;
@@ -39,6 +41,8 @@ pub(crate) struct Socket {
     prompt: Prompt,
     /// The TLS side: what is read and written is plaintext then.
     tls: Option<Box<Records>>,
+    /// Our socket leads back to a listener of ours.
+    hop: Option<Box<Hop>>,
 }
 
 /// The state of TCP_NODELAY, by which small writes go out at once. It matters from the second write on: a
@@ -65,6 +69,7 @@ impl Socket {
             watched: Watched::Nothing,
             prompt: Prompt::Set,
             tls: None,
+            hop: None,
         }
     }
 

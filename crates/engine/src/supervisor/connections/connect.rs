@@ -13,7 +13,7 @@ use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::event::Event as Readiness;
 
 use super::{Connection, Connections};
-use crate::io::Socket;
+use crate::io::{Dial, Socket};
 use crate::outcome::{Read, Written};
 use crate::tools::Tools;
 
@@ -79,9 +79,11 @@ impl Connections {
             return self.feed(tools, place, Event::ConnectFailed(Fault::Exhausted));
         };
         let address = &server.address;
-        let mut opened = Socket::connect(address, backend, speaks_first);
+        let client = &connection.who.socket;
+        let dial = Dial { speaks_first, max_hops: plan.proxy.resources.max_hops };
+        let mut opened = client.dial(address, backend, dial);
         if matches!(opened, Err(Fault::Exhausted)) && tools.use_spare() {
-            opened = Socket::connect(address, backend, speaks_first);
+            opened = client.dial(address, backend, dial);
         }
         if let Some(connector) = connector {
             let preface = header(connection, backend);

@@ -13,6 +13,7 @@ use headworks_core::http::rewrite::Rewrite;
 use headworks_core::message::Message;
 use headworks_core::table::BackendIndex;
 
+use crate::hops::may_lead_back;
 use crate::io::{BodyForm, Compressed};
 use crate::supervisor::http::stream::{Stream, surroundings};
 use crate::supervisor::http::{HttpSupervisor, Step};
@@ -176,7 +177,13 @@ impl HttpSupervisor {
         stream.work.sent = 0;
         // A PROXY header speaks for one client only.
         let pooled = !fresh && stream.backend().is_some_and(|backend| backend.proxy_header.is_none());
-        let kept = stream.work.exchange.server().filter(|_| pooled);
+        // Nor does one that leads back here for a client that came from here.
+        let client = &self.clients[stream.client].who.socket;
+        let kept = stream
+            .work
+            .exchange
+            .server()
+            .filter(|server| pooled && !(may_lead_back(&server.address) && client.hops() > 0));
         if let Some(number) = kept.and_then(|server| self.servers.reuse(&server.state, at)) {
             stream.server = Some(number);
             return Some(ExchangeEvent::Connected { kept: true });

@@ -42,6 +42,11 @@ impl Server {
     pub(crate) fn is_silent(&mut self) -> bool {
         self.inbound.is_empty() && (!self.socket.readable || self.socket.read(&mut [0]) == Read::Nothing)
     }
+
+    /// Whether it may be kept for another exchange. Where it leads back here, hops are counted by connection.
+    pub(crate) fn may_serve_others(&mut self) -> bool {
+        !self.socket.is_deep() && self.is_silent()
+    }
 }
 
 /// How a server's socket is kept.

@@ -16,7 +16,7 @@ use super::client::Client;
 use super::pool::{Keep, Server};
 use super::stream::Stream;
 use super::{HttpSupervisor, Step};
-use crate::io::{BodyForm, Socket, Transfer};
+use crate::io::{BodyForm, Dial, Socket, Transfer};
 use crate::outcome::{Read, Written};
 use crate::sys;
 use crate::token::{self, Kind};
@@ -76,7 +76,8 @@ impl HttpSupervisor {
             return Err(Fault::Exhausted);
         };
         let backend = &stream.plan.backends[index as usize];
-        let mut socket = Socket::connect(&server.address, backend, true)?;
+        let dial = Dial { speaks_first: true, max_hops: stream.plan.proxy.resources.max_hops };
+        let mut socket = self.clients[stream.client].who.socket.dial(&server.address, backend, dial)?;
         if let Some(connector) = stream.plan.connector(index) {
             let mut preface = Vec::new();
             self.clients[stream.client].announce(backend, &mut preface);
@@ -310,7 +311,7 @@ impl HttpSupervisor {
             .filter(|_| keeps)
             .map(|backend| Keep { most: backend.spec.pool.size, time: backend.spec.pool.timeout });
         match keep {
-            Some(keep) if self.servers.get_mut(number).is_some_and(Server::is_silent) => {
+            Some(keep) if self.servers.get_mut(number).is_some_and(Server::may_serve_others) => {
                 self.servers.keep(number, keep, tools.now);
             }
             _ => self.servers.close(number),
