@@ -191,7 +191,7 @@ class _Service:
 def _become(identity: Identity, config: Config) -> None:
     """Drop root; the access log goes with us, so that it can be reopened."""
     access = config.logs.access
-    if os.geteuid() == 0 and access not in ("-", "off"):
+    if os.geteuid() == 0 and access not in ("-", "off") and not access.startswith(("/dev/", "/proc/")):
         with contextlib.suppress(OSError):
             os.chown(access, identity.user, identity.group)
     identity.assume()

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,7 @@ from rig.origins import (
     unanswering_port,
 )
 from rig.process import Running, running, write
-from rig.waiting import until
+from rig.waiting import PATIENCE, until
 
 Start = Callable[[Config], Proxy]
 MakeOrigin = Callable[..., Origin]
@@ -410,3 +411,19 @@ def test_off_is_off(process: Callable[..., Running], origin: MakeOrigin) -> None
     assert proxy.wait() == 0
     proxy.line("stopped")
     assert proxy.count("bytes_in") == 0
+
+
+def test_standard_output_that_is_a_socket_takes_records(tmp_path: Path, origin: MakeOrigin) -> None:
+    """As under systemd: a socket cannot be opened by its path. After a reload, too."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(PATIENCE)
+    config = tcp(origin(echo).address) | {"logs": {"access": "/dev/stdout"}}
+    file, descriptor = write(tmp_path / "headworks.toml", config), theirs.fileno()
+    prefix = [sys.executable, "-c", f"import os, sys; os.dup2({descriptor}, 1); os.execv(sys.argv[1], sys.argv[1:])"]
+    with ours, theirs, running(file, prefix=prefix, descriptors=[descriptor]) as proxy:
+        for _ in range(2):
+            with connect(proxy.address("raw")) as client:
+                client.sendall(b"hello")
+                assert exactly(client, 5) == b"hello"
+            assert b"listener=raw" in ours.recv(1 << 16)
+            proxy.reload()

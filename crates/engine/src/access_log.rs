@@ -55,10 +55,24 @@ impl Outlet {
         if path == "-" {
             return Ok(Self::StandardError);
         }
-        let file = OpenOptions::new().append(true).create(true).open(path).map_err(|error| {
+        // Where that is a socket, or a pipe without a name, it cannot be opened by its path.
+        let opened = match own_descriptor(path) {
+            Some(number) => sys::duplicate(number).map(File::from),
+            None => OpenOptions::new().append(true).create(true).open(path),
+        };
+        let file = opened.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot open the access log {path}: {error}"))
         })?;
         Ok(Self::File(path.into(), Arc::new(file)))
+    }
+}
+
+/// Returns the number of the process's own descriptor that a path stands for.
+fn own_descriptor(path: &str) -> Option<RawFd> {
+    match path {
+        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Some(1),
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => Some(2),
+        _ => None,
     }
 }
 
