@@ -15,6 +15,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::keys::Keys;
+use super::pinned::Pinned;
 use super::provider;
 use super::unverified::Unverified;
 
@@ -79,13 +80,13 @@ fn verifier(
 ) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let Some(ders) = roots else { return Ok(Arc::new(Unverified::new(provider))) };
     let mut roots = RootCertStore::empty();
-    let (read, _) =
-        roots.add_parsable_certificates(ders.iter().map(|der| CertificateDer::from(der.to_vec())));
+    let listed: Box<[_]> = ders.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
+    let (read, _) = roots.add_parsable_certificates(listed.iter().cloned());
     if read == 0 {
         return Err("none of the authorities' certificates can be read".into());
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-    Ok(verifier.map_err(|error| error.to_string())?)
+    Ok(Arc::new(Pinned::new(verifier.map_err(|error| error.to_string())?, listed)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 //! | `provider.rs`, `keys.rs` | suites, groups and versions; private keys that sign |
 //! | `resolver.rs` | the certificate for one client |
 //! | `resumption.rs`, `tickets.rs`, `one_time.rs`, `rotation.rs` | old sessions: who keeps them, and how long |
-//! | `clients.rs`, `unverified.rs` | how certificates of clients are verified; how those of servers are not |
+//! | `clients.rs` | how certificates of clients are verified |
+//! | `pinned.rs`, `unverified.rs` | how those of servers are, and how they are not |
 //! | `agreed.rs`, `fault.rs` | what a handshake agreed on; why it failed |
 //!
 //! Must never decide which certificate a name gets (core does) or read a file (Python did).
@@ -22,6 +23,7 @@ mod fault;
 mod keys;
 mod machine;
 mod one_time;
+mod pinned;
 mod provider;
 mod records;
 mod resolver;

@@ -316,8 +316,9 @@ class BackendTls(Model):
     ca: Annotated[
         Files,
         Field(
-            description="PEM files or directories with the certificates of who may have signed the servers'. Relative "
-            "to the configuration file. Empty: the system's.",
+            description="PEM files or directories with the certificates of who may have signed the servers'. A "
+            "server's own certificate may be listed, too, and is then trusted for its names. Relative to the "
+            "configuration file. Empty: the system's.",
             examples=[["internal-ca.pem"]],
         ),
     ] = ()

@@ -1,13 +1,14 @@
 //! Connections to servers: whom we trust, what we ask for and what we present.
 
 use headworks_core::address::Address;
+use headworks_core::close::Fault;
 use headworks_core::spec::BackendTlsSpec;
 use headworks_core::tls::Encryption;
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use rustls::CertificateError;
 
 use super::*;
-use crate::tls::{Connector, agreed};
+use crate::tls::{Connector, agreed, server_fault};
 
 fn encryption(ca: Option<&Authority>, name: Option<&str>) -> Encryption {
     let spec = BackendTlsSpec {
@@ -67,6 +68,37 @@ fn the_name_or_else_the_address_is_verified() {
     }
     let why = by(Some(&other), Some("app.internal"), "192.0.2.1:1").unwrap_err();
     assert_eq!(why, Error::InvalidCertificate(CertificateError::UnknownIssuer));
+}
+
+#[test]
+fn a_listed_certificate_is_trusted_for_its_names_and_time() {
+    let authority = IsCa::Ca(BasicConstraints::Unconstrained);
+    for is_ca in [authority, IsCa::ExplicitNoCa, IsCa::NoCa] {
+        for expired in [false, true] {
+            let mut params = CertificateParams::new(vec!["app.internal".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            if expired {
+                params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+            }
+            let key = KeyPair::generate().unwrap();
+            let der: DerBytes = params.self_signed(&key).unwrap().der().as_ref().into();
+            let mut own = Authority::new("other").sign(&["app.internal"], &PKCS_ECDSA_P256_SHA256);
+            (own.chain, own.key) = (vec![der.clone()], key.serialized_der().into());
+            let server = acceptor(&termination(vec![own]));
+            let by = |roots: DerBytes, name| {
+                let tls = Encryption { roots: Some(vec![roots]), ..encryption(None, Some(name)) };
+                reach(&connector(&tls), &server, "192.0.2.1:1")
+                    .map(|_| ())
+                    .map_err(|error| server_fault(&error))
+            };
+            let listed = by(der.clone(), "app.internal");
+            assert_eq!(listed, if expired { Err(Fault::Expired) } else { Ok(()) }, "{is_ca:?}");
+            if !expired {
+                assert_eq!(by(der, "else.internal"), Err(Fault::WrongName), "{is_ca:?}");
+            }
+            assert!(by(Authority::new("other").der, "app.internal").is_err(), "{is_ca:?}");
+        }
+    }
 }
 
 #[test]
