@@ -29,5 +29,16 @@ class Notice:
         """The level of the log line that it deserves."""
         if self.kind in ("worker_panicked", "certificate_refused"):
             return "error"
-        warnings = ("server_down", "accept_paused", "records_dropped", "notices_dropped", "certificate_doubtful")
-        return "warning" if self.kind in warnings else "info"
+        return "warning" if self.kind in _WARNINGS else "info"
+
+
+_WARNINGS = frozenset(
+    (
+        "server_down",
+        "accept_paused",
+        "ipv6_missing",
+        "records_dropped",
+        "notices_dropped",
+        "certificate_doubtful",
+    )
+)

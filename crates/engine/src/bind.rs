@@ -5,7 +5,7 @@
 //! are set here once. Must never accept.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -59,6 +59,8 @@ pub(crate) struct Bound {
     pub(crate) address: String,
     /// A unix socket's file, removed with it.
     file: Option<PathBuf>,
+    /// Both families were asked for, and this machine has no IPv6.
+    pub(crate) lacks_ipv6: bool,
 }
 
 impl Drop for Bound {
@@ -104,7 +106,20 @@ impl Binder {
         }
     }
 
+    /// Binds an IP address; where it stands for all of both families and there is no IPv6, those of IPv4.
     fn bind_ip(&self, ip: SocketAddr, spec: &ListenerSpec, ours: bool) -> io::Result<Bound> {
+        match self.bind_family(ip, spec, ours) {
+            Err(error) => {
+                let rest = without_ipv6(ip, spec, &error).ok_or(error)?;
+                let mut bound = self.bind_family(rest, spec, ours)?;
+                bound.lacks_ipv6 = true;
+                Ok(bound)
+            }
+            bound => bound,
+        }
+    }
+
+    fn bind_family(&self, ip: SocketAddr, spec: &ListenerSpec, ours: bool) -> io::Result<Bound> {
         if !ours && ip.port() != 0 {
             refuse_if_taken(ip, spec)?;
         }
@@ -116,7 +131,7 @@ impl Binder {
         for _ in 1..self.workers {
             sockets.push(Arc::new(self.listen_ip(local, spec)?.into()));
         }
-        Ok(Bound { sockets, address: local.to_string(), file: None })
+        Ok(Bound { sockets, address: local.to_string(), file: None, lacks_ipv6: false })
     }
 
     fn listen_ip(&self, ip: SocketAddr, spec: &ListenerSpec) -> io::Result<Socket> {
@@ -166,7 +181,7 @@ impl Binder {
     /// Makes one socket that all workers share.
     fn share(&self, socket: OwnedFd, address: String, file: Option<PathBuf>) -> Bound {
         let socket = Arc::new(socket);
-        Bound { sockets: vec![socket; self.workers], address, file }
+        Bound { sockets: vec![socket; self.workers], address, file, lacks_ipv6: false }
     }
 
     /// Asks the privileged process; None when there is none.
@@ -292,6 +307,93 @@ pub(crate) fn explain(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => {
             "permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)".into()
         }
+        _ if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            "this machine has no IPv6 (containers often lack it); give an IPv4 address such as 0.0.0.0:PORT"
+                .into()
+        }
         _ => error.to_string(),
+    }
+}
+
+/// Returns what is left of all addresses of both families where binding them found no IPv6; None: the address
+/// was asked for by itself, or it is something else.
+fn without_ipv6(ip: SocketAddr, spec: &ListenerSpec, error: &io::Error) -> Option<SocketAddr> {
+    let missing = error.raw_os_error() == Some(libc::EAFNOSUPPORT);
+    let both = ip.is_ipv6() && ip.ip().is_unspecified() && !spec.ipv6_only;
+    (missing && both).then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, ip.port())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use headworks_core::spec::{HeadersSpec, HttpSpec, TimeoutsSpec};
+
+    use super::*;
+
+    fn spec(ipv6_only: bool) -> ListenerSpec {
+        ListenerSpec {
+            bind: Vec::new(),
+            protocol: "tcp".into(),
+            table: None,
+            backend: None,
+            redirect: None,
+            respond: None,
+            fallback: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            max_connections: None,
+            max_connections_per_client: None,
+            accept_proxy_from: Vec::new(),
+            ipv6_only,
+            backlog: 1,
+            keepalive: false,
+            unix_mode: 0,
+            first_bytes_limit: 1,
+            tls: None,
+            timeouts: TimeoutsSpec {
+                first_bytes: 1,
+                idle: 1,
+                half_close: 1,
+                keep_alive: 1,
+                body: 1,
+                tunnel: 1,
+                linger: 1,
+            },
+            http: HttpSpec {
+                head_limit: 1,
+                rewrite_reserve: 1,
+                fields_limit: 1,
+                line_limit: 1,
+                body_limit: None,
+                min_body_rate: 0,
+                connect: false,
+                forwarded: Vec::new(),
+                trusted: Vec::new(),
+                via: None,
+                request_id: None,
+                requests_per_connection: 0,
+                abort_on_close: false,
+                max_requests_per_client: None,
+            },
+            request_headers: HeadersSpec::default(),
+            response_headers: HeadersSpec::default(),
+            rate_limit: None,
+            compression: None,
+            error_pages: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_has_the_rest_of_all_addresses() {
+        let missing = || io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
+        let rest = |ip: &str, only, error| without_ipv6(ip.parse().unwrap(), &spec(only), &error);
+        assert_eq!(rest("[::]:80", false, missing()), Some("0.0.0.0:80".parse().unwrap()));
+        for (ip, only) in [("[::]:80", true), ("[::1]:80", false), ("0.0.0.0:80", false)] {
+            assert_eq!(rest(ip, only, missing()), None, "{ip} was asked for by itself");
+        }
+        let taken = io::Error::from_raw_os_error(libc::EADDRINUSE);
+        assert_eq!(rest("[::]:80", false, taken), None);
+        assert!(explain(&missing()).contains("no IPv6"));
     }
 }

@@ -98,6 +98,7 @@ impl Engine {
         let binder = Binder::new(binder.map(sys::duplicate).transpose()?, workers);
         let bound = bind_all(&plan, &binder, &BTreeMap::new()).map_err(ApplyError::Bind)?;
         let notices = Arc::new(Notices::default());
+        tell_what_is_missing(&plan, &bound, &notices);
         let log = AccessLog::open(&access_log, log_format, workers, Arc::clone(&notices))?;
         let shared = Arc::new(Shared::new(sys::descriptor_limit(), log, Arc::clone(&notices)));
         let (mailboxes, threads) = spawn(workers, &plan, &shared)?;
@@ -121,6 +122,7 @@ impl Engine {
         };
         control.plan = Arc::new(plan);
         let wanted = keys(&control.plan);
+        tell_what_is_missing(&control.plan, &fresh, &self.shared.notices);
         control.bound.extend(fresh);
         for (key, listener) in &wanted {
             if let Some(bound) = control.bound.get(key) {
@@ -326,6 +328,16 @@ fn bind_all(
         }
     }
     if errors.is_empty() { Ok(fresh) } else { Err(errors) }
+}
+
+/// Tells of addresses that stand for less than was asked for.
+fn tell_what_is_missing(plan: &Plan, bound: &BTreeMap<BoundKey, Bound>, notices: &Notices) {
+    for (key, listener) in keys(plan) {
+        if let Some(bound) = bound.get(&key).filter(|bound| bound.lacks_ipv6) {
+            let listener = plan.listeners[listener as usize].name.to_string();
+            notices.push(Notice::Ipv6Missing { listener, address: bound.address.clone() });
+        }
+    }
 }
 
 /// Starts the workers.

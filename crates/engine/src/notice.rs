@@ -52,6 +52,13 @@ pub enum Notice {
         /// Number of the worker.
         worker: usize,
     },
+    /// All addresses of both families were asked for, and this machine has no IPv6: IPv4 alone is served.
+    Ipv6Missing {
+        /// Name of the listener.
+        listener: String,
+        /// The address that is bound instead.
+        address: String,
+    },
     /// Access records were dropped because they could not be written.
     RecordsDropped {
         /// Number of them since the last such notice.
