@@ -198,6 +198,20 @@ fn the_server_is_kept_when_all_was_asked_and_answered() {
 }
 
 #[test]
+fn one_that_is_cleared_is_as_new() {
+    let mut exchange = Exchange::new(method("POST", "Content-Length: 3\r\nAccept: a/b").message(), &LIMITS);
+    exchange.meet(Some("192.0.2.7:4000".parse().unwrap()), true);
+    exchange.said.id.extend_from_slice(b"id");
+    exchange.count_body(3);
+    pass(&mut exchange.request, b"abc");
+    status(&exchange, 100, "");
+    exchange.close_client();
+    exchange.end(headworks_core::close::CloseReason::Completed);
+    exchange.clear();
+    assert_eq!(format!("{exchange:?}"), format!("{:?}", Exchange::default()));
+}
+
+#[test]
 fn an_early_answer_is_the_clients_last() {
     for more in ["Content-Length: 3", "Transfer-Encoding: chunked"] {
         let mut exchange = Exchange::new(method("POST", more).message(), &LIMITS);

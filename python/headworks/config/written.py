@@ -26,6 +26,7 @@ class ResourcesDict(TypedDict, total=False):
     accept_pause: str | timedelta
     max_pipes: int
     pipe_size: str | int
+    max_hops: int
 
 
 class ProxySettingsDict(TypedDict, total=False):
@@ -138,6 +139,7 @@ class HttpSettingsDict(TypedDict, total=False):
     via: str | None
     request_id: str | None
     requests_per_connection: int
+    abort_on_close: bool
     max_requests_per_client: int | None
 
 
@@ -287,6 +289,8 @@ class BackendDict(TypedDict, total=False):
     request_headers: models.Headers | HeadersDict
     response_headers: models.Headers | HeadersDict
     response_timeout: str | timedelta
+    interim_timeout: str | timedelta
+    interim_limit: int
     queue_timeout: str | timedelta
     queue_limit: int
     hash_header: str | None

@@ -135,21 +135,24 @@ impl Exchange {
 
     /// Makes it ready for another request, in place and with modest memory only.
     pub fn clear(&mut self) {
-        let Self { state, method, version, request, response, limits, status, interim, .. } = self;
-        (*state, *method, *version) = Default::default();
-        (*request, *response, *limits) = Default::default();
-        (*status, *interim) = Default::default();
-        let Self { offered, client_persists, server_persists, tunnel, said, client, attempts, .. } = self;
-        (*client_persists, *server_persists, *tunnel, *client) = Default::default();
+        // All of them, so that none is forgotten.
+        #[rustfmt::skip]
+        let Self {
+            state, method, version, request, response, limits, status, interim,
+            interim_since, offered, client_persists, server_persists, tunnel, said, client, attempts,
+            fresh, cookie, offer, form, variation, granted, waits_past_end, body,
+            body_begun, failure, reason, times, since, in_flight,
+        } = self;
         offered.clear();
         said.clear();
         *attempts = Attempts::default();
-        let Self { fresh, cookie, offer, form, variation, granted, ended_asking, .. } = self;
-        (*fresh, *cookie, *offer, *form, *variation, *ended_asking) = Default::default();
         *granted = Granted::default();
-        let Self { body, body_begun, failure, reason, times, since, in_flight, .. } = self;
-        (*body, *body_begun, *failure, *reason) = Default::default();
-        (*times, *since, *in_flight) = Default::default();
+        (*state, *method, *version, *request, *response, *limits, *status, *interim) = Default::default();
+        (*interim_since, *client_persists, *server_persists, *tunnel, *client, *fresh, *cookie, *offer) =
+            Default::default();
+        (*form, *variation, *waits_past_end, *body, *body_begun, *failure, *reason, *times) =
+            Default::default();
+        (*since, *in_flight) = Default::default();
     }
 
     // ----- Queries about it --------------------------------------------------------------------------------
