@@ -131,12 +131,12 @@ def total_of(text: str) -> int:
     return int(found[1])
 
 
-def measure(program: Path) -> dict[str, float]:
-    """Run the core's paths and return instructions per operation."""
+def measure(program: Path, words: Sequence[str] = ()) -> dict[str, float]:
+    """Run paths of the core (those with one of `words` in their names; none: all); return instructions per operation."""
     inside = "guard::measured"
     with tempfile.TemporaryDirectory(prefix="headworks-guard-") as directory:
         argv = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={inside}"]
-        argv += [f"--dump-after={inside}", str(program), "core"]
+        argv += [f"--dump-after={inside}", str(program), "core", *words]
         ran = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=directory)
         if ran.returncode != 0:
             raise SystemExit(f"bench-guard: the paths did not run to their end\n{ran.stderr}")
@@ -145,8 +145,8 @@ def measure(program: Path) -> dict[str, float]:
         return per_operation(ran.stdout, [total_of(record.read_text()) for record in records])
 
 
-def measure_engine(program: Path) -> dict[str, float]:
-    """Run the engine's paths, one after the other, and return instructions per operation of its threads.
+def measure_engine(program: Path, wanted: Sequence[str] = ()) -> dict[str, float]:
+    """Run the engine's paths (those `wanted`; none: all), and return instructions per operation of its threads.
 
     Each runs twice, so that what is done once falls out of the difference.
     """
@@ -155,6 +155,7 @@ def measure_engine(program: Path) -> dict[str, float]:
     return {
         name: (_threads_total(program, name, times + FEW) - _threads_total(program, name, FEW)) / times
         for name, times in paths.items()
+        if not wanted or name in wanted
     }
 
 

@@ -34,6 +34,12 @@ PACKAGES = {"strace": "strace", "perf": "linux-perf", "valgrind": "valgrind"}
 MIB = 1 << 20
 CORE_PATHS = {"connect": ["session_tls", "table_exact"], "idle": ["session_tls"], "kept": ["session_tcp"]}
 """What of the core takes part in a load, for machines that cannot count instructions of a process."""
+ENGINE_PATHS = {
+    "kept": ["engine_tcp_kept"],
+    "http-kept": ["engine_http_minimal"],
+    "http-browser": ["engine_http_browser", "engine_http_forwarded", "engine_http_recorded"],
+}
+"""What does all of a scenario's operation, kernel aside."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +158,15 @@ def _instructions(work: Work, directory: Path) -> None:
 def _core_instructions(work: Work) -> None:
     """Count what the core takes part with, under valgrind; only ours can be looked into that way."""
     words = CORE_PATHS.get(work.scenario.load, [])
-    if work.up.lane is None or work.up.lane.competitor != "headworks" or not words:
+    whole = ENGINE_PATHS.get(work.scenario.name, [])
+    if work.up.lane is None or work.up.lane.competitor != "headworks" or not (words or whole):
         return
     if shutil.which("valgrind") is None or shutil.which("cargo") is None:
         return
-    print("  of the core, counted by valgrind in a program of its own:")
-    for name, number in instructions.measure(instructions.build(), words).items():
+    print("  of our own, counted by valgrind in a program of its own:")
+    program = instructions.build()
+    counted = instructions.measure(program, words) if words else {}
+    for name, number in (counted | (instructions.measure_engine(program, whole) if whole else {})).items():
         print(f"  {number:8.0f}  {name}")
 
 

@@ -1,8 +1,9 @@
 //! The guard's program: does the work of paths of the core and of the engine so often that instructions per operation can
 //! be counted. `bench/instructions.py` runs it under callgrind.
 //!
-//! Of the core (`guard core`), callgrind counts inside of [`measured`] only and writes one record each time that returns; so
-//! set-up costs nothing. The lines printed say which path each record is of. Of the engine (`guard engine PATH TIMES`), whole
+//! Of the core (`guard core`, with words: the paths whose names contain one of them), callgrind counts inside of [`measured`]
+//! only and writes one record each time that returns; so set-up costs nothing. The lines printed say which path each record
+//! is of. Of the engine (`guard engine PATH TIMES`), whole
 //! threads are counted, one path a run: what one operation costs is the difference between two runs. Must not look at the
 //! clock, and no path may depend on anything random but the seed of a hash.
 
@@ -23,10 +24,15 @@ const WARM_UP: u32 = 100;
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["core"] => paths::all().iter().for_each(count),
+        ["core", ref wanted @ ..] => {
+            let all = paths::all();
+            let is_wanted =
+                |path: &&Path| wanted.is_empty() || wanted.iter().any(|word| path.name.contains(word));
+            all.iter().filter(is_wanted).for_each(count);
+        }
         ["engine"] => served::all().iter().for_each(|path| println!("{} {}", path.name, path.times)),
         ["engine", name, times] => serve(name, times.parse().expect("a number")),
-        _ => panic!("usage: guard core | guard engine [PATH TIMES]"),
+        _ => panic!("usage: guard core [WORD ...] | guard engine [PATH TIMES]"),
     }
 }
 
