@@ -10,7 +10,7 @@ use super::facts::ExchangeFacts;
 use super::headers::allowed;
 use super::redirect::Redirect;
 use super::status::{Always, HSTS, is_bodiless, push_length, push_start};
-use super::template::{Purpose, Template};
+use super::template::{Filter, Purpose, Template};
 use super::text::{push_line, push_name};
 use crate::message::Message;
 use crate::problem::Flaw;
@@ -32,8 +32,8 @@ pub struct Respond {
     body: Template,
     /// The media type that is sent unless `headers` has one.
     content_type: Option<&'static str>,
-    /// The body is HTML, where what variables say must be escaped.
-    html: bool,
+    /// The filter of the variables in the body that have none of their own: that of its media type.
+    filter: Filter,
 }
 
 /// The occasion of an answer: one request, and what its answer takes from it.
@@ -121,10 +121,12 @@ impl Respond {
         let body =
             Template::compile(&spec.body, Purpose::Answer).map_err(|wrong| errors.push(wrong.at(&["body"])));
         let given = spec.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        let (status, html) = (spec.status, given.is_some_and(|(_, value)| is_html(value)));
+        let filter = given.map_or(Filter::Raw, |(_, value)| Filter::of_content_type(value));
         let content_type = (given.is_none() && !spec.body.is_empty()).then_some("text/plain; charset=utf-8");
         match body {
-            Ok(body) if errors.is_empty() => Ok(Self { status, headers, body, content_type, html }),
+            Ok(body) if errors.is_empty() => {
+                Ok(Self { status: spec.status, headers, body, content_type, filter })
+            }
             _ => Err(errors),
         }
     }
@@ -143,11 +145,7 @@ impl Respond {
             return;
         }
         let start = out.len();
-        if self.html {
-            self.body.write_html(out, facts, message);
-        } else {
-            self.body.write(out, facts, message);
-        }
+        self.body.write_filtered(out, facts, message, self.filter);
         let length = out.len() - start;
         if facts.method == b"HEAD" {
             out.truncate(start);
@@ -166,11 +164,6 @@ fn ours(name: &str) -> Result<(), Flaw> {
     } else {
         Ok(())
     }
-}
-
-fn is_html(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("text/html") || essence.eq_ignore_ascii_case("application/xhtml+xml")
 }
 
 #[cfg(test)]
@@ -246,6 +239,17 @@ mod tests {
         let text = written(&answer, "GET", false);
         assert!(text.ends_with("Content-Length: 16\r\n\r\n<b>&lt;y&gt;</b>"), "{text}");
         assert_eq!(text.to_lowercase().matches("content-type").count(), 1);
+    }
+
+    #[test]
+    fn a_value_in_json_stays_one() {
+        let json = [("content-type", "application/json")];
+        let answer = Answer::respond(&respond(200, r#"{{"query":"{query}"}}"#, &json)).unwrap();
+        let facts = ExchangeFacts { target: br#"/?","admin":true,"y":""#, ..ExchangeFacts::default() };
+        let mut out = Vec::new();
+        answer.write(&mut out, Occasion { facts: &facts, message: None, always: Always::default() });
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with(r#"{"query":"\",\"admin\":true,\"y\":\""}"#), "{text}");
     }
 
     #[test]

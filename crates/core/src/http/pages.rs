@@ -13,7 +13,7 @@ use crate::spec::PageSpec;
 
 use super::accepts;
 use super::status::{Always, phrase, push_length, push_start};
-use super::template::escape;
+use super::template::Filter;
 use super::text::{push_line, push_name, push_number};
 use crate::problem::Flaw;
 
@@ -145,7 +145,7 @@ impl Page<'_> {
             out.extend_from_slice(b"<p>Request id: <code>");
             let start = out.len();
             out.extend_from_slice(self.request_id);
-            escape(out, start);
+            Filter::Html.apply(out, start);
             out.extend_from_slice(b"</code></p>\n");
         }
         out.extend_from_slice(b"</html>\n");

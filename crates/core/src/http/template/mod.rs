@@ -1,12 +1,15 @@
 //! Template: a text with variables such as `{client.address}`, compiled once and filled in for each exchange.
 //!
 //! `{{` and `}}` stand for braces. What a variable says comes from outside: control bytes in it are left out,
-//! so that no value can end a line, and [`Template::write_html`] escapes it. Must never fail once compiled: a
-//! value that is not known is empty.
+//! so that no value can end a line, and a [`Filter`] writes it as what it is put into demands. Must never fail
+//! once compiled: a value that is not known is empty.
 //!
-//! `variables.rs` has the variables and what each stands for.
+//! `variables.rs` has the variables and what each stands for, `filter.rs` the filters.
 
+mod filter;
 mod variables;
+
+pub use self::filter::Filter;
 
 use self::variables::{VARIABLES, Variable, known_there, unknown};
 use super::facts::ExchangeFacts;
@@ -32,6 +35,12 @@ pub enum Purpose {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(Box<[u8]>),
+    Value(Value, Option<Filter>),
+}
+
+/// A part that is filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value {
     Variable(Variable),
     /// The values of a field of the message.
     Header(Box<[u8]>),
@@ -73,27 +82,36 @@ impl Template {
     /// Appends the text, filled in. `message` is where `{header.NAME}` looks.
     pub fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         for part in &self.0 {
-            part.write(out, facts, message);
+            part.write(out, facts, message, Filter::Raw);
         }
     }
 
-    /// Writes the same for HTML: what variables say is escaped, the text itself is not.
-    pub fn write_html(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
+    /// Writes the same with `filter` for the variables that have none of their own. The text itself stays.
+    pub fn write_filtered(
+        &self,
+        out: &mut Vec<u8>,
+        facts: &ExchangeFacts<'_>,
+        message: Option<Message<'_>>,
+        filter: Filter,
+    ) {
         for part in &self.0 {
-            let start = out.len();
-            part.write(out, facts, message);
-            if !matches!(part, Part::Text(_)) {
-                escape(out, start);
-            }
+            part.write(out, facts, message, filter);
         }
+    }
+
+    /// Whether there are variables without a filter of their own.
+    pub fn has_unfiltered(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Value(_, None)))
     }
 
     /// Writes the same for an explanation, where not all is known: such variables stay as they are written.
     pub fn foresee(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         for part in &self.0 {
             match part {
-                Part::Variable(variable) if !variable.is_known(facts) => variable.write_name(out),
-                part => part.write(out, facts, message),
+                Part::Value(Value::Variable(variable), _) if !variable.is_known(facts) => {
+                    variable.write_name(out);
+                }
+                part => part.write(out, facts, message, Filter::Raw),
             }
         }
     }
@@ -101,12 +119,12 @@ impl Template {
     /// Whether filling it in takes our end of the client's connection, which the system must be asked for.
     pub fn asks_local(&self) -> bool {
         use Variable::{LocalAddress, LocalPort};
-        self.0.iter().any(|part| matches!(part, Part::Variable(LocalAddress | LocalPort)))
+        self.0.iter().any(|part| matches!(part, Part::Value(Value::Variable(LocalAddress | LocalPort), _)))
     }
 
     /// Whether filling it in takes the id of the request, which must be made.
     pub fn asks_id(&self) -> bool {
-        self.0.contains(&Part::Variable(Variable::RequestId))
+        self.0.iter().any(|part| matches!(part, Part::Value(Value::Variable(Variable::RequestId), _)))
     }
 
     /// Whether it begins with a variable.
@@ -116,9 +134,28 @@ impl Template {
 }
 
 impl Part {
-    fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
+    /// Appends it; a value is written by its own filter, or else by `filter`.
+    fn write(
+        &self,
+        out: &mut Vec<u8>,
+        facts: &ExchangeFacts<'_>,
+        message: Option<Message<'_>>,
+        filter: Filter,
+    ) {
         match self {
             Self::Text(text) => out.extend_from_slice(text),
+            Self::Value(value, own) => {
+                let start = out.len();
+                value.write(out, facts, message);
+                own.unwrap_or(filter).apply(out, start);
+            }
+        }
+    }
+}
+
+impl Value {
+    fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
+        match self {
             Self::Variable(variable) => variable.write(out, facts),
             Self::Header(name) => {
                 if let Some(message) = message {
@@ -142,23 +179,6 @@ fn write_header(out: &mut Vec<u8>, name: &[u8], message: Message<'_>) {
     }
 }
 
-/// Replaces what HTML gives a meaning to in `out[start..]`.
-pub(super) fn escape(out: &mut Vec<u8>, start: usize) {
-    if !out[start..].iter().any(|byte| b"&<>\"'".contains(byte)) {
-        return;
-    }
-    for byte in out.split_off(start) {
-        match byte {
-            b'&' => out.extend_from_slice(b"&amp;"),
-            b'<' => out.extend_from_slice(b"&lt;"),
-            b'>' => out.extend_from_slice(b"&gt;"),
-            b'"' => out.extend_from_slice(b"&quot;"),
-            b'\'' => out.extend_from_slice(b"&#39;"),
-            _ => out.push(byte),
-        }
-    }
-}
-
 fn text_part(plain: &mut String) -> Option<Part> {
     (!plain.is_empty()).then(|| Part::Text(std::mem::take(plain).into_bytes().into()))
 }
@@ -171,16 +191,22 @@ fn unbalanced(brace: &str) -> Flaw {
     Flaw::new(reason).hint(format!("write {brace}{brace} for a brace that is one"))
 }
 
-fn variable(name: &str, of: Purpose) -> Result<Part, Flaw> {
+fn variable(written: &str, of: Purpose) -> Result<Part, Flaw> {
+    let (name, filter) = match written.split_once('|') {
+        Some((name, filter)) => (name.trim(), Some(Filter::named(filter.trim())?)),
+        None => (written, None),
+    };
     if let Some(header) = name.strip_prefix("header.") {
         return if super::names::is_token(header.as_bytes()) {
-            Ok(Part::Header(header.as_bytes().into()))
+            Ok(Part::Value(Value::Header(header.as_bytes().into()), filter))
         } else {
             Err(Flaw::new(format!("\"{header}\" is not the name of a field")))
         };
     }
     match VARIABLES.iter().find(|(known, _)| *known == name) {
-        Some((_, variable)) => known_there(name, *variable, of).map(Part::Variable),
+        Some((_, variable)) => {
+            known_there(name, *variable, of).map(|known| Part::Value(Value::Variable(known), filter))
+        }
         None => Err(unknown(name, of)),
     }
 }
@@ -311,6 +337,7 @@ mod tests {
             ("{server}", "responses only", ""),
             ("{", "has no \"}\"", "write {{"),
             ("a}", "has no \"{\"", "write }}"),
+            ("{path|sql}", "no filter \"sql\"", ""),
             ("{header.}", "\"\" is not the name of a field", ""),
             ("{header.a b}", "\"a b\" is not", ""),
             ("a\nb", "control character 0x0a", ""),
@@ -328,8 +355,10 @@ mod tests {
     fn html_is_escaped_where_it_comes_from_outside() {
         let facts = ExchangeFacts { target: b"/<script>\"&'", ..ExchangeFacts::default() };
         let mut out = Vec::new();
-        Template::compile("<b>{path}</b>", Purpose::Answer).unwrap().write_html(&mut out, &facts, None);
-        assert_eq!(out, b"<b>/&lt;script&gt;&quot;&amp;&#39;</b>");
+        let template = Template::compile("<b>{path}</b> {path | raw} {path|json}", Purpose::Answer).unwrap();
+        template.write_filtered(&mut out, &facts, None, Filter::Html);
+        let html = "<b>/&lt;script&gt;&quot;&amp;&#39;</b> ";
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{html}/<script>\"&' /<script>\\\"&'"));
     }
 
     #[test]
