@@ -6,7 +6,7 @@
 //! loopback. A path leads to nothing but the loopback, and every wait of it is bounded.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use headworks_engine::{Deployment, Engine, Format, Options};
@@ -103,14 +103,17 @@ fn connect() -> Operation {
     let served = Served::start(json!({"protocol": "tcp", "backend": "app"}), "off");
     let mut block = vec![0; 64 * 1024];
     Box::new(move |_| {
+        // Every step waits for the one before it, so that none shares a turn of the worker in one run and not in another.
         let mut client = served.client();
-        client.write_all(BLOCK).expect("a question is written");
         let mut server = served.server();
+        client.write_all(BLOCK).expect("a question is written");
         pass(&mut server, &mut block, b"xxxx");
         server.write_all(BLOCK).expect("an answer is written");
         pass(&mut client, &mut block, b"xxxx");
-        drop(server);
+        server.shutdown(Shutdown::Write).expect("an end is said");
         assert_eq!(client.read(&mut block).expect("an end"), 0);
+        drop(client);
+        assert_eq!(server.read(&mut block).expect("an end"), 0);
     })
 }
 
