@@ -208,7 +208,8 @@ impl Read for Chunked {
 #[test]
 fn who_leaves_the_line_makes_room_in_it() {
     let origin = Origin::new();
-    let proxy = Proxy::start(web(&origin, json!({}), json!({"max_connections": 1, "queue_limit": 12})));
+    let http = json!({"abort_on_close": true});
+    let proxy = Proxy::start(web(&origin, http, json!({"max_connections": 1, "queue_limit": 12})));
     let queued = |count| {
         let rows = proxy.0.connections(99);
         rows.iter().filter(|row| row.state == "queued").count() == count

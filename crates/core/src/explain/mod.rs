@@ -224,7 +224,10 @@ impl Plan {
 fn explain_answer(answer: &Answer, asked: &Asked, request: &Request, told: &mut Explanation) {
     told.target = Some(answer.kind());
     told.status = Some(answer.status());
-    let Answer::Redirect(redirect) = answer else { return };
+    let redirect = match answer {
+        Answer::Redirect(redirect) => redirect,
+        Answer::Respond(respond) => return told.steps.extend(respond.filtering()),
+    };
     let facts = ExchangeFacts {
         client: asked.client.map(|client| SocketAddr::new(client, 0)),
         scheme: if told.tls.is_some() { "https" } else { "http" },

@@ -131,6 +131,15 @@ impl Respond {
         }
     }
 
+    /// Says by which filter the variables of the body are written that have none of their own; None where there
+    /// is nothing to say.
+    pub fn filtering(&self) -> Option<String> {
+        let filters = self.filter != Filter::Raw && self.body.has_unfiltered();
+        filters.then(|| {
+            format!("variables of its body are written as {}, for its media type", self.filter.as_str())
+        })
+    }
+
     fn write(&self, out: &mut Vec<u8>, facts: &ExchangeFacts<'_>, message: Option<Message<'_>>) {
         if let Some(content_type) = self.content_type {
             push_line(out, "Content-Type", content_type.as_bytes());
@@ -245,6 +254,8 @@ mod tests {
     fn a_value_in_json_stays_one() {
         let json = [("content-type", "application/json")];
         let answer = Answer::respond(&respond(200, r#"{{"query":"{query}"}}"#, &json)).unwrap();
+        let Answer::Respond(compiled) = &answer else { panic!("a response") };
+        assert!(compiled.filtering().is_some_and(|said| said.contains("written as json")));
         let facts = ExchangeFacts { target: br#"/?","admin":true,"y":""#, ..ExchangeFacts::default() };
         let mut out = Vec::new();
         answer.write(&mut out, Occasion { facts: &facts, message: None, always: Always::default() });

@@ -66,7 +66,8 @@ class Respond(Model):
     body: Annotated[
         str,
         Field(
-            description="Body of the answer; may have variables.", examples=["It works.\n", "Hello, {client.address}\n"]
+            description="Body of the answer; may have variables, which are written as its media type demands ({path|json}: otherwise).",
+            examples=["It works.\n", "Hello, {client.address}\n"],
         ),
     ] = ""
     headers: Annotated[
