@@ -334,7 +334,7 @@ fn a_client_is_not_blamed_for_what_it_waited_for() {
 #[test]
 fn a_client_that_leaves_a_silent_stream_frees_its_server() {
     let origin = Origin::new();
-    let proxy = Proxy::start(web(&origin, json!({}), json!({})));
+    let proxy = Proxy::start(web(&origin, json!({"abort_on_close": true}), json!({})));
     let mut client = proxy.client("web");
     client.write_all(GET).unwrap();
     let mut server = origin.accept();
