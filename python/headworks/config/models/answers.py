@@ -66,8 +66,8 @@ class Respond(Model):
     body: Annotated[
         str,
         Field(
-            description="Body of the answer; may have variables. They are written as its media type demands, or {path|json} as "
-            "JSON.",
+            description="Body of the answer; may have variables, which are written as its media type demands, or as a "
+            "filter says: {path|json}.",
             examples=["It works.\n", "Hello, {client.address}\n"],
         ),
     ] = ""
