@@ -4,13 +4,13 @@ Imported once it serves, and before root is given up: later the files of the pac
 another version. Must never end a proxy that serves.
 """
 
-import contextlib
 from importlib import import_module
 
 LATE = (
     "difflib",
     "headworks.certificates.matching",
     "headworks.certificates.signer",
+    "headworks.certificates.soundness",
     "headworks.certificates.trust",
     "headworks.renewal",
     "headworks.stats",
@@ -18,8 +18,13 @@ LATE = (
 """Modules that the package imports where they are used, of those that a service comes by."""
 
 
-def load() -> None:
-    """Import them."""
+def load() -> bool:
+    """Import them; whether that could be done: clients may have taken every descriptor."""
     for name in LATE:
-        with contextlib.suppress(ImportError):
+        try:
             import_module(name)
+        except ImportError:
+            continue
+        except OSError:
+            return False
+    return True

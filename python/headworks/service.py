@@ -62,6 +62,10 @@ def _run(file: Path) -> None:
             binder.stop()
 
 
+_AGAIN = 1.0
+"""Seconds after which imports that found no descriptor are tried again."""
+
+
 class _Service:
     """A started proxy and its log."""
 
@@ -73,10 +77,16 @@ class _Service:
         """Say that we are ready, then act on signals until one says stop."""
         threading.Thread(target=self._log_notices, name="notices", daemon=True).start()
         self._ready()
-        late.load()
-        while (number := signal.sigwaitinfo(HELD).si_signo) not in STOP:
+        while (number := self._next_signal()) not in STOP:
             self._act(number)
         self._stop(signal.Signals(number).name)
+
+    def _next_signal(self) -> int:
+        """Wait for a signal. What may be needed later is imported first, or once there is a descriptor for it."""
+        while not late.load():
+            if (held := signal.sigtimedwait(HELD, _AGAIN)) is not None:
+                return held.si_signo
+        return signal.sigwaitinfo(HELD).si_signo
 
     def _act(self, number: int) -> None:
         """Do what a signal that does not stop us says."""

@@ -21,7 +21,7 @@ load = late.load
 
 def once_it_serves():
     print(json.dumps(sorted(sys.modules)), flush=True)
-    load()
+    return load()
 
 late.load = once_it_serves
 from headworks.cli import main

@@ -131,8 +131,8 @@ impl Respond {
         }
     }
 
-    /// Says by which filter the variables of the body are written that have none of their own; None where there
-    /// is nothing to say.
+    /// Says by which filter the variables of the body are written that have none of their own; None where
+    /// there is nothing to say.
     pub fn filtering(&self) -> Option<String> {
         let filters = self.filter != Filter::Raw && self.body.has_unfiltered();
         filters.then(|| {

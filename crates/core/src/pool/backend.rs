@@ -10,7 +10,8 @@ use std::sync::Arc;
 use crate::balance::{Balance, Candidate, Memory, Seed};
 use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
-use crate::pool::set::{Freshness, Shard};
+use crate::lock::lock;
+use crate::pool::set::{Eligible, Freshness, Shard};
 use crate::pool::state::changes;
 use crate::pool::{Place, Server, ServerList, ServerSet, Unusable};
 use crate::spec::{BackendSpec, HealthSpec};
@@ -132,10 +133,8 @@ impl Backend {
 
     /// Returns the server that would be chosen; nothing is remembered.
     pub fn foresee(&self, seed: &Seed<'_>) -> Option<Arc<Server>> {
-        let (list, mut memory) = {
-            let shard = &mut *self.servers.of(0);
-            (Arc::clone(&shard.list), shard.ready.memory().clone())
-        };
+        let list = self.servers.list();
+        let mut memory = lock(&list.turns).ready.memory().clone();
         self.choose_of(&list, &mut memory, seed, &Tried::new()).map(|number| Arc::clone(&list[number]))
     }
 
@@ -143,14 +142,23 @@ impl Backend {
     /// answer, since some were tried.
     #[inline]
     fn choose_ready(&self, shard: &mut Shard, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
+        let Shard { list, eligible } = shard;
         if !tried.is_empty() {
-            return None;
+            None
+        } else if self.balance.remembers() {
+            self.choose_eligible(list, &mut lock(&list.turns), seed)
+        } else {
+            self.choose_eligible(list, eligible, seed)
         }
+    }
+
+    #[inline]
+    fn choose_eligible(&self, list: &ServerList, eligible: &mut Eligible, seed: &Seed<'_>) -> Option<usize> {
         let changes = changes();
-        if !shard.fresh.holds(changes, seed.now) {
-            self.renew(shard, changes, seed.now);
+        if !eligible.fresh.holds(changes, seed.now) {
+            self.renew(list, eligible, Freshness { changes, from: seed.now, until: NEVER });
         }
-        let Shard { list, ready, .. } = shard;
+        let ready = &mut eligible.ready;
         match ready.candidates() {
             [] => None,
             [only] if !self.balance.counts_every_choice() => Some(only.server),
@@ -160,10 +168,9 @@ impl Backend {
 
     /// Finds out anew which servers may be chosen: those of the first tier that has any.
     #[cold]
-    fn renew(&self, shard: &mut Shard, changes: u64, now: Millis) {
-        let Shard { list, ready, fresh } = shard;
+    fn renew(&self, list: &ServerList, eligible: &mut Eligible, fresh: Freshness) {
+        let now = fresh.from;
         let until = list.iter().map(|server| server.next_change(now, self.spec.slow_start)).min();
-        *fresh = Freshness { changes, from: now, until: until.unwrap_or(NEVER) };
         let tiers = Tier::all(now);
         let any = |tier: &&Tier| list.iter().any(|server| tier.has(server, server.barred(now)));
         let tier = tiers.iter().find(any);
@@ -172,12 +179,12 @@ impl Backend {
             let members = members.filter(|(_, server)| tier.has(server, server.barred(now)));
             members.map(|(number, server)| self.candidate(number, server, now))
         });
-        ready.renew(of.into_iter().flatten());
+        eligible.ready.renew(of.into_iter().flatten());
+        eligible.fresh = Freshness { until: until.unwrap_or(NEVER), ..fresh };
     }
 
-    fn choose_among_all(&self, shard: &mut Shard, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
-        let list = Arc::clone(&shard.list);
-        self.choose_of(&list, shard.ready.memory(), seed, tried)
+    fn choose_among_all(&self, shard: &Shard, seed: &Seed<'_>, tried: &Tried) -> Option<usize> {
+        self.choose_of(&shard.list, lock(&shard.list.turns).ready.memory(), seed, tried)
     }
 
     fn choose_of(

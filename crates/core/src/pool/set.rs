@@ -28,16 +28,27 @@ pub struct ServerSet {
 
 /// The servers of a backend at one moment, in order.
 #[derive(Debug, Default)]
-pub struct ServerList(Box<[Arc<Server>]>);
+pub struct ServerList {
+    servers: Box<[Arc<Server>]>,
+    /// Turns are taken by all workers together: two connections that two workers accept go to two servers.
+    pub(super) turns: Mutex<Eligible>,
+}
 
 /// A worker's knowledge of the servers of a backend.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     /// The servers.
     pub(super) list: Arc<ServerList>,
-    /// The servers that may be chosen.
+    /// The servers that may be chosen, where a choice does not depend on those before.
+    pub(super) eligible: Eligible,
+}
+
+/// The servers that may be chosen now.
+#[derive(Debug, Default)]
+pub(super) struct Eligible {
+    /// The servers.
     pub(super) ready: Ready,
-    /// Until when `ready` is right.
+    /// Conditions under which `ready` is right.
     pub(super) fresh: Freshness,
 }
 
@@ -56,7 +67,8 @@ impl Freshness {
     /// Whether it still holds.
     #[inline]
     pub(super) fn holds(&self, changes: u64, now: Millis) -> bool {
-        self.changes == changes && self.from <= now && now < self.until
+        // Workers read the clock at different times, but not that different.
+        self.changes == changes && self.from <= now.saturating_add(1_000) && now < self.until
     }
 }
 
@@ -70,14 +82,8 @@ impl ServerSet {
         };
         let shards = shards.max(1);
         let list = Arc::new(old.successor(listed, &mut former, shards));
-        let shard = |number| match previous {
-            Some(set) => set.of(number).successor(&list),
-            None => Shard { list: Arc::clone(&list), ..Shard::default() },
-        };
-        Self {
-            shards: (0..shards).map(|number| CachePadded::new(Mutex::new(shard(number)))).collect(),
-            former: Mutex::new(former),
-        }
+        let shard = || Mutex::new(Shard { list: Arc::clone(&list), ..Shard::default() });
+        Self { shards: (0..shards).map(|_| CachePadded::new(shard())).collect(), former: Mutex::new(former) }
     }
 
     /// Returns the servers as they are now.
@@ -116,8 +122,7 @@ impl ServerSet {
         let listed = edit(old.iter().map(|server| server.settings()).collect());
         let new = Arc::new(old.successor(listed, &mut former, self.shards.len()));
         for shard in &self.shards {
-            let mut shard = lock(shard);
-            *shard = shard.successor(&new);
+            *lock(shard) = Shard { list: Arc::clone(&new), ..Shard::default() };
         }
     }
 
@@ -125,18 +130,6 @@ impl ServerSet {
     #[inline]
     pub(super) fn of(&self, shard: usize) -> MutexGuard<'_, Shard> {
         lock(self.shards.get(shard).unwrap_or(&self.shards[0]))
-    }
-}
-
-impl Shard {
-    /// Returns what the worker knows of the list that follows: servers that stay have had the turns they had.
-    fn successor(&mut self, list: &Arc<ServerList>) -> Self {
-        let turns = &self.ready.memory().current;
-        let old = self.list.iter().zip(turns).map(|(server, turns)| (&server.address, *turns));
-        let had: HashMap<&Address, i64> = old.collect();
-        let of = |server: &Arc<Server>| had.get(&server.address).copied().unwrap_or(0);
-        let memory = Memory { current: list.iter().map(of).collect() };
-        Self { list: Arc::clone(list), ready: Ready::new(memory), fresh: Freshness::default() }
     }
 }
 
@@ -156,7 +149,15 @@ impl ServerList {
         self.iter()
             .filter(|server| !seen.contains(&server.address))
             .for_each(|server| former.remember(server));
-        Self(servers.into())
+        let mut turns = lock(&self.turns);
+        let had = &turns.ready.memory().current;
+        let turns_had = |server: &Arc<Server>| {
+            let at = old.get(&server.address).copied();
+            at.and_then(|at| had.get(at)).copied().unwrap_or(0)
+        };
+        let memory = Memory { current: servers.iter().map(turns_had).collect() };
+        let turns = Mutex::new(Eligible { ready: Ready::new(memory), ..Eligible::default() });
+        Self { servers: servers.into(), turns }
     }
 }
 
@@ -184,7 +185,7 @@ impl Deref for ServerList {
 
     #[inline]
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.servers
     }
 }
 

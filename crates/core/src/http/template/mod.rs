@@ -1,8 +1,8 @@
 //! Template: a text with variables such as `{client.address}`, compiled once and filled in for each exchange.
 //!
 //! `{{` and `}}` stand for braces. What a variable says comes from outside: control bytes in it are left out,
-//! so that no value can end a line, and a [`Filter`] writes it as what it is put into demands. Must never fail
-//! once compiled: a value that is not known is empty.
+//! so that no value can end a line, and a [`Filter`] writes it as what it is put into demands. Must never
+//! fail once compiled: a value that is not known is empty.
 //!
 //! `variables.rs` has the variables and what each stands for, `filter.rs` the filters.
 
