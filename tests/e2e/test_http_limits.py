@@ -405,6 +405,8 @@ def test_idle_kept_connections_own_no_buffer(app: HttpOrigin, tmp_path: Path, st
     proxy = stack.enter_context(running(write(tmp_path / "headworks.toml", config)))
     target = proxy.address("web")
     assert ask(target, get()).status == 200
+    # What is imported once it serves is there when a reload is done.
+    proxy.reload()
     before = proxy.resident()
     for _ in range(500):
         client = stack.enter_context(Client(target))
