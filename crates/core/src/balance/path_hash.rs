@@ -4,29 +4,21 @@
 //! sources and cost. The key is the path as the client sent it, without its query. Where there is no request
 //! (and for `*`, which is no path) a random server is chosen.
 
-use super::{Balance, Candidate, Memory, Ready, Seed, random, rendezvous};
+use super::Seed;
+use super::rendezvous::{self, ByKey};
 
 /// Consistent hash of the path.
 #[derive(Debug)]
 pub(super) struct PathHash;
 
-impl Balance for PathHash {
+impl ByKey for PathHash {
     fn name(&self) -> &'static str {
         "path_hash"
     }
 
-    fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize {
-        match key(seed) {
-            Some(key) => rendezvous::choose(candidates, key),
-            None => random::Random.choose(candidates, seed, memory),
-        }
-    }
-
-    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
-        match key(seed) {
-            Some(key) => ready.home(key),
-            None => random::Random.choose_ready(ready, seed, active),
-        }
+    fn key(&self, seed: &Seed<'_>) -> Option<u64> {
+        let path = seed.path?.split(|byte| matches!(byte, b'?' | b'#')).next();
+        path.filter(|path| path.first() == Some(&b'/')).map(rendezvous::hash)
     }
 
     fn asks_request(&self) -> bool {
@@ -34,16 +26,11 @@ impl Balance for PathHash {
     }
 }
 
-/// Returns the key that has a home at a server; None when there is none.
-fn key(seed: &Seed<'_>) -> Option<u64> {
-    let path = seed.path?.split(|byte| matches!(byte, b'?' | b'#')).next();
-    path.filter(|path| path.first() == Some(&b'/')).map(rendezvous::hash)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::balance::testing::{candidate, seed};
+    use crate::balance::{Balance, Memory};
 
     #[test]
     fn the_query_does_not_matter_and_the_path_does() {

@@ -1,4 +1,4 @@
-//! Ready: the servers that may be chosen, kept for choice after choice of one worker until something changes.
+//! Ready: the servers that may be chosen, kept for choice after choice until something changes.
 //!
 //! What an algorithm would find out anew each time is found out once: sums of weights for draws, the order of
 //! turns, the homes of keys. A choice made with it is the one that

@@ -8,7 +8,10 @@
 //! standard library's hashes or the platform's `ln`. The hash is not keyed: a client that chooses its key can
 //! choose its server.
 
-use super::Candidate;
+use std::fmt::Debug;
+
+use super::random::Random;
+use super::{Balance, Candidate, Memory, Ready, Seed};
 
 /// Returns a hash of `text` that is the same on every machine and in every version.
 pub fn identity(text: &str) -> u64 {
@@ -26,6 +29,45 @@ pub(super) fn choose(candidates: &[Candidate], key: u64) -> usize {
         }
     }
     best.1
+}
+
+/// An algorithm that sends a key to the server which it prefers. Where there is no key, a random server is
+/// chosen.
+pub(super) trait ByKey: Debug + Sync {
+    /// Returns the algorithm's name in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// Returns the key; None when there is none.
+    fn key(&self, seed: &Seed<'_>) -> Option<u64>;
+
+    /// Whether the key is a request's, so that it is of no use where there are none.
+    fn asks_request(&self) -> bool {
+        false
+    }
+}
+
+impl<T: ByKey> Balance for T {
+    fn name(&self) -> &'static str {
+        ByKey::name(self)
+    }
+
+    fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize {
+        match self.key(seed) {
+            Some(key) => choose(candidates, key),
+            None => Random.choose(candidates, seed, memory),
+        }
+    }
+
+    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
+        match self.key(seed) {
+            Some(key) => ready.home(key),
+            None => Random.choose_ready(ready, seed, active),
+        }
+    }
+
+    fn asks_request(&self) -> bool {
+        ByKey::asks_request(self)
+    }
 }
 
 /// Hashes words of 8 bytes, little-endian, the last filled up with zeros: each is xored into the state and

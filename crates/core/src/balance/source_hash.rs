@@ -7,36 +7,22 @@
 
 use std::net::IpAddr;
 
-use super::{Balance, Candidate, Memory, Ready, Seed, random, rendezvous};
+use super::Seed;
+use super::rendezvous::{self, ByKey};
 
 /// Consistent hash of the client address.
 #[derive(Debug)]
 pub(super) struct SourceHash;
 
-impl Balance for SourceHash {
+impl ByKey for SourceHash {
     fn name(&self) -> &'static str {
         "source_hash"
     }
 
-    fn choose(&self, candidates: &[Candidate], seed: &Seed<'_>, memory: &mut Memory) -> usize {
-        match key(seed) {
-            Some(key) => rendezvous::choose(candidates, key),
-            None => random::Random.choose(candidates, seed, memory),
+    fn key(&self, seed: &Seed<'_>) -> Option<u64> {
+        match seed.client?.to_canonical() {
+            IpAddr::V4(client) => Some(rendezvous::hash(&client.octets())),
+            IpAddr::V6(client) => Some(rendezvous::hash(&client.octets())),
         }
-    }
-
-    fn choose_ready(&self, ready: &mut Ready, seed: &Seed<'_>, active: &dyn Fn(usize) -> u32) -> usize {
-        match key(seed) {
-            Some(key) => ready.home(key),
-            None => random::Random.choose_ready(ready, seed, active),
-        }
-    }
-}
-
-/// Returns the key that has a home at a server; None when there is none.
-fn key(seed: &Seed<'_>) -> Option<u64> {
-    match seed.client?.to_canonical() {
-        IpAddr::V4(client) => Some(rendezvous::hash(&client.octets())),
-        IpAddr::V6(client) => Some(rendezvous::hash(&client.octets())),
     }
 }

@@ -155,8 +155,12 @@ impl Backend {
     #[inline]
     fn choose_eligible(&self, list: &ServerList, eligible: &mut Eligible, seed: &Seed<'_>) -> Option<usize> {
         let changes = changes();
-        if !eligible.fresh.holds(changes, seed.now) {
-            self.renew(list, eligible, Freshness { changes, from: seed.now, until: NEVER });
+        if !eligible.fresh.holds(list.number, changes, seed.now) {
+            self.renew(
+                list,
+                eligible,
+                Freshness { list: list.number, changes, from: seed.now, until: NEVER },
+            );
         }
         let ready = &mut eligible.ready;
         match ready.candidates() {

@@ -14,6 +14,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::address::Address;
 use crate::balance::{Memory, Ready};
 use crate::lock::lock;
+use crate::pool::state::changed;
 use crate::pool::{Server, ServerSettings, ServerState};
 use crate::time::Millis;
 
@@ -30,8 +31,11 @@ pub struct ServerSet {
 #[derive(Debug, Default)]
 pub struct ServerList {
     servers: Box<[Arc<Server>]>,
-    /// Turns are taken by all workers together: two connections that two workers accept go to two servers.
-    pub(super) turns: Mutex<Eligible>,
+    /// Number that no other list has.
+    pub(super) number: u64,
+    /// Turns are taken by all workers together: two connections that two workers accept go to two servers. So
+    /// do those that still read a list before, as long as it has the same servers.
+    pub(super) turns: Arc<Mutex<Eligible>>,
 }
 
 /// A worker's knowledge of the servers of a backend.
@@ -55,6 +59,8 @@ pub(super) struct Eligible {
 /// The conditions under which what was found out stays right.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Freshness {
+    /// Number of the list that it was found out of.
+    pub(super) list: u64,
     /// [`changes`](super::state::changes), as it was.
     pub(super) changes: u64,
     /// Time at which it was found out.
@@ -66,9 +72,10 @@ pub(super) struct Freshness {
 impl Freshness {
     /// Whether it still holds.
     #[inline]
-    pub(super) fn holds(&self, changes: u64, now: Millis) -> bool {
+    pub(super) fn holds(&self, list: u64, changes: u64, now: Millis) -> bool {
         // Workers read the clock at different times, but not that different.
-        self.changes == changes && self.from <= now.saturating_add(1_000) && now < self.until
+        let in_time = self.from <= now.saturating_add(1_000) && now < self.until;
+        self.list == list && self.changes == changes && in_time
     }
 }
 
@@ -149,15 +156,16 @@ impl ServerList {
         self.iter()
             .filter(|server| !seen.contains(&server.address))
             .for_each(|server| former.remember(server));
-        let mut turns = lock(&self.turns);
-        let had = &turns.ready.memory().current;
+        let had = lock(&self.turns).ready.memory().clone();
         let turns_had = |server: &Arc<Server>| {
             let at = old.get(&server.address).copied();
-            at.and_then(|at| had.get(at)).copied().unwrap_or(0)
+            at.and_then(|at| had.current.get(at)).copied().unwrap_or(0)
         };
         let memory = Memory { current: servers.iter().map(turns_had).collect() };
-        let turns = Mutex::new(Eligible { ready: Ready::new(memory), ..Eligible::default() });
-        Self { servers: servers.into(), turns }
+        let same = servers.iter().map(|server| &server.address).eq(self.iter().map(|server| &server.address));
+        let fresh = || Eligible { ready: Ready::new(memory), ..Eligible::default() };
+        let turns = if same { Arc::clone(&self.turns) } else { Arc::new(Mutex::new(fresh())) };
+        Self { servers: servers.into(), number: changed(), turns }
     }
 }
 

@@ -60,8 +60,9 @@ pub(super) fn changes() -> u64 {
     CHANGES.load(Acquire)
 }
 
-fn changed() {
-    CHANGES.fetch_add(1, Release);
+/// Notes a change; returns its number, which no other change has.
+pub(super) fn changed() -> u64 {
+    CHANGES.fetch_add(1, Release) + 1
 }
 
 impl ServerState {
