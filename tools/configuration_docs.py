@@ -4,16 +4,15 @@
 what people wrote above it; with ``--check`` it writes nothing and exits 1 when the file is not up to date.
 """
 
-import argparse
 import json
 import re
 import sys
 import types
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import renewing
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -93,29 +92,9 @@ CHOICES: dict[tuple[type[BaseModel], str], Callable[[], list[str]]] = {
 """Keys whose values are a registry's names."""
 
 
-def main() -> int:
-    """Write or check one file."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("file", type=Path)
-    arguments.add_argument("--check", action="store_true")
-    asked = arguments.parse_args()
-    before = asked.file.read_text()
-    after = renewed(before)
-    if before == after:
-        return 0
-    if asked.check:
-        print(f"{asked.file} is not up to date: make docs", file=sys.stderr)
-        return 1
-    asked.file.write_text(after)
-    return 0
-
-
 def renewed(text: str) -> str:
     """Return the page with everything below the marker written anew."""
-    kept, marker, _ = text.partition(MARKER)
-    if not marker:
-        raise SystemExit(f"the page lacks the line {MARKER}")
-    return kept + MARKER + "\n\n" + reference()
+    return renewing.below(MARKER, text) + "\n\n" + reference()
 
 
 def reference() -> str:
@@ -280,4 +259,4 @@ def _key(key: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(renewing.run(__doc__, renewed))

@@ -3,13 +3,12 @@
 python tools/written_types.py FILE [--check]
 """
 
-import argparse
 import json
 import sys
 import types
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import renewing
 from pydantic import BaseModel, BeforeValidator
 
 from headworks.config import models
@@ -27,29 +26,9 @@ NAMED = {ProtocolName: "ProtocolName", BalanceName: "BalanceName", CheckKind: "C
 """Types that are called by a name."""
 
 
-def main() -> int:
-    """Write or check one file."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("file", type=Path)
-    arguments.add_argument("--check", action="store_true")
-    asked = arguments.parse_args()
-    before = asked.file.read_text()
-    after = renewed(before)
-    if before == after:
-        return 0
-    if asked.check:
-        print(f"{asked.file} is not up to date: make docs", file=sys.stderr)
-        return 1
-    asked.file.write_text(after)
-    return 0
-
-
 def renewed(text: str) -> str:
     """Return the module with everything below the marker written anew."""
-    kept, marker, _ = text.partition(MARKER)
-    if not marker:
-        raise SystemExit(f"the module lacks the line {MARKER}")
-    return kept + MARKER + "".join(map(_class, every_model()))
+    return renewing.below(MARKER, text) + "".join(map(_class, every_model()))
 
 
 def every_model() -> list[type[BaseModel]]:
@@ -133,4 +112,4 @@ def _annotated(base: Any, metadata: tuple[Any, ...]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(renewing.run(__doc__, renewed))

@@ -1,6 +1,5 @@
 """Documentation that cannot rot: examples run, keys and words are complete, links lead somewhere."""
 
-import importlib.util
 import re
 import shlex
 import subprocess
@@ -8,8 +7,8 @@ import sys
 import tomllib
 from base64 import encodebytes
 from pathlib import Path
-from types import ModuleType
 
+import configuration_docs
 import pytest
 import typer.main
 
@@ -33,16 +32,6 @@ def name(path: object) -> str:
 def blocks(page: Path, language: str) -> list[str]:
     """List the code blocks of a page in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-
-
-def tool(file: str) -> ModuleType:
-    """Import a script of tools/."""
-    spec = importlib.util.spec_from_file_location(file, ROOT / "tools" / f"{file}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def write_certificates(directory: Path) -> None:
@@ -172,13 +161,13 @@ def test_example_programs_run(file: Path) -> None:
 
 def test_every_key_has_its_entry() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
-    missing = [key for key in tool("configuration_docs").every_key() if f"### `{key}`" not in page]
+    missing = [key for key in configuration_docs.every_key() if f"### `{key}`" not in page]
     assert not missing, f"docs/configuration.md lacks {', '.join(missing)}: make docs"
 
 
 def test_the_reference_is_what_the_models_say() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
-    assert tool("configuration_docs").renewed(page) == page, "docs/configuration.md is not up to date: make docs"
+    assert configuration_docs.renewed(page) == page, "docs/configuration.md is not up to date: make docs"
 
 
 def test_every_reason_to_close_is_explained() -> None:
@@ -208,7 +197,7 @@ WORDS_OF_THE_TABLE = {
 def test_the_keys_that_the_table_of_reasons_names_exist() -> None:
     rows = COMMANDS.partition("| `end` | means |")[2].partition("\n\n")[0].splitlines()[1:]
     assert len(rows) > 30
-    keys = list(tool("configuration_docs").every_key())
+    keys = list(configuration_docs.every_key())
     for row in rows:
         # The first column is the reason itself.
         for word in re.findall(r"`([^`]+)`", row.split("|", 2)[2]):

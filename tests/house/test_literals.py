@@ -1,11 +1,11 @@
 """What type checkers are told is what the engine and the models know while they run."""
 
 import ast
-import importlib.util
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
+import written_types
 from pydantic import BaseModel
 
 import headworks
@@ -17,17 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "python" / "headworks" / "config"
 
 
-def generator() -> Any:
-    """Import what writes the types of keys."""
-    spec = importlib.util.spec_from_file_location("written_types", ROOT / "tools" / "written_types.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-MODELS: list[type[BaseModel]] = generator().every_model()
+MODELS: list[type[BaseModel]] = written_types.every_model()
 
 
 def test_literals_are_the_registries() -> None:
@@ -91,12 +81,12 @@ def test_literals_are_all_that_is_in_their_file() -> None:
 
 def test_the_types_of_keys_are_what_the_models_say() -> None:
     text = (CONFIG / "written.py").read_text()
-    assert generator().renewed(text) == text, "python/headworks/config/written.py is not up to date: make docs"
+    assert written_types.renewed(text) == text, "python/headworks/config/written.py is not up to date: make docs"
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_model_has_the_type_of_its_keys(model: type[BaseModel]) -> None:
-    name = generator().dict_name(model)
+    name = written_types.dict_name(model)
     kind = getattr(written, name)
     fields = model.model_fields
     assert kind.__required_keys__ | kind.__optional_keys__ == set(fields)

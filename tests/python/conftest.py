@@ -37,6 +37,17 @@ def origin() -> Iterator[str]:
     listening.close()
 
 
+@pytest.fixture
+def raw(origin) -> dict:
+    """Give a tcp listener in front of an origin that echoes."""
+    return {
+        "proxy": {"workers": 1},
+        "logs": {"access": "off"},
+        "listeners": {"raw": {"bind": "127.0.0.1:0", "protocol": "tcp", "backend": "app"}},
+        "backends": {"app": {"servers": [origin]}},
+    }
+
+
 def _accept(listening: socket.socket) -> None:
     while True:
         try:

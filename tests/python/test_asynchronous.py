@@ -24,17 +24,6 @@ async def until(is_so: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-@pytest.fixture
-def raw(origin) -> dict:
-    """Give a tcp listener in front of an origin that echoes."""
-    return {
-        "proxy": {"workers": 1},
-        "logs": {"access": "off"},
-        "listeners": {"raw": {"bind": "127.0.0.1:0", "protocol": "tcp", "backend": "app"}},
-        "backends": {"app": {"servers": [origin]}},
-    }
-
-
 def test_start_reload_drain_and_stop(raw):
     async def main() -> None:
         proxy = headworks.Proxy(raw)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from headworks.cli import app
 from rig.certificates import root
+from rig.invoked import headworks
 
 TEXT = """\
 [listeners.secure]
@@ -22,14 +23,6 @@ table = "sites"
 [backends.app]
 servers = ["127.0.0.1:8001"]
 """
-
-
-def headworks(*arguments: object) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, stdout, stderr."""
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from headworks import _engine, explain
-from headworks.cli import app
 from headworks.config import Config
 from rig.certificates import root
+from rig.invoked import headworks
 
 TEXT = """\
 [listeners.secure]
@@ -50,14 +49,6 @@ servers = ["127.0.0.1:8002", "127.0.0.1:8003"]
 balance = "header_hash"
 hash_header = "X-User"
 """
-
-
-def headworks(*arguments: object) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, stdout, stderr."""
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
 
 
 @pytest.fixture

@@ -9,21 +9,8 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import headworks
 from rig.clients import answer
-
-
-@pytest.fixture
-def raw(origin) -> dict:
-    """Give a tcp listener in front of an origin that echoes."""
-    return {
-        "proxy": {"workers": 1},
-        "logs": {"access": "off"},
-        "listeners": {"raw": {"bind": "127.0.0.1:0", "protocol": "tcp", "backend": "app"}},
-        "backends": {"app": {"servers": [origin]}},
-    }
 
 
 def forked(told: Path, does: Callable[[], object]) -> object:

@@ -16,17 +16,6 @@ from headworks.config import check, loaded
 from rig.certificates import key_pem, root, rsa_key
 
 
-@pytest.fixture
-def raw(origin) -> dict:
-    """Give a tcp listener in front of an origin that echoes."""
-    return {
-        "proxy": {"workers": 1},
-        "logs": {"access": "off"},
-        "listeners": {"raw": {"bind": "127.0.0.1:0", "protocol": "tcp", "backend": "app"}},
-        "backends": {"app": {"servers": [origin]}},
-    }
-
-
 def echo(proxy: headworks.Proxy, sent: bytes, listener: str = "raw") -> bytes:
     """Send ``sent``, end, and return all that comes back."""
     with socket.create_connection(proxy.address(listener)) as client:
