@@ -4,6 +4,7 @@ Imported once it serves, and before root is given up: later the files of the pac
 another version. Must never end a proxy that serves.
 """
 
+from errno import EMFILE, ENFILE
 from importlib import import_module
 
 LATE = (
@@ -25,6 +26,7 @@ def load() -> bool:
             import_module(name)
         except ImportError:
             continue
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno in (EMFILE, ENFILE):
+                return False
     return True
