@@ -8,8 +8,10 @@ __all__ = [
     "Plan",
     "PlanError",
     "TomlError",
+    "attributes",
     "balances",
     "counters",
+    "judge",
     "parse_toml",
     "protocols",
 ]
@@ -33,6 +35,16 @@ def parse_toml(text: str) -> str:
     (line and column, counted from 1) for every key (where the key is written) and every array item (where its value
     is written). Raises TomlError.
     """
+
+def judge(program: str, subject: str) -> str:
+    """Run a rule (``crates/core/src/spec/program.rs``) on a described subject (``program/trial.rs``), all JSON.
+
+    Returns ``{"verdict": [...], "failure": "ValueError" | null, "steps": [...]}``; texts of the network have a character
+    for each byte. Raises PlanError for a rule that cannot be compiled, ValueError for a head that cannot be read.
+    """
+
+def attributes(kind: str) -> list[str]:
+    """Names of the attributes that rules of a kind (``request``, ``response``, ``hello``) may read."""
 
 def balances() -> list[str]:
     """Names of every balancing algorithm."""

@@ -288,6 +288,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "http/answers",
             "http/rewrite",
         ),
+        ("program",),
         ("http/listener",),
         (
             "http/rules",
@@ -349,7 +350,10 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "plan",
             "toml",
         ),
-        ("engine",),
+        (
+            "engine",
+            "judge",
+        ),
     ),
 }
 """The rooms of each crate from the ground up: one imports only from the floors below its own."""

@@ -8,6 +8,7 @@
 //! | [`session`], [`flow`], [`buffer`], [`action`] | one connection as a state machine |
 //! | [`protocol`], [`analyze`], [`wire`] | what a listener speaks, who looks at held bytes, how they are read |
 //! | [`http`], [`tls`] | requests and responses; what TLS presents, demands and has found out |
+//! | [`program`] | rules that people wrote, compiled |
 //! | [`table`], [`pool`], [`balance`] | name -> backend -> server |
 //! | [`message`], [`host`], [`close`], [`problem`] | values that know no room: messages, hosts, ends, problems |
 
@@ -31,6 +32,7 @@ pub mod networks;
 pub mod plan;
 pub mod pool;
 pub mod problem;
+pub mod program;
 pub mod protocol;
 pub mod session;
 pub mod spec;

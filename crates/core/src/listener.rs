@@ -18,6 +18,7 @@ use crate::http::listener::HttpListener;
 use crate::http::rules::Rule;
 use crate::lock::lock;
 use crate::networks::Networks;
+use crate::program::Programs;
 use crate::protocol::Protocol;
 use crate::spec::ListenerSpec;
 use crate::table::{AnswerIndex, BackendIndex};
@@ -55,6 +56,8 @@ pub struct Listener {
     pub rules: Box<[&'static dyn Rule]>,
     /// The TLS side, where TLS ends here.
     pub tls: Option<Arc<Termination>>,
+    /// Rules that people wrote.
+    pub programs: Programs,
 }
 
 /// Returns the analyzers that look at a connection: for PROXY headers, where some sources send them, then for
@@ -118,6 +121,7 @@ impl Listener {
             http: self.http.adopt(previous.map(|previous| &previous.http)),
             rules: self.rules.clone(),
             tls: self.tls.clone(),
+            programs: self.programs.adopt(previous.map(|previous| &previous.programs)),
         }
     }
 

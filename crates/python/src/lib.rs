@@ -4,9 +4,11 @@
 //! rule found here is in the wrong room. Whatever may block lets other Python threads run (`Python::detach`).
 
 mod engine;
+mod judge;
 mod plan;
 mod toml;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -15,6 +17,8 @@ use pyo3::types::PyDict;
 mod _engine {
     #[pymodule_export]
     use super::engine::Engine;
+    #[pymodule_export]
+    use super::judge::{attributes, judge};
     #[pymodule_export]
     use super::plan::{BindError, Plan, PlanError};
     #[pymodule_export]
@@ -54,6 +58,15 @@ fn protocols(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         protocols.set_item(protocol.name(), facts)?;
     }
     Ok(protocols)
+}
+
+/// A value that is written as JSON. Raises ValueError.
+///
+/// Rules may be nested deeper than the reader of JSON allows by itself; core has a bound of its own.
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> PyResult<T> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    reader.disable_recursion_limit();
+    T::deserialize(&mut reader).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// `value` as JSON. Values of core and engine are plain, so a failure is a mistake here, not in the input.

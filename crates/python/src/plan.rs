@@ -12,7 +12,7 @@ use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::to_json;
+use crate::{from_json, to_json};
 
 create_exception!(
     headworks._engine,
@@ -38,8 +38,7 @@ impl Plan {
     /// Compiles a Spec given as JSON. Raises PlanError with every problem.
     #[staticmethod]
     fn compile(py: Python<'_>, spec: &str) -> PyResult<Self> {
-        let spec: Spec =
-            serde_json::from_str(spec).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let spec: Spec = from_json(spec)?;
         match py.detach(|| Deployment::compile(&spec)) {
             Ok(compiled) => Ok(Self { compiled }),
             Err(errors) => Err(PlanError::new_err(to_json(&errors)?)),
@@ -51,8 +50,7 @@ impl Plan {
     ///
     /// Raises KeyError for an unknown listener, ValueError for a bad client address.
     fn explain(&self, py: Python<'_>, listener: &str, asked: &str, client: Option<&str>) -> PyResult<String> {
-        let mut asked: Asked =
-            serde_json::from_str(asked).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let mut asked: Asked = from_json(asked)?;
         asked.client = client.map(parse_address).transpose()?;
         let found = py.detach(|| self.compiled.explain(listener, &asked));
         to_json(&found.ok_or_else(|| PyKeyError::new_err(listener.to_owned()))?)

@@ -165,7 +165,7 @@ impl HeadersDraft {
 }
 
 /// Whether rules may name this field.
-pub(super) fn allowed(name: &str, of: Purpose) -> Result<(), Flaw> {
+pub(crate) fn allowed(name: &str, of: Purpose) -> Result<(), Flaw> {
     if !is_token(name.as_bytes()) {
         return Err(no_name(name));
     }

@@ -134,6 +134,12 @@ impl RateLimit {
         self.take(key, now.saturating_mul(NANOS)).map_err(|wait| wait.div_ceil(1000 * NANOS).max(1))
     }
 
+    /// Admits what has this key, or says after how many seconds it would be.
+    pub fn admit_key(&self, key: &[u8], now: Millis) -> Result<(), u64> {
+        let key = hash(&self.buckets.hasher, (true, key));
+        self.take(key, now.saturating_mul(NANOS)).map_err(|wait| wait.div_ceil(1000 * NANOS).max(1))
+    }
+
     /// Takes a token, or says in how many nanoseconds there will be one.
     fn take(&self, key: u64, now: u64) -> Result<(), u64> {
         let mut part = lock(&self.buckets.parts[key as usize % PARTS]);

@@ -9,6 +9,7 @@ use crate::http::compression::Compression;
 use crate::http::limits::{Concurrency, RateLimit};
 use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
+use crate::program::Programs;
 use crate::wire::http1::Limits;
 
 /// The HTTP side of a Listener.
@@ -35,6 +36,8 @@ pub struct HttpBackend {
     pub pages: Pages,
     /// Rules for rewriting heads.
     pub rules: BackendRules,
+    /// Rules that people wrote.
+    pub programs: Programs,
 }
 
 impl HttpListener {
@@ -54,8 +57,13 @@ impl HttpListener {
 }
 
 impl HttpBackend {
-    /// Copies it for an engine that signs with `secret` what has no secret of its own.
-    pub(crate) fn adopt(&self, secret: &[u8; 32]) -> Self {
-        Self { pages: self.pages.clone(), rules: self.rules.adopt(secret) }
+    /// Copies it with the live state of `previous`, for an engine that signs with `secret` what has no secret
+    /// of its own.
+    pub(crate) fn adopt(&self, previous: Option<&Self>, secret: &[u8; 32]) -> Self {
+        Self {
+            pages: self.pages.clone(),
+            rules: self.rules.adopt(secret),
+            programs: self.programs.adopt(previous.map(|previous| &previous.programs)),
+        }
     }
 }

@@ -25,4 +25,4 @@ pub mod rules;
 pub mod status;
 pub mod target;
 pub mod template;
-mod text;
+pub(crate) mod text;

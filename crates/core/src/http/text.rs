@@ -6,12 +6,12 @@ use std::io::Write;
 use std::net::IpAddr;
 
 /// Appends a decimal number.
-pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends an address as text, without port or brackets. An IPv4-mapped one is IPv4.
-pub(super) fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
+pub(crate) fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
             for (index, octet) in ip.octets().into_iter().enumerate() {
@@ -27,7 +27,7 @@ pub(super) fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
 }
 
 /// Appends what may be inside a line: all but control bytes, which are left out.
-pub(super) fn push_clean(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_clean(out: &mut Vec<u8>, bytes: &[u8]) {
     if bytes.iter().any(u8::is_ascii_control) {
         out.extend(bytes.iter().filter(|byte| !byte.is_ascii_control()));
     } else {

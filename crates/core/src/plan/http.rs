@@ -12,6 +12,7 @@ use crate::http::rewrite::{BackendRules, ListenerRules};
 use crate::http::rules::{self, Rule, Setting};
 use crate::path;
 use crate::problem::{Item, Problem};
+use crate::program::Programs;
 use crate::spec::{BackendSpec, ListenerSpec};
 use crate::tls::Termination;
 use crate::wire::http1::Limits;
@@ -91,7 +92,8 @@ impl Compiler<'_> {
         let pages = self.below(path!["backends", name, "error_pages"], Pages::compile(&spec.error_pages));
         // Whoever adopts the Plan signs with a secret of its own.
         let rules = self.below(path!["backends", name], BackendRules::compile(spec, &[0; 32]));
-        HttpBackend { pages, rules }
+        let programs = self.below(path!["backends", name, "rules"], Programs::compile(&spec.rules));
+        HttpBackend { pages, rules, programs }
     }
 
     /// Reports errors whose paths are below `root`.

@@ -10,6 +10,7 @@ use super::Compiler;
 use crate::address::Address;
 use crate::listener::{self, Listener, ListenerState, Route};
 use crate::path;
+use crate::program::Programs;
 use crate::protocol;
 use crate::spec::ListenerSpec;
 
@@ -50,6 +51,7 @@ impl Compiler<'_> {
             http,
             rules,
             tls: tls.map(Arc::new),
+            programs: self.below(path!["listeners", name, "rules"], Programs::compile(&spec.rules)),
         })
     }
 

@@ -81,7 +81,7 @@ impl Backend {
             proxy_header: self.proxy_header,
             source: self.source,
             health: self.health.clone(),
-            http: self.http.adopt(secret),
+            http: self.http.adopt(previous.map(|previous| &previous.http), secret),
             tls: self.tls.clone(),
             tally: previous.map_or_else(fresh, |previous| Arc::clone(&previous.tally)),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackendTlsSpec, HeadersSpec, PageSpec};
+use super::{BackendTlsSpec, HeadersSpec, PageSpec, ProgramSpec};
 use crate::time::Millis;
 
 /// `[backends.NAME]`.
@@ -59,6 +59,9 @@ pub struct BackendSpec {
     pub affinity: Option<AffinitySpec>,
     /// Bodies of error responses by status; win over the listener's.
     pub error_pages: BTreeMap<String, PageSpec>,
+    /// Rules that people wrote, in order.
+    #[serde(default)]
+    pub rules: Vec<ProgramSpec>,
     /// `[backends.NAME.tls]`.
     #[serde(default)]
     pub tls: Option<BackendTlsSpec>,
@@ -73,7 +76,7 @@ impl BackendSpec {
     /// running.
     pub(crate) fn without_files(&self) -> Self {
         let tls = self.tls.as_ref().map(BackendTlsSpec::without_files);
-        Self { tls, error_pages: BTreeMap::new(), servers: Vec::new(), ..self.clone() }
+        Self { tls, error_pages: BTreeMap::new(), servers: Vec::new(), rules: Vec::new(), ..self.clone() }
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CompressionSpec, HeadersSpec, HttpSpec, ListenerTlsSpec, PageSpec, RateLimitSpec, RedirectSpec,
-    RespondSpec,
+    CompressionSpec, HeadersSpec, HttpSpec, ListenerTlsSpec, PageSpec, ProgramSpec, RateLimitSpec,
+    RedirectSpec, RespondSpec,
 };
 use crate::time::Millis;
 
@@ -69,13 +69,16 @@ pub struct ListenerSpec {
     pub compression: Option<CompressionSpec>,
     /// Bodies of error responses by status.
     pub error_pages: BTreeMap<String, PageSpec>,
+    /// Rules that people wrote, in order.
+    #[serde(default)]
+    pub rules: Vec<ProgramSpec>,
 }
 
 impl ListenerSpec {
     /// Copies it without what was read from files: keys are not kept twice.
     pub(crate) fn without_files(&self) -> Self {
         let tls = self.tls.as_ref().map(ListenerTlsSpec::without_files);
-        Self { tls, error_pages: BTreeMap::new(), ..self.clone() }
+        Self { tls, error_pages: BTreeMap::new(), rules: Vec::new(), ..self.clone() }
     }
 }
 

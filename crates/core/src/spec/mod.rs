@@ -9,6 +9,7 @@ mod backend;
 mod http;
 mod listener;
 mod order;
+mod program;
 mod proxy;
 mod tls;
 
@@ -19,6 +20,10 @@ use serde::{Deserialize, Serialize};
 pub use backend::{AffinitySpec, BackendSpec, EjectionSpec, HealthSpec, PoolSpec, ServerSpec};
 pub use http::{CompressionSpec, HeadersSpec, HttpSpec, PageSpec, RateLimitSpec, RedirectSpec, RespondSpec};
 pub use listener::{ListenerSpec, TimeoutsSpec};
+pub use program::{
+    ConstantSpec, EndSpec, ExpressionSpec, IntSpec, MannerSpec, PlainSpec, ProgramKind, ProgramSpec,
+    StatementSpec, VerdictSpec,
+};
 pub use proxy::{ProxySpec, ResourcesSpec};
 pub use tls::{BackendTlsSpec, CertificateSpec, ClientCertificatesSpec, Der, HstsSpec, ListenerTlsSpec};
 
