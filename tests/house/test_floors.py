@@ -224,6 +224,7 @@ class Rooms:
 
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": (
+        ("short_text",),
         (
             "address",
             "buffer",

@@ -35,6 +35,7 @@ pub mod problem;
 pub mod program;
 pub mod protocol;
 pub mod session;
+mod short_text;
 pub mod spec;
 pub mod table;
 pub mod tally;

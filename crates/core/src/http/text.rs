@@ -2,8 +2,9 @@
 //!
 //! Must never allocate beyond the buffer, nor let a control byte through where a value is written.
 
-use std::io::Write;
 use std::net::IpAddr;
+
+use crate::short_text::ShortText;
 
 /// Appends a decimal number.
 pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
@@ -12,18 +13,7 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
 
 /// Appends an address as text, without port or brackets. An IPv4-mapped one is IPv4.
 pub(crate) fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            for (index, octet) in ip.octets().into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b'.');
-                }
-                push_number(out, u64::from(octet));
-            }
-        }
-        // Writing to a Vec cannot fail.
-        IpAddr::V6(ip) => drop(write!(out, "{ip}")),
-    }
+    out.extend_from_slice(ShortText::of_ip(ip.to_canonical()).as_bytes());
 }
 
 /// Appends what may be inside a line: all but control bytes, which are left out.

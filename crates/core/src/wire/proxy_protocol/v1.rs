@@ -6,10 +6,10 @@
 //! PROXY UNKNOWN anything\r\n
 //! ```
 
-use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Header, NoHeader};
+use crate::short_text::ShortText;
 
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";
 /// The longest line, its CRLF included.
@@ -19,7 +19,7 @@ const UNKNOWN: &str = "UNKNOWN";
 /// Reads bytes that begin with the signature.
 pub(super) fn read(held: &[u8]) -> Result<Header, NoHeader> {
     let seen = &held[..held.len().min(LONGEST)];
-    let Some(end) = seen.windows(2).position(|pair| pair == b"\r\n") else {
+    let Some(end) = line_end(seen) else {
         let missing = if seen.ends_with(b"\r") { 1 } else { 2 };
         let hopeless = seen.len() + missing > LONGEST || !can_go_on(&seen[SIGNATURE.len()..]);
         return Err(if hopeless { NoHeader::Invalid } else { NoHeader::Partial });
@@ -28,6 +28,19 @@ pub(super) fn read(held: &[u8]) -> Result<Header, NoHeader> {
     let addresses =
         if is_unknown(rest) { None } else { Some(read_addresses(rest).ok_or(NoHeader::Invalid)?) };
     Ok((end + 2, addresses))
+}
+
+/// Returns where the first CRLF is.
+fn line_end(seen: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        // A CR is among the bytes that end a text.
+        at = headworks_scan::text_end(seen, at);
+        match seen.get(at..at + 2)? {
+            b"\r\n" => return Some(at),
+            _ => at += 1,
+        }
+    }
 }
 
 /// Whether it is `UNKNOWN` alone, or followed by a space and anything at all.
@@ -54,11 +67,12 @@ fn can_go_on(rest: &[u8]) -> bool {
 
 /// Reads `TCP4` or `TCP6`, source and destination address, source and destination port.
 fn read_addresses(rest: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
-    let mut words = std::str::from_utf8(rest).ok()?.split(' ');
+    let (family, rest) = rest.split_first_chunk()?;
+    let mut words = rest.split(|byte| *byte == b' ');
     let mut word = || words.next();
-    let read_address: fn(&str) -> Option<IpAddr> = match word()? {
-        "TCP4" => |text| text.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
-        "TCP6" => |text| text.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+    let read_address: fn(&[u8]) -> Option<IpAddr> = match family {
+        b"TCP4 " => |text| read_v4(text).map(IpAddr::V4),
+        b"TCP6 " => |text| std::str::from_utf8(text).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         _ => return None,
     };
     let source = read_address(word()?)?;
@@ -70,11 +84,31 @@ fn read_addresses(rest: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     Some((SocketAddr::new(source, source_port), SocketAddr::new(destination, destination_port)))
 }
 
+/// Reads four octets, without leading zeros, and the dots between them.
+fn read_v4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut octets, mut at, mut digits) = ([0_u8; 4], 0, 0);
+    for byte in text {
+        let octet = octets.get_mut(at)?;
+        match byte {
+            b'0'..=b'9' if digits == 0 || *octet > 0 => {
+                *octet = octet.checked_mul(10)?.checked_add(byte - b'0')?;
+                digits += 1;
+            }
+            b'.' if digits > 0 => (at, digits) = (at + 1, 0),
+            _ => return None,
+        }
+    }
+    (at == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
+}
+
 /// Reads 0 to 65535 in decimal, without sign or leading zeros.
-fn read_port(text: &str) -> Option<u16> {
-    let canonical = text == "0" || !text.starts_with('0');
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    (canonical && digits).then(|| text.parse().ok())?
+fn read_port(text: &[u8]) -> Option<u16> {
+    let canonical = text == b"0" || !matches!(text, [] | [b'0', ..]);
+    let digits = |port: u16, byte: &u8| match byte {
+        b'0'..=b'9' => port.checked_mul(10)?.checked_add(u16::from(byte - b'0')),
+        _ => None,
+    };
+    text.iter().try_fold(0, digits).filter(|_| canonical)
 }
 
 /// Appends the header.
@@ -83,8 +117,44 @@ pub(super) fn write(announced: Option<(SocketAddr, SocketAddr)>, out: &mut Vec<u
         out.extend_from_slice(b"PROXY UNKNOWN\r\n");
         return;
     };
-    let family = if client.is_ipv4() { "TCP4" } else { "TCP6" };
-    let (from, to) = (client.ip(), local.ip());
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "PROXY {family} {from} {to} {} {}\r\n", client.port(), local.port());
+    let mut line = ShortText::new();
+    line.push(if client.is_ipv4() { b"PROXY TCP4 " } else { b"PROXY TCP6 " });
+    line.ip(client.ip());
+    line.push(b" ");
+    line.ip(local.ip());
+    line.push(b" ");
+    line.port(client.port());
+    line.push(b" ");
+    line.port(local.port());
+    line.push(b"\r\n");
+    out.extend_from_slice(line.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn addresses_are_read_as_the_standard_library_does(
+            text in "([0-9]{0,4}\\.){0,5}[0-9a. ]{0,4}",
+            v4: [u8; 4],
+        ) {
+            assert_eq!(read_v4(text.as_bytes()), text.parse().ok());
+            let v4 = Ipv4Addr::from(v4);
+            assert_eq!(read_v4(v4.to_string().as_bytes()), Some(v4));
+        }
+
+        #[test]
+        fn ports_are_read_in_one_spelling(text in "[+]?[0-9]{0,6}", port: u16) {
+            let canonical = text.parse::<u16>().ok().filter(|port| port.to_string() == text);
+            assert_eq!(read_port(text.as_bytes()), canonical);
+            assert_eq!(read_port(port.to_string().as_bytes()), Some(port));
+        }
+
+        #[test]
+        fn a_line_ends_at_its_first_crlf(text in "[ab\r\n\u{0}\t]{0,60}") {
+            assert_eq!(line_end(text.as_bytes()), text.find("\r\n"));
+        }
+    }
 }
