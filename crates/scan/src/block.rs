@@ -37,20 +37,30 @@ pub(crate) fn block_at(bytes: &[u8], at: usize) -> Option<&[u8; SIZE]> {
 /// Looks at the last bytes, which are no whole block, as the end of one.
 #[inline(never)]
 pub(crate) fn find_in_last(bytes: &[u8], from: usize, of: fn(Block) -> u32) -> usize {
-    let length = bytes.len();
-    if from >= length {
-        return length;
+    let Last { block, shift } = last(bytes, from);
+    bytes.len().min(from + (of(block) >> shift).trailing_zeros() as usize)
+}
+
+/// The bytes at the end that fill no block of their own.
+pub(crate) struct Last {
+    /// A block that has them.
+    pub(crate) block: Block,
+    /// Its bytes before them: marks are shifted right by as many. Where there are too few bytes for any block,
+    /// zeros follow them; a caller ends at the length.
+    pub(crate) shift: u32,
+}
+
+/// Returns the bytes from `from` on, fewer than a block.
+#[inline]
+pub(crate) fn last(bytes: &[u8], from: usize) -> Last {
+    let rest = bytes.len().saturating_sub(from);
+    debug_assert!(rest < SIZE, "a whole block is left");
+    if let Some(block) = bytes.last_chunk() {
+        return Last { block: Block::new(block), shift: (SIZE - rest) as u32 };
     }
     let mut filled = [0; SIZE];
-    let (block, begin) = match bytes.last_chunk() {
-        Some(block) => (block, length - SIZE),
-        None => {
-            filled[..length].copy_from_slice(bytes);
-            (&filled, 0)
-        }
-    };
-    let found = of(Block::new(block)) >> (from - begin);
-    length.min(from + found.trailing_zeros() as usize)
+    filled[..rest].copy_from_slice(&bytes[bytes.len() - rest..]);
+    Last { block: Block::new(&filled), shift: 0 }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -106,6 +116,37 @@ mod sse2 {
         #[inline]
         pub(crate) fn dots(self) -> u32 {
             marks(self.is(b'.'))
+        }
+
+        /// Marks the slashes.
+        #[inline]
+        pub(crate) fn slashes(self) -> u32 {
+            marks(self.is(b'/'))
+        }
+
+        /// Marks the percent signs.
+        #[inline]
+        pub(crate) fn percents(self) -> u32 {
+            marks(self.is(b'%'))
+        }
+
+        /// Marks the bytes that end a path: `?` and `#`.
+        #[inline]
+        pub(crate) fn ends_of_path(self) -> u32 {
+            // SAFETY: SSE2 is there.
+            unsafe { marks(_mm_or_si128(self.is(b'?'), self.is(b'#'))) }
+        }
+
+        /// Marks the tildes.
+        #[inline]
+        pub(crate) fn tildes(self) -> u32 {
+            marks(self.is(b'~'))
+        }
+
+        /// Marks the bytes that are no ASCII.
+        #[inline]
+        pub(crate) fn high(self) -> u32 {
+            marks(self.0)
         }
 
         /// Marks the bytes that no name of a host has: all but ASCII letters, digits, `-`, `_`, `~` and `.`.
@@ -206,6 +247,36 @@ impl Portable {
         self.marks(|byte| byte == b'.')
     }
 
+    /// Marks the slashes.
+    #[inline]
+    pub(crate) fn slashes(self) -> u32 {
+        self.marks(|byte| byte == b'/')
+    }
+
+    /// Marks the percent signs.
+    #[inline]
+    pub(crate) fn percents(self) -> u32 {
+        self.marks(|byte| byte == b'%')
+    }
+
+    /// Marks the bytes that end a path: `?` and `#`.
+    #[inline]
+    pub(crate) fn ends_of_path(self) -> u32 {
+        self.marks(|byte| matches!(byte, b'?' | b'#'))
+    }
+
+    /// Marks the tildes.
+    #[inline]
+    pub(crate) fn tildes(self) -> u32 {
+        self.marks(|byte| byte == b'~')
+    }
+
+    /// Marks the bytes that are no ASCII.
+    #[inline]
+    pub(crate) fn high(self) -> u32 {
+        self.marks(|byte| !byte.is_ascii())
+    }
+
     /// Marks the bytes that no name of a host has: all but ASCII letters, digits, `-`, `_`, `~` and `.`.
     #[inline]
     pub(crate) fn ends_of_host(self) -> u32 {
@@ -236,6 +307,11 @@ mod tests {
         assert_eq!(fast.colons(), plain.colons(), "{bytes:?}");
         assert_eq!(fast.rare_in_names(), plain.rare_in_names(), "{bytes:?}");
         assert_eq!(fast.dots(), plain.dots(), "{bytes:?}");
+        assert_eq!(fast.slashes(), plain.slashes(), "{bytes:?}");
+        assert_eq!(fast.percents(), plain.percents(), "{bytes:?}");
+        assert_eq!(fast.ends_of_path(), plain.ends_of_path(), "{bytes:?}");
+        assert_eq!(fast.tildes(), plain.tildes(), "{bytes:?}");
+        assert_eq!(fast.high(), plain.high(), "{bytes:?}");
         assert_eq!(fast.ends_of_host(), plain.ends_of_host(), "{bytes:?}");
     }
 

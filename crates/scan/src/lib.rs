@@ -71,30 +71,116 @@ pub struct Host {
     pub end: usize,
     /// Whether no label is empty: no dot comes first or after another one. The last one may be.
     pub sound: bool,
+    /// Whether there is no `~`, which may be in a URI but in no name of the DNS.
+    pub registrable: bool,
 }
 
 /// Finds the end of the name of a host that `bytes` begin with.
 #[inline]
 pub fn host(bytes: &[u8]) -> Host {
-    let (mut at, mut after_dot, mut doubled) = (0, 1, 0);
+    let (mut dots, mut tildes) = (Pairs::new(), 0);
+    let end = walk(bytes, |block, shift| {
+        let ends = block.ends_of_host() >> shift;
+        dots.add(block.dots() >> shift, block.dots() >> shift, before(ends));
+        tildes |= block.tildes() >> shift & before(ends);
+        ends
+    });
+    Host { end, sound: !dots.found, registrable: tildes == 0 }
+}
+
+/// The path that a request target begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path {
+    /// Place of the first `?` or `#`; the length of the bytes if there is none.
+    pub end: usize,
+    /// Whether nothing before it is percent-encoded, and no segment is empty or begins with a dot.
+    pub plain: bool,
+}
+
+/// Finds the end of the path that `bytes` begin with.
+#[inline]
+pub fn path(bytes: &[u8]) -> Path {
+    let (mut odd, mut percents) = (Pairs { after: 0, found: false }, 0);
+    let end = walk(bytes, |block, shift| {
+        let ends = block.ends_of_path() >> shift;
+        let slashes = block.slashes() >> shift;
+        odd.add(slashes, slashes | block.dots() >> shift, before(ends));
+        percents |= block.percents() >> shift & before(ends);
+        ends
+    });
+    Path { end, plain: percents == 0 && !odd.found }
+}
+
+/// Returns the dots of the first 256 bytes: bit `n` of all these stands for byte `n`.
+#[inline]
+pub fn dots(bytes: &[u8]) -> [u64; 4] {
+    let mut found = [0; 4];
+    let mut at = 0;
+    walk(&bytes[..bytes.len().min(256)], |block, shift| {
+        found[at / 64 % 4] |= u64::from(block.dots() >> shift) << (at % 64);
+        at += block::SIZE;
+        0
+    });
+    found
+}
+
+/// Returns bytes that are all ASCII as text.
+#[inline]
+pub fn ascii(bytes: &[u8]) -> Option<&str> {
+    let end = walk(bytes, |block, shift| block.high() >> shift);
+    if end < bytes.len() {
+        return None;
+    }
+    // SAFETY: every byte is ASCII, so all are UTF-8.
+    #[allow(unsafe_code, reason = "text was looked at sixteen bytes at a time")]
+    Some(unsafe { str::from_utf8_unchecked(bytes) })
+}
+
+/// Goes from block to block until `ends` marks a byte, and returns the place of the first that it does. Marks
+/// are to be shifted right by what it is given.
+#[inline(always)]
+fn walk(bytes: &[u8], mut ends: impl FnMut(Block, u32) -> u32) -> usize {
+    let mut at = 0;
     while let Some(block) = block_at(bytes, at) {
-        let block = Block::new(block);
-        let (ends, dots) = (block.ends_of_host(), block.dots());
-        // Of the bytes before the first that ends it.
-        doubled |= dots & (dots << 1 | after_dot) & (ends ^ ends.wrapping_sub(1)) >> 1;
-        if ends != 0 {
-            return Host { end: at + ends.trailing_zeros() as usize, sound: doubled == 0 };
+        let found = ends(Block::new(block), 0);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
         }
-        after_dot = dots >> (block::SIZE - 1) & 1;
         at += block::SIZE;
     }
-    let end = block::find_in_last(bytes, at, Block::ends_of_host);
-    for byte in &bytes[at.min(end)..end] {
-        let dot = u32::from(*byte == b'.');
-        doubled |= dot & after_dot;
-        after_dot = dot;
+    if at == bytes.len() {
+        return at;
     }
-    Host { end, sound: doubled == 0 }
+    let block::Last { block, shift } = block::last(bytes, at);
+    bytes.len().min(at + ends(block, shift).trailing_zeros() as usize)
+}
+
+/// Marks all before the first mark.
+#[inline]
+fn before(ends: u32) -> u32 {
+    (ends ^ ends.wrapping_sub(1)) >> 1
+}
+
+/// Pairs of bytes, one right after the other, that are looked for block after block.
+struct Pairs {
+    /// 1: the last byte so far is a first one.
+    after: u32,
+    found: bool,
+}
+
+impl Pairs {
+    /// Begins as if a first one stood before all bytes.
+    #[inline]
+    fn new() -> Self {
+        Self { after: 1, found: false }
+    }
+
+    /// Looks for one of `firsts` before one of `seconds`, among the bytes marked in `within`.
+    #[inline]
+    fn add(&mut self, firsts: u32, seconds: u32, within: u32) {
+        self.found |= (firsts << 1 | self.after) & seconds & within != 0;
+        self.after = firsts >> (block::SIZE - 1) & 1;
+    }
 }
 
 #[inline]
@@ -123,7 +209,32 @@ mod tests {
             let of = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(byte);
             let end = bytes.iter().position(|byte| !of(byte)).unwrap_or(bytes.len());
             let name = &text[..end];
-            assert_eq!(host(bytes), Host { end, sound: !name.starts_with('.') && !name.contains("..") });
+            let sound = !name.starts_with('.') && !name.contains("..");
+            assert_eq!(host(bytes), Host { end, sound, registrable: !name.contains('~') });
+        }
+
+        #[test]
+        fn a_path_is_plain_where_there_is_nothing_to_resolve(text in "[/a.%?#]{0,20}|(/[a-z]{0,20}){0,5}[/.%?]{0,2}") {
+            let end = text.find(['?', '#']).unwrap_or(text.len());
+            let odd = ["%", "//", "/."].iter().any(|odd| text[..end].contains(odd));
+            assert_eq!(path(text.as_bytes()), Path { end, plain: !odd });
+        }
+
+        #[test]
+        fn every_dot_is_marked(text in "[.a]{0,300}") {
+            let marks = dots(text.as_bytes());
+            for at in 0..256 {
+                let dot = text.as_bytes().get(at) == Some(&b'.');
+                assert_eq!(marks[at / 64] >> (at % 64) & 1 == 1, dot, "{at}");
+            }
+        }
+
+        #[test]
+        fn text_is_ascii(mut bytes in proptest::collection::vec(0_u8..0x80, 0..50), at: usize, byte: u8) {
+            if let Some(place) = at.checked_rem(bytes.len()) {
+                bytes[place] = byte;
+            }
+            assert_eq!(ascii(&bytes), std::str::from_utf8(&bytes).ok().filter(|text| text.is_ascii()));
         }
 
         #[test]

@@ -200,16 +200,29 @@ impl Table {
 }
 
 /// Returns the suffixes of `name` that may be a wildcard's, longest first: none when there is no wildcard,
-/// and only those with a number of labels that some wildcard has.
+/// and only those with a number of labels that some wildcard has. A name that is longer than any has none.
+#[inline]
 fn suffixes(name: &str, depths: u128) -> impl Iterator<Item = &str> {
-    let name = if depths == 0 { "" } else { name };
-    let dots = name.bytes().filter(|byte| *byte == b'.').count();
-    let cuts = name.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
-    // The text after the first dot has as many labels as there are dots, the next one less, and so on. A dot
-    // at the very start leaves an empty label, which a wildcard does not take.
-    cuts.enumerate()
-        .filter(move |(passed, at)| *at > 0 && has_depth(depths, dots - passed))
-        .map(move |(_, at)| &name[at + 1..])
+    // A dot at the very start leaves an empty label, which a wildcard does not take.
+    let wanted = move |(at, labels): &(usize, usize)| *at > 0 && has_depth(depths, *labels);
+    let cuts = (depths != 0).then(|| cuts(name)).into_iter().flatten();
+    cuts.filter(wanted).map(move |(at, _)| &name[at + 1..])
+}
+
+/// Returns the dots of a name, and how many labels follow each.
+#[inline]
+fn cuts(name: &str) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let mut dots = headworks_scan::dots(name.as_bytes());
+    let count = |word: &u64| if *word == 0 { 0 } else { word.count_ones() as usize };
+    // The text after the first dot has as many labels as there are dots, the next one less, and so on.
+    let mut labels = dots.iter().map(count).sum::<usize>() + 1;
+    std::iter::from_fn(move || {
+        let word = dots.iter().position(|word| *word != 0)?;
+        let at = word * 64 + dots[word].trailing_zeros() as usize;
+        dots[word] &= dots[word] - 1;
+        labels -= 1;
+        Some((at, labels))
+    })
 }
 
 /// Returns the bit in `depths` for a wildcard with this after `*.`.

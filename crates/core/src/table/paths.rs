@@ -24,7 +24,8 @@ pub(super) struct Paths {
 
 pub(super) type Hosts = HashMap<Box<str>, Prefixes, foldhash::quality::RandomState>;
 
-/// The path prefixes of one host.
+/// The path prefixes of one host. Nearly every comparison is one of two numbers: what all begin with is
+/// compared once, and of what follows it the first eight bytes are a number in the same order.
 ///
 /// Worked example: `/api`, `/api-v2` and `/api/x` in this order, since `-` sorts before `/`. The last that is
 /// not greater than the path `/api/old` is `/api-v2`, which does not fit; the longest prefix that it begins
@@ -32,6 +33,10 @@ pub(super) type Hosts = HashMap<Box<str>, Prefixes, foldhash::quality::RandomSta
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
     sorted: Box<[Prefix]>,
+    /// Number of bytes that all of them begin with.
+    common: usize,
+    /// Of each, the eight bytes after those.
+    keys: Box<[u64]>,
 }
 
 #[derive(Debug)]
@@ -51,6 +56,7 @@ impl Paths {
 
 impl Prefixes {
     fn of(paths: BTreeMap<Box<[u8]>, Match>) -> Self {
+        let common = common(&paths);
         let mut sorted: Vec<Prefix> = Vec::with_capacity(paths.len());
         for (path, target) in paths {
             let mut shorter = sorted.len().checked_sub(1).map(|last| last as u32);
@@ -63,7 +69,8 @@ impl Prefixes {
             }
             sorted.push(Prefix { path, shorter, target });
         }
-        Self { sorted: sorted.into() }
+        let keys = sorted.iter().map(|prefix| key(&prefix.path[common..])).collect();
+        Self { sorted: sorted.into(), common, keys }
     }
 
     /// Returns the entry with the longest prefix of `path`.
@@ -75,16 +82,45 @@ impl Prefixes {
     pub(super) fn fitting<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (&'a [u8], Match)> {
         // Whatever lies between a prefix of `path` and `path` begins with that prefix: all are ancestors of
         // the last.
-        let after = self.sorted.partition_point(|prefix| &*prefix.path <= path);
-        let last = after.checked_sub(1).and_then(|index| self.sorted.get(index));
+        let last = self.last_not_after(path);
         std::iter::successors(last, |prefix| self.sorted.get(prefix.shorter? as usize))
             .filter(|prefix| takes(&prefix.path, path))
             .map(|prefix| (&*prefix.path, prefix.target))
     }
 
+    /// Returns the last one that is not greater than `path`, if it begins as all of them do.
+    fn last_not_after(&self, path: &[u8]) -> Option<&Prefix> {
+        let begins = &self.sorted.first()?.path[..self.common];
+        let wanted = key(path.strip_prefix(begins)?);
+        let mut after = self.keys.partition_point(|key| *key <= wanted);
+        if self.keys[after.checked_sub(1)?] == wanted {
+            // The same number, but perhaps not the same text: there may be more of it, or zeros at its end.
+            let before = self.keys.partition_point(|key| *key < wanted);
+            after = before + self.sorted[before..after].partition_point(|prefix| &*prefix.path <= path);
+        }
+        self.sorted.get(after.checked_sub(1)?)
+    }
+
     /// Returns how many there are.
     pub(super) fn len(&self) -> usize {
         self.sorted.len()
+    }
+}
+
+/// Returns the number of bytes that all paths begin with: those that the first and the last have in common.
+fn common(sorted: &BTreeMap<Box<[u8]>, Match>) -> usize {
+    let (Some((first, _)), Some((last, _))) = (sorted.first_key_value(), sorted.last_key_value()) else {
+        return 0;
+    };
+    first.iter().zip(last).take_while(|(a, b)| a == b).count()
+}
+
+/// Returns the first eight bytes as a number, zeros for those that are missing.
+#[inline]
+fn key(text: &[u8]) -> u64 {
+    match text.first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => text.iter().enumerate().fold(0, |key, (at, byte)| key | u64::from(*byte) << (56 - 8 * at)),
     }
 }
 
@@ -129,6 +165,28 @@ impl PathsDraft {
             wildcards: hosts(self.wildcards),
             any: Prefixes::of(self.any),
             depths: self.depths,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Target;
+    use super::*;
+
+    proptest::proptest! {
+        /// The search by numbers finds what a look at every prefix finds.
+        #[test]
+        fn the_longest_prefix_wins(
+            prefixes in proptest::collection::btree_set("/(a|b|abcdefgh)?(/[ab\\x00]{0,3}){0,3}", 0..20),
+            path in "/(a|b|abcdefgh)?(/[ab\\x00]{0,3}){0,5}",
+        ) {
+            let target = |at: usize| Match { entry: at as u32, target: Target::Backend(0) };
+            let all = prefixes.iter().enumerate();
+            let paths = all.clone().map(|(at, path)| (path.as_bytes().into(), target(at))).collect();
+            let fits = all.filter(|(_, prefix)| takes(prefix.as_bytes(), path.as_bytes()));
+            let longest = fits.max_by_key(|(_, prefix)| prefix.len()).map(|(at, _)| target(at));
+            assert_eq!(Prefixes::of(paths).longest(path.as_bytes()), longest);
         }
     }
 }

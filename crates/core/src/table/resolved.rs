@@ -29,10 +29,11 @@ pub(super) enum Resolved<'a> {
 impl<'a> Resolved<'a> {
     /// Resolves `path`, with or without a query.
     pub(super) fn of(path: &'a [u8]) -> Self {
-        let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
+        // "Plain" may err on the side of no (`/.well-known`).
+        let headworks_scan::Path { end, plain } = headworks_scan::path(path);
         match &path[..end] {
             [] => Self::Same(b"/"),
-            plain if is_plain(plain) => Self::Same(plain),
+            same if plain => Self::Same(same),
             other => Self::Written(resolve(other)),
         }
     }
@@ -47,16 +48,6 @@ impl Deref for Resolved<'_> {
             Self::Written(path) => path,
         }
     }
-}
-
-/// Whether there is nothing to resolve; it may err on the side of no (`/.well-known`).
-fn is_plain(path: &[u8]) -> bool {
-    let mut before = 0;
-    path.iter().all(|byte| {
-        let odd = *byte == b'%' || before == b'/' && matches!(byte, b'/' | b'.');
-        before = *byte;
-        !odd
-    })
 }
 
 fn resolve(path: &[u8]) -> SmallVec<[u8; 128]> {
