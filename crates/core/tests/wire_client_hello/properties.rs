@@ -71,7 +71,7 @@ fn agrees(hello: &ClientHello, (name, protocols): &Reading) -> bool {
         }
         _ => false,
     };
-    same_name && hello.alpn.iter().map(|protocol| &protocol[..]).eq(protocols.iter().map(|own| &own[..]))
+    same_name && hello.alpn.iter().eq(protocols.iter().map(|own| &own[..]))
 }
 
 /// The whole answer equals the answer of every prefix that decides.

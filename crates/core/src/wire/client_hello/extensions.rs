@@ -4,6 +4,8 @@
 //! Unknown and GREASE (RFC 8701) extensions are stepped over. Must never take time that grows with the square
 //! of the number of extensions, which a client chooses.
 
+use smallvec::SmallVec;
+
 use super::fields::Fields;
 use super::{Defect, ServerName, host};
 
@@ -13,15 +15,29 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 const HOST_NAME: u8 = 0;
 
-/// Number of offered protocols that are kept: a list may name 32,767 of one byte each, which would cost far
-/// more memory than its bytes. The rest is checked and dropped. Clients offer two or three.
-pub const ALPN_KEPT: usize = 64;
+/// The extensions whose content is read, a bit each.
+const READ: u64 = 1 << SERVER_NAME | 1 << ALPN | 1 << SUPPORTED_VERSIONS;
+
+/// Protocols offered by ALPN, in the client's order.
+///
+/// Kept as they came, each behind its length: what clients offer is so short that no memory is asked for, and
+/// a long list takes no more than its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Offered(SmallVec<[u8; 24]>);
+
+impl Offered {
+    /// Returns the protocols.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut fields = Fields::new(&self.0);
+        std::iter::from_fn(move || fields.vector8())
+    }
+}
 
 /// Content of the extensions.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     pub(super) name: ServerName,
-    pub(super) alpn: Vec<Box<[u8]>>,
+    pub(super) alpn: Offered,
     /// The highest version in supported_versions, if there is one that is known.
     pub(super) version: Option<u16>,
     pub(super) encrypted: bool,
@@ -34,18 +50,33 @@ impl Extensions {
         let mut seen = Seen::default();
         let mut fields = Fields::new(block);
         while !fields.is_empty() {
-            let kind = fields.u16().ok_or(Defect::Extension)?;
-            let content = fields.vector16().ok_or(Defect::Extension)?;
-            seen.add(kind, block)?;
-            match kind {
-                SERVER_NAME => found.name = read_server_name(content)?,
-                ALPN => found.alpn = read_alpn(content)?,
-                SUPPORTED_VERSIONS => found.version = read_versions(content)?,
-                ENCRYPTED_CLIENT_HELLO => found.encrypted = true,
-                _ => {}
+            let (kind, content) = fields.numbered().ok_or(Defect::Extension)?;
+            if kind < 64 {
+                let bit = 1 << kind;
+                if seen.low & bit != 0 {
+                    return Err(Defect::DuplicateExtension);
+                }
+                seen.low |= bit;
+                if bit & READ != 0 {
+                    found.take(kind, content)?;
+                }
+            } else {
+                seen.add(kind, block)?;
+                found.encrypted |= kind == ENCRYPTED_CLIENT_HELLO;
             }
         }
         Ok(found)
+    }
+
+    /// Reads one of the few; apart from the loop over all, which stays in registers.
+    #[inline(never)]
+    fn take(&mut self, kind: u16, content: &[u8]) -> Result<(), Defect> {
+        match kind {
+            SERVER_NAME => self.name = read_server_name(content)?,
+            ALPN => self.alpn = read_alpn(content)?,
+            _ => self.version = read_versions(content)?,
+        }
+        Ok(())
     }
 }
 
@@ -73,23 +104,18 @@ fn read_server_name(content: &[u8]) -> Result<ServerName, Defect> {
 }
 
 /// Reads by RFC 7301 section 3.1: neither the list nor a protocol may be empty.
-fn read_alpn(content: &[u8]) -> Result<Vec<Box<[u8]>>, Defect> {
+fn read_alpn(content: &[u8]) -> Result<Offered, Defect> {
     let list = Fields::new(content).last(Fields::vector16).ok_or(Defect::Alpn)?;
     if list.is_empty() {
         return Err(Defect::Alpn);
     }
-    let mut offered = Vec::new();
     let mut fields = Fields::new(list);
     while !fields.is_empty() {
-        let protocol = fields.vector8().ok_or(Defect::Alpn)?;
-        if protocol.is_empty() {
+        if fields.vector8().ok_or(Defect::Alpn)?.is_empty() {
             return Err(Defect::Alpn);
         }
-        if offered.len() < ALPN_KEPT {
-            offered.push(Box::from(protocol));
-        }
     }
-    Ok(offered)
+    Ok(Offered(SmallVec::from_slice(list)))
 }
 
 /// Reads by RFC 8446 section 4.2.1. Only SSL 3.0 and TLS count: GREASE values, drafts and DTLS have another
@@ -107,16 +133,15 @@ fn read_versions(content: &[u8]) -> Result<Option<u16>, Defect> {
 /// and one pass with a bit for every type there is when a hello has more others than any client sends.
 #[derive(Default)]
 struct Seen {
-    low: [u64; 1],
+    low: u64,
     others: [u16; 16],
     count: usize,
 }
 
 impl Seen {
+    /// Adds a type that is not below 64.
     fn add(&mut self, kind: u16, block: &[u8]) -> Result<(), Defect> {
-        let fresh = if kind < 64 {
-            insert(&mut self.low, kind)
-        } else if self.count < self.others.len() {
+        let fresh = if self.count < self.others.len() {
             let fresh = !self.others[..self.count].contains(&kind);
             self.others[self.count] = kind;
             self.count += 1;
@@ -136,7 +161,7 @@ impl Seen {
 fn all_differ(block: &[u8]) -> bool {
     let mut seen = [0_u64; 1024];
     let mut fields = Fields::new(block);
-    while let (Some(kind), Some(_)) = (fields.u16(), fields.vector16()) {
+    while let Some((kind, _)) = fields.numbered() {
         if !insert(&mut seen, kind) {
             return false;
         }

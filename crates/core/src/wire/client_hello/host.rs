@@ -1,7 +1,7 @@
 //! The host name of a server_name extension: checked, and brought to the one spelling tables use. Must never
 //! let through a name that a log, a table or a server could read in another way.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use super::{Defect, ServerName};
 
@@ -16,34 +16,29 @@ pub(super) fn read(name: &[u8]) -> Result<ServerName, Defect> {
     if name.is_empty() || name.len() > LONGEST_NAME {
         return Err(Defect::HostName);
     }
-    let text = std::str::from_utf8(name).map_err(|_| Defect::HostName)?;
-    if is_literal(text) {
+    let text = headworks_scan::ascii(name).ok_or(Defect::HostName)?;
+    let sound = has_labels(text);
+    // No other can be a literal: the parsers need not look at every name.
+    let may_be_literal = !sound || text.ends_with(|last: char| last.is_ascii_digit());
+    if may_be_literal && is_literal(text) {
         return Ok(ServerName::Literal);
     }
-    check_labels(name)?;
-    Ok(ServerName::Host(text.to_ascii_lowercase().into_boxed_str()))
+    if sound {
+        Ok(ServerName::Host(text.to_ascii_lowercase().into_boxed_str()))
+    } else {
+        Err(Defect::HostName)
+    }
 }
 
+#[cold]
 fn is_literal(name: &str) -> bool {
     let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    // Only these can be literals: the parsers need not look at every name.
-    let ends_in_digit = inner.bytes().next_back().is_some_and(|last| last.is_ascii_digit());
-    (ends_in_digit && inner.parse::<Ipv4Addr>().is_ok())
-        || (inner.contains(':') && inner.parse::<Ipv6Addr>().is_ok())
+    inner.parse::<IpAddr>().is_ok()
 }
 
-fn check_labels(name: &[u8]) -> Result<(), Defect> {
-    let mut label = 0;
-    for &byte in name {
-        match byte {
-            b'.' if label == 0 => return Err(Defect::HostName),
-            b'.' => label = 0,
-            _ if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') => label += 1,
-            _ => return Err(Defect::HostName),
-        }
-        if label > LONGEST_LABEL {
-            return Err(Defect::HostName);
-        }
-    }
-    if label == 0 { Err(Defect::HostName) } else { Ok(()) }
+/// Whether it consists of labels, the bytes of which are those of host names.
+fn has_labels(name: &str) -> bool {
+    let scan = headworks_scan::host(name.as_bytes());
+    let sound = scan.end == name.len() && scan.sound && scan.registrable && !name.ends_with('.');
+    sound && (name.len() <= LONGEST_LABEL || name.split('.').all(|label| label.len() <= LONGEST_LABEL))
 }

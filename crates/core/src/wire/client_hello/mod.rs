@@ -19,7 +19,7 @@ mod sslv2;
 use extensions::Extensions;
 use fields::Fields;
 
-pub use extensions::ALPN_KEPT;
+pub use extensions::Offered;
 
 /// A judgement on the bytes held so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +43,8 @@ pub enum HelloParsed {
 pub struct ClientHello {
     /// Content of the server_name extension.
     pub name: ServerName,
-    /// Protocols offered by ALPN, in the client's order (the first [`ALPN_KEPT`]); empty when the extension
-    /// is absent.
-    pub alpn: Vec<Box<[u8]>>,
+    /// Protocols offered by ALPN; none when the extension is absent.
+    pub alpn: Offered,
     /// Highest TLS version offered (0x0304 is TLS 1.3), GREASE values left out.
     pub version: u16,
     /// Whether an encrypted_client_hello extension is present: the name is then the outer, public one.

@@ -26,6 +26,9 @@ const LONGEST_HELLO: usize = 2 + 32 + 33 + 2 + 0xfffe + 256 + 2 + 0xffff;
 
 /// Returns the hello without its handshake header, joined if it spans records.
 pub(super) fn body(held: &[u8]) -> Result<Cow<'_, [u8]>, NoHello> {
+    if let Some(body) = alone(held) {
+        return Ok(Cow::Borrowed(body));
+    }
     let mut start = 0;
     let mut message = HelloMessage::default();
     loop {
@@ -45,6 +48,19 @@ pub(super) fn body(held: &[u8]) -> Result<Cow<'_, [u8]>, NoHello> {
         }
         start = end;
     }
+}
+
+/// Returns the hello that has a record for itself, as nearly all have, where all of it is held: what is found
+/// the long way, too.
+#[inline]
+fn alone(held: &[u8]) -> Option<&[u8]> {
+    let (&[HANDSHAKE, MAJOR, _, high, low, CLIENT_HELLO, a, b, c], rest) = held.split_first_chunk()? else {
+        return None;
+    };
+    let record = usize::from(u16::from_be_bytes([high, low]));
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    let fits = record == HANDSHAKE_HEADER + length && record <= LONGEST_RECORD && length >= SHORTEST_HELLO;
+    if fits { rest.get(..length) } else { None }
 }
 
 /// Returns the length of the payload of the record at `start`, whose header must be held.
