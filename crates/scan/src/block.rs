@@ -149,6 +149,13 @@ mod sse2 {
             marks(self.0)
         }
 
+        /// Marks the controls.
+        #[inline]
+        pub(crate) fn controls(self) -> u32 {
+            // SAFETY: SSE2 is there.
+            unsafe { marks(_mm_or_si128(self.at_most(0x1f), self.is(0x7f))) }
+        }
+
         /// Marks the bytes that no name of a host has: all but ASCII letters, digits, `-`, `_`, `~` and `.`.
         #[inline]
         pub(crate) fn ends_of_host(self) -> u32 {
@@ -277,6 +284,12 @@ impl Portable {
         self.marks(|byte| !byte.is_ascii())
     }
 
+    /// Marks the controls.
+    #[inline]
+    pub(crate) fn controls(self) -> u32 {
+        self.marks(|byte| byte.is_ascii_control())
+    }
+
     /// Marks the bytes that no name of a host has: all but ASCII letters, digits, `-`, `_`, `~` and `.`.
     #[inline]
     pub(crate) fn ends_of_host(self) -> u32 {
@@ -312,6 +325,7 @@ mod tests {
         assert_eq!(fast.ends_of_path(), plain.ends_of_path(), "{bytes:?}");
         assert_eq!(fast.tildes(), plain.tildes(), "{bytes:?}");
         assert_eq!(fast.high(), plain.high(), "{bytes:?}");
+        assert_eq!(fast.controls(), plain.controls(), "{bytes:?}");
         assert_eq!(fast.ends_of_host(), plain.ends_of_host(), "{bytes:?}");
     }
 

@@ -136,6 +136,12 @@ pub fn ascii(bytes: &[u8]) -> Option<&str> {
     Some(unsafe { str::from_utf8_unchecked(bytes) })
 }
 
+/// Finds the first control byte, HTAB included; the length of `bytes` if there is none.
+#[inline]
+pub fn control(bytes: &[u8]) -> usize {
+    walk(bytes, |block, shift| block.controls() >> shift)
+}
+
 /// Goes from block to block until `ends` marks a byte, and returns the place of the first that it does. Marks
 /// are to be shifted right by what it is given.
 #[inline(always)]
@@ -241,6 +247,7 @@ mod tests {
         fn ends_are_where_the_first_other_byte_is(bytes: Vec<u8>, from in 0_usize..60) {
             let end = |of: fn(u8) -> bool| (from..bytes.len()).find(|at| !of(bytes[*at])).unwrap_or(bytes.len());
             assert_eq!(text_end(&bytes, from), end(is_text));
+            assert_eq!(control(&bytes), bytes.iter().position(u8::is_ascii_control).unwrap_or(bytes.len()));
             assert_eq!(target_end(&bytes, from), end(is_target));
         }
     }

@@ -13,7 +13,7 @@ use crate::problem::Problem;
 
 use super::facts::ExchangeFacts;
 use super::names::{begins, is, is_token};
-use super::text::{push_clean, push_ip, push_line, push_name};
+use super::text::{push_clean, push_ip, push_name};
 use crate::message::Message;
 use crate::message::{Field, Known};
 
@@ -107,7 +107,7 @@ impl Wanted<'_> {
 /// Whether a name that the codec does not know claims to say who the client is, or could be taken for one
 /// that does.
 #[inline]
-fn claims(name: &[u8]) -> bool {
+pub(super) fn claims(name: &[u8]) -> bool {
     match name.first() {
         Some(b'x' | b'X') => begins(name, b"x-forwarded") || is(name, b"x-real-ip"),
         Some(b'f' | b'F') => begins(name, b"forwarded"),
@@ -117,7 +117,7 @@ fn claims(name: &[u8]) -> bool {
 
 fn write_x_forwarded(out: &mut Vec<u8>, message: Message<'_>, facts: &ExchangeFacts<'_>, wanted: Wanted<'_>) {
     if wanted.wants(b"x-forwarded-for") {
-        push_name(out, "X-Forwarded-For");
+        out.extend_from_slice(b"X-Forwarded-For: ");
         push_sent(out, message, Known::XForwardedFor, wanted.trusted);
         match facts.client {
             Some(client) => push_ip(out, client.ip()),
@@ -127,10 +127,12 @@ fn write_x_forwarded(out: &mut Vec<u8>, message: Message<'_>, facts: &ExchangeFa
     }
     let absent = |known| !wanted.trusted || message.values(known).next().is_none();
     if wanted.wants(b"x-forwarded-proto") && absent(Known::XForwardedProto) {
-        push_line(out, "X-Forwarded-Proto", facts.scheme.as_bytes());
+        out.extend_from_slice(b"X-Forwarded-Proto: ");
+        out.extend_from_slice(facts.scheme.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
     if !facts.host.is_empty() && wanted.wants(b"x-forwarded-host") && absent(Known::XForwardedHost) {
-        push_name(out, "X-Forwarded-Host");
+        out.extend_from_slice(b"X-Forwarded-Host: ");
         push_clean(out, facts.host);
         out.extend_from_slice(b"\r\n");
     }

@@ -18,10 +18,10 @@ pub(crate) fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
 
 /// Appends what may be inside a line: all but control bytes, which are left out.
 pub(crate) fn push_clean(out: &mut Vec<u8>, bytes: &[u8]) {
-    if bytes.iter().any(u8::is_ascii_control) {
-        out.extend(bytes.iter().filter(|byte| !byte.is_ascii_control()));
-    } else {
-        out.extend_from_slice(bytes);
+    let clean = headworks_scan::control(bytes);
+    out.extend_from_slice(&bytes[..clean]);
+    if clean < bytes.len() {
+        out.extend(bytes[clean..].iter().filter(|byte| !byte.is_ascii_control()));
     }
 }
 
