@@ -104,10 +104,15 @@ impl Wanted<'_> {
     }
 }
 
+/// Whether a name that the codec does not know begins with a letter that a claim begins with.
+#[inline]
+pub(super) fn may_claim(name: &[u8]) -> bool {
+    matches!(name.first(), Some(b'x' | b'X' | b'f' | b'F'))
+}
+
 /// Whether a name that the codec does not know claims to say who the client is, or could be taken for one
 /// that does.
-#[inline]
-pub(super) fn claims(name: &[u8]) -> bool {
+fn claims(name: &[u8]) -> bool {
     match name.first() {
         Some(b'x' | b'X') => begins(name, b"x-forwarded") || is(name, b"x-real-ip"),
         Some(b'f' | b'F') => begins(name, b"forwarded"),

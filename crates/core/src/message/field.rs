@@ -156,6 +156,16 @@ impl Known {
         }
     }
 
+    /// Returns what [`of`](Self::of) and [`nearest`](Self::nearest) do, by the same look.
+    #[inline]
+    pub fn look(name: &[u8]) -> (Self, Self) {
+        match Candidate::of(name) {
+            Some(candidate) if candidate.is(name) => (candidate.known, candidate.known),
+            Some(candidate) => (Self::Other, candidate.known),
+            None => (Self::Other, Self::Other),
+        }
+    }
+
     /// Returns the only known name that `name` may be, or may be taken for: a guess that is right for all
     /// that have the length, the first letter and the last letter of a known name.
     #[inline]
@@ -257,12 +267,14 @@ mod tests {
         for (name, known) in NAMES {
             let name = name.as_bytes();
             assert_eq!((Known::of(name), Known::of(&name.to_ascii_uppercase())), (known, known));
+            assert_eq!(Known::look(name), (known, known));
             let mut other = name.to_vec();
             for at in 0..name.len() {
                 for bit in 0..8 {
                     other[at] ^= 1 << bit;
                     let same = other.eq_ignore_ascii_case(name);
                     assert_eq!(Known::of(&other) == known, same, "{other:?}");
+                    assert_eq!(Known::look(&other), (Known::of(&other), Known::nearest(&other)), "{other:?}");
                     other[at] ^= 1 << bit;
                 }
             }

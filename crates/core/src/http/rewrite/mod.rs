@@ -212,25 +212,23 @@ fn copy_fields(
     fate: impl Fn(&Field) -> Fate,
     edit: impl Fn(&mut Vec<u8>, &Field),
 ) {
-    let mut run = None;
-    for field in &message.head.fields {
-        let start = field.name.start as usize;
+    let fields = &message.head.fields;
+    // All but the empty line.
+    let end = message.head.length - 2;
+    let start = |at: usize| fields.get(at).map_or(end, |field| field.name.start as usize);
+    let mut run = start(0);
+    for (at, field) in fields.iter().enumerate() {
         let fate = fate(field);
         if fate == Fate::Keep {
-            run.get_or_insert(start);
             continue;
         }
-        if let Some(first) = run.take() {
-            out.extend_from_slice(&message.bytes[first..start]);
-        }
+        out.extend_from_slice(&message.bytes[run..start(at)]);
         if fate == Fate::Edit {
             edit(out, field);
         }
+        run = start(at + 1);
     }
-    if let Some(first) = run {
-        // All but the empty line.
-        out.extend_from_slice(&message.bytes[first..message.head.length - 2]);
-    }
+    out.extend_from_slice(&message.bytes[run..end]);
 }
 
 /// Whether a field is about the connection or says where the message ends: such a field is never copied.

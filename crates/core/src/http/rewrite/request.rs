@@ -3,7 +3,7 @@
 //! Always HTTP/1.1 with the target in origin form, one Host and the framing that the codec understood. Must
 //! never pass on what a client says of itself that only a proxy may say.
 
-use super::super::forwarded::{Wanted, claims};
+use super::super::forwarded::{Wanted, may_claim};
 use super::super::names;
 use super::super::text::{push_clean, push_name};
 use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_upgrade};
@@ -37,7 +37,7 @@ impl Rewrite<'_> {
         let trusted = self.listener.forwarding.trusts(self.facts.client);
         let named = self.names_request_fields();
         let fate = |field: &Field| match field.known {
-            _ if !named && concerns_no_rule(field) => Fate::Keep,
+            _ if !named && concerns_no_rule(field, message) => Fate::Keep,
             Known::Host if keeps_host => Fate::Keep,
             Known::Host => Fate::Drop,
             _ if named && self.drops_by_name(field, message) => Fate::Drop,
@@ -78,9 +78,6 @@ impl Rewrite<'_> {
         }
         if field.hop_by_hop || is_ours_alone(field) {
             return Fate::Drop;
-        }
-        if field.known == Known::Other && !claims(message.name(field)) {
-            return Fate::Keep;
         }
         let keep = match field.known {
             // HTTP/1.0 has no interim responses: nobody would wait for one (RFC 9110 section 10.1.1).
@@ -130,28 +127,22 @@ impl Rewrite<'_> {
     }
 }
 
-/// Whether a field is one that only rules which go by names take out: one look at a set of bits.
+/// Whether a field surely stays unless a rule names it, which most do: told by a look at a set of bits, or at
+/// the first letter.
 #[inline]
-fn concerns_no_rule(field: &Field) -> bool {
+fn concerns_no_rule(field: &Field, message: Message<'_>) -> bool {
     use Known::{
-        Accept, AcceptEncoding, CacheControl, ContentEncoding, ContentRange, ContentType, Date, Etag,
+        Accept, AcceptEncoding, CacheControl, ContentEncoding, ContentRange, ContentType, Date, Etag, Other,
         SetCookie, Vary, Via,
     };
-    !field.hop_by_hop
-        && matches!(
-            field.known,
-            Accept
-                | AcceptEncoding
-                | CacheControl
-                | ContentEncoding
-                | ContentRange
-                | ContentType
-                | Date
-                | Etag
-                | SetCookie
-                | Vary
-                | Via
-        )
+    let stays = match field.known {
+        Other => !may_claim(message.name(field)),
+        Accept | AcceptEncoding | CacheControl | ContentEncoding | ContentRange | ContentType | Date
+        | Etag => true,
+        SetCookie | Vary | Via => true,
+        _ => false,
+    };
+    stays && !field.hop_by_hop
 }
 
 /// Appends the framing of a request, which has no body unless it says so. An empty body that was announced

@@ -123,8 +123,8 @@ fn read_field(window: Window<'_>, at: usize, notes: &mut Notes, head: &mut Head)
         None => return Err(ran_out()),
     }
     let name = &line[at..colon];
-    let known = Known::of(name);
-    if known == Known::Other && is_framing_in_disguise(name) {
+    let (known, nearest) = Known::look(name);
+    if known == Known::Other && is_framing(nearest) && is_disguised(name) {
         return Err(Malformed::Underscore.into());
     }
     let start = blanks_end(line, colon + 1);
@@ -182,14 +182,13 @@ fn concerns_one_hop(known: Known) -> bool {
 #[inline]
 pub(crate) fn is_framing_in_disguise(name: &[u8]) -> bool {
     // Most names of these lengths do not have their first and last letter.
-    matches!(
-        Known::nearest(name),
-        Known::ContentLength
-            | Known::TransferEncoding
-            | Known::XForwardedFor
-            | Known::XForwardedHost
-            | Known::XForwardedProto
-    ) && is_disguised(name)
+    is_framing(Known::nearest(name)) && is_disguised(name)
+}
+
+#[inline]
+fn is_framing(known: Known) -> bool {
+    use Known::{ContentLength, TransferEncoding, XForwardedFor, XForwardedHost, XForwardedProto};
+    matches!(known, ContentLength | TransferEncoding | XForwardedFor | XForwardedHost | XForwardedProto)
 }
 
 #[cold]
