@@ -23,7 +23,7 @@ use crate::protocol::Protocol;
 use crate::spec::ListenerSpec;
 use crate::table::{AnswerIndex, BackendIndex};
 use crate::tally::{EndTally, Tally};
-use crate::tls::{Termination, TlsTally};
+use crate::tls::{self, Termination, TlsTally};
 
 /// A listener of a Plan.
 #[derive(Debug)]
@@ -164,6 +164,12 @@ impl Listener {
         } else {
             Err(CloseReason::LimitReached)
         }
+    }
+
+    /// Returns what a client is told for whom there is no place: an alert where it begins with TLS, else nothing.
+    pub fn farewell(&self) -> &'static [u8] {
+        let begins_with_tls = self.tls.is_some() || self.protocol.passes_tls();
+        if begins_with_tls { tls::no_place() } else { b"" }
     }
 
     /// Counts this connection for its client's address, once that is known.

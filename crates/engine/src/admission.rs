@@ -34,13 +34,15 @@ pub(crate) struct Accepted<'a> {
 }
 
 /// Counts a client that was accepted and takes a place for it. None: there is none; that is counted and
-/// recorded.
+/// recorded, and the client is told where its protocol has a word for it.
 pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival> {
     let Accepted { plan, listener, socket, address } = accepted;
     let owner = &plan.listeners[listener as usize];
     let tally = &owner.state.tally;
     tally.add(tools.shard, Count::Connections, 1);
+    let mut socket = Socket::accepted(socket);
     let Ok(permit) = owner.enter() else {
+        turn_away(&mut socket, owner.farewell(), &mut tools.scratch);
         tally.add(tools.shard, Count::Denied, 1);
         let record = Record::denied(owner, address, CloseReason::LimitReached);
         tools.record(owner, &record);
@@ -51,13 +53,23 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
         plan: Rc::clone(plan),
         listener,
         permit: Some(permit),
-        socket: Socket::accepted(socket),
+        socket,
         address,
         local: None,
         name: None,
         held: Buffer::default(),
         accepted: tools.now,
     })
+}
+
+/// Says why, if there is anything to say, to a client whose socket is closed now: it is not waited for, since it
+/// has no place. What it sent so far is read, or closing would reset the connection before it has been told.
+fn turn_away(socket: &mut Socket, farewell: &'static [u8], scratch: &mut [u8]) {
+    if !farewell.is_empty() {
+        // A fresh socket takes so few bytes whole; one that is gone needs no answer.
+        let _ = socket.write(farewell, false);
+        let _ = socket.discard(scratch);
+    }
 }
 
 /// Both addresses of a client's connection: the client's and ours.

@@ -38,6 +38,11 @@ pub fn refusal(reason: CloseReason) -> &'static [u8] {
     }
 }
 
+/// Returns the bytes of a client that is turned away before anything is read of it, at a port of TLS.
+pub fn no_place() -> &'static [u8] {
+    INTERNAL_ERROR
+}
+
 /// Whether first bytes that are no TLS begin a request of HTTP: a method, as far as it has come. A record of
 /// TLS begins with a byte that no method has.
 pub fn begins_http(held: &[u8]) -> bool {

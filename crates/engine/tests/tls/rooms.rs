@@ -45,6 +45,30 @@ fn who_is_denied_hears_it_when_the_handshake_is_complete() {
     all_is_well(&logged.proxy);
 }
 
+/// The alert `internal_error` in the clear.
+const NO_PLACE: &[u8] = &[21, 3, 1, 0, 2, 2, 80];
+
+#[test]
+fn who_finds_no_place_is_told_by_an_alert() {
+    let authority = Authority::new();
+    for (name, mut written) in [("web", web(&authority, &[nobody()])), ("raw", raw(&authority, &[nobody()]))]
+    {
+        written["listeners"][name]["max_connections"] = 0.into();
+        let logged = Logged::start(written);
+        let mut client = machine(&authority);
+        let mut stream = logged.proxy.client(name);
+        // The alert is there whether the client has begun by then or not.
+        let _ = client.write_tls(&mut stream);
+        let mut told = Vec::new();
+        let _ = stream.read_to_end(&mut told);
+        assert_eq!(told, NO_PLACE, "{name}");
+        client.read_tls(&mut &told[..]).unwrap();
+        let error = client.process_new_packets().unwrap_err();
+        assert_eq!(error, rustls::Error::AlertReceived(rustls::AlertDescription::InternalError), "{name}");
+        assert_eq!(logged.records(1)[0]["end"], "limit_reached");
+    }
+}
+
 #[test]
 fn a_handshake_takes_a_place_and_gives_it_back() {
     let authority = Authority::new();
@@ -52,7 +76,7 @@ fn a_handshake_takes_a_place_and_gives_it_back() {
     written["listeners"]["web"]["max_connections"] = 1.into();
     let logged = Logged::start(written);
     let first = half(&authority, &logged.proxy);
-    expect_last(&mut logged.proxy.client("web"), b"");
+    expect_last(&mut logged.proxy.client("web"), NO_PLACE);
     assert_eq!(logged.records(1)[0]["end"], "limit_reached");
     let mut client = go_on(first);
     assert!(get(&mut client, "a.example", 2).ends_with("hi"));
