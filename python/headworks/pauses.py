@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from headworks.stats import Notice
+from headworks.notice import Notice
 
 REMEDY = "raise the limit of descriptors (LimitNOFILE= of a unit, ulimit -n) or set max_connections"
 KINDS = ("accept_paused", "accept_resumed")

@@ -12,20 +12,23 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headworks import late
-from headworks.binder import Binder
 from headworks.config import Config, ConfigError
 from headworks.config.document import place
 from headworks.config.values import show_duration
 from headworks.errors import BindError
 from headworks.log import Log
+from headworks.notice import Notice
 from headworks.notify import notify
 from headworks.pauses import KINDS, Pauses
 from headworks.privileges import Identity, raise_descriptor_limit
 from headworks.proxy import Proxy
 from headworks.signals import HELD, RELOAD, REOPEN, STOP, UPGRADE, hold
-from headworks.stats import Notice
+
+if TYPE_CHECKING:
+    from headworks.binder import Binder
 
 _GLANCE = 0.1
 """Seconds between looks for a second signal while draining."""
@@ -49,7 +52,7 @@ def _run(file: Path) -> None:
     except ConfigError as error:
         raise place(error, file) from None
     raise_descriptor_limit()
-    binder = Binder.start() if identity and os.geteuid() == 0 else None
+    binder = _binder() if identity and os.geteuid() == 0 else None
     log = Log(form=config.logs.format, level=config.logs.level)
     try:
         proxy.start(binder=binder.fileno() if binder else None)
@@ -60,6 +63,13 @@ def _run(file: Path) -> None:
         proxy.stop()
         if binder:
             binder.stop()
+
+
+def _binder() -> "Binder":
+    """Start the process that keeps root; most services never have any."""
+    from headworks.binder import Binder
+
+    return Binder.start()
 
 
 _AGAIN = 1.0

@@ -166,7 +166,8 @@ impl Listener {
         }
     }
 
-    /// Returns what a client is told for whom there is no place: an alert where it begins with TLS, else nothing.
+    /// Returns what a client is told for whom there is no place: an alert where it begins with TLS, else
+    /// nothing.
     pub fn farewell(&self) -> &'static [u8] {
         let begins_with_tls = self.tls.is_some() || self.protocol.passes_tls();
         if begins_with_tls { tls::no_place() } else { b"" }

@@ -62,8 +62,9 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
     })
 }
 
-/// Says why, if there is anything to say, to a client whose socket is closed now: it is not waited for, since it
-/// has no place. What it sent so far is read, or closing would reset the connection before it has been told.
+/// Says why, if there is anything to say, to a client whose socket is closed now: it is not waited for,
+/// since it has no place. What it sent so far is read, or closing would reset the connection before it has
+/// been told.
 fn turn_away(socket: &mut Socket, farewell: &'static [u8], scratch: &mut [u8]) {
     if !farewell.is_empty() {
         // A fresh socket takes so few bytes whole; one that is gone needs no answer.
