@@ -49,6 +49,10 @@ test: test-rust test-python ## set up, then every test, Rust and Python
 .PHONY: check
 check: format lint types licences builds test guard ## what CI runs: format, lints, types, licences, builds, tests
 
+.PHONY: wheels
+wheels: $(STAMPS)/wheels toolchain ## build wheels for any Linux with glibc 2.28 (x86-64, aarch64) in dist/, and try them
+	$(BIN)/python tools/wheels.py dist
+
 .PHONY: bench
 bench: package $(STAMPS)/bench ## compare with HAProxy, nginx, Envoy and others on this machine (QUICK=1: in three minutes)
 	HEADWORKS=$(ROOT)/$(BIN)/headworks $(BIN)/python bench/run.py $(if $(QUICK),--quick) $(BENCH)
@@ -83,7 +87,7 @@ docs: $(STAMPS)/docs package ## write docs/configuration.md and the types of key
 
 .PHONY: clean
 clean: ## remove everything that was built or installed here
-	rm -rf $(VENV) .venv-bench target bench/load/target fuzz/target docs/_site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench dist target bench/load/target fuzz/target docs/_site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find python tests bench tools examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -154,6 +158,10 @@ $(STAMPS)/dev: pyproject.toml | $(STAMPS)/python
 
 $(STAMPS)/build: pyproject.toml | $(STAMPS)/python
 	@$(BIN)/pip install --quiet --group build
+	@touch $@
+
+$(STAMPS)/wheels: pyproject.toml | $(STAMPS)/python
+	@$(BIN)/pip install --quiet --group wheels
 	@touch $@
 
 $(STAMPS)/bench: pyproject.toml | $(STAMPS)/python
