@@ -49,6 +49,9 @@ def attributes(kind: str) -> list[str]:
 def balances() -> list[str]:
     """Names of every balancing algorithm."""
 
+def fitting_filter(content_type: str) -> str:
+    """Name of the filter that variables without one get in a body of this media type."""
+
 def counters() -> dict[str, str]:
     """Names of every counter in ``Engine.stats``, each with what it counts."""
 

@@ -113,3 +113,68 @@ def test_a_redirect_that_could_mean_several_ports():
     (found,) = warnings(text + listener("plain", '":80"', 'redirect = { to = "https" }'))
     assert "clients are sent to 8443" in found
     assert warnings(text + listener("plain", '":80"', 'redirect = { to = "https:9443" }')) == []
+
+
+def answers(rest: str) -> list[str]:
+    return [line.partition("warning: ")[2] for line in warnings(listener("a", '":80"', rest))]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        ('\'{{"a":"{path}"}}\'', "text/plain", "looks like JSON"),
+        ('\'{{"a":"{path}"}}\'', "", "looks like JSON"),
+        ("'[\"{header.x}\"]'", "", "looks like JSON"),
+        ("'<p>{uri}'", "text/plain", "looks like HTML"),
+        ('\'{{"a":"{path}"}}\'', "application/json", ""),
+        ('\'{{"a":"{path|html}"}}\'', "application/json", "is written for HTML, into application/json"),
+        ('\'{{"a":"{path|url}"}}\'', "application/json", ""),
+        ('\'{{"a":"{path|raw}"}}\'', "", ""),
+        ('\'{{"a":"{path|json}"}}\'', "", ""),
+        ('\'{{"a":"{client.address}"}}\'', "", ""),
+        ("'<p>{uri}'", "text/html", ""),
+        ("'[{path}] is not here'", "", ""),
+        ("'{{path}} <{host}>'", "", "looks like JSON"),
+        ("'Nothing at {path}'", "", ""),
+    ],
+)
+def test_values_of_clients_in_a_body(body, kind, said):
+    headers = f', headers = {{ content-type = "{kind}" }}' if kind else ""
+    found = answers(f"respond = {{ body = {body}{headers} }}")
+    assert [said in line for line in found] == [True] * bool(said), found
+
+
+@pytest.mark.parametrize(
+    ("value", "is_doubtful"),
+    [
+        ("'attachment; filename=\"{path}\"'", True),
+        ("'attachment; filename=\"{path|json}\"'", False),
+        ("'attachment; filename=\"a\"; from={path}'", False),
+        ("'{path}'", False),
+    ],
+)
+def test_values_of_clients_between_quotes(value, is_doubtful):
+    found = answers(f"respond = {{ headers = {{ content-disposition = {value} }} }}")
+    assert ["write {path|json}" in line for line in found] == [True] * is_doubtful
+
+
+@pytest.mark.parametrize(
+    ("to", "is_doubtful"),
+    [
+        ("/login?next={path}", True),
+        ("/login?a=1&next=x{uri}", True),
+        ("/login?next={path|url}", False),
+        ("/login?{query}", False),
+        ("https://b.example{uri}", False),
+        ("/login?id={request.id}", False),
+    ],
+)
+def test_values_of_clients_as_parameters(to, is_doubtful):
+    found = answers(f'redirect = {{ to = "{to}" }}')
+    assert ["|url}" in line for line in found] == [True] * is_doubtful
+
+
+def test_a_doubtful_value_has_its_line_and_key():
+    text = listener("a", '":80"', 'table = "t"') + "[tables.t]\n\"x\" = { respond = { body = '<p>{path}' } }\n"
+    (found,) = warnings(text)
+    assert found.startswith("6: tables.t.x.respond.body: warning: {path} comes from the client")

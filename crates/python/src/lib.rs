@@ -24,13 +24,19 @@ mod _engine {
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]
-    use super::{balances, counters, protocols};
+    use super::{balances, counters, fitting_filter, protocols};
 }
 
 /// Names of every balancing algorithm.
 #[pyfunction]
 fn balances() -> Vec<&'static str> {
     headworks_core::balance::REGISTRY.iter().map(|balance| balance.name()).collect()
+}
+
+/// Returns the filter that variables without one get in a body of this media type.
+#[pyfunction]
+fn fitting_filter(content_type: &str) -> &'static str {
+    headworks_core::http::template::Filter::of_content_type(content_type).as_str()
 }
 
 /// Returns the names of every counter, each with what it counts: what `stats()` has of listeners, backends

@@ -1,6 +1,7 @@
 """Doubts: what a configuration may say, and hardly anybody means.
 
-Addresses that lie within another listener's, servers that are the proxy itself, tables and backends that nothing uses.
+Addresses that lie within another listener's, servers that are the proxy itself, tables and backends that nothing uses,
+values of clients where they could end what they are put into.
 Must never refuse anything: where it is surely wrong, the models and the Plan say so.
 """
 
@@ -13,6 +14,7 @@ from headworks.config.models.whole import Whole
 from headworks.config.problems import Path, Problem
 from headworks.config.redirects import doubtful_ports
 from headworks.config.routes import backends_of, table_backends
+from headworks.config.templates import doubtful_values
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,13 @@ def doubts(config: Whole) -> list[Problem]:
     """Return a warning for everything that is doubtful."""
     bound = list(_bound(config))
     places = _at_places(bound)
-    return [*_within(places), *_round(config, places), *_unused(config), *doubtful_ports(config)]
+    return [
+        *_within(places),
+        *_round(config, places),
+        *_unused(config),
+        *doubtful_ports(config),
+        *doubtful_values(config),
+    ]
 
 
 def _bound(config: Whole) -> Iterator[_Bound]:
