@@ -462,3 +462,24 @@ def test_what_an_authority_issues_is_new_and_its_own(tmp_path):
     presenting.load_cert_chain(tmp_path / "a.pem")
     (found,), flaws = look(Reader(), str(tmp_path / "a.pem"))
     assert (found.names, found.chain, flaws) == (one.names, one.chain, [])
+
+
+VERSION_1 = """\
+-----BEGIN CERTIFICATE-----
+MIIBIzCByQIUWLzzjepTA3qwc/NP2p05SXnVOEUwCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MB4XDTI2MTEyODAxNTYyN1oXDTI2MTIyODAxNTYyN1ow
+FDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+jgeXurMKcOFnSFVVtUVkT4/MSX86SJRqn+KvqzKmINbgUQcvxTqeMqTkyzGo3YWD
+6Wsr+WEjIbYxbpkmDgA26DAKBggqhkjOPQQDAgNJADBGAiEAv2/TmYYfEHabH98P
+Ep3ggkmGwJVG4BlJe6e396ChMJACIQCQyrSrBJvJro8nYmMkPZ/AeNOip2ofU/VF
+/zNpUDwLrw==
+-----END CERTIFICATE-----
+"""
+"""Made by `openssl x509 -req -signkey`, which gives version 1 to what has no extensions."""
+
+
+def test_an_authority_of_version_1_is_said_to_have_no_names(tmp_path):
+    lines = said(file(tmp_path, "one.pem", VERSION_1), kind="authorities")
+    (line,) = [line for line in lines if "version 1" in line]
+    assert line.startswith('warning: "localhost" in "one.pem" is of version 1')
+    assert len(take(file(tmp_path, "one.pem", VERSION_1), kind="authorities").ders) == 1

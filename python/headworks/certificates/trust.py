@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from headworks.certificates import pem
-from headworks.certificates.found import Flaw, Reader
+from headworks.certificates.found import Cert, Flaw, Reader
 from headworks.certificates.names import shown
 
 BUNDLES = (
@@ -40,7 +40,18 @@ def authorities(reader: Reader, place: str) -> tuple[list[bytes], list[Flaw]]:
         for one in found.certificates
         if one.x509.not_valid_after_utc < now
     ]
+    flaws += [_nameless(one) for one in found.certificates if one.x509.version is x509.Version.v1]
     return list(dict.fromkeys(one.der for one in found.certificates)), flaws
+
+
+def _nameless(one: Cert) -> Flaw:
+    """Say what a certificate of version 1 is good for: it may be an old authority, or a server's own."""
+    reason = (
+        f'"{shown(one.x509.subject)}" in "{one.file}" is of version 1, which has no names: those that it signed are '
+        "believed, and nobody who presents it itself. For a server's own: "
+        "openssl req -x509 -addext subjectAltName=DNS:NAME"
+    )
+    return Flaw(file=one.file, reason=reason, is_warning=True)
 
 
 def revocations(reader: Reader, place: str) -> tuple[list[bytes], list[Flaw]]:

@@ -61,7 +61,7 @@ reasons! {
     RequestLineTooLong = 414, "the request line is too long";
     /// A status line that is none.
     StatusLine = 400, "the status line is not valid";
-    /// A status below 100 or above 599.
+    /// A status below 100: no class begins with 0, and clients take such a response for a broken one.
     Status = 400, "the status is less than 100";
     /// A status line over the limit.
     StatusLineTooLong = 431, "the status line is too long";
