@@ -21,6 +21,7 @@ COLOURS = {
     "nginx": "#2ca02c",
     "nginx-mainline": "#98c379",
     "haproxy": "#d62728",
+    "haproxy-newer": "#b23a48",
     "haproxy-splice": "#f08a8b",
     "haproxy-splice-auto": "#e5b3b3",
     "haproxy-splice-1m": "#8c1d1e",

@@ -9,7 +9,7 @@ from proxies.base import ROOT, Competitor, Protocol, Task
 from proxies.caddy import Caddy
 from proxies.envoy import Envoy
 from proxies.floor import Floor
-from proxies.haproxy import HAProxy
+from proxies.haproxy import HAProxy, HAProxyNewer
 from proxies.headworks import Headworks
 from proxies.nginx import Nginx, NginxMainline
 from proxies.sniproxy import Sniproxy
@@ -24,6 +24,7 @@ COMPETITORS: dict[str, Competitor] = {
     "nginx": Nginx(),
     "nginx-mainline": NginxMainline(),
     "haproxy": HAProxy(),
+    "haproxy-newer": HAProxyNewer(),
     "haproxy-splice-auto": HAProxy(splice="auto"),
     "haproxy-splice": HAProxy(splice="always"),
     # A pipe of 1 MiB moves many more bytes per call; the largest that needs no privilege by default.

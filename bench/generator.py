@@ -78,9 +78,10 @@ class Generator:
     core: int
 
     @contextmanager
-    def origin(self, mode: str) -> Iterator[tuple[int, int]]:
-        """Run an origin and yield its port and pid."""
-        process = processes.start([str(self.binary), "origin", "--mode", mode], core=self.core)
+    def origin(self, mode: str, *, everywhere: bool = False) -> Iterator[tuple[int, int]]:
+        """Run an origin and yield its port and pid; `everywhere`: at each address of loopback."""
+        listen = ["--listen", "0.0.0.0:0"] if everywhere else []
+        process = processes.start([str(self.binary), "origin", "--mode", mode, *listen], core=self.core)
         try:
             assert process.stdout is not None
             yield int(process.stdout.readline()), process.pid

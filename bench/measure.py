@@ -1,6 +1,6 @@
 """Measures scenarios: which method is for which, and how long everything will take. Prints nothing.
 
-The methods are in `rounds.py` (added, two, bulk), `latency.py`, `memory.py` (idle, slow) and `reloading.py`.
+The methods are in `rounds.py` (added, two, bulk), `latency.py`, `skew.py`, `memory.py` (idle, slow) and `reloading.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import latency
 import memory
 import reloading
 import rounds
+import skew
 from generator import Generator
 from results import LaneResult
 from rounds import GIB
@@ -22,7 +23,7 @@ __all__ = ["GIB", "NEEDS_TWO_CORES", "Bench", "LaneResult", "Options", "fit"]
 
 START_SECONDS = 0.8
 """From starting a proxy to its being ready, with the wait for what it starts after binding."""
-NEEDS_TWO_CORES: frozenset[Method] = frozenset(("two", "latency", "slow", "reload"))
+NEEDS_TWO_CORES: frozenset[Method] = frozenset(("two", "latency", "skew", "slow", "reload"))
 SHORTEST, LONGEST = 0.5, 3.0
 
 
@@ -37,6 +38,8 @@ class Bench:
         """Measure `lanes` of `scenario` by its method."""
         if scenario.method == "latency":
             return latency.measure(self.stage, scenario, lanes)
+        if scenario.method == "skew":
+            return skew.measure(self.stage, scenario, lanes)
         if scenario.method in ("idle", "slow"):
             return memory.measure(self.stage, scenario, lanes)
         if scenario.method == "reload":
@@ -50,6 +53,8 @@ class Bench:
         starts = START_SECONDS * len(lanes) + sum(lane.names for lane in lanes) / 100_000 * 5
         if scenario.method == "latency":
             return starts + latency.seconds(self.stage, scenario, lanes)
+        if scenario.method == "skew":
+            return starts + skew.seconds(self.stage, scenario, lanes)
         if scenario.method in ("idle", "slow"):
             return starts + len(lanes) * memory.lane_seconds(self.stage, scenario)
         if scenario.method == "reload":

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+EVERY = -2
+"""In place of a core: all of them."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -38,7 +40,7 @@ def free_port() -> int:
 def pinned(core: int) -> Iterator[None]:
     """Make children started inside run on `core` only; a child inherits the affinity of the thread that starts it."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, before if core == EVERY else {core})
     try:
         yield
     finally:

@@ -94,7 +94,10 @@ def main() -> int:
         options=_options(asked),
         progress=lambda _label, _seconds: None,
     )
-    with stage.directory() as directory, stage.generator.origin(scenario.origin) as (port, _):
+    with (
+        stage.directory() as directory,
+        stage.generator.origin(scenario.origin, everywhere=lane.servers > 1) as (port, _),
+    ):
         try:
             with stage.proxy(scenario, lane, port, directory) as up:
                 work = Work(stage=stage, scenario=scenario, up=up, seconds=asked.seconds)

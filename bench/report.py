@@ -25,6 +25,7 @@ VALUE_TITLES = {
     "bulk": "CPU s/GiB",
     "idle": "bytes/conn",
     "latency": "p99 µs",
+    "skew": "p99 µs",
     "slow": "bytes/conn",
     "reload": "worst µs",
 }

@@ -26,7 +26,8 @@ def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneRes
     directs: dict[int, list[Sample]] = {}
     with ExitStack() as stack:
         directory = stack.enter_context(stage.directory())
-        port, origin = stack.enter_context(stage.generator.origin(scenario.origin))
+        everywhere = any(lane.servers > 1 for lane in lanes)
+        port, origin = stack.enter_context(stage.generator.origin(scenario.origin, everywhere=everywhere))
         ups = [direct(port, names, directory) for names in directs_of(scenario, lanes)]
         for lane in lanes:
             try:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from proxies.base import Protocol
 
-Method = Literal["added", "own", "two", "bulk", "idle", "latency", "slow", "reload"]
+Method = Literal["added", "own", "two", "bulk", "idle", "latency", "skew", "slow", "reload"]
 Tool = Literal["load", "wrk", "h2load"]
 Request = Literal["minimal", "browser"]
 
@@ -18,6 +18,7 @@ class Lane:
 
     competitor: str
     names: int = 0
+    servers: int = 1
     suffix: str = ""
 
     @property
@@ -67,9 +68,9 @@ class Scenario:
         return "https" if self.https else "http" if self.http else "tls" if lane.names else "tcp"
 
 
-def lanes(*competitors: str, names: int = 0, suffix: str = "") -> tuple[Lane, ...]:
+def lanes(*competitors: str, names: int = 0, servers: int = 1, suffix: str = "") -> tuple[Lane, ...]:
     """Return one lane for each competitor."""
-    return tuple(Lane(competitor=competitor, names=names, suffix=suffix) for competitor in competitors)
+    return tuple(Lane(competitor=one, names=names, servers=servers, suffix=suffix) for one in competitors)
 
 
 def two_cores(scenario: Scenario) -> Scenario:
@@ -78,9 +79,9 @@ def two_cores(scenario: Scenario) -> Scenario:
 
 
 # Who can do what. Caddy has no layer 4, sniproxy only names; the order is that of the tables.
-TCP = ("headworks", "nginx", "nginx-mainline", "haproxy", "envoy", "traefik")
-TLS = ("headworks", "sniproxy", "nginx", "nginx-mainline", "haproxy", "envoy", "traefik")
-HTTP = ("headworks", "nginx", "nginx-mainline", "haproxy", "envoy", "traefik", "caddy")
+TCP = ("headworks", "nginx", "nginx-mainline", "haproxy", "haproxy-newer", "envoy", "traefik")
+TLS = ("headworks", "sniproxy", "nginx", "nginx-mainline", "haproxy", "haproxy-newer", "envoy", "traefik")
+HTTP = ("headworks", "nginx", "nginx-mainline", "haproxy", "haproxy-newer", "envoy", "traefik", "caddy")
 # Traefik 3.7 was seen to need 7 s for 20,000 routers and minutes for 100,000: it has a smaller table.
 TABLES = ("headworks", "nginx", "haproxy", "envoy")
 
@@ -277,6 +278,16 @@ SCENARIOS: tuple[Scenario, ...] = (
         quick=False,
     ),
     replace(
+        KEPT,
+        name="skew",
+        title="two workers, 200 kept connections, nine tenths of the load on eight of them, against the same load on all",
+        method="skew",
+        lanes=lanes(*TCP),
+        connections=200,
+        targets=(),
+        quick=False,
+    ),
+    replace(
         BULK_DOWN,
         name="slow-reader",
         title="64 clients that ask for 1 GiB and read 10 kB/s: memory of the proxy for each; bulk goes on beside them",
@@ -302,6 +313,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="http-browser",
         title="HTTP/1.1, kept connections: a browser's request, 12 fields, about 600 bytes; 32 at once",
         request="browser",
+        quick=False,
+    ),
+    replace(
+        HTTP_KEPT,
+        name="servers-1000",
+        title="HTTP/1.1, kept connections: a backend of 1,000 servers in turn, against one server; 32 at once",
+        lanes=(*lanes(*HTTP, servers=1000), *lanes("headworks", "nginx", "haproxy", suffix="-1")),
+        targets=(Target(against="nginx", ratio=0.65), Target(against="haproxy", ratio=0.65)),
         quick=False,
     ),
     HTTP_FRESH,

@@ -5,6 +5,7 @@ Knows the parts' cores and how to look at them; the methods decide what is run a
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,13 @@ class Stage:
     generator: Generator
     options: Options
     progress: Callable[[str, float], None]
+
+    def spread(self) -> Stage:
+        """Return the same with everything on all cores, wherever the system puts it."""
+        every = processes.EVERY
+        return replace(
+            self, generator=replace(self.generator, core=every), options=replace(self.options, proxy_core=every)
+        )
 
     def split(self) -> Stage:
         """Return the same with generator and origin on the other core."""
@@ -150,6 +158,8 @@ class Stage:
             http=scenario.http,
             certificate=certificates.made() if scenario.https else None,
             reloads=scenario.method == "reload",
+            servers=lane.servers,
+            workers=2 if scenario.method == "skew" else 1,
         )
 
     def order(self, scenario: Scenario, up: Up, *, seconds: float | None = None, rate: float = 0.0) -> tools.Order:
@@ -170,11 +180,12 @@ class Stage:
             late=self.options.late,
             certificate=certificates.made().certificate if scenario.https else None,
             resumed=scenario.resumed,
+            turns=scenario.method == "skew",
         )
 
     def sample(self, scenario: Scenario, up: Up, origin: int, order: tools.Order) -> Sample:
         """Run the generator once and say what it, the origin and the proxy took."""
-        cores = {self.options.proxy_core, self.generator.core}
+        cores = {self.options.proxy_core, self.generator.core} - {processes.EVERY} or os.sched_getaffinity(0)
         pids = up.pids()
         readings: list[_Reading] = []
 

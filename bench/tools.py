@@ -61,6 +61,8 @@ class Order:
     certificate: Path | None = None
     """What the server presents; None: no TLS."""
     resumed: bool = False
+    turns: bool = False
+    """Whether all connections are used in turn; else the one that was used last."""
 
     @property
     def patience(self) -> float:
@@ -104,6 +106,7 @@ def load_options(order: Order) -> list[str]:
         options += ["--request", order.request]
         options += ["--fresh", "1"] if order.fresh else []
         options += ["--resumed", "1"] if order.resumed else []
+    options += ["--turns", "1"] if order.turns else []
     if order.rate:
         options += ["--rate", f"{order.rate:.0f}"]
     return [*options, "--seconds", str(order.seconds), "--warmup", str(order.warmup)]

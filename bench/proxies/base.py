@@ -34,6 +34,9 @@ class Task:
     descriptors: int
     directory: Path
     http: bool = False
+    servers: int = 1
+    """How many servers the origin seems to be: addresses of loopback, at its one port."""
+    workers: int = 1
     certificate: Certificate | None = None
     """Of the TLS in front of HTTP; None: plain HTTP. All terminate TLS 1.3 alone, agree on keys by X25519, offer HTTP/1.1
     by ALPN and give tickets; the cipher suite is the one that the clients offer."""
@@ -44,6 +47,13 @@ class Task:
     def protocol(self) -> Protocol:
         """What clients speak: names make it TLS routed by SNI."""
         return "https" if self.certificate else "http" if self.http else "tls" if self.names else "tcp"
+
+    @property
+    def addresses(self) -> list[str]:
+        """The servers as `HOST:PORT`. All of 127.0.0.0/8 is this machine."""
+        if self.servers == 1:
+            return [f"127.0.0.1:{self.origin}"]
+        return [f"127.1.{number // 250}.{1 + number % 250}:{self.origin}" for number in range(self.servers)]
 
     @property
     def sessions(self) -> int:

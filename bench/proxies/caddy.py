@@ -29,7 +29,7 @@ class Caddy(Competitor):
 
     def environment(self, task: Task) -> Mapping[str, str]:
         """One worker, as Go has it: one thread at a time runs Go code. Its files stay in the run's directory."""
-        return {"GOMAXPROCS": "1", "HOME": str(task.directory), "XDG_DATA_HOME": str(task.directory)}
+        return {"GOMAXPROCS": str(task.workers), "HOME": str(task.directory), "XDG_DATA_HOME": str(task.directory)}
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """Write one file."""
@@ -46,13 +46,15 @@ class Caddy(Competitor):
 def _configuration(task: Task) -> dict[str, Any]:
     proxy = {
         "handler": "reverse_proxy",
-        "upstreams": [{"dial": f"127.0.0.1:{task.origin}"}],
+        "upstreams": [{"dial": address} for address in task.addresses],
+        # In turn, as all others do by themselves; it would choose at random.
+        "load_balancing": {"selection_policy": {"policy": "round_robin"}},
         # X-Forwarded-For is added always.
         "transport": {
             "protocol": "http",
             "compression": False,  # asks the server for no compressed answers; no other proxy does
             # Server connections that are kept (the default is 32 a server); all clients of a scenario have one.
-            "keep_alive": {"enabled": True, "max_idle_conns": 1000, "max_idle_conns_per_host": 1000},
+            "keep_alive": {"enabled": True, "max_idle_conns": 1000 * task.servers, "max_idle_conns_per_host": 1000},
         },
     }
     server: dict[str, Any] = {

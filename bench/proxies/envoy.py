@@ -40,7 +40,7 @@ class Envoy(Competitor):
         config = task.write("envoy.json", json.dumps(boot))
         return [
             *(str(program), "-c", str(config)),
-            *("--concurrency", "1"),  # one worker
+            *("--concurrency", str(task.workers)),  # one worker; two where that is what is measured
             *("-l", "error"),  # no log of connections; the access log is off unless configured
             "--disable-hot-restart",  # no shared memory for a second process
         ]
@@ -128,15 +128,15 @@ def _http() -> dict[str, Any]:
 def _cluster(task: Task) -> dict[str, Any]:
     # The defaults (1024 each) would refuse the idle connections.
     limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), _ANY)
-    server = {"endpoint": {"address": _address(task.origin)}}
+    servers = [{"endpoint": {"address": _address(task.origin, one.partition(":")[0])}} for one in task.addresses]
     return {
         "name": "origin",
         "type": "STATIC",
         "connect_timeout": "10s",
         "circuit_breakers": {"thresholds": [limits]},
-        "load_assignment": {"cluster_name": "origin", "endpoints": [{"lb_endpoints": [server]}]},
+        "load_assignment": {"cluster_name": "origin", "endpoints": [{"lb_endpoints": servers}]},
     }
 
 
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _address(port: int, host: str = "127.0.0.1") -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}

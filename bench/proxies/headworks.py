@@ -42,7 +42,7 @@ class Headworks(Competitor):
 
 
 def configuration(task: Task) -> str:
-    """`workers = 1`: one thread moves bytes; access records off as everywhere; short drain: the run is over."""
+    """One worker (`skew`: two) moves bytes; access records off as everywhere; short drain: the run is over."""
     routing = {
         "tls": 'protocol = "tls"\ntable = "names"',
         "tcp": 'protocol = "tcp"\nbackend = "origin"',
@@ -51,7 +51,7 @@ def configuration(task: Task) -> str:
     }[task.protocol]
     text = f"""
 [proxy]
-workers = 1
+workers = {task.workers}
 drain = "1s"
 [logs]
 access = "off"
@@ -64,7 +64,7 @@ idle = "1h"
 {_HTTP_TIMEOUTS if task.http else ""}
 {_tls(task.certificate) if task.certificate else ""}
 [backends.origin]
-servers = ["127.0.0.1:{task.origin}"]
+servers = [{", ".join(f'"{address}"' for address in task.addresses)}]
 {_HTTP_POOL if task.http else ""}
 """
     if task.names:

@@ -44,7 +44,7 @@ def _whole(program: Path, task: Task) -> str:
     return f"""
 {_stream_module(program)}
 daemon off;
-worker_processes 1;                    # one worker
+worker_processes {task.workers};                    # one worker; two where that is what is measured
 worker_rlimit_nofile {task.descriptors};
 pid {task.directory}/nginx.pid;
 error_log /dev/null crit;              # no log; stream has no access log unless asked
@@ -67,7 +67,7 @@ def _stream(task: Task) -> str:
     proxy_connect_timeout 10s;
     proxy_timeout 1h;                  # never bites
     proxy_buffer_size {buffer};
-    upstream origin {{ server 127.0.0.1:{task.origin}; }}
+    upstream origin {{ {_servers(task)} }}
     {_map(task)}
     server {{
         listen 127.0.0.1:{task.listen} backlog=65535;   # bursts of connections are queued
@@ -88,8 +88,8 @@ def _http(task: Task) -> str:
     keepalive_requests 1000000000;     # a client's connection is kept, however many requests it has brought
     client_max_body_size 0;            # any length
     upstream origin {{
-        server 127.0.0.1:{task.origin};
-        keepalive 1000;                # server connections that are kept; all clients of a scenario have one
+        {_servers(task)}
+        keepalive {1000 * task.servers};                # server connections that are kept; all clients of a scenario have one
         keepalive_requests 1000000000;
         keepalive_timeout 1h;
     }}
@@ -110,6 +110,10 @@ def _http(task: Task) -> str:
         }}
     }}
 }}"""
+
+
+def _servers(task: Task) -> str:
+    return " ".join(f"server {address};" for address in task.addresses)
 
 
 def _tls(task: Task) -> str:

@@ -25,9 +25,9 @@ class Traefik(Competitor):
         """Take the number of the first of several lines."""
         return "traefik " + super().version(program).removeprefix("Version:").strip()
 
-    def environment(self, task: Task) -> Mapping[str, str]:  # noqa: ARG002  (the same for every task)
+    def environment(self, task: Task) -> Mapping[str, str]:
         """One worker, as Go has it: one thread at a time runs Go code."""
-        return {"GOMAXPROCS": "1"}
+        return {"GOMAXPROCS": str(task.workers)}
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """Two files: Traefik's own split."""
@@ -59,7 +59,7 @@ class Traefik(Competitor):
 
 def _http(task: Task) -> dict[str, Any]:
     router = {"entryPoints": ["bench"], "rule": "PathPrefix(`/`)", "service": "origin"}
-    servers = [{"url": f"http://127.0.0.1:{task.origin}"}]
+    servers = [{"url": f"http://{address}"} for address in task.addresses]
     secured = _tls(task.certificate) if task.certificate else {}
     routers: dict[str, Any] = {"all": router | ({"tls": {}} if secured else {})}
     # X-Forwarded-For is added always.
@@ -75,7 +75,7 @@ def _tls(certificate: Certificate) -> dict[str, Any]:
 
 def _tcp(task: Task) -> dict[str, Any]:
     routers = {name.replace(".", "-"): _router(f"HostSNI(`{name}`)") | _PASSED for name in task.names}
-    servers = [{"address": f"127.0.0.1:{task.origin}"}]
+    servers = [{"address": address} for address in task.addresses]
     return {
         "tcp": {
             "routers": routers or {"all": _router("HostSNI(`*`)")},

@@ -5,9 +5,13 @@ use std::net::{SocketAddrV4, TcpListener, TcpStream};
 
 use crate::sys;
 
-/// Listens on `address` without blocking and prints the port, the first line of stdout.
+/// Listens on `address` without blocking and prints the port, the first line of stdout. 0.0.0.0 is every address of
+/// 127.0.0.0/8, and no other.
 pub fn open(address: SocketAddrV4) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
+    if address.ip().is_unspecified() {
+        sys::stay_on_loopback(&listener)?;
+    }
     listener.set_nonblocking(true)?;
     sys::lengthen_backlog(&listener)?;
     println!("{}", listener.local_addr()?.port());

@@ -138,6 +138,18 @@ pub fn lengthen_backlog(listener: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets nobody in who is not on this machine, whatever address the listener has.
+pub fn stay_on_loopback(listener: &TcpListener) -> io::Result<()> {
+    let device = b"lo\0";
+    let length = device.len() as libc::socklen_t;
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
+    // SAFETY: `device` has `length` bytes and outlives the call.
+    checked(unsafe {
+        libc::setsockopt(listener.as_raw_fd(), level, option, device.as_ptr().cast(), length)
+    })?;
+    Ok(())
+}
+
 /// Raises the soft limit of open descriptors to the hard one.
 pub fn raise_descriptor_limit() -> io::Result<()> {
     // SAFETY: rlimit is plain integers, valid when zeroed, and lives through both calls.

@@ -5,6 +5,7 @@
 //! In an open loop latency counts from the time an operation was due, so a proxy that stalls pays for all that should
 //! have begun meanwhile (nothing is left out in coordination with it). Knows nothing of what an operation is.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,9 @@ struct Drive<'a, W> {
     pace: Pace,
     /// When the operation of each slot began or was due; None without operation.
     began: Vec<Option<Instant>>,
-    idle: Vec<usize>,
+    idle: VecDeque<usize>,
+    /// The slot that is idle longest begins next, so that all take part; else the one that was used last.
+    turns: bool,
     busy: usize,
 }
 
@@ -66,6 +69,7 @@ pub(super) fn drive(work: &mut impl Work, order: &Order, tally: &mut Tally) -> i
         pace,
         began: vec![None; order.connections],
         idle: (0..order.connections).rev().collect(),
+        turns: order.turns,
         busy: 0,
     };
     drive.turn_until_over(order)
@@ -92,10 +96,12 @@ impl<W: Work> Drive<'_, W> {
     }
 
     fn begin_all_due(&mut self) -> io::Result<()> {
-        while let Some(slot) = self.idle.last().copied() {
+        while !self.idle.is_empty() {
             let Some(due) = self.pace.take_due(Instant::now()) else { break };
-            self.idle.pop();
-            self.begin(slot, due)?;
+            let next = if self.turns { self.idle.pop_front() } else { self.idle.pop_back() };
+            if let Some(slot) = next {
+                self.begin(slot, due)?;
+            }
         }
         Ok(())
     }
@@ -123,8 +129,13 @@ impl<W: Work> Drive<'_, W> {
             self.busy -= 1;
             let now = Instant::now();
             self.tally.finished(began, now, bytes);
+            if self.turns && !self.idle.is_empty() {
+                // Others wait for their turn.
+                self.idle.push_back(slot);
+                return Ok(());
+            }
             let Some(due) = self.pace.take_due(now) else {
-                self.idle.push(slot);
+                self.idle.push_back(slot);
                 return Ok(());
             };
             self.note_begun(slot, due);
@@ -260,6 +271,27 @@ mod tests {
         let mut tally = Tally::new(&order);
         drive(&mut Script { outcomes: Vec::new() }, &order, &mut tally).unwrap();
         assert_eq!((tally.operations, tally.operations_all, tally.errors.len()), (100, 100, 0));
+    }
+
+    #[test]
+    fn in_turns_every_slot_takes_part() {
+        struct Seen(Vec<usize>);
+        impl Work for Seen {
+            fn begin(&mut self, slot: usize, _poll: &Poll) -> io::Result<Step> {
+                self.0.push(slot);
+                Ok(Step::Finished(1))
+            }
+
+            fn advance(&mut self, _slot: usize) -> Step {
+                Step::Waiting
+            }
+        }
+        for (turns, expected) in [(true, vec![2, 1, 0, 2, 1, 0]), (false, vec![0; 6])] {
+            let order = Order { turns, most: 6, ..order(None, 5.0) };
+            let mut seen = Seen(Vec::new());
+            drive(&mut seen, &order, &mut Tally::new(&order)).unwrap();
+            assert_eq!(seen.0, expected);
+        }
     }
 
     #[test]

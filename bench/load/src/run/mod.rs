@@ -39,6 +39,8 @@ pub struct Order {
     patience: Duration,
     /// Operations a second of an open loop; None: a closed one.
     rate: Option<f64>,
+    /// Connections take turns, so that all are used; else whichever was used last begins again.
+    turns: bool,
     /// Whether `--seconds` was given.
     timed: bool,
     /// Operations that are begun at most.
@@ -94,7 +96,10 @@ pub fn run(mut args: Args) -> Result<bool, String> {
     let mut order = Order::take(&mut args)?;
     let sources = Sources::take(&mut args)?;
     match scenario.as_str() {
-        "connect" | "kept" | "http" => order.rate = args.take("rate")?,
+        "connect" | "kept" | "http" => {
+            order.rate = args.take("rate")?;
+            order.turns = args.take_or("turns", 0_u8)? != 0;
+        }
         "bulk-down" | "bulk-up" => order.connections = args.take_or("streams", order.connections)?,
         _ => {}
     }
@@ -149,6 +154,7 @@ impl Order {
             late: args.take_or("late", 0u8)? != 0,
             patience: Duration::from_secs_f64(args.take_or("patience", 10.0)?),
             rate: None,
+            turns: false,
             timed: seconds.is_some(),
             most: u64::MAX,
             tls: None,
