@@ -36,6 +36,8 @@ METHODS = {
     "bulk": "one core for everything: CPU seconds of the proxy per GiB",
     "idle": "memory of the proxy per connection",
     "latency": "two cores, open loop: 99th percentile at the same rate for all",
+    "skew": "p99 of whoever fares worse, busy connections or others, with two workers; `to even`: against the same rate "
+    "on all connections in turn; both cores.",
     "slow": "two cores: memory of the proxy per connection whose client reads slowly",
     "reload": "two cores, open loop: worst latency while reloading",
 }

@@ -472,3 +472,9 @@ def test_charts_are_drawn_the_same_from_the_same_run(bench, tmp_path):
     bench.charts.draw(saved, tmp_path / "two")
     assert drawn[0].read_text() == (tmp_path / "two" / drawn[0].name).read_text()
     assert "haproxy 0.80" in drawn[0].read_text()
+
+
+def test_every_method_has_its_words(bench):
+    methods = {row.method for row in bench.scenarios.SCENARIOS}
+    assert methods <= set(bench.report.METHODS)
+    assert methods <= set(bench.report.VALUE_TITLES)
