@@ -6,7 +6,10 @@
 //! | `mod.rs` | the one way in: takes an ExchangeEvent and returns the ExchangeAction to do |
 //! | `state.rs` | the states and their values, and the deadline of each |
 //! | `terms.rs` | how far both messages have come, what may be sent again, what may be kept |
-//! | `reply.rs` | the form in which a response is passed on |
+//! | `servers.rs` | choosing a server, waiting for a place, and what a failed connection means |
+//! | `reply.rs` | what the head of a response means, and the form in which it is passed on |
+//! | `passing.rs` | how far both bodies have come, and what follows |
+//! | `waits.rs` | when the present wait is over, and what becomes of it then |
 //! | `said.rs` | what the client said, copied from its head |
 //! | `language.rs` | Events and Actions |
 //!
@@ -15,10 +18,13 @@
 //! move bytes or read a clock.
 
 mod language;
+mod passing;
 mod reply;
 mod said;
+mod servers;
 mod state;
 mod terms;
+mod waits;
 
 pub use language::{ExchangeAction, ExchangeEvent, Incoming, Lost, Passage, Stopped, Surroundings};
 pub use reply::Form;
@@ -27,16 +33,14 @@ pub use state::{Attempt, Ends, ExchangeState, ExchangeWait};
 pub use terms::{ResponseKind, Sent};
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use crate::balance::Seed;
-use crate::close::{CloseReason, Fault};
+use crate::close::CloseReason;
 use crate::http::coding::Coding;
 use crate::http::rewrite::Variation;
 use crate::http::rules::{self, Case, Granted};
 use crate::message::{Message, Method, Version};
 use crate::plan::ListenerView;
-use crate::pool::{Attempts, Backend, Next, Server};
+use crate::pool::Attempts;
 use crate::table::Target;
 use crate::tally::Count;
 use crate::time::Millis;
@@ -109,9 +113,6 @@ pub struct Times {
     pub answered: Option<Millis>,
 }
 
-/// Milliseconds before the rate of a body is judged.
-const GRACE: Millis = 2_000;
-
 impl Exchange {
     /// Makes an exchange that begins with this request. `limits` bound the trailer fields of both bodies.
     pub fn new(message: Message<'_>, limits: &Limits) -> Self {
@@ -163,34 +164,9 @@ impl Exchange {
         self.state
     }
 
-    /// Returns when its present wait began.
-    pub fn since(&self) -> Millis {
-        self.since
-    }
-
     /// Returns its moments.
     pub fn times(&self) -> Times {
         self.times
-    }
-
-    /// Returns the backend that it was routed to.
-    pub fn backend<'p>(&self, around: &Surroundings<'p>) -> Option<&'p Backend> {
-        self.attempts.backend().map(|index| &around.plan.backends[index as usize])
-    }
-
-    /// Returns the servers tried and the one chosen.
-    pub fn attempts(&self) -> &Attempts {
-        &self.attempts
-    }
-
-    /// Returns the server chosen last.
-    pub fn server(&self) -> Option<&Arc<Server>> {
-        self.attempts.server()
-    }
-
-    /// Returns how many other servers than the first were chosen.
-    pub fn retries(&self) -> usize {
-        self.attempts.retries()
     }
 
     /// Returns the seconds after which a client that asks too often may ask again.
@@ -204,66 +180,16 @@ impl Exchange {
         (decided.map(|at| at - begun), connected.zip(decided).map(|(connected, decided)| connected - decided))
     }
 
-    /// Returns when its present wait is over; None while nothing is waited for.
-    pub fn deadline(&self, around: &Surroundings<'_>) -> Option<Millis> {
-        let limits = state::Bounds {
-            timeouts: &around.listener.spec.timeouts,
-            backend: self.backend(around).map(|backend| &*backend.spec),
-        };
-        let wait = self.state.wait()?;
-        let each = self.since.saturating_add(limits.of(wait));
-        let Some(begun) = self.interim_since.filter(|_| wait == ExchangeWait::Response) else {
-            return Some(each);
-        };
-        Some(limits.backend.map_or(each, |spec| each.min(begun.saturating_add(spec.interim_timeout))))
-    }
-
     /// Whether an end of the client's sending cancels it: it came after the whole request, and the listener
     /// takes that for leaving (`abort_on_close`). A reset always cancels.
     pub fn ends_with_client(&self) -> bool {
         !self.waits_past_end && self.is_asked() && !self.tunnel
     }
 
-    /// Whether bytes of the request are to be passed on to the server.
-    #[inline]
-    pub fn passes_request(&self) -> bool {
-        match self.state {
-            ExchangeState::Asking(attempt)
-            | ExchangeState::Awaiting(attempt)
-            | ExchangeState::Answering(attempt) => !attempt.deaf,
-            ExchangeState::Tunnel(_) => true,
-            _ => false,
-        }
-    }
-
     /// Notes what its client is like, beside what its head says. `waits_past_end`: the end of its sending
     /// says no more than that there is no further request (RFC 9112 section 9.6).
     pub fn meet(&mut self, client: Option<SocketAddr>, waits_past_end: bool) {
         (self.client, self.waits_past_end) = (client, waits_past_end);
-    }
-
-    /// Counts bytes of the request's body that came with its head.
-    pub fn count_body(&mut self, bytes: usize) {
-        self.body = bytes as u64;
-    }
-
-    /// Gives the place at the server back: the server has done its part.
-    pub fn give_place_back(&mut self) {
-        self.attempts.release();
-    }
-
-    /// Whether bytes that were handed to the kernel still move towards the client: a slow reader takes from
-    /// megabytes there. Asked when the exchange seems idle for as long as it may.
-    pub fn still_delivers(&mut self, in_flight: usize, now: Millis) -> bool {
-        if !matches!(self.state, ExchangeState::Answering(_) | ExchangeState::Told | ExchangeState::Tunnel(_))
-        {
-            return false;
-        }
-        let moves = in_flight != 0 && in_flight != std::mem::replace(&mut self.in_flight, in_flight);
-        if moves {
-            self.since = now;
-        }
-        moves
     }
 
     /// Ends it for `reason`, unless another was given before; returns the reason that is recorded, and gives
@@ -387,234 +313,6 @@ impl Exchange {
                     backend.http.rules.affinity.as_ref().and_then(|affinity| affinity.read(message));
                 ExchangeAction::Write(index)
             }
-        }
-    }
-
-    /// Chooses a server and takes a place there, or waits for one.
-    fn look_for_server(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
-        let waited = self.state == ExchangeState::InLine;
-        let Some(backend) = self.backend(around) else { return ExchangeAction::Wait };
-        if !waited && self.attempts.is_first() && around.others_wait {
-            return self.stand_in_line(around);
-        }
-        let seed = Seed {
-            client: self.client.map(|address| address.ip()),
-            host: self.said.name(),
-            path: Some(self.said.target()),
-            header: self.said.key(),
-            random: around.random,
-            now: around.now,
-        };
-        match self.attempts.next(backend, &seed, self.cookie, around.shard) {
-            Next::Server => {
-                self.times.decided.get_or_insert(around.now);
-                self.go_to(ExchangeState::Connecting, around.now);
-                ExchangeAction::Connect { fresh: self.fresh }
-            }
-            Next::Full if waited => ExchangeAction::Wait,
-            Next::Full if self.attempts.is_first() => self.stand_in_line(around),
-            Next::Full | Next::Nobody => self.refuse(self.failure.unwrap_or(CloseReason::NoServer), around),
-        }
-    }
-
-    fn stand_in_line(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
-        self.go_to(ExchangeState::InLine, around.now);
-        ExchangeAction::Line
-    }
-
-    fn connected(&mut self, kept: bool, around: &Surroundings<'_>) -> ExchangeAction {
-        if kept {
-            self.times.connected.get_or_insert(around.now);
-        } else {
-            self.times.connected = Some(around.now);
-            if let Some(backend) = self.backend(around) {
-                self.attempts.connected(backend, around.now, around.shard);
-            }
-        }
-        self.go_to(ExchangeState::Asking(Attempt::default()), around.now);
-        ExchangeAction::Ask
-    }
-
-    fn connect_failed(&mut self, fault: Fault, around: &Surroundings<'_>) -> ExchangeAction {
-        if let Some(backend) = self.backend(around) {
-            self.attempts.failed(backend, fault, around.now, around.shard);
-        }
-        self.try_another(fault.reason(), around)
-    }
-
-    /// Tries another server, as often as the backend says; if there is none the exchange fails for `reason`.
-    fn try_another(&mut self, reason: CloseReason, around: &Surroundings<'_>) -> ExchangeAction {
-        self.failure = Some(reason);
-        match self.backend(around) {
-            Some(backend) if self.attempts.may_try_another(backend) => self.look_for_server(around),
-            _ => self.refuse(reason, around),
-        }
-    }
-
-    /// Sends the request again where that is safe: a kept connection may end at any moment, which says
-    /// nothing of its server; a fresh one that does speaks against it.
-    fn lost(&mut self, lost: Lost, attempt: Attempt, around: &Surroundings<'_>) -> ExchangeAction {
-        let sent = match (lost.begun, attempt.gone) {
-            (false, false) => Sent::Nothing,
-            (true, false) => Sent::Repeatable,
-            (_, true) => Sent::Gone,
-        };
-        if !self.may_repeat(sent) {
-            return self.refuse(CloseReason::ServerReset, around);
-        }
-        if !lost.kept {
-            self.attempts.unanswered();
-            return self.try_another(CloseReason::ServerReset, around);
-        }
-        self.fresh = true;
-        self.go_to(ExchangeState::Connecting, around.now);
-        ExchangeAction::Connect { fresh: true }
-    }
-
-    /// Bytes of the request went to the server, as far as they do.
-    fn request_passed(&mut self, passage: Passage, around: &Surroundings<'_>) -> ExchangeAction {
-        let Passage { read, moved, stopped } = passage;
-        if moved || read > 0 {
-            self.since = around.now;
-        }
-        if let Some(attempt) = self.state.attempt() {
-            attempt.full = stopped == Stopped::Full;
-            attempt.gone |= read > 0;
-        }
-        if read > 0 && self.is_too_slow(read, around) {
-            return self.refuse(CloseReason::BodyTimeout, around);
-        }
-        match stopped {
-            Stopped::Dry | Stopped::Full | Stopped::Unfinished => ExchangeAction::Wait,
-            Stopped::Done => self.request_delivered(around),
-            Stopped::TooLarge => self.refuse(CloseReason::BodyTooLarge, around),
-            Stopped::Malformed => self.refuse(CloseReason::BadRequest, around),
-            Stopped::Cut => ExchangeAction::Abort(CloseReason::ClientClosed),
-            Stopped::SourceBroken { truncated: true } => ExchangeAction::Abort(CloseReason::ClientTruncated),
-            Stopped::SourceBroken { truncated: false } => ExchangeAction::Abort(CloseReason::ClientReset),
-            Stopped::SinkBroken => match self.state.attempt() {
-                Some(attempt) => {
-                    attempt.deaf = true;
-                    ExchangeAction::Listen
-                }
-                None => ExchangeAction::Abort(CloseReason::ServerReset),
-            },
-        }
-    }
-
-    /// Whether the body comes more slowly than it must.
-    fn is_too_slow(&mut self, read: u64, around: &Surroundings<'_>) -> bool {
-        self.body += read;
-        // A client may have waited, for a server or to be told that it may go on: that is no slowness of its
-        // own.
-        let elapsed = around.now - *self.body_begun.get_or_insert(around.now);
-        let least = around.listener.spec.http.min_body_rate;
-        let slow = elapsed > GRACE && self.body.saturating_mul(1000) / elapsed < least;
-        slow && !self.is_asked() && !self.tunnel
-    }
-
-    /// Goes on once the whole request is on its way.
-    fn request_delivered(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
-        match self.state {
-            ExchangeState::Asking(attempt) => {
-                self.interim_since = None;
-                self.go_to(ExchangeState::Awaiting(attempt), around.now);
-                ExchangeAction::Wait
-            }
-            ExchangeState::Tunnel(ends) if ends.server => ExchangeAction::Abort(CloseReason::Completed),
-            ExchangeState::Tunnel(ends) if !ends.client => {
-                self.state = ExchangeState::Tunnel(Ends { client: true, ..ends });
-                ExchangeAction::FinishServer
-            }
-            _ => ExchangeAction::Wait,
-        }
-    }
-
-    fn answered_by_server(&mut self, message: Message<'_>, around: &Surroundings<'_>) -> ExchangeAction {
-        let most = self.backend(around).map_or(0, |backend| backend.spec.interim_limit);
-        match self.respond(message) {
-            None => self.refuse(CloseReason::BadResponse, around),
-            Some(ResponseKind::Hidden | ResponseKind::Interim) if self.interim > most => {
-                self.refuse(CloseReason::BadResponse, around)
-            }
-            Some(kind @ (ResponseKind::Hidden | ResponseKind::Interim)) => {
-                self.works_on(around.now);
-                if kind == ResponseKind::Hidden { ExchangeAction::Skip } else { ExchangeAction::PassInterim }
-            }
-            Some(ResponseKind::Final | ResponseKind::Tunnel) => {
-                ExchangeAction::Reply { compress: self.compressible(message, around) }
-            }
-        }
-    }
-
-    /// Begins the wait for the response anew: an informational one shows that the server works.
-    fn works_on(&mut self, now: Millis) {
-        if self.state.wait() == Some(ExchangeWait::Response) {
-            self.interim_since.get_or_insert(self.since);
-            self.since = now;
-        }
-    }
-
-    /// Goes on once the head of the response goes out. Too many bad responses in a row eject a server.
-    fn replied(&mut self, attempt: Attempt, around: &Surroundings<'_>) -> ExchangeAction {
-        self.times.answered = Some(around.now);
-        if let Some((backend, server)) = self.backend(around).zip(self.attempts.server()) {
-            let after = backend.spec.ejection.responses;
-            server.state.answered(self.status, around.now, after, backend.spec.ejection.duration);
-        }
-        let next = if self.tunnel {
-            ExchangeState::Tunnel(Ends::default())
-        } else {
-            ExchangeState::Answering(attempt)
-        };
-        self.go_to(next, around.now);
-        ExchangeAction::Wait
-    }
-
-    /// Bytes of the response went to the client, as far as they do.
-    fn response_passed(&mut self, passage: Passage, around: &Surroundings<'_>) -> ExchangeAction {
-        if passage.moved || passage.read > 0 {
-            self.since = around.now;
-        }
-        ExchangeAction::Abort(match passage.stopped {
-            Stopped::Dry | Stopped::Full | Stopped::Unfinished => return ExchangeAction::Wait,
-            Stopped::Done => return self.response_delivered(),
-            Stopped::Cut => CloseReason::ServerClosed,
-            Stopped::Malformed | Stopped::TooLarge => CloseReason::BadResponse,
-            Stopped::SourceBroken { truncated: true } => CloseReason::ServerTruncated,
-            Stopped::SourceBroken { truncated: false } => CloseReason::ServerReset,
-            Stopped::SinkBroken => CloseReason::ClientReset,
-        })
-    }
-
-    /// Ends a delivered response: the client may ask again, or is let go.
-    fn response_delivered(&mut self) -> ExchangeAction {
-        match self.state {
-            ExchangeState::Tunnel(ends) if ends.client => ExchangeAction::Abort(CloseReason::Completed),
-            ExchangeState::Tunnel(ends) if !ends.server => {
-                self.state = ExchangeState::Tunnel(Ends { server: true, ..ends });
-                ExchangeAction::FinishClient
-            }
-            ExchangeState::Tunnel(_) => ExchangeAction::Wait,
-            _ => ExchangeAction::Finish { keep: self.keeps_client() },
-        }
-    }
-
-    fn expired(&mut self, state: ExchangeState, around: &Surroundings<'_>) -> ExchangeAction {
-        match state {
-            ExchangeState::Ruling | ExchangeState::Over => ExchangeAction::Wait,
-            ExchangeState::InLine => self.refuse(CloseReason::QueueTimeout, around),
-            ExchangeState::Connecting => self.connect_failed(Fault::TimedOut, around),
-            ExchangeState::Asking(attempt) if !attempt.is_held_up() => {
-                self.refuse(CloseReason::BodyTimeout, around)
-            }
-            ExchangeState::Asking(_) | ExchangeState::Awaiting(_) => {
-                self.refuse(CloseReason::ResponseTimeout, around)
-            }
-            ExchangeState::Answering(_) | ExchangeState::Told => {
-                ExchangeAction::Abort(CloseReason::IdleTimeout)
-            }
-            ExchangeState::Tunnel(_) => ExchangeAction::Abort(CloseReason::TunnelTimeout),
         }
     }
 

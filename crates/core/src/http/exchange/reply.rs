@@ -1,12 +1,16 @@
-//! Reply: the form in which a response is passed on, and what is known when its head is written.
+//! Reply: what the head of a response means, and the form in which it is passed on.
 //!
 //! Must never write a head: rewriting does.
 
-use super::{Exchange, Surroundings};
+use super::{
+    Attempt, Ends, Exchange, ExchangeAction, ExchangeState, ExchangeWait, ResponseKind, Surroundings,
+};
+use crate::close::CloseReason;
 use crate::http::coding::Coding;
 use crate::http::facts::{ClientFacts, ExchangeFacts};
 use crate::http::rewrite::{Reply, Variation};
 use crate::message::{Framing, Head, Message, Persistence, Version};
+use crate::time::Millis;
 
 /// The form in which the body of a response is passed on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +25,51 @@ pub enum Form {
 }
 
 impl Exchange {
+    pub(super) fn answered_by_server(
+        &mut self,
+        message: Message<'_>,
+        around: &Surroundings<'_>,
+    ) -> ExchangeAction {
+        let most = self.backend(around).map_or(0, |backend| backend.spec.interim_limit);
+        match self.respond(message) {
+            None => self.refuse(CloseReason::BadResponse, around),
+            Some(ResponseKind::Hidden | ResponseKind::Interim) if self.interim > most => {
+                self.refuse(CloseReason::BadResponse, around)
+            }
+            Some(kind @ (ResponseKind::Hidden | ResponseKind::Interim)) => {
+                self.works_on(around.now);
+                if kind == ResponseKind::Hidden { ExchangeAction::Skip } else { ExchangeAction::PassInterim }
+            }
+            Some(ResponseKind::Final | ResponseKind::Tunnel) => {
+                ExchangeAction::Reply { compress: self.compressible(message, around) }
+            }
+        }
+    }
+
+    /// Begins the wait for the response anew: an informational one shows that the server works.
+    fn works_on(&mut self, now: Millis) {
+        if self.state.wait() == Some(ExchangeWait::Response) {
+            self.interim_since.get_or_insert(self.since);
+            self.since = now;
+        }
+    }
+
+    /// Goes on once the head of the response goes out. Too many bad responses in a row eject a server.
+    pub(super) fn replied(&mut self, attempt: Attempt, around: &Surroundings<'_>) -> ExchangeAction {
+        self.times.answered = Some(around.now);
+        if let Some((backend, server)) = self.backend(around).zip(self.attempts.server()) {
+            let after = backend.spec.ejection.responses;
+            server.state.answered(self.status, around.now, after, backend.spec.ejection.duration);
+        }
+        let next = if self.tunnel {
+            ExchangeState::Tunnel(Ends::default())
+        } else {
+            ExchangeState::Answering(attempt)
+        };
+        self.go_to(next, around.now);
+        ExchangeAction::Wait
+    }
+
     /// Returns the coding to compress this response with, if it suits and the client accepts one.
     pub(super) fn compressible(&mut self, message: Message<'_>, around: &Surroundings<'_>) -> Option<Coding> {
         let rules = around.listener.http.compression.as_ref();

@@ -4,9 +4,10 @@
 //! | file | owns |
 //! |---|---|
 //! | `mod.rs` | accepting clients, readiness and deadlines; driving each client until it waits |
-//! | `client.rs` | a client's connection: reading heads, sending, lingering |
+//! | `client.rs`, `head.rs` | a client's connection; what it says between exchanges |
 //! | `stream.rs` | one exchange under way: what decides, and the bytes in between |
-//! | `perform.rs` | performing what an Exchange answers: one match |
+//! | `perform.rs` | telling an Exchange what happened, and performing what it answers: one match |
+//! | `passing.rs` | a step of a stream: its parts, and the bytes that they move |
 //! | `server.rs`, `pool.rs` | connections to servers: in use; all of them, and those that are kept |
 //! | `queue.rs` | streams that wait for a place at a server |
 //! | `answers.rs`, `account.rs` | answers of our own; counters and access records |
@@ -22,6 +23,8 @@
 mod account;
 mod answers;
 mod client;
+mod head;
+mod passing;
 mod perform;
 mod pool;
 mod queue;
@@ -38,9 +41,8 @@ use mio::event::Event as Readiness;
 
 use self::account::row;
 use self::client::{Client, Phase};
-use self::perform::Standing;
 use self::pool::Servers;
-use self::queue::Queue;
+use self::queue::{Queue, Standing};
 use self::stream::{Stream, Work};
 use super::Supervisor;
 use crate::arrival::Arrival;
@@ -74,6 +76,11 @@ enum Step {
     Wait,
     /// There is more to do now.
     Again,
+    /// The exchange is over: its response is delivered.
+    Finished {
+        /// The client's connection serves for another exchange.
+        keep: bool,
+    },
     /// The client's connection is over; an exchange under way ends for this reason.
     Over(CloseReason),
 }
@@ -225,9 +232,15 @@ impl HttpSupervisor {
 
     /// Tells a stream that its turn has come, if it is still there.
     fn call(&mut self, tools: &mut Tools, at: usize, generation: u32) {
-        if let Some(place) = self.streams.find(at, generation).map(|stream| stream.client) {
-            self.act(tools, place, |this, tools| this.turn(tools, at, ExchangeEvent::Called));
+        if self.streams.find(at, generation).is_some() {
+            self.tell(tools, at, ExchangeEvent::Called);
         }
+    }
+
+    /// Tells a stream what happened, and takes its client as far as it goes.
+    fn tell(&mut self, tools: &mut Tools, at: usize, event: ExchangeEvent<'static>) {
+        let place = self.streams[at].client;
+        self.act(tools, place, |this, tools| this.turn(tools, at, event));
     }
 
     /// Tells a stream whose timer fired that its deadline has passed, unless that had moved, or bytes that
@@ -238,21 +251,9 @@ impl HttpSupervisor {
         let passed = stream.work.exchange.deadline(&stream.around(tools)).is_some_and(|at| at <= tools.now);
         let in_flight = if passed { self.clients[place].who.socket.unacknowledged() } else { 0 };
         if passed && !self.streams[at].work.exchange.still_delivers(in_flight, tools.now) {
-            self.act(tools, place, |this, tools| this.turn(tools, at, ExchangeEvent::Expired));
+            self.tell(tools, at, ExchangeEvent::Expired);
         } else {
             self.rest(tools, place);
-        }
-    }
-
-    /// The deadline of a client without a stream has passed.
-    fn client_expired(&mut self, tools: &mut Tools, place: usize) -> Step {
-        match self.clients[place].phase {
-            Phase::Header | Phase::Head => {
-                self.refuse_unreadable(tools, place, CloseReason::FirstBytesTimeout)
-            }
-            Phase::Kept => Step::Over(CloseReason::IdleTimeout),
-            Phase::Exchange(_) => Step::Wait,
-            Phase::Lingering => Step::Over(CloseReason::ClientClosed),
         }
     }
 
@@ -266,27 +267,32 @@ impl HttpSupervisor {
         let mut step = first(self, tools);
         let before = self.clients[place].requests;
         let mut steps = 0;
-        while step == Step::Again {
-            steps += 1;
-            if steps > STEPS || self.clients[place].requests.wrapping_sub(before) >= TURNS {
-                self.clients.enqueue(place);
-                break;
+        loop {
+            step = match step {
+                Step::Wait => return self.rest(tools, place),
+                Step::Over(reason) => return self.remove(tools, place, reason),
+                Step::Finished { keep } => self.finish(tools, place, keep),
+                Step::Again => {
+                    steps += 1;
+                    if steps > STEPS || self.clients[place].requests.wrapping_sub(before) >= TURNS {
+                        self.clients.enqueue(place);
+                        return self.rest(tools, place);
+                    }
+                    self.attend(tools, place)
+                }
             }
-            step = self.step(tools, place);
-        }
-        match step {
-            Step::Over(reason) => self.remove(tools, place, reason),
-            Step::Wait | Step::Again => self.rest(tools, place),
         }
     }
 
-    fn step(&mut self, tools: &mut Tools, place: usize) -> Step {
-        match self.clients[place].phase {
-            Phase::Header => self.read_header(tools, place),
-            Phase::Head | Phase::Kept => self.read_head(tools, place),
-            Phase::Exchange(at) => self.carry_on(tools, at),
-            Phase::Lingering => self.linger(tools, place),
+    /// The response is delivered: the client may ask again, or is let go.
+    fn finish(&mut self, tools: &mut Tools, place: usize, keep: bool) -> Step {
+        let Some(at) = self.clients[place].stream() else { return Step::Again };
+        let asked = self.streams[at].work.exchange.is_asked();
+        self.end_stream(tools, at, CloseReason::Completed);
+        if keep && !self.draining {
+            return Step::Again;
         }
+        self.let_go(tools.now, place, asked)
     }
 
     /// Waits: for the next event, and for the next deadline.
@@ -311,28 +317,11 @@ impl HttpSupervisor {
         }
     }
 
-    /// Adds a stream for a client that asked; returns its place.
-    fn add_stream(&mut self, place: usize, work: Box<Work>) -> usize {
-        let client = &mut self.clients[place];
-        let (plan, listener) = (Rc::clone(&client.who.plan), client.who.listener);
-        let stream = Stream { plan, listener, client: place, server: None, work };
-        let at = self.streams.insert(stream);
-        client.phase = Phase::Exchange(at);
-        at
-    }
-
-    /// Gives a stream's place at its server back, since that has done its part.
-    fn serve_next(&mut self, at: usize) {
-        let before = Standing::of(&self.streams[at]);
-        self.streams[at].work.exchange.give_place_back();
-        self.hand_on(at, before);
-    }
-
     /// Ends a stream: it is counted and recorded, and what it used is given back.
     fn end_stream(&mut self, tools: &mut Tools, at: usize, reason: CloseReason) {
         let before = Standing::of(&self.streams[at]);
         let reason = self.streams[at].work.exchange.end(reason);
-        self.hand_on(at, before);
+        self.queue.hand_on(&self.streams, at, before);
         let mut stream = self.streams.remove(at);
         let client = &mut self.clients[stream.client];
         (client.phase, client.since) = (Phase::Kept, tools.now);

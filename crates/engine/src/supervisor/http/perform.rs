@@ -5,17 +5,16 @@
 //! one.
 
 use headworks_core::action::Side;
-use headworks_core::close::CloseReason;
 use headworks_core::http::coding::Coding;
-use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, ExchangeState, Form, Passage, Stopped};
+use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, Form};
 use headworks_core::http::request_id::RequestId;
 use headworks_core::http::rewrite::Rewrite;
 use headworks_core::message::Message;
 use headworks_core::table::BackendIndex;
 
-use crate::hops::may_lead_back;
 use crate::io::{BodyForm, Compressed};
-use crate::supervisor::http::stream::{Stream, surroundings};
+use crate::supervisor::http::queue::Standing;
+use crate::supervisor::http::stream::{Part, Stream, surroundings};
 use crate::supervisor::http::{HttpSupervisor, Step};
 use crate::tools::Tools;
 
@@ -27,8 +26,17 @@ impl HttpSupervisor {
         self.perform(tools, at, action, &[])
     }
 
+    /// Tells a stream's exchange of the head in `tools.head`, with which `bytes` begin, and performs what it
+    /// answers.
+    pub(super) fn answered(&mut self, tools: &mut Tools, at: usize, bytes: &[u8]) -> Step {
+        let head = std::mem::take(&mut tools.head);
+        let action = self.feed(tools, at, ExchangeEvent::Answered(Message::new(&head, bytes)));
+        tools.head = head;
+        self.perform(tools, at, action, bytes)
+    }
+
     /// Feeds an event to a stream's exchange. A place that it gives back is offered to whoever waits for one.
-    pub(super) fn feed(&mut self, tools: &mut Tools, at: usize, event: ExchangeEvent<'_>) -> ExchangeAction {
+    fn feed(&mut self, tools: &mut Tools, at: usize, event: ExchangeEvent<'_>) -> ExchangeAction {
         let stream = &mut self.streams[at];
         let before = Standing::of(stream);
         let others_wait = !self.queue.is_empty()
@@ -36,31 +44,8 @@ impl HttpSupervisor {
         let mut around = surroundings(&stream.plan, stream.listener, tools);
         (around.random, around.others_wait) = (tools.random.next(), others_wait);
         let action = stream.work.exchange.handle(event, around);
-        self.hand_on(at, before);
+        self.queue.hand_on(&self.streams, at, before);
         action
-    }
-
-    /// After a change of a stream: whoever leaves the line, or gives a place back, lets the next one look for
-    /// a place.
-    #[inline]
-    pub(super) fn hand_on(&mut self, at: usize, before: Standing) {
-        if before != Standing::default() && before != Standing::of(&self.streams[at]) {
-            self.hand_on_changed(at, before);
-        }
-    }
-
-    fn hand_on_changed(&mut self, at: usize, before: Standing) {
-        let stream = &self.streams[at];
-        let now = Standing::of(stream);
-        let left_line = before.in_line && !now.in_line;
-        let Some(backend) = stream.backend().filter(|_| left_line || (before.has_place && !now.has_place))
-        else {
-            return;
-        };
-        if left_line {
-            self.queue.leave(backend, (at, self.streams.generation(at)));
-        }
-        self.queue.call(backend);
     }
 
     /// Performs actions until there is nothing left to do at once.
@@ -72,45 +57,26 @@ impl HttpSupervisor {
         bytes: &[u8],
     ) -> Step {
         loop {
-            let event = match action {
+            let came = match action {
                 ExchangeAction::Wait => return Step::Wait,
                 ExchangeAction::Ask | ExchangeAction::Skip => return Step::Again,
-                ExchangeAction::Write(index) => self.write_request(tools, at, index, bytes),
-                ExchangeAction::Line => {
-                    if self.stand_in_line(at) {
-                        return Step::Wait;
-                    }
-                    ExchangeEvent::LineFull
-                }
-                ExchangeAction::Connect { fresh } => match self.connect(at, fresh) {
-                    Some(event) => event,
-                    None => return Step::Again,
-                },
+                ExchangeAction::Write(index) => Err(self.write_request(tools, at, index, bytes)),
+                ExchangeAction::Line => self.stand_in_line(at),
+                ExchangeAction::Connect { fresh } => self.connect(at, fresh),
                 ExchangeAction::Listen => {
-                    if let Some(server) = self.server_of(at) {
+                    if let Some(server) = self.servers.of(&self.streams[at]) {
                         server.socket.readable = true;
                     }
                     return Step::Wait;
                 }
-                ExchangeAction::PassInterim => match self.pass_interim(tools, at, bytes) {
-                    Ok(step) => return step,
-                    Err(event) => event,
-                },
-                ExchangeAction::Reply { compress } => match self.reply(tools, at, compress, bytes) {
-                    Ok(step) => return step,
-                    Err(event) => event,
-                },
-                ExchangeAction::Answer(index) => {
-                    self.write_answer(tools, at, index, bytes);
-                    return self.say(tools, at);
-                }
-                ExchangeAction::Refuse(_) => {
-                    self.close_server(at);
-                    self.write_page(tools, at);
-                    return self.say(tools, at);
+                ExchangeAction::PassInterim => self.pass_interim(tools, at, bytes),
+                ExchangeAction::Reply { compress } => self.reply(tools, at, compress, bytes),
+                ExchangeAction::Answer(_) | ExchangeAction::Refuse(_) => {
+                    self.write_own(tools, at, action, bytes);
+                    self.say(tools, at)
                 }
                 ExchangeAction::FinishServer => {
-                    if let Some(server) = self.server_of(at) {
+                    if let Some(server) = self.servers.of(&self.streams[at]) {
                         server.socket.end_sending();
                     }
                     return Step::Wait;
@@ -120,10 +86,24 @@ impl HttpSupervisor {
                     self.clients[place].who.socket.end_sending();
                     return Step::Wait;
                 }
-                ExchangeAction::Finish { keep } => return self.finish(tools, at, keep),
+                ExchangeAction::Finish { keep } => return Step::Finished { keep },
                 ExchangeAction::Abort(reason) => return Step::Over(reason),
             };
-            action = self.feed(tools, at, event);
+            match came {
+                Ok(step) => return step,
+                Err(event) => action = self.feed(tools, at, event),
+            }
+        }
+    }
+
+    /// Writes an answer of our own: one that the configuration has, or the page that says why there is none.
+    fn write_own(&mut self, tools: &mut Tools, at: usize, action: ExchangeAction, bytes: &[u8]) {
+        match action {
+            ExchangeAction::Answer(index) => self.write_answer(tools, at, index, bytes),
+            _ => {
+                self.close_server(at);
+                self.write_page(tools, at);
+            }
         }
     }
 
@@ -163,65 +143,30 @@ impl HttpSupervisor {
         if written.is_ok() { ExchangeEvent::Written } else { ExchangeEvent::Overflown }
     }
 
-    /// Has the stream wait for a place at a server of its backend; whether the line takes one more.
-    fn stand_in_line(&mut self, at: usize) -> bool {
-        let stream = &self.streams[at];
-        let backend = stream.backend();
-        backend.is_some_and(|backend| self.queue.join(backend, (at, self.streams.generation(at))))
-    }
-
-    /// Takes a kept connection to the server chosen, or begins to open one. None: that is under way.
-    fn connect(&mut self, at: usize, fresh: bool) -> Option<ExchangeEvent<'static>> {
-        self.close_server(at);
-        let stream = &mut self.streams[at];
-        stream.work.sent = 0;
-        // A PROXY header speaks for one client only.
-        let pooled = !fresh && stream.backend().is_some_and(|backend| backend.proxy_header.is_none());
-        // Nor does one that leads back here for a client that came from here.
-        let client = &self.clients[stream.client].who.socket;
-        let kept = stream
-            .work
-            .exchange
-            .server()
-            .filter(|server| pooled && !(may_lead_back(&server.address) && client.hops() > 0));
-        if let Some(number) = kept.and_then(|server| self.servers.reuse(&server.state, at)) {
-            stream.server = Some(number);
-            return Some(ExchangeEvent::Connected { kept: true });
+    /// Has the stream wait for a place at a server of its backend, if the line takes one more.
+    fn stand_in_line(&mut self, at: usize) -> Part {
+        let waiting = (at, self.streams.generation(at));
+        let backend = self.streams[at].backend();
+        if backend.is_some_and(|backend| self.queue.join(backend, waiting)) {
+            return Ok(Step::Wait);
         }
-        match self.dial(at) {
-            Err(fault) => Some(ExchangeEvent::ConnectFailed(fault)),
-            Ok(socket) => {
-                let stream = &mut self.streams[at];
-                let chosen = stream.work.exchange.server();
-                stream.server = chosen.map(|server| self.servers.add(socket, &server.state, at));
-                None
-            }
-        }
+        Err(ExchangeEvent::LineFull)
     }
 
     /// Passes an informational response on.
-    fn pass_interim(
-        &mut self,
-        tools: &mut Tools,
-        at: usize,
-        bytes: &[u8],
-    ) -> Result<Step, ExchangeEvent<'static>> {
+    fn pass_interim(&mut self, tools: &mut Tools, at: usize, bytes: &[u8]) -> Part {
         tools.out.clear();
         if !self.write_head(tools, at, bytes) {
             return Err(ExchangeEvent::Garbled);
         }
         self.streams[at].work.counted[Side::Server as usize] += tools.out.len() as u64;
-        Ok(self.send(tools, at, false))
+        self.send(tools, at, false)?;
+        Ok(Step::Again)
     }
 
     /// Passes the final head on, with what of the body came along.
-    fn reply(
-        &mut self,
-        tools: &mut Tools,
-        at: usize,
-        compress: Option<Coding>,
-        bytes: &[u8],
-    ) -> Result<Step, ExchangeEvent<'static>> {
+    #[inline]
+    fn reply(&mut self, tools: &mut Tools, at: usize, compress: Option<Coding>, bytes: &[u8]) -> Part {
         self.take_form(tools, at, compress);
         tools.out.clear();
         if !self.write_head(tools, at, bytes) {
@@ -246,14 +191,8 @@ impl HttpSupervisor {
             inbound.clear();
         }
         let whole = exchange.response.is_done() && !tunnel;
-        let last = whole && !exchange.keeps_client() && exchange.is_asked();
         self.feed(tools, at, ExchangeEvent::Replied);
-        // More of the body is read in a later step: `bytes` are still in the scratch that it would be read
-        // into.
-        Ok(match self.send(tools, at, last) {
-            Step::Again if whole => self.pass_response(tools, at),
-            other => other,
-        })
+        self.send_reply(tools, at, whole)
     }
 
     /// Takes the form in which the body is passed on, with a compressor if one is wanted and can be had.
@@ -286,62 +225,5 @@ impl HttpSupervisor {
             Rewrite { listener: &around.listener.http.rules, backend: &backend.http.rules, facts: &facts };
         let reply = exchange.reply(&tools.head, &around);
         rewrite.response(&mut tools.out, Message::new(&tools.head, bytes), &reply).is_ok()
-    }
-
-    /// Sends `tools.out`, as the whole answer.
-    fn say(&mut self, tools: &mut Tools, at: usize) -> Step {
-        let work = &mut self.streams[at].work;
-        work.counted[Side::Server as usize] += tools.out.len() as u64;
-        let last = !work.exchange.keeps_client() && work.exchange.is_asked();
-        match self.send(tools, at, last) {
-            Step::Again => self.deliver(tools, at),
-            other => other,
-        }
-    }
-
-    /// Delivers what waits for the client of a response that is read to its end.
-    pub(super) fn deliver(&mut self, tools: &mut Tools, at: usize) -> Step {
-        let Stream { work, client, .. } = &mut self.streams[at];
-        let lane = &mut work.lanes[Side::Server as usize];
-        let waiting = lane.waiting();
-        let stopped = lane.deliver_all(&mut self.clients[*client].who.socket);
-        let moved = lane.waiting() != waiting;
-        if stopped == Stopped::Full && !moved {
-            return self.watch_client(tools, at);
-        }
-        match self.turn(tools, at, ExchangeEvent::ResponsePassed(Passage { read: 0, moved, stopped })) {
-            Step::Wait if stopped == Stopped::Full => self.watch_client(tools, at),
-            step => step,
-        }
-    }
-
-    /// The response is delivered: the client may ask again, or is let go.
-    fn finish(&mut self, tools: &mut Tools, at: usize, keep: bool) -> Step {
-        self.put_away(tools, at);
-        let (place, asked) = (self.streams[at].client, self.streams[at].work.exchange.is_asked());
-        self.end_stream(tools, at, CloseReason::Completed);
-        if keep && !self.draining {
-            return Step::Again;
-        }
-        self.let_go(tools.now, place, asked)
-    }
-}
-
-/// The things of a stream that others wait for: its place in line, and its place at a server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Standing {
-    in_line: bool,
-    has_place: bool,
-}
-
-impl Standing {
-    /// Returns where a stream stands.
-    #[inline]
-    pub(super) fn of(stream: &Stream) -> Self {
-        let exchange = &stream.work.exchange;
-        Self {
-            in_line: exchange.state() == ExchangeState::InLine,
-            has_place: exchange.attempts().has_place(),
-        }
     }
 }

@@ -12,6 +12,7 @@ use headworks_core::pool::ServerState;
 use headworks_core::time::{Millis, NEVER};
 use slab::Slab;
 
+use super::stream::Stream;
 use crate::io::Socket;
 use crate::outcome::Read;
 use crate::token;
@@ -90,6 +91,11 @@ impl Servers {
     /// The socket at a place.
     pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut Server> {
         self.all.get_mut(place)
+    }
+
+    /// The socket that works for a stream.
+    pub(crate) fn of(&mut self, stream: &Stream) -> Option<&mut Server> {
+        self.all.get_mut(stream.server?)
     }
 
     /// Takes the most recently kept socket of a server for `stream`.

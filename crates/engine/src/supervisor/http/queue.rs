@@ -8,8 +8,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use headworks_core::http::exchange::ExchangeState;
 use headworks_core::pool::Backend;
 use headworks_core::time::{Millis, NEVER};
+
+use super::stream::Stream;
+use crate::roster::Roster;
 
 /// How often places of other workers are looked for.
 const GLANCE: Millis = 16;
@@ -53,10 +57,30 @@ impl Queue {
 
     /// Calls whoever waits longest for `backend`. It leaves the line when it has got a place: until then
     /// nobody who comes later may take one.
-    pub(crate) fn call(&mut self, backend: &Backend) {
+    fn call(&mut self, backend: &Backend) {
         if let Some(first) = self.first(backend) {
             self.called.push(first);
         }
+    }
+
+    /// After a change of a stream: whoever leaves the line, or gives a place back, lets the next one look for
+    /// a place.
+    #[inline(always)]
+    pub(super) fn hand_on(&mut self, streams: &Roster<Stream>, at: usize, before: Standing) {
+        if before != Standing::default() && before != Standing::of(&streams[at]) {
+            self.hand_on_changed(streams, at, before);
+        }
+    }
+
+    fn hand_on_changed(&mut self, streams: &Roster<Stream>, at: usize, before: Standing) {
+        let now = Standing::of(&streams[at]);
+        let left_line = before.in_line && !now.in_line;
+        let gave_back = before.has_place && !now.has_place;
+        let Some(backend) = streams[at].backend().filter(|_| left_line || gave_back) else { return };
+        if left_line {
+            self.leave(backend, (at, streams.generation(at)));
+        }
+        self.call(backend);
     }
 
     /// Calls whoever is first in each line.
@@ -75,7 +99,7 @@ impl Queue {
     }
 
     /// Somebody got a place, or gave up waiting.
-    pub(crate) fn leave(&mut self, backend: &Backend, waiting: Waiting) {
+    fn leave(&mut self, backend: &Backend, waiting: Waiting) {
         if let Some(line) = self.lines.get_mut(&key(backend)) {
             line.retain(|other| *other != waiting);
             if line.is_empty() {
@@ -103,4 +127,23 @@ impl Queue {
 /// A backend stays the same over reloads as long as its counters are handed on.
 fn key(backend: &Backend) -> usize {
     Arc::as_ptr(&backend.tally) as usize
+}
+
+/// The things of a stream that others wait for: its place in line, and its place at a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    in_line: bool,
+    has_place: bool,
+}
+
+impl Standing {
+    /// Returns where a stream stands.
+    #[inline]
+    pub(super) fn of(stream: &Stream) -> Self {
+        let exchange = &stream.work.exchange;
+        Self {
+            in_line: exchange.state() == ExchangeState::InLine,
+            has_place: exchange.attempts().has_place(),
+        }
+    }
 }

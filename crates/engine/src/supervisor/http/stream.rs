@@ -6,12 +6,11 @@
 
 use headworks_core::action::Side;
 use headworks_core::close::CloseReason;
-use headworks_core::http::exchange::{Exchange, Surroundings};
-use headworks_core::http::facts::ClientFacts;
+use headworks_core::http::exchange::{Exchange, ExchangeEvent, Surroundings};
 use headworks_core::listener::Listener;
 use headworks_core::pool::Backend;
 
-use super::client::Client;
+use super::Step;
 use crate::deployment::LocalPlan;
 use crate::io::{BodyForm, Lane};
 use crate::tools::Tools;
@@ -47,6 +46,9 @@ pub(crate) struct Work {
     /// Bytes of requests and responses, heads included, by the side that sends.
     pub(crate) counted: [u64; 2],
 }
+
+/// What a part of a step of a stream came to: Err is an event that its Exchange is told.
+pub(super) type Part = Result<Step, ExchangeEvent<'static>>;
 
 /// Capacity that spare work keeps for the next request.
 const MODEST: usize = 8 * 1024;
@@ -108,20 +110,6 @@ impl Work {
     pub(crate) fn is_cut_short(&self) -> bool {
         let undelivered = self.lanes[Side::Server as usize].waiting() > 0;
         self.exchange.is_answered() && (undelivered || !self.exchange.response.is_done())
-    }
-}
-
-impl Client {
-    /// Returns what is known of this client, for rewriting.
-    pub(crate) fn facts(&self) -> ClientFacts<'_> {
-        let tls = self.who.socket.tls();
-        ClientFacts {
-            address: self.who.address,
-            local: self.who.local,
-            secure: tls.is_some(),
-            tls: self.who.socket.tls_facts(),
-            early: tls.is_some_and(|tls| tls.is_early() && tls.is_shaking()),
-        }
     }
 }
 

@@ -1,0 +1,60 @@
+//! Waits: when the present wait of an exchange is over, and what becomes of it then.
+//!
+//! Must never begin a wait: a change of state does, and what moves.
+
+use super::{Exchange, ExchangeAction, ExchangeState, ExchangeWait, Surroundings, state};
+use crate::close::{CloseReason, Fault};
+use crate::time::Millis;
+
+impl Exchange {
+    /// Returns when its present wait began.
+    pub fn since(&self) -> Millis {
+        self.since
+    }
+
+    /// Returns when its present wait is over; None while nothing is waited for.
+    pub fn deadline(&self, around: &Surroundings<'_>) -> Option<Millis> {
+        let limits = state::Bounds {
+            timeouts: &around.listener.spec.timeouts,
+            backend: self.backend(around).map(|backend| &*backend.spec),
+        };
+        let wait = self.state.wait()?;
+        let each = self.since.saturating_add(limits.of(wait));
+        let Some(begun) = self.interim_since.filter(|_| wait == ExchangeWait::Response) else {
+            return Some(each);
+        };
+        Some(limits.backend.map_or(each, |spec| each.min(begun.saturating_add(spec.interim_timeout))))
+    }
+
+    /// Whether bytes that were handed to the kernel still move towards the client: a slow reader takes from
+    /// megabytes there. Asked when the exchange seems idle for as long as it may.
+    pub fn still_delivers(&mut self, in_flight: usize, now: Millis) -> bool {
+        if !matches!(self.state, ExchangeState::Answering(_) | ExchangeState::Told | ExchangeState::Tunnel(_))
+        {
+            return false;
+        }
+        let moves = in_flight != 0 && in_flight != std::mem::replace(&mut self.in_flight, in_flight);
+        if moves {
+            self.since = now;
+        }
+        moves
+    }
+
+    pub(super) fn expired(&mut self, state: ExchangeState, around: &Surroundings<'_>) -> ExchangeAction {
+        match state {
+            ExchangeState::Ruling | ExchangeState::Over => ExchangeAction::Wait,
+            ExchangeState::InLine => self.refuse(CloseReason::QueueTimeout, around),
+            ExchangeState::Connecting => self.connect_failed(Fault::TimedOut, around),
+            ExchangeState::Asking(attempt) if !attempt.is_held_up() => {
+                self.refuse(CloseReason::BodyTimeout, around)
+            }
+            ExchangeState::Asking(_) | ExchangeState::Awaiting(_) => {
+                self.refuse(CloseReason::ResponseTimeout, around)
+            }
+            ExchangeState::Answering(_) | ExchangeState::Told => {
+                ExchangeAction::Abort(CloseReason::IdleTimeout)
+            }
+            ExchangeState::Tunnel(_) => ExchangeAction::Abort(CloseReason::TunnelTimeout),
+        }
+    }
+}
