@@ -6,7 +6,8 @@ log up: a subscriber that does not keep up loses the oldest, which are counted.
 
 import json
 import threading
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -77,6 +78,12 @@ class AccessRecord:
     """The reason that the handshake failed."""
     connect_error: str | None = None
     """The reason of the last connect to a server that failed, also when another server was found."""
+    reason: str | None = None
+    """The reason that a rule gave when it refused."""
+    rule_error: str | None = None
+    """The exception that a rule would have raised: ``ValueError``, ``IndexError``, ``KeyError``, ``MemoryError``."""
+    log: Mapping[str, str] = field(default_factory=dict)
+    """Fields that rules added with ``log``, by key."""
 
     @classmethod
     def decode(cls, line: str) -> Self:
@@ -85,6 +92,7 @@ class AccessRecord:
         raw["ts"] = datetime.fromisoformat(raw["ts"])
         if "tls_resumed" in raw:
             raw["tls_resumed"] = raw["tls_resumed"] in (True, "true")
+        raw["log"] = {name[4:]: value for name, value in raw.items() if name.startswith("log.")}
         return cls(**{name: raw[name] for name in _NAMES & raw.keys()})
 
 

@@ -285,11 +285,11 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "http/redirect",
             "protocol",
         ),
+        ("program",),
         (
             "http/answers",
             "http/rewrite",
         ),
-        ("program",),
         ("http/listener",),
         (
             "http/rules",

@@ -181,6 +181,12 @@ reasons! {
     LimitReached = "limit_reached", Some(503), failed;
     /// `rate_limit` or `max_requests_per_client` was reached.
     RateLimited = "rate_limited", Some(429), failed;
+    /// A rule of the listener or the backend refuses the request or the hello.
+    RuleRejected = "rule_rejected", Some(403), failed;
+    /// A rule failed while it ran, or named a backend that is not there.
+    RuleFailed = "rule_failed", Some(500), failed;
+    /// A rule refuses to pass the server's response on.
+    ResponseRejected = "response_rejected", Some(502), failed;
     /// Cut off at the end of `drain`.
     Drained = "drained", None, used;
 }

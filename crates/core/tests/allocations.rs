@@ -114,7 +114,12 @@ fn serve(plan: &Plan, tls: &TlsFacts, desk: &mut Desk) {
     out.clear();
     let announced = Announced { client: facts.client, local: facts.client, tls: Some(tls) };
     proxy_protocol::write(HeaderVersion::V2, announced, out);
-    let rewrite = Rewrite { listener: &listener.http.rules, backend: &backend.http.rules, facts: &facts };
+    let rewrite = Rewrite {
+        listener: &listener.http.rules,
+        backend: &backend.http.rules,
+        facts: &facts,
+        findings: None,
+    };
     rewrite.request(out, request).unwrap();
     rewrite.response(out, response, &Reply { affinity: Some(7), ..Reply::default() }).unwrap();
     let always = Always { hsts: listener.http.rules.hsts(), ..Always::default() };

@@ -85,7 +85,7 @@ impl Trace {
     }
 
     fn event(&mut self, event: Event<'_>) -> Action {
-        let scene = Scene { plan: &self.plan, now: self.now, random: 7, shard: 0 };
+        let scene = Scene { plan: &self.plan, now: self.now, random: 7, shard: 0, wall: 0 };
         self.session.handle(event, scene)
     }
 

@@ -27,7 +27,7 @@ fn decided(plan: &Plan, name: Option<&str>, client: IpAddr) -> Result<(String, S
     let facts = Facts { client: Some(SocketAddr::new(client, 4000)), ..Facts::default() };
     let mut session = Session::new(plan, 0, facts, permit);
     // Where chance decides, an explanation draws this number.
-    let scene = Scene { plan, now: 0, random: 0x9e37_79b9_7f4a_7c15, shard: 0 };
+    let scene = Scene { plan, now: 0, random: 0x9e37_79b9_7f4a_7c15, shard: 0, wall: 0 };
     let mut action = session.handle(Event::Accepted, scene);
     if action == Action::Wait {
         action = session.handle(Event::Held(Side::Client, &hello(name)), scene);

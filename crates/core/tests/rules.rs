@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use common::{certificate, plan};
 use headworks_core::close::CloseReason;
-use headworks_core::http::rules::{self, Case, Foreseen, Granted, Prospect, REGISTRY, Rule, Ruling, Unknown};
+use headworks_core::http::rules::{
+    self, Case, Decision, Foreseen, Granted, Prospect, REGISTRY, Rule, Ruling, Unknown,
+};
 use headworks_core::message::{Framing, Head, Message, Method, Span};
 use headworks_core::plan::{ListenerView, Plan};
 use headworks_core::table::Target;
@@ -132,6 +134,8 @@ fn with_case<T>(plan: &Plan, listener: &str, asked: &Asked, with: impl FnOnce(Ca
         rules: &listener.rules,
         http: &listener.http,
         termination: listener.tls.as_deref(),
+        programs: &listener.programs,
+        listener: &listener.name,
         client: asked.client,
         turned_away: listener.readmit(address, None),
         message: Message::new(&head, &asked.bytes),
@@ -142,6 +146,7 @@ fn with_case<T>(plan: &Plan, listener: &str, asked: &Asked, with: impl FnOnce(Ca
         name: asked.name.as_deref(),
         target: &asked.target,
         now: 1_000,
+        wall: 0,
     })
 }
 
@@ -190,7 +195,7 @@ fn limits_are_foreseen_in_words_and_take_nothing() {
         for _ in 0..3 {
             let mut foreseen = Foreseen::default();
             let found = rules::foresee(&Prospect { case, unknown }, &mut foreseen);
-            assert_eq!(found, Ok(Target::Backend(0)));
+            assert_eq!(found, Decision::Go(Target::Backend(0)));
             let said = foreseen.steps.join("\n");
             for part in
                 ["(425) if it came as early data", "more than 10 bytes", "1 at once", "had 1 under way"]
@@ -199,15 +204,19 @@ fn limits_are_foreseen_in_words_and_take_nothing() {
             }
         }
         let mut first = Granted::default();
-        assert_eq!(rules::decide(&case, &mut first), Ok(Target::Backend(0)), "nothing was taken");
+        assert_eq!(rules::decide(&case, &mut first), Decision::Go(Target::Backend(0)), "nothing was taken");
         let mut second = Granted::default();
-        assert_eq!(rules::decide(&case, &mut second), Err(CloseReason::RateLimited));
+        assert_eq!(rules::decide(&case, &mut second), Decision::Refuse(CloseReason::RateLimited));
         assert_eq!((second.retry_after, second.target), (Some(1), None));
         let later = Case { now: 5_000, ..case };
-        assert_eq!(rules::decide(&later, &mut second), Err(CloseReason::RateLimited), "one is under way");
+        assert_eq!(
+            rules::decide(&later, &mut second),
+            Decision::Refuse(CloseReason::RateLimited),
+            "one is under way"
+        );
         drop(first);
         let after = Case { now: 9_000, ..case };
-        assert_eq!(rules::decide(&after, &mut second), Ok(Target::Backend(0)));
+        assert_eq!(rules::decide(&after, &mut second), Decision::Go(Target::Backend(0)));
     });
 }
 
@@ -216,7 +225,7 @@ fn maintenance_leaves_the_backend_that_it_was_decided_for() {
     let plan = site(&json!({}), true);
     with_case(&plan, "plain", &request("x.b.example"), |case| {
         let mut granted = Granted::default();
-        assert_eq!(rules::decide(&case, &mut granted), Err(CloseReason::Maintenance));
+        assert_eq!(rules::decide(&case, &mut granted), Decision::Refuse(CloseReason::Maintenance));
         assert_eq!(granted.target, Some(Target::Backend(1)));
     });
 }
@@ -286,7 +295,7 @@ proptest! {
             let decided = rules::decide(&case, &mut granted);
             assert_eq!((expected, foreseen.target), (decided, granted.target));
             // Everything that is refused has its reason said.
-            assert!(decided.is_ok() || !foreseen.steps.is_empty());
+            assert!(matches!(decided, Decision::Go(_)) || !foreseen.steps.is_empty());
         });
         let plan = site(&setting, maintenance);
         with_case(&plan, listener, &asked, |case| {

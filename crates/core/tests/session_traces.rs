@@ -93,7 +93,7 @@ impl House {
 
 impl Client<'_> {
     fn event(&mut self, event: Event<'_>) -> Action {
-        let scene = Scene { plan: &self.house.plan, now: self.now, random: 7, shard: 0 };
+        let scene = Scene { plan: &self.house.plan, now: self.now, random: 7, shard: 0, wall: 0 };
         self.session.handle(event, scene)
     }
 

@@ -351,6 +351,7 @@ mod tests {
             unix_mode: 0,
             first_bytes_limit: 1,
             tls: None,
+            rules: Vec::new(),
             timeouts: TimeoutsSpec {
                 first_bytes: 1,
                 idle: 1,

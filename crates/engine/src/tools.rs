@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 
 use headworks_core::listener::Listener;
 use headworks_core::message::Head;
+use headworks_core::plan::Plan;
+use headworks_core::session::Scene;
 use headworks_core::time::Millis;
 use mio::Registry;
 
@@ -70,6 +72,11 @@ impl Tools {
         }
     }
 
+    /// Returns what surrounds a call of a session.
+    pub(crate) fn scene<'p>(&self, plan: &'p Plan, random: u64) -> Scene<'p> {
+        Scene { plan, now: self.now, random, shard: self.shard, wall: wall(plan) }
+    }
+
     /// Counts the end of a connection of `owner` and writes its access record.
     pub(crate) fn record(&mut self, owner: &Listener, record: &Record<'_>) {
         owner.state.ends.add(self.shard, record.end);
@@ -89,4 +96,10 @@ impl Tools {
     pub(crate) fn use_spare(&mut self) -> bool {
         self.spare.take().is_some()
     }
+}
+
+/// Returns the seconds since 1970, where some rule of the Plan takes the time of day.
+#[inline]
+pub(crate) fn wall(plan: &Plan) -> u64 {
+    if plan.asks_time { clock::wall().as_secs() } else { 0 }
 }

@@ -18,7 +18,7 @@ use crate::balance::Seed;
 use crate::close::CloseReason;
 use crate::http::answers::Answer;
 use crate::http::facts::ExchangeFacts;
-use crate::http::rules::{Foreseen, PlanView as _};
+use crate::http::rules::{Decision, Foreseen, PlanView as _};
 use crate::listener::Listener;
 use crate::message::Message;
 use crate::plan::{ListenerView, Plan};
@@ -40,6 +40,8 @@ pub struct Asked {
     pub method: Option<String>,
     /// Fields of a request.
     pub headers: Vec<(String, String)>,
+    /// The time of day, seconds since 1970.
+    pub time: u64,
     /// The client's address, which JSON does not give.
     #[serde(skip)]
     pub client: Option<IpAddr>,
@@ -129,13 +131,17 @@ impl Plan {
         let mut request = Request::default();
         let route = self.explain_target(listener, asked, &mut request, &mut told);
         match route {
-            Ok(Target::Answer(index)) => {
+            Decision::Go(Target::Answer(index)) => {
                 explain_answer(&self.answers[index as usize], asked, &request, &mut told);
             }
-            Ok(Target::Backend(index)) => {
+            Decision::Go(Target::Backend(index)) => {
                 self.explain_server(&self.backends[index as usize], asked, &mut told);
             }
-            Err(reason) => refuse(reason, &mut told),
+            Decision::Say(status) => {
+                told.target = Some(if told.location.is_some() { "redirect" } else { "respond" });
+                told.status = Some(status);
+            }
+            Decision::Refuse(reason) => refuse(reason, &mut told),
         }
         Some(told)
     }
@@ -147,13 +153,27 @@ impl Plan {
         asked: &Asked,
         request: &mut Request,
         told: &mut Explanation,
-    ) -> Result<Target, CloseReason> {
+    ) -> Decision {
+        match self.explain_connection(listener, asked, told) {
+            Err(reason) => Decision::Refuse(reason),
+            Ok(Some(target)) => Decision::Go(target),
+            Ok(None) => self.explain_request(listener, asked, request, told),
+        }
+    }
+
+    /// Returns where the client goes as a connection; None where it makes requests.
+    fn explain_connection(
+        &self,
+        listener: &Listener,
+        asked: &Asked,
+        told: &mut Explanation,
+    ) -> Result<Option<Target>, CloseReason> {
         if let Some(target) = self.explain_handshake(listener, asked, told)? {
             self.explain_admission(listener, asked.client, told)?;
-            return Ok(target);
+            return Ok(Some(target));
         }
         if listener.protocol.exchanges() {
-            return self.explain_request(listener, asked, request, told);
+            return Ok(None);
         }
         self.explain_admission(listener, asked.client, told)?;
         told.name = explain_name(listener, asked, told)?;
@@ -162,7 +182,7 @@ impl Plan {
         view.tell_way(name, None, &mut foreseen);
         let routed = self.route(listener, name);
         told.take(foreseen);
-        routed.map(|routed| routed.target)
+        routed.map(|routed| Some(routed.target))
     }
 
     /// Whether a client is admitted, where its address is known.

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use super::{Asked, Explanation, secure};
 use crate::close::CloseReason;
 use crate::host::{without_port, write_name};
-use crate::http::rules::{self, Case, Foreseen, Prospect, Unknown};
+use crate::http::rules::{self, Case, Decision, Foreseen, Prospect, Unknown};
 use crate::listener::Listener;
 use crate::message::{Framing, Head, Message, Method};
 use crate::plan::{ListenerView, Plan};
+use crate::program::End;
 use crate::table::Target;
 use crate::wire::body::Body;
 use crate::wire::http1::{self, Parsed};
@@ -60,9 +61,11 @@ impl Plan {
         asked: &Asked,
         request: &mut Request,
         told: &mut Explanation,
-    ) -> Result<Target, CloseReason> {
-        request.read(listener, asked, told)?;
-        let Some(message) = request.message() else { return Err(CloseReason::BadRequest) };
+    ) -> Decision {
+        if let Err(reason) = request.read(listener, asked, told) {
+            return Decision::Refuse(reason);
+        }
+        let Some(message) = request.message() else { return Decision::Refuse(CloseReason::BadRequest) };
         let mut name = String::new();
         write_name(&mut name, message.host());
         told.name = (!name.is_empty()).then_some(name);
@@ -76,6 +79,8 @@ impl Plan {
             rules: &listener.rules,
             http: &listener.http,
             termination: listener.tls.as_deref(),
+            programs: &listener.programs,
+            listener: &listener.name,
             client: asked.client.map(|client| SocketAddr::new(client, 0)),
             turned_away: denied.then_some(CloseReason::Denied),
             message,
@@ -86,11 +91,16 @@ impl Plan {
             name: told.name.as_deref(),
             target: message.target(),
             now: 0,
+            wall: asked.time,
         };
         let decided = rules::foresee(&Prospect { case, unknown: unknown(asked, message) }, &mut foreseen);
         if let Some(Target::Backend(index)) = foreseen.target {
             told.target = Some("backend");
             told.backend = Some(self.backends[index as usize].name.to_string());
+        }
+        if let Some(End::Redirect { to, .. }) = foreseen.findings.said.end {
+            let location = foreseen.findings.text(to);
+            told.location = Some(String::from_utf8_lossy(location).into_owned());
         }
         told.take(foreseen);
         decided

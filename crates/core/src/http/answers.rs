@@ -11,9 +11,10 @@ use super::headers::allowed;
 use super::redirect::Redirect;
 use super::status::{Always, HSTS, is_bodiless, push_length, push_start};
 use super::template::{Filter, Purpose, Template};
-use super::text::{push_line, push_name};
+use super::text::{push_clean, push_line, push_name};
 use crate::message::Message;
 use crate::problem::Flaw;
+use crate::program::{End, Findings};
 
 /// A compiled redirect or static response.
 #[derive(Debug)]
@@ -149,20 +150,60 @@ impl Respond {
             value.write(out, facts, message);
             out.extend_from_slice(b"\r\n");
         }
-        if self.status == 204 || self.status == 304 {
+        push_body(out, self.status, facts.method, |out| {
+            self.body.write_filtered(out, facts, message, self.filter);
+        });
+    }
+}
+
+/// Appends the end of the head, and the body that `write` writes if there is to be one.
+fn push_body(out: &mut Vec<u8>, status: u16, method: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+    if status == 204 || status == 304 {
+        return out.extend_from_slice(b"\r\n");
+    }
+    let start = out.len();
+    write(out);
+    let length = out.len() - start;
+    if method == b"HEAD" {
+        out.truncate(start);
+    }
+    // The length is known last and belongs first: it is written behind the body and moved in front of it.
+    let end = out.len();
+    push_length(out, length);
+    out[start..].rotate_left(end - start);
+}
+
+/// Appends the whole response that a rule has made; `method` says whether a body is wanted.
+pub fn write_found(out: &mut Vec<u8>, findings: &Findings, method: &[u8], always: Always<'_>) {
+    let fields =
+        || findings.said.answer.iter().map(|(name, value)| (findings.text(*name), findings.text(*value)));
+    let has = |wanted: &str| fields().any(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
+    let hsts = if has(HSTS) { "" } else { always.hsts };
+    let always = Always { hsts, ..always };
+    match findings.said.end {
+        Some(End::Redirect { to, code }) => {
+            push_start(out, code, always);
+            push_name(out, "Location");
+            push_clean(out, findings.text(to));
             out.extend_from_slice(b"\r\n");
-            return;
+            push_length(out, 0);
         }
-        let start = out.len();
-        self.body.write_filtered(out, facts, message, self.filter);
-        let length = out.len() - start;
-        if facts.method == b"HEAD" {
-            out.truncate(start);
+        Some(End::Respond { status, body }) => {
+            push_start(out, status, always);
+            let body = findings.text(body);
+            if !body.is_empty() && !has("content-type") {
+                push_line(out, "Content-Type", b"text/plain; charset=utf-8");
+            }
+            for (name, value) in fields() {
+                out.extend_from_slice(name);
+                out.extend_from_slice(b": ");
+                push_clean(out, value);
+                out.extend_from_slice(b"\r\n");
+            }
+            push_body(out, status, method, |out| out.extend_from_slice(body));
         }
-        // The length is known last and belongs first: it is written behind the body and moved in front of it.
-        let end = out.len();
-        push_length(out, length);
-        out[start..].rotate_left(end - start);
+        // Nobody asks for the answer of a rule that made none.
+        _ => {}
     }
 }
 

@@ -89,16 +89,16 @@ impl Headers {
         }
     }
 
-    /// Appends the fields that are set and added, but those that `later` drops.
+    /// Appends the fields that are set and added, but those that are written or left out `later`.
     pub fn write(
         &self,
         out: &mut Vec<u8>,
         facts: &ExchangeFacts<'_>,
         message: Message<'_>,
-        later: Option<&Self>,
+        later: impl Fn(&[u8]) -> bool,
     ) {
         for (name, template) in &self.written {
-            if later.is_some_and(|later| later.drops(name.as_bytes())) {
+            if later(name.as_bytes()) {
                 continue;
             }
             push_name(out, name);

@@ -16,7 +16,7 @@ pub mod forwarded;
 pub mod headers;
 pub mod limits;
 pub mod listener;
-mod names;
+pub(crate) mod names;
 pub mod pages;
 pub mod redirect;
 pub mod request_id;

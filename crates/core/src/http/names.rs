@@ -42,7 +42,7 @@ impl FieldNames {
 }
 
 /// Whether two names are the same, `_` standing for `-`.
-pub(super) fn is(name: &[u8], known: &[u8]) -> bool {
+pub(crate) fn is(name: &[u8], known: &[u8]) -> bool {
     name.len() == known.len() && begins(name, known)
 }
 

@@ -50,6 +50,11 @@ impl TargetRules {
         if message.head.method == Method::Connect || target == b"*" {
             return out.extend_from_slice(target);
         }
+        self.write_as(out, target);
+    }
+
+    /// Appends another target in origin form, by the same rules.
+    pub fn write_as(&self, out: &mut Vec<u8>, target: &[u8]) {
         let rest = self.stripped(target);
         out.extend_from_slice(&self.add);
         if rest.first() != Some(&b'/') {

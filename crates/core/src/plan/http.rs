@@ -13,7 +13,7 @@ use crate::http::rules::{self, Rule, Setting};
 use crate::path;
 use crate::problem::{Item, Problem};
 use crate::program::Programs;
-use crate::spec::{BackendSpec, ListenerSpec};
+use crate::spec::{BackendSpec, ListenerSpec, ProgramKind, ProgramSpec};
 use crate::tls::Termination;
 use crate::wire::http1::Limits;
 
@@ -69,7 +69,18 @@ impl Compiler<'_> {
     ) -> Box<[&'static dyn Rule]> {
         let mut backends = self.spec.backends.values();
         let maintained = backends.any(|backend| backend.maintenance);
-        rules::in_force(&Setting { spec: &spec.http, http, termination, maintained })
+        let for_requests = |rules: &[ProgramSpec]| rules.iter().any(|rule| rule.kind == ProgramKind::Request);
+        let programs = for_requests(&spec.rules);
+        let backend_programs = self.spec.backends.values().any(|backend| for_requests(&backend.rules));
+        let http_spec = &spec.http;
+        rules::in_force(&Setting {
+            spec: http_spec,
+            http,
+            termination,
+            maintained,
+            programs,
+            backend_programs,
+        })
     }
 
     fn rate_limit(&mut self, name: &str, spec: &ListenerSpec) -> Option<RateLimit> {

@@ -23,7 +23,7 @@ use crate::listener::{Listener, Route};
 use crate::pool::Backend;
 use crate::problem::Problem;
 use crate::spec::{ProxySpec, Spec};
-use crate::table::{Match, Table, Target};
+use crate::table::{BackendIndex, Match, Table, Target};
 
 /// One compiled configuration.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct Plan {
     pub backends: Box<[Backend]>,
     /// The answers that entries and listeners give themselves.
     pub answers: Arc<[Answer]>,
+    /// Some rule that people wrote takes the time of day.
+    pub asks_time: bool,
     /// Signs what only this process must recognise; handed on from Plan to Plan.
     secret: [u8; 32],
 }
@@ -76,7 +78,10 @@ impl Plan {
         if compiler.errors.is_empty() {
             let answers = compiler.answers.into();
             let (proxy, secret) = (spec.proxy, http::secret());
-            Ok(Self { proxy, listeners, tables: tables.into(), backends, answers, secret })
+            let (listeners, backends): (Box<[Listener]>, Box<[Backend]>) = (listeners, backends);
+            let asks_time = listeners.iter().any(|listener| listener.programs.asks_time())
+                || backends.iter().any(|backend| backend.http.programs.asks_time());
+            Ok(Self { proxy, listeners, tables: tables.into(), backends, answers, asks_time, secret })
         } else {
             Err(compiler.errors)
         }
@@ -100,6 +105,7 @@ impl Plan {
             tables: Arc::clone(&self.tables),
             backends: self.backends.iter().map(backend).collect(),
             answers: Arc::clone(&self.answers),
+            asks_time: self.asks_time,
             secret,
         }
     }
@@ -108,6 +114,13 @@ impl Plan {
     pub fn listener(&self, name: &str) -> Option<(u32, &Listener)> {
         let index = self.listeners.iter().position(|listener| &*listener.name == name)?;
         Some((index as u32, &self.listeners[index]))
+    }
+
+    /// Returns the number of the backend called `name`.
+    pub fn backend_named(&self, name: &[u8]) -> Option<BackendIndex> {
+        // They are in the order of their names.
+        let at = self.backends.binary_search_by(|backend| backend.name.as_bytes().cmp(name));
+        at.ok().map(|at| at as BackendIndex)
     }
 
     /// Returns where a client of `listener` goes that gave this name or none. Without a name the fallback

@@ -8,6 +8,7 @@ use super::{Plan, Routed};
 use crate::close::CloseReason;
 use crate::http::rules::{Foreseen, PlanView};
 use crate::listener::{Listener, Route};
+use crate::program::Programs;
 use crate::table::{BackendIndex, Target};
 
 /// A Plan as a request at one of its listeners sees it.
@@ -28,6 +29,23 @@ impl PlanView for ListenerView<'_> {
     #[inline]
     fn is_maintained(&self, backend: BackendIndex) -> bool {
         self.plan.backends[backend as usize].spec.maintenance
+    }
+
+    fn backend_named(&self, name: &[u8]) -> Option<BackendIndex> {
+        self.plan.backend_named(name)
+    }
+
+    fn server_named(&self, backend: BackendIndex, name: &[u8]) -> Option<u64> {
+        let list = self.plan.backends[backend as usize].servers.list();
+        list.iter().find(|server| server.name.as_bytes() == name).map(|server| server.identity)
+    }
+
+    fn programs(&self, backend: BackendIndex) -> &Programs {
+        &self.plan.backends[backend as usize].http.programs
+    }
+
+    fn backend_name(&self, backend: BackendIndex) -> &str {
+        &self.plan.backends[backend as usize].name
     }
 
     fn tell_access(&self, client: Option<IpAddr>, foreseen: &mut Foreseen) {

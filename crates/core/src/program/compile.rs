@@ -322,6 +322,10 @@ impl Draft<'_> {
         for part in parts {
             self.part(part, &mut compiled);
         }
+        let kind = self.spec.kind;
+        for what in compiled.iter().filter_map(|part| part.unsuited(kind)) {
+            self.wrong(what);
+        }
         compiled.sort_by_key(Part::ends);
         if compiled.iter().filter(|part| part.ends() == ENDS).count() > 1 {
             self.wrong("a verdict has one of route, respond, redirect, reject and consult");
@@ -353,6 +357,15 @@ impl Draft<'_> {
                 Part::Limit(self.expression(key), self.limit(*requests, *per, *burst))
             }
             VerdictSpec::Log(fields) => {
+                let is_key = |key: &str| {
+                    let mut bytes = key.bytes();
+                    bytes.next().is_some_and(|byte| byte.is_ascii_lowercase())
+                        && bytes
+                            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+                };
+                if let Some((key, _)) = fields.iter().find(|(key, _)| !is_key(key)) {
+                    self.wrong(format!("\"{key}\" is no key of a record: small letters, digits and _"));
+                }
                 let fields = fields.iter().map(|(key, value)| (key.as_str().into(), self.expression(value)));
                 Part::Log(fields.collect())
             }
@@ -410,6 +423,22 @@ impl Draft<'_> {
 const ENDS: u8 = 2;
 
 impl Part {
+    /// Says why a part suits no rule of this kind; None where it does.
+    fn unsuited(&self, kind: ProgramKind) -> Option<&'static str> {
+        match (self, kind) {
+            (Self::Respond(..) | Self::Redirect(..) | Self::Edit(..), ProgramKind::Hello) => {
+                Some("a hello has no answer and no fields: route, reject, limit and log are for it")
+            }
+            (Self::Path(_) | Self::Host(_) | Self::Query(_), ProgramKind::Hello | ProgramKind::Response) => {
+                Some("only requests have a path, a host and a query to rewrite")
+            }
+            (Self::Route(..) | Self::Limit(..), ProgramKind::Response) => {
+                Some("a response goes to its client: respond, redirect, reject, rewrite and log are for it")
+            }
+            _ => None,
+        }
+    }
+
     /// Returns its place in the order.
     fn ends(&self) -> u8 {
         match self {

@@ -11,7 +11,10 @@
 
 use super::Failure;
 use super::scratch::{GROUPS, Scratch};
+use super::value::Text;
+use crate::http::names;
 use crate::message::Span;
+use crate::spec::ProgramKind;
 
 /// Findings of the programs asked.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub struct Findings {
 /// Verdicts of programs; every [`Span`] is a place in the scratch.
 #[derive(Debug, Default)]
 pub struct Verdicts {
+    /// The kind of head that changes are for.
+    pub of: ProgramKind,
     /// The word that ends it: nothing after it is asked.
     pub end: Option<End>,
     /// Changes of fields, in order.
@@ -35,6 +40,8 @@ pub struct Verdicts {
     pub host: Option<Span>,
     /// The query that takes the place of the one asked for; empty: none.
     pub query: Option<Span>,
+    /// Path and query together, once they are put together.
+    pub target: Option<Span>,
     /// Fields for the access record.
     pub log: Vec<LogField>,
     /// Fields of an answer of our own: names and values.
@@ -119,11 +126,20 @@ impl Findings {
     /// Forgets everything but a modest part of the memory.
     pub fn clear(&mut self) {
         self.scratch.clear();
-        let Verdicts { end, edits, path, host, query, log, answer, failure } = &mut self.said;
+        let Verdicts { of, end, edits, path, host, query, target, log, answer, failure } = &mut self.said;
         edits.clear();
         log.clear();
         answer.clear();
-        (*end, *path, *host, *query, *failure) = Default::default();
+        (*of, *end, *path, *host, *query, *target, *failure) = Default::default();
+    }
+
+    /// Goes on with things of another kind: changes of the head before are done.
+    pub fn go_on_with(&mut self, kind: ProgramKind) {
+        let said = &mut self.said;
+        said.edits.clear();
+        said.answer.clear();
+        (said.path, said.host, said.query, said.target) = (None, None, None, None);
+        (said.of, said.end) = (kind, None);
     }
 
     /// Makes room for the matches of a program that begins.
@@ -151,7 +167,43 @@ impl Findings {
     /// Whether fields of this name are not passed on as they came.
     pub fn drops(&self, name: &[u8]) -> bool {
         let mut edits = self.said.edits.iter().filter(|edit| edit.kind != EditKind::Add);
-        edits.any(|edit| self.text(edit.name).eq_ignore_ascii_case(name))
+        edits.any(|edit| names::is(name, self.text(edit.name)))
+    }
+
+    /// Puts path and query together, as far as they are replaced; the rest is that of `asked`.
+    pub fn put_target_together(&mut self, asked: &[u8]) {
+        let Verdicts { path, query, .. } = &self.said;
+        if (path.is_none() && query.is_none()) || !asked.starts_with(b"/") {
+            return;
+        }
+        let mark = asked.iter().position(|byte| *byte == b'?');
+        let (old_path, old_query) = (&asked[..mark.unwrap_or(asked.len())], mark.map(|at| &asked[at + 1..]));
+        let (path, query) = (*path, *query);
+        let mut parts = || {
+            let start = self.scratch.text.len();
+            let path = path.map_or(Text::Lent(old_path), Text::Made);
+            let query = query.map(Text::Made).or(old_query.map(Text::Lent)).filter(|query| !query.is_empty());
+            self.scratch.push_text(path)?;
+            if let Some(query) = query {
+                self.scratch.push(b"?")?;
+                self.scratch.push_text(query)?;
+            }
+            Ok(Span::new(start, self.scratch.text.len()))
+        };
+        match parts() {
+            Ok(target) => self.said.target = Some(target),
+            Err(failure) => self.said.failure = Some(failure),
+        }
+    }
+
+    /// Returns the target that takes the place of the one asked for.
+    pub fn target(&self) -> Option<&[u8]> {
+        self.said.target.map(|target| self.text(target))
+    }
+
+    /// Returns the host that takes the place of the one asked for.
+    pub fn host(&self) -> Option<&[u8]> {
+        self.said.host.map(|host| self.text(host))
     }
 
     /// Returns the fields that are written: the last word on each name that is set, and all that are added.
@@ -159,7 +211,7 @@ impl Findings {
         let edits = &self.said.edits;
         let last = move |at: usize, edit: &Edit| {
             let mut later = edits[at + 1..].iter().filter(|later| later.kind != EditKind::Add);
-            !later.any(|later| self.text(later.name).eq_ignore_ascii_case(self.text(edit.name)))
+            !later.any(|later| names::is(self.text(later.name), self.text(edit.name)))
         };
         edits
             .iter()

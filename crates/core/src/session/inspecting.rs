@@ -26,7 +26,7 @@ impl Session {
             return Action::Wait;
         }
         self.flows[Side::Client as usize].hold = turn < all.len();
-        self.route(scene)
+        self.route(&[], scene)
     }
 
     pub(super) fn held(&mut self, side: Side, held: &[u8], scene: Scene<'_>) -> Action {
@@ -52,7 +52,7 @@ impl Session {
         }
         self.flows[side as usize].hold = false;
         match self.state {
-            State::Inspecting => self.route(scene),
+            State::Inspecting => self.route(held, scene),
             State::Relaying | State::HalfClosed(_) => Action::Relay,
             _ => Action::Wait,
         }

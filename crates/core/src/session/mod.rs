@@ -10,9 +10,11 @@
 //! Owns every decision about a connection and the places it takes (listener, server), which come back when it
 //! is dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
 //!
-//! `inspecting.rs` has the turns of analyzers, `routing.rs` the way to a server; ends and deadlines are here.
+//! `inspecting.rs` has the turns of analyzers, `judging.rs` the rules that people wrote, `routing.rs` the way
+//! to a server; ends and deadlines are here.
 
 mod inspecting;
+mod judging;
 mod routing;
 
 use crate::action::{Action, Event, Side, Wait};
@@ -22,6 +24,7 @@ use crate::flow::Flow;
 use crate::listener::{Listener, Permit};
 use crate::plan::Plan;
 use crate::pool::Attempts;
+use crate::program::Findings;
 use crate::protocol::{self, Protocol};
 use crate::time::Millis;
 
@@ -37,6 +40,8 @@ pub struct Scene<'a> {
     pub random: u64,
     /// Number of the worker, for its counters.
     pub shard: usize,
+    /// Seconds since 1970; 0 where no rule of the Plan takes the time of day.
+    pub wall: u64,
 }
 
 /// The state of a session.
@@ -83,6 +88,8 @@ pub struct Session {
     flows: [Flow; 2],
     facts: Facts,
     permit: Permit,
+    /// The findings of rules that people wrote; none where there are no such rules.
+    findings: Option<Box<Findings>>,
 }
 
 impl Session {
@@ -100,6 +107,7 @@ impl Session {
             flows: [Flow { hold: true, ..Flow::default() }, Flow::default()],
             facts,
             permit,
+            findings: None,
         }
     }
 
@@ -126,6 +134,11 @@ impl Session {
     /// Returns what analyzers have learned.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Returns all that rules have said of it.
+    pub fn findings(&self) -> Option<&Findings> {
+        self.findings.as_deref()
     }
 
     /// Returns the flow of bytes from `side`.

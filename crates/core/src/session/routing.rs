@@ -12,7 +12,16 @@ use crate::table::{BackendIndex, Target};
 use super::{Scene, Session, State};
 
 impl Session {
-    pub(super) fn route(&mut self, scene: Scene<'_>) -> Action {
+    /// Goes where the rules say, or else the table. `held`: what the client has said, if it is held.
+    pub(super) fn route(&mut self, held: &[u8], scene: Scene<'_>) -> Action {
+        match self.judge_hello(held, scene) {
+            Err(reason) => return self.refuse(reason),
+            Ok(Some(backend)) => {
+                self.attempts.begin(backend);
+                return self.choose(backend, scene);
+            }
+            Ok(None) => {}
+        }
         let (listener, name) = (self.listener_of(scene.plan), self.facts.name.as_deref());
         let routed = if self.passed_through {
             scene.plan.pass_through(listener, name).ok_or(CloseReason::NoMatch)

@@ -26,10 +26,11 @@ pub struct ProgramSpec {
 }
 
 /// The things that a rule judges, by the annotation of its argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProgramKind {
     /// Requests, before a server is chosen.
+    #[default]
     Request,
     /// Responses, before they go out.
     Response,

@@ -13,6 +13,7 @@ macro_rules! alert {
 }
 
 const HANDSHAKE_FAILURE: &[u8] = alert!(40);
+const ACCESS_DENIED: &[u8] = alert!(49);
 const PROTOCOL_VERSION: &[u8] = alert!(70);
 const INTERNAL_ERROR: &[u8] = alert!(80);
 const UNRECOGNIZED_NAME: &[u8] = alert!(112);
@@ -26,7 +27,8 @@ const SPEAK_TLS: &[u8] =
 pub fn refusal(reason: CloseReason) -> &'static [u8] {
     match reason {
         CloseReason::NoMatch => UNRECOGNIZED_NAME,
-        CloseReason::NoServer | CloseReason::Loop => INTERNAL_ERROR,
+        CloseReason::NoServer | CloseReason::Loop | CloseReason::RuleFailed => INTERNAL_ERROR,
+        CloseReason::RuleRejected => ACCESS_DENIED,
         CloseReason::VersionNotSupported => PROTOCOL_VERSION,
         CloseReason::BadRequest
         | CloseReason::NoName

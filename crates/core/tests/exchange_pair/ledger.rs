@@ -24,6 +24,8 @@ pub(crate) struct Ledger {
     stale: bool,
     /// The server takes no more of the request.
     deaf: bool,
+    /// A rule made the answer.
+    said: bool,
     finished: bool,
     told: Option<CloseReason>,
 }
@@ -53,12 +55,14 @@ impl Ledger {
             }
             ExchangeAction::Skip => assert_eq!(exchange.version(), Version::Http10),
             ExchangeAction::Reply { .. } => assert_eq!(self.heads, 0, "a second response"),
-            ExchangeAction::Answer(_) | ExchangeAction::Refuse(_) => self.tells(event, exchange, action),
+            ExchangeAction::Answer(_) | ExchangeAction::Say | ExchangeAction::Refuse(_) => {
+                self.tells(event, exchange, action)
+            }
             ExchangeAction::FinishServer | ExchangeAction::FinishClient => self.finishes(exchange),
             ExchangeAction::Finish { keep } => {
                 assert_eq!(self.heads, 1, "finished without a response");
                 assert!(!keep || self.asked, "a client is kept that has not said all");
-                let own = self.told.is_some() || self.chosen.is_empty();
+                let own = self.told.is_some() || self.said || self.chosen.is_empty();
                 assert!(own || self.answered, "finished before the response was whole");
             }
             ExchangeAction::Write(_) | ExchangeAction::Line | ExchangeAction::Ask => {
@@ -90,6 +94,7 @@ impl Ledger {
         self.heads += 1;
         assert_eq!(self.heads, 1, "told after a response has begun");
         assert!(exchange.state() == ExchangeState::Told && exchange.status() != 0);
+        self.said = action == ExchangeAction::Say;
         if let ExchangeAction::Refuse(reason) = action {
             self.told = Some(reason);
             assert_eq!(reason.status(), Some(exchange.status()));

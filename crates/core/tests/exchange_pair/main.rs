@@ -37,7 +37,7 @@ use pair::Pair;
 const SEEDS: u64 = 100_000;
 
 /// Why exchanges end: each of these comes about in a run, or the seeds have become too tame.
-const REASONS: [&str; 26] = [
+const REASONS: [&str; 29] = [
     "bad_request",
     "bad_response",
     "body_timeout",
@@ -58,7 +58,10 @@ const REASONS: [&str; 26] = [
     "queue_full",
     "queue_timeout",
     "rate_limited",
+    "response_rejected",
     "response_timeout",
+    "rule_failed",
+    "rule_rejected",
     "server_closed",
     "server_reset",
     "server_truncated",

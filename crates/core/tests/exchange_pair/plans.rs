@@ -27,7 +27,7 @@ fn variant(number: u64) -> Spec {
     let affinity = json!({"cookie": "HW", "secret": "sixteen characters", "max_age": null});
     spec(json!({
         "listeners": {"web": {
-            "protocol": "http", "table": "sites", "timeouts": {"idle": 15_000},
+            "protocol": "http", "table": "sites", "rules": rules(&mut random), "timeouts": {"idle": 15_000},
             "http": {
                 "connect": random.chance(70), "body_timeout": 13_000, "tunnel_timeout": 16_000,
                 "body_limit": random.of(&[None, None, Some(6), Some(20)]),
@@ -60,6 +60,36 @@ fn variant(number: u64) -> Spec {
             "closed": {"servers": ["192.0.2.9:80"], "http": {"maintenance": random.chance(50)}},
         },
     }))
+}
+
+/// Rules that people could have written: some answer requests, some refuse responses or answer in their place.
+fn rules(random: &mut Random) -> Value {
+    let rule = |name: &str, kind: &str, test: Value, verdict: Value| {
+        json!({
+            "name": name, "kind": kind, "file": "site.py", "slots": 0, "matches": 0, "constants": [],
+            "body": [{"if": {
+                "test": test, "line": 2, "text": "…", "otherwise": [],
+                "then": [{"return": {"verdict": [verdict], "line": 3, "text": "…"}}],
+            }}],
+        })
+    };
+    let posts = json!({"eq": [{"get": "method"}, {"text": "POST"}]});
+    let failed = json!({"ge": [{"get": "status"}, {"int": 500}]});
+    let missing = json!({"eq": [{"get": "status"}, {"int": 404}]});
+    let odd = json!({"eq": [{"get": "status"}, {"int": 204}]});
+    let respond = json!({"respond": {"status": {"int": 200}, "body": {"text": "x"}, "headers": []}});
+    let all = [
+        rule("site:posts", "request", posts, json!({"reject": {"reason": null}})),
+        rule("site:failed", "response", failed, respond),
+        rule("site:missing", "response", missing, json!({"reject": {"reason": null}})),
+        rule(
+            "site:odd",
+            "response",
+            odd,
+            json!({"respond": {"status": {"int": 7}, "body": null, "headers": []}}),
+        ),
+    ];
+    all.into_iter().filter(|_| random.chance(10)).collect()
 }
 
 fn server(random: &mut Random, at: usize) -> Value {

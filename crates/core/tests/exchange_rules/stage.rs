@@ -131,6 +131,7 @@ impl House {
             now: self.now.get(),
             random: 7,
             shard: 0,
+            wall: 0,
             others_wait: self.others_wait.get(),
         }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use headworks_core::close::{CloseReason, Fault};
+use headworks_core::program::Findings;
 use headworks_core::time::Millis;
 
 use super::line::{Line, key};
@@ -41,6 +42,8 @@ pub(crate) struct ExchangeRecord<'a> {
     pub(crate) tls: TlsKeys<'a>,
     /// Reason of the last connect that failed, even if another server was found.
     pub(crate) connect_error: Option<Fault>,
+    /// The findings of rules that people wrote.
+    pub(crate) findings: Option<&'a Findings>,
 }
 
 impl ExchangeRecord<'_> {
@@ -67,6 +70,7 @@ impl ExchangeRecord<'_> {
         line.text_of(key!("sni"), self.sni.map(str::as_bytes));
         self.tls.write(&mut line);
         line.text_of(key!("connect_error"), self.connect_error.map(|fault| fault.as_str().as_bytes()));
+        line.findings(self.findings);
         line.end();
     }
 }
@@ -96,6 +100,7 @@ mod tests {
             sni: None,
             tls: TlsKeys::default(),
             connect_error: None,
+            findings: None,
         }
     }
 

@@ -8,6 +8,8 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
+use headworks_core::program::{End, Findings};
+
 use super::Format;
 
 /// A key as it stands in both forms, with what goes before and behind it.
@@ -64,6 +66,11 @@ impl<'a> Line<'a> {
 
     pub(super) fn text(&mut self, key: &FieldKey, value: &[u8]) {
         self.key(key);
+        self.value(value);
+    }
+
+    /// Adds a value, quoted where it must be.
+    fn value(&mut self, value: &[u8]) {
         if self.format == Format::Text && !value.is_empty() && value.iter().all(|&byte| class(byte) == BARE) {
             return self.out.extend_from_slice(value);
         }
@@ -80,6 +87,28 @@ impl<'a> Line<'a> {
     pub(super) fn text_of(&mut self, key: &FieldKey, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.text(key, value);
+        }
+    }
+
+    /// Adds what rules have said for the record: the reason of a refusal or failure, and fields of their own.
+    pub(super) fn findings(&mut self, findings: Option<&Findings>) {
+        let Some(findings) = findings else { return };
+        let said = &findings.said;
+        if let Some(failure) = said.failure {
+            self.text(key!("rule_error"), failure.as_str().as_bytes());
+        }
+        if let Some(End::Reject { reason }) = said.end.filter(|_| said.failure.is_none()) {
+            self.text(key!("reason"), findings.text(reason));
+        }
+        for field in &said.log {
+            let (before, behind): (&[u8], &[u8]) = match self.format {
+                Format::Text => (b" log.", b"="),
+                Format::Json => (b",\"log.", b"\":"),
+            };
+            self.out.extend_from_slice(before);
+            self.out.extend_from_slice(findings.text(field.key));
+            self.out.extend_from_slice(behind);
+            self.value(findings.text(field.value));
         }
     }
 

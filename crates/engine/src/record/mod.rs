@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 
 use headworks_core::close::{CloseReason, Fault};
 use headworks_core::listener::Listener;
+use headworks_core::program::Findings;
 use headworks_core::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,8 @@ pub(crate) struct Record<'a> {
     pub(crate) retries: usize,
     pub(crate) tls: TlsKeys<'a>,
     pub(crate) connect_error: Option<Fault>,
+    /// The findings of rules that people wrote.
+    pub(crate) findings: Option<&'a Findings>,
 }
 
 impl<'a> Record<'a> {
@@ -66,6 +69,7 @@ impl<'a> Record<'a> {
             retries: 0,
             tls: TlsKeys::default(),
             connect_error: None,
+            findings: None,
         }
     }
 
@@ -86,6 +90,7 @@ impl<'a> Record<'a> {
         line.number(key!("retries"), self.retries as u64);
         self.tls.write(&mut line);
         line.text_of(key!("connect_error"), self.connect_error.map(|fault| fault.as_str().as_bytes()));
+        line.findings(self.findings);
         line.end();
     }
 }
@@ -110,6 +115,7 @@ mod tests {
             retries: 2,
             tls: TlsKeys::default(),
             connect_error: None,
+            findings: None,
         };
         let mut out = Vec::new();
         record.write(format, b"T", &mut out);

@@ -40,6 +40,7 @@ impl Request {
 
     pub(crate) fn asked(&self) -> Asked {
         Asked {
+            time: 0,
             name: self.host.map(str::to_owned),
             sni: self.sni.map(str::to_owned),
             path: Some(self.path.to_owned()),

@@ -24,6 +24,8 @@ pub struct Surroundings<'a> {
     pub random: u64,
     /// Number of the worker, for its counters.
     pub shard: usize,
+    /// Seconds since 1970; 0 where no rule of the Plan takes the time of day.
+    pub wall: u64,
     /// Others wait already for a place at the backend of this exchange.
     pub others_wait: bool,
 }
@@ -159,6 +161,8 @@ pub enum ExchangeAction {
     },
     /// Give the answer that the configuration has.
     Answer(AnswerIndex),
+    /// Give the answer that a rule has made.
+    Say,
     /// Say why there is no response.
     Refuse(CloseReason),
     /// End our sending to the server; it may go on (a tunnel).

@@ -10,6 +10,7 @@
 //! | `reply.rs` | what the head of a response means, and the form in which it is passed on |
 //! | `passing.rs` | how far both bodies have come, and what follows |
 //! | `waits.rs` | when the present wait is over, and what becomes of it then |
+//! | `judging.rs` | what rules that people wrote say of a response |
 //! | `said.rs` | what the client said, copied from its head |
 //! | `language.rs` | Events and Actions |
 //!
@@ -17,6 +18,7 @@
 //! among its client's requests). It knows no version of HTTP but what heads say. Must never hold sockets,
 //! move bytes or read a clock.
 
+mod judging;
 mod language;
 mod passing;
 mod reply;
@@ -37,7 +39,7 @@ use std::net::SocketAddr;
 use crate::close::CloseReason;
 use crate::http::coding::Coding;
 use crate::http::rewrite::Variation;
-use crate::http::rules::{self, Case, Granted};
+use crate::http::rules::{self, Case, Decision, Granted};
 use crate::message::{Message, Method, Version};
 use crate::plan::ListenerView;
 use crate::pool::Attempts;
@@ -72,6 +74,8 @@ pub struct Exchange {
     pub said: Said,
     /// The client's address, for balancing by it.
     client: Option<SocketAddr>,
+    /// The client speaks TLS with us.
+    secure: bool,
     /// The servers tried, and the place at the one chosen.
     attempts: Attempts,
     /// Only new connections are tried: a kept one that failed says the same of all others that are as old.
@@ -140,20 +144,20 @@ impl Exchange {
         #[rustfmt::skip]
         let Self {
             state, method, version, request, response, limits, status, interim,
-            interim_since, offered, client_persists, server_persists, tunnel, said, client, attempts,
+            interim_since, offered, client_persists, server_persists, tunnel, said, client, secure, attempts,
             fresh, cookie, offer, form, variation, granted, waits_past_end, body,
             body_begun, failure, reason, times, since, in_flight,
         } = self;
         offered.clear();
         said.clear();
         *attempts = Attempts::default();
-        *granted = Granted::default();
+        granted.clear();
         (*state, *method, *version, *request, *response, *limits, *status, *interim) = Default::default();
         (*interim_since, *client_persists, *server_persists, *tunnel, *client, *fresh, *cookie, *offer) =
             Default::default();
         (*form, *variation, *waits_past_end, *body, *body_begun, *failure, *reason, *times) =
             Default::default();
-        (*since, *in_flight) = Default::default();
+        (*since, *in_flight, *secure) = Default::default();
     }
 
     // ----- Queries about it --------------------------------------------------------------------------------
@@ -274,12 +278,15 @@ impl Exchange {
             .as_ref()
             .and_then(|rules| rules.offer(message.head, message.bytes));
         let client = request.client;
+        self.secure = client.secure;
         let case = Case {
             plan: &ListenerView { plan: around.plan, listener: around.listener },
             spec: &around.listener.spec.http,
             rules: &around.listener.rules,
             http: &around.listener.http,
             termination: around.listener.tls.as_deref(),
+            programs: &around.listener.programs,
+            listener: &around.listener.name,
             client: client.address,
             turned_away: request.turned_away,
             message,
@@ -290,27 +297,30 @@ impl Exchange {
             name: self.said.name(),
             target: self.said.target(),
             now: around.now,
+            wall: around.wall,
         };
         let decided = rules::decide(&case, &mut self.granted);
         if let Some(Target::Backend(index)) = self.granted.target {
             self.attempts.begin(index);
         }
         match decided {
-            Err(reason) => self.refuse(reason, around),
-            Ok(Target::Answer(index)) => {
+            Decision::Refuse(reason) => self.refuse(reason, around),
+            Decision::Say(status) => self.say(status, around),
+            Decision::Go(Target::Answer(index)) => {
                 self.times.decided = Some(around.now);
                 self.answered(around.plan.answers[index as usize].status());
                 self.go_to(ExchangeState::Told, around.now);
                 ExchangeAction::Answer(index)
             }
-            Ok(Target::Backend(index)) => {
+            Decision::Go(Target::Backend(index)) => {
                 let backend = &around.plan.backends[index as usize];
                 if let Some(value) = backend.spec.hash_header.as_deref().and_then(|name| message.value(name))
                 {
                     self.said.fill_key(value);
                 }
+                let affinity = backend.http.rules.affinity.as_ref();
                 self.cookie =
-                    backend.http.rules.affinity.as_ref().and_then(|affinity| affinity.read(message));
+                    self.granted.server.or_else(|| affinity.and_then(|affinity| affinity.read(message)));
                 ExchangeAction::Write(index)
             }
         }

@@ -41,7 +41,9 @@ impl Exchange {
                 if kind == ResponseKind::Hidden { ExchangeAction::Skip } else { ExchangeAction::PassInterim }
             }
             Some(ResponseKind::Final | ResponseKind::Tunnel) => {
-                ExchangeAction::Reply { compress: self.compressible(message, around) }
+                let instead = self.judge_response(message, around);
+                instead
+                    .unwrap_or_else(|| ExchangeAction::Reply { compress: self.compressible(message, around) })
             }
         }
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::path;
 use crate::problem::{Item, Problem};
+use crate::program::Findings;
 use crate::spec::{BackendSpec, HeadersSpec, HstsSpec, ListenerSpec, ListenerTlsSpec};
 
 use super::affinity::Affinity;
@@ -23,6 +24,7 @@ use super::names::is_token;
 use super::request_id::RequestId;
 use super::target::TargetRules;
 use super::template::Purpose;
+use super::text::push_clean;
 use crate::message::Message;
 use crate::message::{Field, Known, Version};
 use crate::wire::http1::write;
@@ -170,6 +172,8 @@ pub struct Rewrite<'a> {
     pub backend: &'a BackendRules,
     /// Facts about the exchange.
     pub facts: &'a ExchangeFacts<'a>,
+    /// The findings of rules that people wrote, where they change the head.
+    pub findings: Option<&'a Findings>,
 }
 
 impl Rewrite<'_> {
@@ -179,6 +183,23 @@ impl Rewrite<'_> {
         }
         out.truncate(start);
         Err(TooLarge)
+    }
+
+    /// Whether a rule that somebody wrote sets or removes fields of this name.
+    #[inline]
+    fn edits(&self, name: &[u8]) -> bool {
+        self.findings.is_some_and(|findings| findings.drops(name))
+    }
+
+    /// Appends the fields that rules people wrote have set or added.
+    fn push_edits(&self, out: &mut Vec<u8>) {
+        let Some(findings) = self.findings else { return };
+        for (name, value) in findings.fields() {
+            out.extend_from_slice(name);
+            out.extend_from_slice(b": ");
+            push_clean(out, value);
+            out.extend_from_slice(b"\r\n");
+        }
     }
 
     /// Appends a Via field, after those that are passed on: together they are one list (RFC 9110 section

@@ -5,10 +5,11 @@
 
 use super::super::forwarded::{Wanted, may_claim};
 use super::super::names;
-use super::super::text::{push_clean, push_name};
+use super::super::text::{push_clean, push_line, push_name};
 use super::{Fate, Rewrite, TooLarge, copy_fields, is_ours_alone, push_upgrade};
 use crate::message::Message;
 use crate::message::{Field, Framing, Head, Known, Version};
+use crate::program::Findings;
 use crate::wire::http1::write;
 
 impl Rewrite<'_> {
@@ -17,7 +18,10 @@ impl Rewrite<'_> {
         let start = out.len();
         let head = message.head;
         write::method(out, message.text(head.method_span));
-        self.backend.target.write(out, message);
+        match self.findings.and_then(Findings::target) {
+            Some(target) => self.backend.target.write_as(out, target),
+            None => self.backend.target.write(out, message),
+        }
         write::request_line_end(out);
         self.request_lines(out, message);
         push_request_framing(out, message);
@@ -30,9 +34,12 @@ impl Rewrite<'_> {
 
     /// Appends the field lines that the server gets.
     fn request_lines(&self, out: &mut Vec<u8>, message: Message<'_>) {
-        let keeps_host = self.backend.target.keeps_host(message);
-        if !keeps_host {
-            self.backend.target.write_host(out, message, self.facts);
+        let host = self.findings.and_then(Findings::host);
+        let keeps_host = host.is_none() && self.backend.target.keeps_host(message);
+        match host {
+            Some(host) => push_line(out, "Host", host),
+            None if keeps_host => {}
+            None => self.backend.target.write_host(out, message, self.facts),
         }
         let trusted = self.listener.forwarding.trusts(self.facts.client);
         let named = self.names_request_fields();
@@ -59,6 +66,7 @@ impl Rewrite<'_> {
             || listener.request.drops_any()
             || backend.request.drops_any()
             || listener.certified.drops_any()
+            || self.findings.is_some()
     }
 
     /// Whether a rule that goes by names leaves a field out. Early-Data stays, whatever names it: without it
@@ -98,7 +106,7 @@ impl Rewrite<'_> {
 
     #[inline]
     fn drops(&self, name: &[u8]) -> bool {
-        self.listener.request.drops(name) || self.backend.request.drops(name)
+        self.listener.request.drops(name) || self.backend.request.drops(name) || self.edits(name)
     }
 
     #[inline]
@@ -122,8 +130,10 @@ impl Rewrite<'_> {
             out.extend_from_slice(b"Early-Data: 1\r\n");
         }
         self.listener.certified.write_known(out, self.facts, message, &|name| self.drops(name));
-        self.listener.request.write(out, self.facts, message, Some(&self.backend.request));
-        self.backend.request.write(out, self.facts, message, None);
+        let later = |name: &[u8]| self.backend.request.drops(name) || self.edits(name);
+        self.listener.request.write(out, self.facts, message, later);
+        self.backend.request.write(out, self.facts, message, |name| self.edits(name));
+        self.push_edits(out);
     }
 }
 

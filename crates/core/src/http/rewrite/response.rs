@@ -76,12 +76,20 @@ impl Rewrite<'_> {
     #[inline]
     fn names_response_fields(&self) -> bool {
         let Self { listener, backend, .. } = self;
-        listener.hsts.is_some() || listener.response.drops_any() || backend.response.drops_any()
+        listener.hsts.is_some()
+            || listener.response.drops_any()
+            || backend.response.drops_any()
+            || self.findings.is_some()
     }
 
     /// Whether a rule that goes by names leaves a field out.
     fn drops_from_response(&self, name: &[u8]) -> bool {
-        self.replaces(name) || self.listener.response.drops(name) || self.backend.response.drops(name)
+        self.replaces(name) || self.drops_later(name)
+    }
+
+    /// Whether fields of this name are set or removed.
+    fn drops_later(&self, name: &[u8]) -> bool {
+        self.listener.response.drops(name) || self.backend.response.drops(name) || self.edits(name)
     }
 
     /// Whether the listener says itself what the server says in a field of this name.
@@ -91,8 +99,7 @@ impl Rewrite<'_> {
 
     fn push_own_of_response(&self, out: &mut Vec<u8>, message: Message<'_>, reply: &Reply) {
         let named = self.names_response_fields();
-        let drops =
-            |name: &[u8]| named && (self.listener.response.drops(name) || self.backend.response.drops(name));
+        let drops = |name: &[u8]| named && self.drops_later(name);
         if !drops(b"via") {
             self.push_via(out, message.head.version);
         }
@@ -110,8 +117,10 @@ impl Rewrite<'_> {
         if let Some(hsts) = self.listener.hsts.as_deref().filter(|_| !drops(HSTS.as_bytes())) {
             push_line(out, HSTS, hsts.as_bytes());
         }
-        self.listener.response.write(out, self.facts, message, Some(&self.backend.response));
-        self.backend.response.write(out, self.facts, message, None);
+        let later = |name: &[u8]| self.backend.response.drops(name) || self.edits(name);
+        self.listener.response.write(out, self.facts, message, later);
+        self.backend.response.write(out, self.facts, message, |name| self.edits(name));
+        self.push_edits(out);
         if let Some((affinity, identity)) = self.backend.affinity.as_ref().zip(reply.affinity) {
             push_name(out, "Set-Cookie");
             affinity.write(out, identity, self.facts.scheme == "https");

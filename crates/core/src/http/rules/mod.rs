@@ -12,6 +12,7 @@ mod early_data;
 mod maintenance;
 mod method;
 mod misdirected;
+mod programs;
 mod rate;
 mod route;
 
@@ -22,6 +23,7 @@ use super::limits::RequestPermit;
 use super::listener::HttpListener;
 use crate::close::CloseReason;
 use crate::message::Message;
+use crate::program::{Findings, Programs};
 use crate::spec::HttpSpec;
 use crate::table::{BackendIndex, Target};
 use crate::time::Millis;
@@ -37,7 +39,9 @@ pub static REGISTRY: &[&dyn Rule] = &[
     &body_limit::BodyLimit,
     &rate::Rate,
     &concurrency::AtOnce,
+    &programs::OfListener,
     &route::Destination,
+    &programs::OfBackend,
     &maintenance::Maintenance,
 ];
 
@@ -69,6 +73,8 @@ pub enum Ruling {
     Refuse(CloseReason),
     /// The request goes there, if the rules that follow have nothing against it.
     Route(Target),
+    /// The request gets an answer of our own with this status, which the findings have.
+    Say(u16),
 }
 
 /// The setting of a listener in a Plan: what it is configured for.
@@ -82,6 +88,10 @@ pub struct Setting<'a> {
     pub termination: Option<&'a Termination>,
     /// A backend of the Plan is in maintenance.
     pub maintained: bool,
+    /// People wrote rules for requests of the listener.
+    pub programs: bool,
+    /// People wrote rules for requests of a backend of the Plan.
+    pub backend_programs: bool,
 }
 
 /// A case to judge: a request, and what is known of it.
@@ -97,6 +107,10 @@ pub struct Case<'a> {
     pub http: &'a HttpListener,
     /// The listener's TLS side, where TLS ends there.
     pub termination: Option<&'a Termination>,
+    /// The rules that people wrote for the listener.
+    pub programs: &'a Programs,
+    /// The listener's name.
+    pub listener: &'a str,
     /// The client's address; None for a unix client.
     pub client: Option<SocketAddr>,
     /// Reason for which the client may not be served at all.
@@ -117,6 +131,8 @@ pub struct Case<'a> {
     pub target: &'a [u8],
     /// The engine's clock.
     pub now: Millis,
+    /// Seconds since 1970; 0 where no rule takes the time of day.
+    pub wall: u64,
 }
 
 /// The grants of the rules to a request, and what they have to say to its client.
@@ -128,6 +144,21 @@ pub struct Granted {
     pub retry_after: Option<u64>,
     /// The target of the request, also when a later rule has refused it.
     pub target: Option<Target>,
+    /// Identity of the server that a rule names.
+    pub server: Option<u64>,
+    /// The findings of rules that people wrote; none where there are no such rules.
+    pub findings: Option<Box<Findings>>,
+}
+
+/// The decision on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// The request goes there.
+    Go(Target),
+    /// The request gets an answer of our own with this status, which the findings have.
+    Say(u16),
+    /// The request goes nowhere.
+    Refuse(CloseReason),
 }
 
 /// A view of the Plan, and of the listener that a request came to: all that rules may ask of them.
@@ -137,6 +168,18 @@ pub trait PlanView: Debug {
 
     /// Whether a backend is in maintenance.
     fn is_maintained(&self, backend: BackendIndex) -> bool;
+
+    /// Returns the backend of this name.
+    fn backend_named(&self, name: &[u8]) -> Option<BackendIndex>;
+
+    /// Returns the identity of the server of this name.
+    fn server_named(&self, backend: BackendIndex, name: &[u8]) -> Option<u64>;
+
+    /// Returns the rules that people wrote for a backend.
+    fn programs(&self, backend: BackendIndex) -> &Programs;
+
+    /// Returns the name of a backend.
+    fn backend_name(&self, backend: BackendIndex) -> &str;
 
     /// Says what a client's admission depends on, or why it is denied.
     fn tell_access(&self, client: Option<IpAddr>, foreseen: &mut Foreseen);
@@ -176,31 +219,52 @@ pub struct Foreseen {
     pub entry: Option<String>,
     /// The target that the request would have, also when a later rule would refuse it.
     pub target: Option<Target>,
+    /// The findings of rules that people wrote.
+    pub findings: Findings,
 }
 
 /// Decides where a request goes, or why it goes nowhere.
 #[inline]
-pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Result<Target, CloseReason> {
+pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Decision {
     for rule in case.rules {
         match rule.judge(case, granted) {
             Ruling::Pass => {}
             Ruling::Route(target) => granted.target = Some(target),
-            Ruling::Refuse(reason) => return Err(reason),
+            Ruling::Say(status) => return Decision::Say(status),
+            Ruling::Refuse(reason) => return Decision::Refuse(reason),
         }
     }
-    granted.target.ok_or(CloseReason::NoMatch)
+    Decision::of(granted.target)
 }
 
 /// Foresees where a request that has not come would go, or why it would go nowhere.
-pub fn foresee(prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Result<Target, CloseReason> {
+pub fn foresee(prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Decision {
     for rule in prospect.case.rules {
         match rule.foresee(prospect, foreseen) {
             Ruling::Pass => {}
             Ruling::Route(target) => foreseen.target = Some(target),
-            Ruling::Refuse(reason) => return Err(reason),
+            Ruling::Say(status) => return Decision::Say(status),
+            Ruling::Refuse(reason) => return Decision::Refuse(reason),
         }
     }
-    foreseen.target.ok_or(CloseReason::NoMatch)
+    Decision::of(foreseen.target)
+}
+
+impl Decision {
+    fn of(target: Option<Target>) -> Self {
+        target.map_or(Self::Refuse(CloseReason::NoMatch), Self::Go)
+    }
+}
+
+impl Granted {
+    /// Forgets all but the memory of the findings.
+    pub fn clear(&mut self) {
+        let mut findings = self.findings.take();
+        if let Some(findings) = &mut findings {
+            findings.clear();
+        }
+        *self = Self { findings, ..Self::default() };
+    }
 }
 
 /// Returns the rules that a listener set up like this keeps, in order.

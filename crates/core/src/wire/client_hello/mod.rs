@@ -13,11 +13,14 @@ use std::fmt;
 mod extensions;
 mod fields;
 mod host;
+mod ja4;
 mod records;
 mod sslv2;
 
 use extensions::Extensions;
 use fields::Fields;
+
+pub use ja4::ja4;
 
 pub use extensions::Offered;
 

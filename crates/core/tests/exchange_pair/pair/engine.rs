@@ -20,6 +20,7 @@ impl Pair {
             now: self.now,
             random: self.now ^ at as u64,
             shard: 0,
+            wall: 0,
             others_wait: backend == Some(APP) && !self.line.is_empty(),
         }
     }
@@ -119,7 +120,7 @@ impl Pair {
                     Some(event) => event,
                     None => return Flow::Again,
                 },
-                ExchangeAction::Answer(_) | ExchangeAction::Refuse(_) => {
+                ExchangeAction::Answer(_) | ExchangeAction::Say | ExchangeAction::Refuse(_) => {
                     self.close(at);
                     self.streams[at].waiting[1] += 40;
                     return Flow::Again;

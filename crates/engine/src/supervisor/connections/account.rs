@@ -68,6 +68,7 @@ impl<'a> Record<'a> {
             retries: session.retries(),
             tls: TlsKeys::of(&who.socket),
             connect_error: attempts.fault(),
+            findings: session.findings(),
         }
     }
 }

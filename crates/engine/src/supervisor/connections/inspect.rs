@@ -3,7 +3,7 @@
 //! Owns what of them is kept. Must never judge them: analyzers do, for the Session.
 
 use headworks_core::action::{Action, Event, Side};
-use headworks_core::session::{Scene, State};
+use headworks_core::session::State;
 
 use super::Connections;
 use crate::outcome::Read;
@@ -53,7 +53,7 @@ impl Connections {
             return self.show_held(tools, place, side);
         }
         let random = tools.random.next();
-        let scene = Scene { plan: &connection.who.plan, now: tools.now, random, shard: tools.shard };
+        let scene = tools.scene(&connection.who.plan, random);
         let action = connection.session.handle(Event::Held(side, fresh), scene);
         let flow = connection.session.flow(side);
         let kept = if flow.hold { fresh } else { &fresh[flow.consumed as usize..] };
@@ -72,7 +72,7 @@ impl Connections {
         let connection = &mut self.connections[place];
         let lane = &mut connection.lanes[side as usize];
         let random = tools.random.next();
-        let scene = Scene { plan: &connection.who.plan, now: tools.now, random, shard: tools.shard };
+        let scene = tools.scene(&connection.who.plan, random);
         let action = connection.session.handle(Event::Held(side, lane.buffer.pending()), scene);
         let flow = connection.session.flow(side);
         if !flow.hold {

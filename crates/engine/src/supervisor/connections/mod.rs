@@ -14,7 +14,7 @@ mod relaying;
 use headworks_core::action::{Action, Event, Side, Wait};
 use headworks_core::analyze::Facts;
 use headworks_core::close::CloseReason;
-use headworks_core::session::{Scene, Session, State};
+use headworks_core::session::{Session, State};
 use headworks_core::time::Millis;
 use mio::Token;
 use mio::event::Event as Readiness;
@@ -166,7 +166,7 @@ impl Connections {
     fn feed(&mut self, tools: &mut Tools, place: usize, event: Event<'_>) -> Action {
         let connection = &mut self.connections[place];
         let random = tools.random.next();
-        let scene = Scene { plan: &connection.who.plan, now: tools.now, random, shard: tools.shard };
+        let scene = tools.scene(&connection.who.plan, random);
         connection.session.handle(event, scene)
     }
 

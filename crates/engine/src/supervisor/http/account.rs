@@ -77,6 +77,7 @@ impl HttpSupervisor {
             sni: client.who.socket.tls_facts().and_then(|facts| facts.name.as_deref()),
             tls: TlsKeys::of(&client.who.socket),
             connect_error: exchange.attempts().fault(),
+            findings: exchange.findings(),
         };
         tools.recorder.exchange(&record, tools.now);
     }

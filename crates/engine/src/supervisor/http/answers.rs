@@ -2,7 +2,7 @@
 //!
 //! Must never decide why a request is refused.
 
-use headworks_core::http::answers::Occasion;
+use headworks_core::http::answers::{self, Occasion};
 use headworks_core::http::pages::Page;
 use headworks_core::http::status::Always;
 use headworks_core::message::{Message, Method};
@@ -29,6 +29,21 @@ impl HttpSupervisor {
             },
         };
         stream.plan.answers[index as usize].write(&mut tools.out, occasion);
+    }
+
+    /// Writes the answer that a rule has made.
+    pub(super) fn write_found(&mut self, tools: &mut Tools, at: usize) {
+        let stream = &self.streams[at];
+        let exchange = &stream.work.exchange;
+        let always = Always {
+            date: tools.date.at(clock::wall()),
+            hsts: stream.owner().http.rules.hsts(),
+            close: !exchange.keeps_client(),
+        };
+        tools.out.clear();
+        if let Some(findings) = exchange.findings() {
+            answers::write_found(&mut tools.out, findings, exchange.said.method(), always);
+        }
     }
 
     /// Writes the page that says why there is no response.

@@ -10,6 +10,7 @@ use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, Form};
 use headworks_core::http::request_id::RequestId;
 use headworks_core::http::rewrite::Rewrite;
 use headworks_core::message::Message;
+use headworks_core::spec::ProgramKind;
 use headworks_core::table::BackendIndex;
 
 use crate::io::{BodyForm, Compressed};
@@ -71,7 +72,7 @@ impl HttpSupervisor {
                 }
                 ExchangeAction::PassInterim => self.pass_interim(tools, at, bytes),
                 ExchangeAction::Reply { compress } => self.reply(tools, at, compress, bytes),
-                ExchangeAction::Answer(_) | ExchangeAction::Refuse(_) => {
+                ExchangeAction::Answer(_) | ExchangeAction::Say | ExchangeAction::Refuse(_) => {
                     self.write_own(tools, at, action, bytes);
                     self.say(tools, at)
                 }
@@ -96,10 +97,15 @@ impl HttpSupervisor {
         }
     }
 
-    /// Writes an answer of our own: one that the configuration has, or the page that says why there is none.
+    /// Writes an answer of our own: one that the configuration has, one that a rule has made, or the page
+    /// that says why there is none.
     fn write_own(&mut self, tools: &mut Tools, at: usize, action: ExchangeAction, bytes: &[u8]) {
         match action {
             ExchangeAction::Answer(index) => self.write_answer(tools, at, index, bytes),
+            ExchangeAction::Say => {
+                self.close_server(at);
+                self.write_found(tools, at);
+            }
             _ => {
                 self.close_server(at);
                 self.write_page(tools, at);
@@ -136,7 +142,8 @@ impl HttpSupervisor {
             client.announce(backend, &mut request);
         }
         let facts = work.exchange.facts(&client.facts(), &around);
-        let rewrite = Rewrite { listener: rules, backend: &backend.http.rules, facts: &facts };
+        let findings = work.exchange.edits(ProgramKind::Request);
+        let rewrite = Rewrite { listener: rules, backend: &backend.http.rules, facts: &facts, findings };
         let written = rewrite.request(&mut request, Message::new(&tools.head, bytes));
         request.extend_from_slice(&bytes[tools.head.length..]);
         work.request = request;
@@ -221,8 +228,8 @@ impl HttpSupervisor {
         let exchange = &stream.work.exchange;
         let mut facts = exchange.facts(&client.facts(), &around);
         facts.status = tools.head.status;
-        let rewrite =
-            Rewrite { listener: &around.listener.http.rules, backend: &backend.http.rules, facts: &facts };
+        let (listener, findings) = (&around.listener.http.rules, exchange.edits(ProgramKind::Response));
+        let rewrite = Rewrite { listener, backend: &backend.http.rules, facts: &facts, findings };
         let reply = exchange.reply(&tools.head, &around);
         rewrite.response(&mut tools.out, Message::new(&tools.head, bytes), &reply).is_ok()
     }

@@ -13,7 +13,7 @@ use headworks_core::pool::Backend;
 use super::Step;
 use crate::deployment::LocalPlan;
 use crate::io::{BodyForm, Lane};
-use crate::tools::Tools;
+use crate::tools::{Tools, wall};
 
 /// One exchange under way.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) struct Work {
     pub(crate) counted: [u64; 2],
 }
 
-/// What a part of a step of a stream came to: Err is an event that its Exchange is told.
+/// The end of a part of a stream's step: Err is an event that its Exchange is told.
 pub(super) type Part = Result<Step, ExchangeEvent<'static>>;
 
 /// Capacity that spare work keeps for the next request.
@@ -81,6 +81,7 @@ pub(crate) fn surroundings<'p>(plan: &'p LocalPlan, listener: u32, tools: &Tools
         now: tools.now,
         random: 0,
         shard: tools.shard,
+        wall: wall(plan),
         others_wait: false,
     }
 }

@@ -1,0 +1,144 @@
+//! Rules that people wrote: those of the listener before the table is consulted, those of the backend after.
+//!
+//! Turns what programs find into a Ruling. Must never know what a program says beyond that: changes of the
+//! head and fields of the record stay in the findings.
+
+use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling, Setting};
+use crate::close::CloseReason;
+use crate::http::facts::ExchangeFacts;
+use crate::program::{End, Findings, Programs, Subject};
+use crate::spec::ProgramKind;
+use crate::table::{BackendIndex, Target};
+
+/// Asks the rules of the listener.
+#[derive(Debug)]
+pub(super) struct OfListener;
+
+/// Asks the rules of the backend that the request goes to.
+#[derive(Debug)]
+pub(super) struct OfBackend;
+
+impl Rule for OfListener {
+    fn name(&self) -> &'static str {
+        "programs"
+    }
+
+    fn in_force(&self, setting: &Setting<'_>) -> bool {
+        setting.programs
+    }
+
+    fn judge(&self, case: &Case<'_>, granted: &mut Granted) -> Ruling {
+        judge(case.programs, case, granted, "")
+    }
+
+    fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
+        explain(prospect.case.programs, &prospect.case, foreseen, "")
+    }
+}
+
+impl Rule for OfBackend {
+    fn name(&self) -> &'static str {
+        "backend_programs"
+    }
+
+    fn in_force(&self, setting: &Setting<'_>) -> bool {
+        setting.backend_programs
+    }
+
+    fn judge(&self, case: &Case<'_>, granted: &mut Granted) -> Ruling {
+        match granted.target {
+            Some(Target::Backend(index)) => {
+                judge(case.plan.programs(index), case, granted, case.plan.backend_name(index))
+            }
+            _ => Ruling::Pass,
+        }
+    }
+
+    fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
+        let plan = prospect.case.plan;
+        match foreseen.target {
+            Some(Target::Backend(index)) => {
+                explain(plan.programs(index), &prospect.case, foreseen, plan.backend_name(index))
+            }
+            _ => Ruling::Pass,
+        }
+    }
+}
+
+impl<'a> Case<'a> {
+    /// Returns the request as programs see it.
+    fn subject(&self, backend: &'a str) -> Subject<'a> {
+        let facts = ExchangeFacts {
+            client: self.client,
+            scheme: if self.termination.is_some() { "https" } else { "http" },
+            tls: self.tls,
+            early: self.early,
+            host: self.host,
+            name: self.name.unwrap_or_default(),
+            method: self.message.text(self.message.head.method_span),
+            target: self.target,
+            listener: self.listener,
+            backend,
+            ..ExchangeFacts::default()
+        };
+        Subject { facts, message: Some(self.message), wall: self.wall, ..Subject::default() }
+    }
+}
+
+fn judge<'a>(programs: &Programs, case: &Case<'a>, granted: &mut Granted, backend: &'a str) -> Ruling {
+    if !programs.judge_any(ProgramKind::Request) {
+        return Ruling::Pass;
+    }
+    let mut findings = granted.findings.take().unwrap_or_default();
+    programs.judge(ProgramKind::Request, &case.subject(backend), &mut findings, case.now);
+    findings.put_target_together(case.target);
+    let routed = Routed::of(&mut findings, case);
+    granted.server = routed.server.or(granted.server);
+    granted.retry_after = routed.retry_after.or(granted.retry_after);
+    granted.findings = Some(findings);
+    routed.ruling
+}
+
+fn explain<'a>(programs: &Programs, case: &Case<'a>, foreseen: &mut Foreseen, backend: &'a str) -> Ruling {
+    let steps = programs.explain(ProgramKind::Request, &case.subject(backend), &mut foreseen.findings);
+    steps.into_iter().for_each(|step| foreseen.say(step));
+    Routed::of(&mut foreseen.findings, case).ruling
+}
+
+/// A ruling that programs came to, and what belongs to it.
+#[derive(Debug)]
+struct Routed {
+    ruling: Ruling,
+    server: Option<u64>,
+    retry_after: Option<u64>,
+}
+
+impl Routed {
+    /// Makes it of findings. A way to a backend is taken out of them, so that the backend's own rules are
+    /// asked.
+    fn of(findings: &mut Findings, case: &Case<'_>) -> Self {
+        let mut routed = Self { ruling: Ruling::Pass, server: None, retry_after: None };
+        routed.ruling = match findings.said.end {
+            _ if findings.said.failure.is_some() => Ruling::Refuse(CloseReason::RuleFailed),
+            // Nobody can be asked: there are no analyzers.
+            Some(End::Consult { .. }) => Ruling::Refuse(CloseReason::RuleFailed),
+            None => Ruling::Pass,
+            Some(End::Route { backend, server }) => {
+                findings.said.end = None;
+                let index = case.plan.backend_named(findings.text(backend));
+                let named = |index: BackendIndex| case.plan.server_named(index, findings.text(server?));
+                routed.server = index.and_then(named);
+                index.map_or(Ruling::Refuse(CloseReason::RuleFailed), |index| {
+                    Ruling::Route(Target::Backend(index))
+                })
+            }
+            Some(End::Respond { status, .. } | End::Redirect { code: status, .. }) => Ruling::Say(status),
+            Some(End::Reject { .. }) => Ruling::Refuse(CloseReason::RuleRejected),
+            Some(End::Limited { retry_after }) => {
+                routed.retry_after = Some(retry_after);
+                Ruling::Refuse(CloseReason::RateLimited)
+            }
+        };
+        routed
+    }
+}
