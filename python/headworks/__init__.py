@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from headworks.notice import Notice
     from headworks.proxy import Proxy
     from headworks.records import AccessRecord
+    from headworks.rules.networks import networks
+    from headworks.rules.now import now
+    from headworks.rules.problems import RuleError
+    from headworks.rules.rule import Rule, rule
+    from headworks.rules.sampling import sample
+    from headworks.rules.subjects import Hello, Request, Response
+    from headworks.rules.tables import load
+    from headworks.rules.verdicts import Verdict, consult, limit, log, redirect, reject, respond, rewrite, route
     from headworks.stats import (
         BackendStats,
         Connection,
@@ -34,14 +42,33 @@ _HOMES = {
     "Connection": "stats",
     "Counters": "stats",
     "Explanation": "explanation",
+    "Hello": "rules.subjects",
     "ListenerStats": "stats",
     "Notice": "notice",
     "Problem": "config",
     "Proxy": "proxy",
+    "Request": "rules.subjects",
+    "Response": "rules.subjects",
+    "Rule": "rules.rule",
+    "RuleError": "rules.problems",
     "ServerChoice": "explanation",
     "ServerStats": "stats",
     "Stats": "stats",
+    "Verdict": "rules.verdicts",
+    "consult": "rules.verdicts",
     "explain": "explanation",
+    "limit": "rules.verdicts",
+    "load": "rules.tables",
+    "log": "rules.verdicts",
+    "networks": "rules.networks",
+    "now": "rules.now",
+    "redirect": "rules.verdicts",
+    "reject": "rules.verdicts",
+    "respond": "rules.verdicts",
+    "rewrite": "rules.verdicts",
+    "route": "rules.verdicts",
+    "rule": "rules.rule",
+    "sample": "rules.sampling",
 }
 
 __all__ = [
@@ -54,15 +81,34 @@ __all__ = [
     "Connection",
     "Counters",
     "Explanation",
+    "Hello",
     "ListenerStats",
     "Notice",
     "Problem",
     "Proxy",
+    "Request",
+    "Response",
+    "Rule",
+    "RuleError",
     "ServerChoice",
     "ServerStats",
     "Stats",
+    "Verdict",
     "__version__",
+    "consult",
     "explain",
+    "limit",
+    "load",
+    "log",
+    "networks",
+    "now",
+    "redirect",
+    "reject",
+    "respond",
+    "rewrite",
+    "route",
+    "rule",
+    "sample",
 ]
 
 

@@ -19,7 +19,7 @@ from headworks.config import Config, ConfigError
 from headworks.config.document import place
 from headworks.config.values import show_duration
 from headworks.errors import BindError
-from headworks.log import Log
+from headworks.log_lines import Log
 from headworks.notice import Notice
 from headworks.notify import notify
 from headworks.pauses import KINDS, Pauses

@@ -10,7 +10,7 @@ import pytest
 
 from headworks.config import Config, ConfigError
 from headworks.inherited import inherited
-from headworks.log import Log
+from headworks.log_lines import Log
 from headworks.notify import notify
 from headworks.privileges import Identity
 
