@@ -15,6 +15,7 @@ from headworks.config import models
 from headworks.config.models.answers import Status
 from headworks.config.models.base import path_text
 from headworks.config.models.literals import BalanceName, CheckKind, ProtocolName
+from headworks.config.models.rules import RuleName
 from headworks.config.models.whole import Whole
 from headworks.config.values import Duration, Mode, Size
 
@@ -22,7 +23,13 @@ MARKER = "# Everything below is written by tools/written_types.py from the model
 
 SHORT: dict[type[BaseModel], str] = {models.Server: "str", models.Target: "str", models.CertificateFiles: "FilePath"}
 """Models that a string is short for."""
-NAMED = {ProtocolName: "ProtocolName", BalanceName: "BalanceName", CheckKind: "CheckKind", Status: "str | int"}
+NAMED = {
+    ProtocolName: "ProtocolName",
+    BalanceName: "BalanceName",
+    CheckKind: "CheckKind",
+    Status: "str | int",
+    RuleName: "AnyRule",
+}
 """Types that are called by a name."""
 
 

@@ -21,6 +21,7 @@ from headworks.config.advice import LISTS, OF_ITEMS, advise, belongs, table_for_
 from headworks.config.document import Document
 from headworks.config.doubts import doubts
 from headworks.config.models.base import is_for_requests
+from headworks.config.models.rules import anchor
 from headworks.config.models.whole import Whole
 from headworks.config.problems import ConfigError, Path, Problem, closest, did_you_mean
 from headworks.config.protocols import HTTP, PROTOCOLS
@@ -84,6 +85,7 @@ class _Examination:
         for _ in range(_ROUNDS):
             pages.anchor(self.value, self.document.directory)
             tls.anchor(self.value, self.document.directory)
+            anchor(self.value, self.document.directory)
             try:
                 return Whole.model_validate(self.value)
             except ValidationError as error:
@@ -99,7 +101,9 @@ class _Examination:
         absent: list[Problem] = []
         found = self._for_nobody(config) + _wrong_tls(config)
         text = draft(config, stand_ins(config, inherited()), self.store, absent)
-        found += [(one.path, one.reason, None) for one in absent if not one.is_warning]
+        self.problems += [replace(one, path=self._written(one.path)) for one in absent if one.file is not None]
+        absent = [one for one in absent if one.file is None]
+        found += [(one.path, one.reason, one.suggestion) for one in absent if not one.is_warning]
         for one in absent:
             if one.is_warning:
                 problem = self.document.problem(self._written(one.path), one.reason)

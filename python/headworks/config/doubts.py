@@ -14,6 +14,7 @@ from headworks.config.models.whole import Whole
 from headworks.config.problems import Path, Problem
 from headworks.config.redirects import doubtful_ports
 from headworks.config.routes import backends_of, table_backends
+from headworks.config.rules import led_to
 from headworks.config.templates import doubtful_values
 
 
@@ -151,6 +152,7 @@ def _unused(config: Whole) -> Iterator[Problem]:
             yield Problem(path=("tables", name), reason="no listener has this table", is_warning=True)
     named = {backend for one in listeners for backend in (one.backend, one.fallback)}
     named |= {backend for table in config.tables for backend in table_backends(config, table)}
+    named |= led_to(config)
     for name in config.backends:
         if name not in named:
-            yield Problem(path=("backends", name), reason="no listener and no table leads here", is_warning=True)
+            yield Problem(path=("backends", name), reason="no listener, table or rule leads here", is_warning=True)

@@ -31,6 +31,8 @@ class Problem:
     is_warning: bool = False
     """The configuration can be used all the same."""
     source: str | None = field(default=None, repr=False, compare=False)
+    width: int | None = field(default=None, repr=False, compare=False)
+    """Characters that it is about; None: the word that begins there."""
 
     @property
     def key(self) -> str:
@@ -51,7 +53,7 @@ class Problem:
         margin = f"{self.line:5} | "
         rest = self.source[self.column - 1 :]
         match = re.match(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|[^\s=\],.]+', rest)
-        carets = "^" * max(1, len(match[0]) if match else 1)
+        carets = "^" * max(1, self.width or (len(match[0]) if match else 1))
         # Tabs are kept so that the caret stands under its place whatever their width.
         indent = "".join("\t" if character == "\t" else " " for character in self.source[: self.column - 1])
         return f"{margin}{self.source}\n{' ' * (len(margin) - 2)}| {indent}{carets}"

@@ -1,7 +1,7 @@
 """From a Config to the Spec that the engine takes (crates/core/src/spec): the same shape and names, plain values.
 
-Owns what must be computed: durations become milliseconds, ``fd:NAME`` becomes numbers, error pages become text, and
-files of TLS certificates what is in them. Must never rename a key or decide anything.
+Owns what must be computed: durations become milliseconds, ``fd:NAME`` becomes numbers, error pages become text,
+rules programs, and files of TLS certificates what is in them. Must never rename a key or decide anything.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from headworks.certificates import Store
-from headworks.config import pages, redirects
+from headworks.config import pages, redirects, rules
 from headworks.config.models.whole import Whole
 from headworks.config.problems import ConfigError, Problem
 from headworks.config.tls import TlsSpecs
@@ -37,6 +37,7 @@ def draft(config: Whole, inherited: Mapping[str, tuple[int, ...]] | None, store:
     # The rest of [proxy] is not read by the engine.
     value["proxy"] = {"resources": plain(config.proxy.resources)}
     redirects.settle(value, config)
+    rules.settle(value, config, problems)
     names = stand_ins(config, {}) if inherited is None else inherited
     tls = TlsSpecs(config, store, problems)
     for name, listener in value["listeners"].items():

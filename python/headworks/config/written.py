@@ -12,9 +12,12 @@ from typing import Literal, Required, TypedDict
 
 from headworks.config import models
 from headworks.config.models.literals import BalanceName, CheckKind, ProtocolName
+from headworks.rules.function import RuleFunction
 
 FilePath = str | PathLike[str]
 """A file, relative to the configuration file or to where the program runs."""
+AnyRule = str | RuleFunction
+"""A rule: ``module:function``, or the function itself."""
 
 # Everything below is written by tools/written_types.py from the models: make docs.
 
@@ -179,6 +182,7 @@ class ListenerDict(TypedDict, total=False):
     redirect: models.Redirect | RedirectDict | None
     respond: models.Respond | RespondDict | None
     fallback: str | None
+    rules: AnyRule | Sequence[AnyRule]
     allow: str | Sequence[str]
     deny: str | Sequence[str]
     max_connections: int | None
@@ -288,6 +292,7 @@ class BackendDict(TypedDict, total=False):
     add_prefix: str | None
     request_headers: models.Headers | HeadersDict
     response_headers: models.Headers | HeadersDict
+    rules: AnyRule | Sequence[AnyRule]
     response_timeout: str | timedelta
     interim_timeout: str | timedelta
     interim_limit: int

@@ -13,6 +13,7 @@ from headworks.config.models.answers import ErrorPages
 from headworks.config.models.base import FieldName, Host, Model, Prefix, known, one_or_many
 from headworks.config.models.headers import Headers
 from headworks.config.models.literals import BalanceName
+from headworks.config.models.rules import Rules
 from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.tls import BackendTls
 from headworks.config.protocols import HTTP
@@ -186,6 +187,15 @@ class Backend(Model):
             json_schema_extra={**_HTTP},
         ),
     ] = Headers.model_construct()
+    rules: Annotated[
+        Rules,
+        Field(
+            description="Python functions (module:function) that decide about requests and responses of this backend, "
+            "in this order, after the listener's; see rules.md.",
+            examples=[["site:route"]],
+            json_schema_extra={**_HTTP},
+        ),
+    ] = ()
     response_timeout: Annotated[
         timedelta,
         Duration("1ms", "24h"),

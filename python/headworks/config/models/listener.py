@@ -23,6 +23,7 @@ from headworks.config.models.base import (
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.literals import ProtocolName
+from headworks.config.models.rules import Rules
 from headworks.config.models.timeouts import Timeouts
 from headworks.config.models.tls import ListenerTls
 from headworks.config.protocols import BYTES, ENDS_TLS, HTTP, PROTOCOLS
@@ -100,6 +101,14 @@ class Listener(Model):
             json_schema_extra={"unset": "the client is refused"},
         ),
     ] = None
+    rules: Annotated[
+        Rules,
+        Field(
+            description="Python functions (module:function) that decide about requests, responses or hellos of TLS, in "
+            "this order; see rules.md. Modules are found beside the file, then on sys.path.",
+            examples=[["site:route"]],
+        ),
+    ] = ()
     allow: Annotated[
         Networks,
         Field(
