@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from headworks.rules.problems import RuleError
     from headworks.rules.rule import Rule, rule
     from headworks.rules.sampling import sample
-    from headworks.rules.subjects import Hello, Request, Response
+    from headworks.rules.subjects import Hello, Request, Response, Tls
     from headworks.rules.tables import load
     from headworks.rules.verdicts import Verdict, consult, limit, log, redirect, reject, respond, rewrite, route
     from headworks.stats import (
@@ -54,6 +54,7 @@ _HOMES = {
     "ServerChoice": "explanation",
     "ServerStats": "stats",
     "Stats": "stats",
+    "Tls": "rules.subjects",
     "Verdict": "rules.verdicts",
     "consult": "rules.verdicts",
     "explain": "explanation",
@@ -93,6 +94,7 @@ __all__ = [
     "ServerChoice",
     "ServerStats",
     "Stats",
+    "Tls",
     "Verdict",
     "__version__",
     "consult",

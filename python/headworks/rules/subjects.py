@@ -21,9 +21,9 @@ class Tls:
     """TLS with a client that ends at us."""
 
     version: str | None = None
-    """``1.2`` or ``1.3``."""
+    """``TLSv1.2`` or ``TLSv1.3``."""
     cipher: str | None = None
-    """The suite as IANA has it: ``TLS13_AES_128_GCM_SHA256``."""
+    """The suite as IANA has it: ``TLS_AES_128_GCM_SHA256``."""
     name: str | None = None
     """Server name that the client asked for (RFC 6066, section 3)."""
     alpn: str | None = None

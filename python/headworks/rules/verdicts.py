@@ -16,6 +16,9 @@ _MOST_REQUESTS = 1_000_000_000
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _LONGEST = 24 * 3_600_000
 _RATE = re.compile(r"([0-9]{1,10})/([0-9]{0,8})(ms|s|m|h)")
+_PATH = re.compile(r"/[!-\"$->@-~]*")
+_QUERY = re.compile(r"[!-\"$-~]*")
+_HOST = re.compile(r"[0-9A-Za-z._~%!$&'()*+,;=:\[\]-]+")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -161,6 +164,9 @@ def rewrite(  # noqa: PLR0913  (one for each part of a head)
     names = (*(set_headers or ()), *(add_headers or ()), *remove)
     for name in names:
         checked_name(name)
+    for text, allowed, what in ((path, _PATH, "path"), (host, _HOST, "host"), (query, _QUERY, "query")):
+        if text is not None and not allowed.fullmatch(text):
+            raise ValueError(f"{text!r} is not a {what} that can be sent")
     part = Rewrite(tuple((set_headers or {}).items()), _fields(add_headers), remove, path, host, query)
     if part == Rewrite():
         raise ValueError("rewrite() changes nothing")

@@ -25,6 +25,20 @@ class Silenced(Refused):
 
 
 @dataclass(frozen=True)
+class Test:
+    """A condition that was compiled, and what is known where it is true and where it is false."""
+
+    __test__ = False
+    code: Code
+    yes: Facts = field(default_factory=dict)
+    no: Facts = field(default_factory=dict)
+
+    def negated(self) -> "Test":
+        """Return the opposite."""
+        return Test({"not": self.code}, self.no, self.yes)
+
+
+@dataclass(frozen=True)
 class Value:
     """An expression that was compiled."""
 
@@ -37,25 +51,13 @@ class Value:
     """Under what more can be known about it."""
     binds: Facts = field(default_factory=dict)
     """Facts about names that it gives values."""
+    test: Test | None = None
+    """The condition that it is the truth value of."""
 
     @property
     def is_static(self) -> bool:
         """Whether the Python value is known."""
         return self.static is not NOTHING
-
-
-@dataclass(frozen=True)
-class Test:
-    """A condition that was compiled, and what is known where it is true and where it is false."""
-
-    __test__ = False
-    code: Code
-    yes: Facts = field(default_factory=dict)
-    no: Facts = field(default_factory=dict)
-
-    def negated(self) -> "Test":
-        """Return the opposite."""
-        return Test({"not": self.code}, self.no, self.yes)
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class Body:
 
     def truth(self, value: Value) -> Test:
         """Return whether a value is true."""
+        if value.test is not None:
+            return value.test
         code = self.code(value)
         if value.key is None:
             return Test(code, value.binds, value.binds)

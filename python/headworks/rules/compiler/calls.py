@@ -7,6 +7,7 @@ Must never call any of them.
 import ast
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from headworks.rules import sampling, verdicts
@@ -28,6 +29,7 @@ from headworks.rules.compiler.kinds import (
 from headworks.rules.compiler.names import constant
 from headworks.rules.compiler.operators import SHOWN
 from headworks.rules.function import RuleFunction
+from headworks.rules.networks import networks
 from headworks.rules.problems import Refused
 
 _NAMED = {"headers": "header", "cookies": "cookie", "query_params": "query"}
@@ -198,12 +200,27 @@ def _matching(name: str) -> Callable[[Body, ast.Call], Value]:
     return compiled
 
 
+def _made(body: Body, node: ast.Call) -> Value:
+    """Compile ``ipaddress.ip_network("10.0.0.0/8")`` and its like: constants that are made where they are used."""
+    function = body.value(node.func).static
+    given = [body.value(argument).static for argument in node.args]
+    if node.keywords or not all(isinstance(one, (str, *tables.NETWORKS)) for one in given):
+        raise Refused(node, f"what {body.source.text(node.func)}() takes must be constants here")
+    try:
+        return constant(node, function(*given))
+    except (ValueError, TypeError) as error:
+        raise Refused(node, str(error)) from None
+
+
 FUNCTIONS: dict[Any, Callable[[Body, ast.Call], Value]] = {
     len: _len,
     int: _int,
     str: _str,
     bool: _bool,
     sampling.sample: _sample,
+    ip_address: _made,
+    ip_network: _made,
+    networks: _made,
     **{getattr(re, name): _matching(name) for name in ("match", "search", "fullmatch")},
 }
 _INSTEAD = {

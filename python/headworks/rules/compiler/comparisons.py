@@ -29,7 +29,7 @@ _NAMED = {"headers": "header", "cookies": "cookie", "query_params": "query"}
 def compared(body: Body, node: ast.Compare) -> Value:
     """Compile a comparison where its truth value is meant."""
     test = chain(body, node)
-    return Value(node, BOOL, test.code)
+    return Value(node, BOOL, test.code, test=test)
 
 
 @tests(ast.Compare)
@@ -103,7 +103,7 @@ def equal(body: Body, left: Value, right: Value) -> Test:
             body.code(value)
             raise Refused(value.node, f"{named(value.kinds)} is not compared", None)
     mixed = (a & BOOL and b & INT) or (a & INT and b & BOOL)
-    if (not a & b and not (left.kinds & right.kinds & NONE)) or mixed:
+    if (a and b and not a & b and not (left.kinds & right.kinds & NONE)) or mixed:
         shown = f"{body.source.text(left.node)} is {named(left.kinds)}"
         reason = f"{shown} and {body.source.text(right.node)} is {named(right.kinds)}: they are never equal"
         raise Refused(left.node, reason, _never(a, b))

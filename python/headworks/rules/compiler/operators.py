@@ -104,7 +104,7 @@ def unary(body: Body, node: ast.UnaryOp) -> Value:
     """Compile ``not a``, and the minus of a number."""
     if isinstance(node.op, ast.Not):
         test = opposite(body, node)
-        return Value(node, BOOL, test.code)
+        return Value(node, BOOL, test.code, test=test)
     value = body.value(node.operand)
     if isinstance(node.op, ast.USub) and type(value.static) in (int, float):
         return constant(node, -value.static)
