@@ -206,6 +206,7 @@ impl Draft<'_> {
                 self.expression(then),
                 self.expression(otherwise),
             ])),
+            E::OrElse(of, default) => Expression::OrElse(self.boxed(of), self.boxed(default)),
             E::InSet(of, constant) => {
                 self.check_constant(*constant, |one| matches!(one, Constant::Set(_) | Constant::Map(_)));
                 Expression::InSet(self.boxed(of), *constant)
@@ -316,7 +317,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Compiles a verdict: the part that ends the findings comes last.
+    /// Compiles a verdict.
     fn verdict(&mut self, parts: &[VerdictSpec]) -> Saying {
         let mut compiled = Vec::new();
         for part in parts {
@@ -326,8 +327,7 @@ impl Draft<'_> {
         for what in compiled.iter().filter_map(|part| part.unsuited(kind)) {
             self.wrong(what);
         }
-        compiled.sort_by_key(Part::ends);
-        if compiled.iter().filter(|part| part.ends() == ENDS).count() > 1 {
+        if compiled.iter().filter(|part| part.ends()).count() > 1 {
             self.wrong("a verdict has one of route, respond, redirect, reject and consult");
         }
         Saying(compiled.into())
@@ -419,9 +419,6 @@ impl Draft<'_> {
     }
 }
 
-/// Order of parts: those that end the findings, behind all others.
-const ENDS: u8 = 2;
-
 impl Part {
     /// Says why a part suits no rule of this kind; None where it does.
     fn unsuited(&self, kind: ProgramKind) -> Option<&'static str> {
@@ -439,14 +436,11 @@ impl Part {
         }
     }
 
-    /// Returns its place in the order.
-    fn ends(&self) -> u8 {
-        match self {
-            Self::Log(_) | Self::Edit(..) | Self::Path(_) | Self::Host(_) | Self::Query(_) => 0,
-            Self::Limit(..) => 1,
-            Self::Route(..) | Self::Respond(..) | Self::Redirect(..) | Self::Reject(_) | Self::Consult(_) => {
-                ENDS
-            }
-        }
+    /// Whether nothing after it is asked.
+    fn ends(&self) -> bool {
+        matches!(
+            self,
+            Self::Route(..) | Self::Respond(..) | Self::Redirect(..) | Self::Reject(_) | Self::Consult(_)
+        )
     }
 }

@@ -38,6 +38,7 @@ pub(super) enum Expression {
     All(Box<[Self]>),
     Any(Box<[Self]>),
     Choose(Box<[Self; 3]>),
+    OrElse(Boxed, Boxed),
     InSet(Boxed, usize),
     InText(Boxed, Boxed),
     InNetworks(Boxed, usize),
@@ -112,6 +113,11 @@ impl Expression {
             Self::Choose(parts) => {
                 let [test, then, otherwise] = &**parts;
                 return if test.value(run)?.is_true() { then.value(run) } else { otherwise.value(run) };
+            }
+            Self::OrElse(of, default) => {
+                // As in Python, the default is made whether it is needed or not.
+                let (of, default) = (of.value(run)?, default.value(run)?);
+                if of == Value::None { default } else { of }
             }
             Self::InSet(of, constant) => return in_set(of, *constant, run),
             Self::InText(part, of) => {
@@ -335,13 +341,15 @@ fn lookup<'a>(
     run: &mut Running<'a, '_>,
 ) -> Result<Value<'a>> {
     let key = of.value(run)?;
+    // As in Python, the default is made whether it is needed or not.
+    let default = default.map(|default| default.value(run)).transpose()?;
     let Constant::Map(map) = &run.constants[constant] else { return Err(Failure::Type) };
     match (map.get(key, run.scratch), default) {
         (Some(PlainSpec::Text(text)), _) => Ok(Value::text(text.as_bytes())),
         (Some(PlainSpec::Int(number)), _) => Ok(Value::Int(*number)),
         (Some(PlainSpec::Bool(truth)), _) => Ok(Value::Bool(*truth)),
         (Some(PlainSpec::None), _) => Ok(Value::None),
-        (None, Some(default)) => default.value(run),
+        (None, Some(default)) => Ok(default),
         (None, None) => Err(Failure::Key),
     }
 }

@@ -1,7 +1,7 @@
 //! Saying: what a rule says at the end, as a tree whose texts are made when it is said.
 //!
-//! What changes, records or limits comes first, whatever the order in the source; the word that ends the
-//! findings comes last. Must never do what it says: who asked does.
+//! Texts are made in the order of the source. A limit that is exceeded goes before the word that ends it.
+//! Must never do what it says: who asked does.
 
 use super::Failure;
 use super::expression::Expression;
@@ -48,12 +48,13 @@ impl Saying {
         said: &mut Verdicts,
         limits: LimitsNow<'_>,
     ) -> Result<(), Failure> {
+        let mut ends = None;
         for part in &self.0 {
-            if said.end.is_some() {
-                break;
-            }
             part.say(run, said, limits)?;
+            let end = said.end.take();
+            ends = end.filter(|end| ends.is_none() || matches!(end, End::Limited { .. })).or(ends);
         }
+        said.end = ends;
         Ok(())
     }
 }

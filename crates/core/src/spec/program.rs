@@ -177,6 +177,7 @@ pub enum ExpressionSpec {
     And(Vec<Self>),
     Or(Vec<Self>),
     Choose(Boxed, Boxed, Boxed),
+    OrElse(Boxed, Boxed),
     InSet(Boxed, usize),
     InText(Boxed, Boxed),
     InNetworks(Boxed, usize),

@@ -199,7 +199,8 @@ class Body:
 
     def known(self, key: Key, declared: Kinds) -> Kinds:
         """Return what something is here."""
-        kinds = self.facts.get(key, declared)
+        # Nothing at all: this part is never reached, and may say anything that it could say elsewhere.
+        kinds = self.facts.get(key, declared) or declared
         return kinds - NONE if self.trusting and len(kinds) > 1 else kinds
 
     def let(self, name: str, value: Value) -> list[Code]:

@@ -91,7 +91,7 @@ def _item(body: Body, node: ast.Call, name: str, kind: str) -> Value:
     if "default" not in given or kinds == TEXT:
         return Value(node, kinds - NONE if body.trusting else kinds, code)
     default = body.value(given["default"])
-    return Value(node, TEXT | default.kinds, {"choose": [{"is_none": code}, body.code(default), code]})
+    return Value(node, TEXT | default.kinds, {"or_else": [code, body.code(default)]})
 
 
 def _table_get(body: Body, node: ast.Call, table: Value) -> Value:
