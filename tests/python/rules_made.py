@@ -31,19 +31,51 @@ def inner(request: headworks.Request) -> headworks.Verdict | None:
 def rule(request: headworks.Request) -> headworks.Verdict | None:
 """
 TEXTS = ["", "a", "ab", "b", "/", "/a", "x", ".", "=", " ", "1", "12", "A", "GET", "x.example", "ab a", "/a/12"]
-ALWAYS = ["request.method", "request.path", "request.query", "request.target", "request.authority", "request.scheme",
-          "request.version", "request.listener", "now.date", "now.time"]
-MAYBE = ["request.host", "request.backend", "request.id", 'request.headers.get("X-A")', 'request.headers.get("x-b")',
-         'request.headers.get("x-none")', 'request.cookies.get("sid")', 'request.query_params.get("q")',
-         'request.query_params.get("a")']
+ALWAYS = [
+    "request.method",
+    "request.path",
+    "request.query",
+    "request.target",
+    "request.authority",
+    "request.scheme",
+    "request.version",
+    "request.listener",
+    "now.date",
+    "now.time",
+]
+MAYBE = [
+    "request.host",
+    "request.backend",
+    "request.id",
+    'request.headers.get("X-A")',
+    'request.headers.get("x-b")',
+    'request.headers.get("x-none")',
+    'request.cookies.get("sid")',
+    'request.query_params.get("q")',
+    'request.query_params.get("a")',
+]
 NUMBERS = ["now.hour", "now.minute", "now.weekday", "now.timestamp"]
 DIGITS = ['request.query_params.get("a", "5")', "now.time[:2]", "now.date[5:7]"]
 SETS = ["WORDS", "TABLE", '("a", "b")', '{"/a"}']
 LOOSE_SETS = ["WORDS", "TABLE", '("a", None)']
 EDGES = '("a", "/a", "le")'
 TRUTHS = ["request.early", "request.chunked", "request.upgrade"]
-PATTERNS = [r"/(\\w+)(/\\w*)?$", r"(a)|(b)", r"^a*", r"[^/]+$", r"(?i)GET|post", r"\\s", r"\\d{1,2}", r".(?P<n>\\w?)",
-            r"\\bab\\b", r"a.b", r"(?s:a.b)", r"\\Aa\\Z", r"(?:ab)+?", r"x?(\\W)"]
+PATTERNS = [
+    r"/(\\w+)(/\\w*)?$",
+    r"(a)|(b)",
+    r"^a*",
+    r"[^/]+$",
+    r"(?i)GET|post",
+    r"\\s",
+    r"\\d{1,2}",
+    r".(?P<n>\\w?)",
+    r"\\bab\\b",
+    r"a.b",
+    r"(?s:a.b)",
+    r"\\Aa\\Z",
+    r"(?:ab)+?",
+    r"x?(\\W)",
+]
 
 
 class Maker:
@@ -138,7 +170,7 @@ class Maker:
             lambda: '(request.tls is not None and request.tls.version == "TLSv1.3")',
             lambda: "(request.tls is not None and request.tls.verified)",
             lambda: '("x-a" in request.headers and request.headers["x-a"] == "a")',
-            lambda: '(request.content_length is not None and request.content_length > 3)',
+            lambda: "(request.content_length is not None and request.content_length > 3)",
             lambda: f'(request.headers.get("x-a", "") {order()} {t()})',
         )()
 
@@ -250,7 +282,9 @@ def subject(seed: int) -> dict:
     if draw.random() < 0.5:
         lines.append(f"Cookie: {draw.choice(['sid=a', 'a=b; sid=12', 'sid=; sid=x', 'sid', ' sid = a;q'])}")
     if draw.random() < 0.3:
-        lines.append(draw.choice(["Content-Length: 5", "Transfer-Encoding: chunked", "Connection: Upgrade\r\nUpgrade: x"]))
+        lines.append(
+            draw.choice(["Content-Length: 5", "Transfer-Encoding: chunked", "Connection: Upgrade\r\nUpgrade: x"])
+        )
     tls = {"version": draw.choice(["TLSv1.2", "TLSv1.3"]), "name": "x.example", "verified": draw.random() < 0.5}
     secure = draw.random() < 0.4
     return {
@@ -267,4 +301,21 @@ def subject(seed: int) -> dict:
 
 
 HOSTS = ["x.example", "X.Example:80", "[::1]:8080", "a", "10.0.0.1"]
-VALUES = ["a", "", "ab", "12", " 7 ", "-3", "1_0", "GET", "a,b", "/a", "caf\xe9", "\xff\x80", "x\ty", "1" * 17, "0x1", "+5"]
+VALUES = [
+    "a",
+    "",
+    "ab",
+    "12",
+    " 7 ",
+    "-3",
+    "1_0",
+    "GET",
+    "a,b",
+    "/a",
+    "caf\xe9",
+    "\xff\x80",
+    "x\ty",
+    "1" * 17,
+    "0x1",
+    "+5",
+]

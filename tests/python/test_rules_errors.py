@@ -89,7 +89,11 @@ REFUSED = [
     ("if len(request.path) + 1 > 5:\n    return None", "len(request.path) + 1", "arithmetic is compiled"),
     ("if plain(request.path) == 'x':\n    return None", "plain(request.path)", "plain() is not compiled"),
     ("if print(1):\n    return None", "print(1)", "print() is not compiled"),
-    ("if re.sub('a', 'b', request.path):\n    return None", "re.sub('a', 'b', request.path)", "re.sub() is not compiled"),
+    (
+        "if re.sub('a', 'b', request.path):\n    return None",
+        "re.sub('a', 'b', request.path)",
+        "re.sub() is not compiled",
+    ),
     ("if re.match('(?=a)', request.path):\n    return None", "'(?=a)'", "look-ahead and look-behind"),
     ("if re.match(r'(a)\\1', request.path):\n    return None", r"r'(a)\1'", "a reference to a group"),
     ("if re.match('a$b', request.path):\n    return None", "'a$b'", "$ is compiled at the end"),
@@ -250,7 +254,10 @@ def test_names_that_shadow_builtins_mean_what_they_mean_in_python(tmp_path):
         ("return None if " + "not " * 70 + "request.path else None", f"more than {MOST_NESTED} levels"),
         ("\n".join(["if request.path == 'a': return None"] * 100_000), "longer than 1 MiB"),
         ("\n".join(["if request.path == 'a': return None"] * 10_000), "more than 20,000 nodes"),
-        ("return headworks.route('x' if request.path in {" + ",".join(map(str, range(150_000))) + "} else 'y')", "more than 20,000 nodes"),
+        (
+            "return headworks.route('x' if request.path in {" + ",".join(map(str, range(150_000))) + "} else 'y')",
+            "more than 20,000 nodes",
+        ),
         ("return headworks.route(" + "+".join(["request.path"] * 500) + ")", f"more than {MOST_NESTED} levels"),
         ("".join(f"if (x{n} := request.host) and " + "\\\n" for n in range(40)) + "True:\n    pass", "more than"),
         ("".join(f"x{n} = request.path\n" for n in range(40)), "more than 32 names"),
@@ -269,7 +276,9 @@ def test_bombs_are_refused_in_time(tmp_path, body, reason):
 
 
 def test_a_long_chain_of_branches_that_return_is_flat(tmp_path):
-    chain = "".join(f"{'el' if n else ''}if request.path == '/{n}':\n    return headworks.route('b{n}')\n" for n in range(500))
+    chain = "".join(
+        f"{'el' if n else ''}if request.path == '/{n}':\n    return headworks.route('b{n}')\n" for n in range(500)
+    )
     made = module(tmp_path, HEAD + textwrap.indent(chain, "    "))
     assert len(made.rule.compile()["body"]) == 500
 

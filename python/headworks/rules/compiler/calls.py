@@ -88,7 +88,7 @@ def _item(body: Body, node: ast.Call, name: str, kind: str) -> Value:
     code = {kind: body.of(item, TEXT, "get() needs")}
     key = item_key(kind, item.static) if isinstance(item.static, str) else None
     kinds = body.facts.get(key, TEXT | NONE) if key is not None else TEXT | NONE
-    if "default" not in given or kinds == TEXT:
+    if "default" not in given:
         return Value(node, kinds - NONE if body.trusting else kinds, code)
     default = body.value(given["default"])
     return Value(node, TEXT | default.kinds, {"or_else": [code, body.code(default)]})
