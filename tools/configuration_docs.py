@@ -46,6 +46,7 @@ from headworks.config import (
     Timeouts,
 )
 from headworks.config.models.base import listed, only
+from headworks.config.models.rules import RuleName
 from headworks.config.values import Duration, Mode, Size
 
 MARKER = "<!-- What follows is written by tools/configuration_docs.py from the models: edit those. -->"
@@ -194,7 +195,13 @@ def _type_name(annotation: Any) -> str:
         return _type_name(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "string or table" if annotation in (CertificateFiles, Server, Target) else "table"
-    plain = {str: "string", int: "whole number", bool: "`true` or `false`", dict: "table of strings"}
+    plain = {
+        str: "string",
+        RuleName: "string",
+        int: "whole number",
+        bool: "`true` or `false`",
+        dict: "table of strings",
+    }
     return plain[origin or annotation]
 
 

@@ -76,7 +76,7 @@ def test_what_nothing_uses():
     )
     assert found == [
         "7: tables.t: warning: no listener has this table",
-        "9: backends.b: warning: no listener and no table leads here",
+        "9: backends.b: warning: no listener, table or rule leads here",
     ]
 
 

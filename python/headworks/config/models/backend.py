@@ -191,7 +191,7 @@ class Backend(Model):
         Rules,
         Field(
             description="Python functions (module:function) that decide about requests and responses of this backend, "
-            "in this order, after the listener's; see rules.md.",
+            "in this order, after the listener's.",
             examples=[["site:route"]],
             json_schema_extra={**_HTTP},
         ),

@@ -105,7 +105,7 @@ class Listener(Model):
         Rules,
         Field(
             description="Python functions (module:function) that decide about requests, responses or hellos of TLS, in "
-            "this order; see rules.md. Modules are found beside the file, then on sys.path.",
+            "this order. Modules are found beside the file, then on sys.path.",
             examples=[["site:route"]],
         ),
     ] = ()
