@@ -71,6 +71,7 @@ fn backend(choices: &mut Choices<'_>) -> BackendSpec {
         error_pages: [].into(),
         health: None,
         ejection: EjectionSpec { failures: 1, responses: 0, duration: 1_000 },
+        rules: Vec::new(),
         tls: None,
     }
 }
@@ -126,6 +127,7 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         rate_limit: None,
         compression: None,
         error_pages: [].into(),
+        rules: Vec::new(),
         tls: None,
     };
     let entry = |pattern: &str| {
@@ -155,7 +157,7 @@ fuzz_target!(|input: &[u8]| {
     let permit = plan.listeners[0].enter().expect("there is no limit");
     let mut session = Session::new(&plan, 0, Facts { client, ..Facts::default() }, permit);
     let (mut now, mut held) = (1_000, Vec::new());
-    session.handle(Event::Accepted, Scene { plan: &plan, now, random: 0, shard: 0 });
+    session.handle(Event::Accepted, Scene { plan: &plan, now, random: 0, shard: 0, wall: 0 });
     while !choices.0.is_empty() {
         let kind = choices.next();
         let side = if kind & 0x80 == 0 { Side::Client } else { Side::Server };
@@ -174,7 +176,7 @@ fuzz_target!(|input: &[u8]| {
         };
         now += u64::from(kind);
         let random = u64::from(kind);
-        let action = session.handle(event, Scene { plan: &plan, now, random, shard: 0 });
+        let action = session.handle(event, Scene { plan: &plan, now, random, shard: 0, wall: 0 });
         assert_eq!(action == Action::Close, session.state() == State::Closed);
         assert_eq!(session.deadline(&plan).is_none(), session.state() == State::Closed);
         assert!(session.flow(Side::Client).consumed as usize <= held.len());
@@ -183,7 +185,7 @@ fuzz_target!(|input: &[u8]| {
     }
     // Left alone, every wait ends, and in the end all are over.
     for _ in 0..8 {
-        session.handle(Event::Expired, Scene { plan: &plan, now, random: 0, shard: 0 });
+        session.handle(Event::Expired, Scene { plan: &plan, now, random: 0, shard: 0, wall: 0 });
     }
     assert_eq!(session.state(), State::Closed);
     drop(session);

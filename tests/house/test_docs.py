@@ -184,6 +184,8 @@ def test_only_reasons_that_exist_are_explained() -> None:
 
 WORDS_OF_THE_TABLE = {
     "connect_error",
+    "reason",
+    "rule_error",
     "server_down",
     "stats()",
     "chunked",

@@ -3,7 +3,6 @@
 import importlib.util
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
@@ -32,7 +31,7 @@ def rule(request: headworks.Request) -> headworks.Verdict | None:
 """
 
 
-def module(tmp_path: Path, text: str):
+def module(tmp_path, text):
     file = tmp_path / "site_under_test.py"
     file.write_text(text)
     spec = importlib.util.spec_from_file_location("site_under_test", file)
@@ -41,7 +40,7 @@ def module(tmp_path: Path, text: str):
     return made
 
 
-def problems(tmp_path: Path, body: str) -> list[headworks.RuleError]:
+def problems(tmp_path, body):
     made = module(tmp_path, HEAD + textwrap.indent(textwrap.dedent(body), "    "))
     with pytest.raises(headworks.RuleError) as raised:
         made.rule.compile()

@@ -312,7 +312,7 @@ fn live(plan: &Plan, number: u32, events: &[Event<'_>]) {
     let Ok(permit) = plan.listeners[0].enter() else { unreachable!("there is no limit") };
     let facts = Facts { client: Some(client(number)), ..Facts::default() };
     let mut session = Session::new(plan, 0, facts, permit);
-    let scene = Scene { plan, now: 1_000, random: random(number), shard: 0 };
+    let scene = Scene { plan, now: 1_000, random: random(number), shard: 0, wall: 0 };
     for event in events.iter().chain(&[Event::Ended(Side::Server), Event::Ended(Side::Client)]) {
         _ = black_box(session.handle(*event, scene));
         _ = black_box(session.deadline(plan));

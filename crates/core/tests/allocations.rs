@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use common::{certificate, plan};
-use headworks_core::http::answers::{Answer, Occasion};
+use headworks_core::http::answers::{Answer, Occasion, write_found};
 use headworks_core::http::facts::ExchangeFacts;
 use headworks_core::http::pages::Page;
 use headworks_core::http::rewrite::{Reply, Rewrite};
@@ -25,6 +25,8 @@ use headworks_core::http::status::Always;
 use headworks_core::message::Message;
 use headworks_core::message::{Head, Method};
 use headworks_core::plan::Plan;
+use headworks_core::program::{Findings, Programs, Subject};
+use headworks_core::spec::{ProgramKind, ProgramSpec};
 use headworks_core::tls::{ClientCertificate, TlsFacts};
 use headworks_core::wire::http1::{self, Limits, Parsed};
 use headworks_core::wire::proxy_protocol::HeaderVersion;
@@ -168,4 +170,67 @@ fn what_https_adds_allocates_nothing() {
         serve(&plan, &resumed, &mut desk);
     }
     assert_eq!(TAKEN.get() - before, 0);
+}
+
+/// A rule of about 20 nodes that looks at fields, tables, networks and expressions, and says much.
+fn rules() -> Programs {
+    let test = json!({"and": [
+        {"starts": [{"lower": {"get": "path"}}, [{"text": "/x"}]]},
+        {"in_networks": [{"get": "client"}, 1]},
+        {"match": [2, {"header": {"text": "cookie"}}, 0, "search"]},
+        {"in_set": [{"get": "host"}, 0]},
+        {"not": {"sample": [1, {"get": "client"}]}},
+    ]});
+    let said = json!({"concat": [{"group": [0, 1]}, {"text": " of "}, {"split": [{"get": "host"}, {"text": "."}, null, 0, "left"]}]});
+    let verdict = json!([
+        {"log": [["said", said]]},
+        {"limit": {"key": said, "requests": 1_000_000, "per": 1_000, "burst": 1_000_000}},
+        {"rewrite": {
+            "set": [["X-Said", said]], "add": [], "remove": ["Cookie"],
+            "path": {"concat": [{"text": "/y"}, {"get": "path"}]}, "host": null, "query": null,
+        }},
+        {"respond": {"status": {"int": 200}, "body": said, "headers": [["X-A", said]]}},
+    ]);
+    let spec = json!([{
+        "name": "site:rule", "kind": "request", "file": "site.py", "slots": 0, "matches": 1,
+        "constants": [
+            {"map": [["www.a.example", "blue"]]}, {"networks": ["192.0.2.0/24"]},
+            {"regex": {"pattern": "HW=([0-9]+)", "ends": true}},
+        ],
+        "body": [{"if": {
+            "test": test, "then": [{"return": {"verdict": verdict, "line": 2, "text": ""}}], "otherwise": [],
+            "line": 1, "text": "",
+        }}],
+    }]);
+    Programs::compile(&serde_json::from_value::<Vec<ProgramSpec>>(spec).unwrap()).unwrap()
+}
+
+#[test]
+fn rules_allocate_nothing() {
+    let (programs, mut head, mut findings, mut out) =
+        (rules(), Head::default(), Findings::default(), Vec::new());
+    let mut judge = |findings: &mut Findings, out: &mut Vec<u8>| {
+        assert_eq!(http1::request(REQUEST, &LIMITS, &mut head), Parsed::Complete);
+        let message = Message::new(&head, REQUEST);
+        let facts = ExchangeFacts {
+            client: Some(([192, 0, 2, 9], 4_000).into()),
+            name: "www.a.example",
+            target: message.target(),
+            ..ExchangeFacts::default()
+        };
+        findings.clear();
+        let subject = Subject { facts, message: Some(message), ..Subject::default() };
+        programs.judge(ProgramKind::Request, &subject, findings, 1);
+        findings.put_target_together(message.target());
+        assert_eq!(findings.target(), Some(&b"/y/x"[..]));
+        out.clear();
+        write_found(out, findings, b"GET", Always::default());
+        assert!(out.ends_with(b"\r\n\r\n1 of www"), "{}", out.escape_ascii());
+    };
+    judge(&mut findings, &mut out);
+    let before = TAKEN.get();
+    for _ in 0..100 {
+        judge(&mut findings, &mut out);
+    }
+    assert_eq!(TAKEN.get(), before);
 }

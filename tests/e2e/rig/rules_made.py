@@ -87,17 +87,17 @@ class Maker:
         self.count = 0
         self.matches = 0
 
-    def rule(self) -> str:
+    def rule(self):
         self.block(1, 3, {"text": [], "int": [], "maybe": []})
         return HEAD + "\n".join(self.lines) + "\n"
 
     def pick(self, *choices):
         return self.random.choice(choices)
 
-    def literal(self) -> str:
+    def literal(self):
         return repr(self.random.choice(TEXTS)).replace("'", '"')
 
-    def text(self, depth: int, names) -> str:
+    def text(self, depth, names):
         if depth <= 0 or self.random.random() < 0.3:
             return self.random.choice([*ALWAYS, self.literal(), *names["text"]])
         t = lambda: self.text(depth - 1, names)  # noqa: E731
@@ -125,10 +125,10 @@ class Maker:
             lambda: f'request.headers.get("x-a", {t()})',
         )()
 
-    def maybe(self, names) -> str:
+    def maybe(self, names):
         return self.random.choice([*MAYBE, f"TABLE.get({self.text(0, names)})", *names["maybe"]])
 
-    def number(self, depth: int, names) -> str:
+    def number(self, depth, names):
         if depth <= 0 or self.random.random() < 0.3:
             return self.random.choice([*NUMBERS, "0", "1", "5", "-3", *names["int"]])
         return self.pick(
@@ -139,7 +139,7 @@ class Maker:
             lambda: f"({self.number(depth - 1, names)} if {self.truth(depth - 1, names)} else 7)",
         )()
 
-    def truth(self, depth: int, names) -> str:
+    def truth(self, depth, names):
         if depth <= 0:
             return self.random.choice([*TRUTHS, "True", "False", '("x-a" in request.headers)'])
         t = lambda: self.text(depth - 1, names)  # noqa: E731
@@ -244,7 +244,7 @@ class Maker:
         else:
             self.line(indent, "pass")
 
-    def verdict(self, names) -> str:
+    def verdict(self, names):
         t = lambda: self.text(2, names)  # noqa: E731
         extra = self.pick(
             "",

@@ -56,7 +56,7 @@ impl Ledger {
             ExchangeAction::Skip => assert_eq!(exchange.version(), Version::Http10),
             ExchangeAction::Reply { .. } => assert_eq!(self.heads, 0, "a second response"),
             ExchangeAction::Answer(_) | ExchangeAction::Say | ExchangeAction::Refuse(_) => {
-                self.tells(event, exchange, action)
+                self.tells(event, exchange, action);
             }
             ExchangeAction::FinishServer | ExchangeAction::FinishClient => self.finishes(exchange),
             ExchangeAction::Finish { keep } => {

@@ -138,3 +138,35 @@ fn hashed(text: &str) -> String {
     }
     digits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_has_the_fingerprint_that_is_published_for_it() {
+        let seen = Seen {
+            version: 0x0304,
+            suites: vec![
+                0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014,
+                0x009c, 0x009d, 0x002f, 0x0035,
+            ],
+            extensions: vec![
+                0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023, 0x0012,
+                0x002b, 0xff01, 0x000b, 0x000a, 0x0015,
+            ],
+            signatures: vec![0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601],
+            protocol: b"h2".to_vec(),
+        };
+        assert_eq!(seen.fingerprint(), "t13d1516h2_8daaf6152771_e5627efa2ab1");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_by_zeros() {
+        let seen = Seen { version: 0x0303, suites: vec![0x002f], ..Seen::default() };
+        let fingerprint = seen.fingerprint();
+        assert!(fingerprint.starts_with("t12i010000_") && fingerprint.ends_with("_000000000000"));
+        assert_eq!((ja4(b""), ja4(b"GET / HTTP/1.1\r\n\r\n")), (String::new(), String::new()));
+        assert_eq!((ends(b"\x20\xff"), ends(b"http/1.1")), ("2f".to_owned(), "h1".to_owned()));
+    }
+}
