@@ -49,6 +49,7 @@ NEVER = {
     "headworks.listing",
     "headworks.notebook",
     "headworks.records",
+    "headworks.testing",
 }
 """Modules that serving needs none of."""
 

@@ -44,6 +44,7 @@ NEVER_IMPORTS = {
     "proxy": {"cli", "service", "demo", "listing"},
     "renewal": {"cli", "service", "proxy", "demo", "listing"},
     "service": {"cli", "demo"},
+    "testing": {"cli", "service", "demo", "privileges", "binder"},
     "binder": {"cli", "service", "proxy", "demo", "config", "_engine"},
 }
 """A room of the Python package and the rooms above it, which it must not know."""
@@ -123,6 +124,11 @@ def test_python_rooms_do_not_know_those_above_them(file: Path) -> None:
     forbidden = NEVER_IMPORTS.get(room, set())
     for line, module in imports(ast.parse(file.read_text())):
         assert room_of(module) not in forbidden, f"{file.relative_to(ROOT)}:{line}: {room} must not import {module}"
+        assert room == "testing" or room_of(module) != "testing", (
+            f"{file.relative_to(ROOT)}:{line}: testing is for people's tests: {room} must not import {module}"
+        )
+        if file == PACKAGE / "testing" / "plugin.py" and module.split(".")[0] == "pytest":
+            continue
         assert module.split(".")[0] not in {"tests", "tools", "pytest"}, (
             f"{file.relative_to(ROOT)}:{line}: the package must not import {module}"
         )
