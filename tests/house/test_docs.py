@@ -78,6 +78,10 @@ def test_whole_configurations_in_the_pages_are_right(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_certificates(tmp_path)
+    for module, code in re.findall(
+        r"`(\w+\.py)`:\n\n```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE
+    ):
+        (tmp_path / module).write_text(code)
     monkeypatch.chdir(tmp_path)
     for block in blocks(page, "toml"):
         if "[listeners." in block:

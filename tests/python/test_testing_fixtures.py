@@ -131,6 +131,14 @@ def test_a_proxy_runs_on_free_ports_and_keeps_its_records(headworks_proxy, origi
     assert f"server={app.address}" in proxy.report()
 
 
+def test_the_log_of_the_real_site_is_not_written(headworks_proxy, origin, client, tmp_path):
+    log = tmp_path / "access.log"
+    proxy = headworks_proxy({**web(origin().address), "logs": {"access": str(log)}})
+    assert client.get(proxy.address("web")).status == 200
+    proxy.recorded(1)
+    assert not log.exists()
+
+
 def test_two_proxies_of_one_configuration_stand_side_by_side(headworks_proxy, origin):
     config = web(origin().address)
     assert headworks_proxy(config).address("web") != headworks_proxy(config).address("web")

@@ -33,7 +33,7 @@ class Acceptor:
         self._holder = _reusing()
         self._holder.bind(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self._holder.getsockname())
-        """Where it listens: ``127.0.0.1:PORT``."""
+        """The address that is listened on: ``127.0.0.1:PORT``."""
         self.listen()
 
     def listen(self) -> None:

@@ -30,7 +30,7 @@ class Received:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What an origin does with one request. By itself: status 200 with an empty body."""
+    """An answer of an origin to one request, or a fault instead. By itself: status 200 with an empty body."""
 
     status: int = 200
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
@@ -47,7 +47,7 @@ class Answer:
     raw: bytes | None = None
     """Sent instead of a response, before the connection is closed."""
     then: Literal["keep", "close", "reset"] = "keep"
-    """What becomes of the connection afterwards: another request, the end (FIN), a reset (RST)."""
+    """The connection afterwards: kept for another request, ended (FIN), or reset (RST)."""
 
     @classmethod
     def reset(cls) -> Self:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 Address = tuple[str, int] | str
-"""Where to connect: ``("127.0.0.1", 8080)``, ``("/run/a.sock", 0)`` or ``"127.0.0.1:8080"``."""
+"""An address to connect to: ``("127.0.0.1", 8080)``, ``("/run/a.sock", 0)`` or ``"127.0.0.1:8080"``."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What came after raw bytes were sent, and how it ended."""
+    """The bytes that came after raw ones were sent, and how it ended."""
 
     received: bytes
     end: Literal["closed", "reset", "deadline"]

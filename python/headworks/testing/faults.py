@@ -16,7 +16,7 @@ _PIECE = 65536
 
 @dataclass(frozen=True)
 class _Fault:
-    """What is done with bytes."""
+    """A fate of bytes."""
 
     kind: Literal["none", "refuse", "drop"] = "none"
     delay: float = 0.0
@@ -38,7 +38,7 @@ class Middleman:
         self._accepted = 0
         self._acceptor = Acceptor(self._serve)
         self.address = self._acceptor.address
-        """Where it listens, for ``servers`` of a backend: ``127.0.0.1:PORT``."""
+        """The address that is listened on, for ``servers`` of a backend: ``127.0.0.1:PORT``."""
 
     def refuse(self) -> None:
         """Refuse connects, and reset the connections that are open."""

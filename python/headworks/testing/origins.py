@@ -34,7 +34,7 @@ class Origin:
         self._failed: str | None = None
         self._acceptor = Acceptor(self._serve)
         self.address = self._acceptor.address
-        """Where it listens: ``127.0.0.1:PORT``."""
+        """The address that is listened on: ``127.0.0.1:PORT``."""
 
     @property
     def requests(self) -> tuple[Received, ...]:

@@ -32,8 +32,8 @@ _SETTLING = 1.0
 class TestedProxy(Proxy):
     """A Proxy on free ports: ``address``, ``stats``, ``reload`` and all the rest, and what it told so far.
 
-    ``source`` is a path, TOML text, a Config or a mapping. One worker, and no access log, unless the configuration
-    says how many and where. Raises as Proxy does.
+    ``source`` is a path, TOML text, a Config or a mapping. One worker, unless the configuration says how many, and no
+    access log. Raises as Proxy does.
     """
 
     __test__ = False
