@@ -1,9 +1,12 @@
 """The fixtures of the pytest plugin, one by one, without and with a proxy in between."""
 
+import sys
+import threading
+
 import pytest
 
 import headworks
-from headworks.testing import Answer, Received, plugin
+from headworks.testing import Answer, Client, Received, plugin
 
 # Those of the plugin, whatever this folder has under the same name.
 origin = plugin.origin
@@ -103,9 +106,11 @@ def test_waiting_has_an_end(origin):
 
 
 def test_a_deadline_says_what_came(origin, client):
-    heard = client.raw(origin(body="x").address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", timeout=0.2)
+    app = origin(body="x")
+    heard = client.raw(app.address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", timeout=0.1)
+    app.wait_for(1)
     assert heard.end == "deadline"
-    assert heard.received.endswith(b"\r\n\r\nx")
+    assert b"HTTP/1.1 200 Scripted\r\nContent-Length: 1\r\n\r\nx".startswith(heard.received)
 
 
 def test_what_is_no_script_is_refused(origin):
@@ -248,8 +253,6 @@ def test_tls_is_verified_when_asked(headworks_proxy, client):
 
 def test_a_websocket_is_opened(headworks_proxy, client):
     server = pytest.importorskip("websockets.sync.server")
-    import threading
-
     with server.serve(lambda one: one.send(f"you said {one.recv()}"), "127.0.0.1", 0) as serving:
         thread = threading.Thread(target=serving.serve_forever)
         thread.start()
@@ -261,6 +264,14 @@ def test_a_websocket_is_opened(headworks_proxy, client):
         finally:
             serving.shutdown()
             thread.join(10)
+
+
+def test_without_the_package_a_websocket_is_skipped(client, monkeypatch):
+    monkeypatch.setitem(sys.modules, "websockets.sync.client", None)
+    with pytest.raises(pytest.skip.Exception, match="websockets"):
+        client.websocket("127.0.0.1:1")
+    with pytest.raises(ModuleNotFoundError):
+        Client().websocket("127.0.0.1:1")
 
 
 # ---- faults
