@@ -386,7 +386,7 @@ def test_the_keys_for_http_are_all_of_them():
     assert {name for name, field in Listener.model_fields.items() if only(field) == HTTP} == set(LISTENER)
     assert {name for name, field in Timeouts.model_fields.items() if only(field) == HTTP} == set(TIMEOUTS)
     assert {name for name, field in Health.model_fields.items() if only(field)} == set(CHECK)
-    others = {"hash_header", "error_pages"}
+    others = {"hash_header", "error_pages", "rules"}
     assert {name for name, field in Backend.model_fields.items() if only(field)} == set(BACKEND) | others
 
 

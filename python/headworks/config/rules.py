@@ -30,9 +30,8 @@ def settle(value: dict[str, Any], config: Whole, problems: list[Problem]) -> Non
             problems += _leads(config, path, name)
     for section in ("listeners", "backends"):
         for key, one in getattr(config, section).items():
-            del value[section][key]["rules"]
-            if programs := [rule.compiled.program for rule in one.rules if rule.compiled is not None]:
-                value[section][key]["rules"] = programs
+            programs = [rule.compiled.program for rule in one.rules if rule.compiled is not None]
+            value[section][key]["rules"] = programs
 
 
 def every_rule(config: Whole) -> Iterator[tuple[Keys, RuleName]]:
