@@ -11,6 +11,7 @@ __all__ = [
     "attributes",
     "balances",
     "counters",
+    "fitting_filter",
     "judge",
     "parse_toml",
     "protocols",

@@ -3,6 +3,8 @@
 import re
 import socket
 import ssl
+import subprocess
+import sys
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
@@ -43,3 +45,15 @@ def test_the_example_of_https_can_be_tried_at_once(tmp_path: Path) -> None:
         assert (answer.status, answer.read()) == (200, b"It works.\n")
         plain.close()
         secure.close()
+
+
+def test_the_example_of_rules_is_right_and_so_are_its_tests() -> None:
+    folder = ROOT / "examples" / "rules"
+    for told in (
+        ["headworks", "check", "headworks.toml"],
+        ["pytest", "-q", "-p", "no:cacheprovider", "test_policy.py"],
+    ):
+        ran = subprocess.run(
+            [sys.executable, "-m", *told], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr

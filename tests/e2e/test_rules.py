@@ -8,6 +8,7 @@ import pytest
 
 import headworks
 from headworks import ConfigError, Proxy
+from rig.clients import to_close
 from rig.configs import Config, http, sites, tls
 from rig.hello import client_hello
 from rig.http_clients import Client, ask, get, post
@@ -34,6 +35,15 @@ def guard(request: headworks.Request) -> headworks.Verdict | None:
         return headworks.redirect(f"https://new.test/{request.query_params.get('to', '')}", 308)
     if request.path == "/often":
         return headworks.limit(request.headers.get("x-key", "none"), "2/h")
+    return None
+
+
+@headworks.rule
+def odd(request: headworks.Request) -> headworks.Verdict | None:
+    if request.path == "/empty":
+        return headworks.respond(205, "no body\n")
+    if request.method == "CONNECT":
+        return headworks.respond(200, "no tunnel\n")
     return None
 
 
@@ -108,6 +118,21 @@ def test_what_rules_say_is_in_the_record(start: Start, app: HttpOrigin) -> None:
         record = next(records)
         assert (record.end, record.rule_error) == ("rule_failed", "ValueError")
         assert ask(proxy.address("web"), get("/fails?12")).body == b"12"
+
+
+def test_what_has_no_body_gets_none_and_connect_no_second_request(start: Start, app: HttpOrigin) -> None:
+    proxy = start(http(app.address, listener={"rules": [odd], "http": {"connect": True}}))
+    with Client(proxy.address("web")) as client:
+        response = client.ask(get("/empty"))
+        assert (response.status, response.body, response.all("content-length")) == (205, b"", ["0"])
+        assert client.ask(get("/fine")).status == 200
+    with socket.create_connection(proxy.address("web"), timeout=10) as tunnel:
+        tunnel.sendall(b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n" + get("/hidden"))
+        told = to_close(tunnel)
+    assert told.startswith(b"HTTP/1.1 200")
+    assert b"\r\nConnection: close\r\n" in told
+    assert told.endswith(b"no tunnel\n")
+    assert [request.target for request in app.requests] == ["/fine"]
 
 
 def test_a_limit_is_for_each_key_and_goes_on_over_a_reload(start: Start, app: HttpOrigin) -> None:

@@ -190,7 +190,7 @@ pub fn write_found(out: &mut Vec<u8>, findings: &Findings, method: &[u8], always
         }
         Some(End::Respond { status, body }) => {
             push_start(out, status, always);
-            let body = findings.text(body);
+            let body = if is_bodiless(status) { b"" } else { findings.text(body) };
             if !body.is_empty() && !has("content-type") {
                 push_line(out, "Content-Type", b"text/plain; charset=utf-8");
             }

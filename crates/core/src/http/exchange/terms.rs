@@ -118,7 +118,9 @@ impl Exchange {
     /// Notes that an answer of our own takes the place of a response.
     pub fn answered(&mut self, status: u16) {
         self.status = status;
-        self.client_persists &= self.is_asked();
+        // After CONNECT the client may take a 2xx for the beginning of a tunnel: what it says then is no
+        // request.
+        self.client_persists &= self.is_asked() && self.method != Method::Connect;
         self.server_persists = false;
         self.response = Body::None;
     }
