@@ -166,11 +166,10 @@ impl Listener {
         }
     }
 
-    /// Returns what a client is told for whom there is no place: an alert where it begins with TLS, else
+    /// Returns what a client is told for whom there is no place: an alert where its TLS ends here, else
     /// nothing.
     pub fn farewell(&self) -> &'static [u8] {
-        let begins_with_tls = self.tls.is_some() || self.protocol.passes_tls();
-        if begins_with_tls { tls::no_place() } else { b"" }
+        if self.tls.is_some() { tls::no_place() } else { b"" }
     }
 
     /// Counts this connection for its client's address, once that is known.
