@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use headworks_core::time::Millis;
+use headworks_core::time::{DAY, Millis, civil};
 
 /// Returns the milliseconds since the process first asked; they start at 1000 so that "0" can mean "never".
 #[expect(clippy::disallowed_methods, reason = "this module is the clock")]
@@ -25,9 +25,9 @@ pub(crate) fn wall() -> Duration {
 /// Appends `2026-01-02T03:04:05.678Z` (RFC 3339).
 pub(crate) fn write_rfc3339(wall: Duration, out: &mut Vec<u8>) {
     let seconds = wall.as_secs();
-    let (year, month, day) = civil((seconds / 86_400) as i64);
-    let of_day = seconds % 86_400;
-    pad(out, year as u64, 4);
+    let [year, month, day] = civil(seconds / DAY);
+    let of_day = seconds % DAY;
+    pad(out, year, 4);
     for (mark, number) in [(b'-', month), (b'-', day), (b'T', of_day / 3600), (b':', of_day / 60 % 60)] {
         out.push(mark);
         pad(out, number, 2);
@@ -37,19 +37,6 @@ pub(crate) fn write_rfc3339(wall: Duration, out: &mut Vec<u8>) {
     out.push(b'.');
     pad(out, u64::from(wall.subsec_millis()), 3);
     out.push(b'Z');
-}
-
-/// Returns year, month and day of a day number (0 is 1970-01-01), counting in 400-year eras from 1 March.
-fn civil(day: i64) -> (i64, u64, u64) {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097) as u64;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era as i64 + era * 400 + i64::from(month <= 2), month, day)
 }
 
 fn pad(out: &mut Vec<u8>, number: u64, width: usize) {
