@@ -224,7 +224,10 @@ class Rooms:
 
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": (
-        ("short_text",),
+        (
+            "short_text",
+            "wire/der",
+        ),
         (
             "address",
             "buffer",
@@ -243,7 +246,6 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "wire",
             "wire/chunk_writer",
             "wire/client_hello",
-            "wire/der",
         ),
         (
             "action",

@@ -152,7 +152,7 @@ fn keyed(secret: &[u8], name: &str) -> Option<Hmac<Sha256>> {
 }
 
 /// Returns the `name=value` pairs of a Cookie field (RFC 6265 section 4.2.1).
-fn pairs(cookies: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn pairs(cookies: &[u8]) -> impl Iterator<Item = &[u8]> {
     cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
 }
 

@@ -71,7 +71,7 @@ impl<'a> ExchangeFacts<'a> {
 }
 
 /// Splits path and query of a target in origin form.
-fn split(target: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(target: &[u8]) -> (&[u8], &[u8]) {
     match target.iter().position(|byte| *byte == b'?') {
         Some(at) => (&target[..at], &target[at + 1..]),
         None => (target, b""),

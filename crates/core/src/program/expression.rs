@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::Failure;
 use super::constant::{Constant, Matcher};
 use super::running::Running;
@@ -13,6 +15,7 @@ use super::scratch::GROUPS;
 use super::subject::Attribute;
 use super::text::{self, Splitting};
 use super::value::{Text, Value};
+use crate::http::affinity::pairs;
 use crate::message::{Known, Span};
 use crate::spec::{EndSpec, PlainSpec};
 
@@ -228,14 +231,22 @@ impl FieldName {
 
     /// Returns the values of all fields of this name, with commas between them (RFC 9110 section 5.3).
     fn header<'a>(&'a self, run: &mut Running<'a, '_>) -> Result<Value<'a>> {
-        let mut first = None;
-        let mut more = 0;
-        self.fields(run, |value| {
-            more += usize::from(first.is_some());
-            first.get_or_insert(value);
-        })?;
-        let (Some(message), Some(first)) = (run.subject.message, first) else { return Ok(Value::None) };
-        let value = if more == 0 { Value::text(message.text(first)) } else { self.joined(run)? };
+        let mut values: SmallVec<[Span; 8]> = SmallVec::new();
+        self.fields(run, |value| values.push(value))?;
+        let Some(message) = run.subject.message else { return Ok(Value::None) };
+        let value = match values[..] {
+            [] => return Ok(Value::None),
+            [only] => Value::text(message.text(only)),
+            [first, ref others @ ..] => {
+                let start = run.scratch.text.len();
+                run.scratch.push(message.text(first))?;
+                for other in others {
+                    run.scratch.push(b", ")?;
+                    run.scratch.push(message.text(*other))?;
+                }
+                run.scratch.since(start)
+            }
+        };
         if let Some(read) = &mut run.reads {
             read.push((self.written(), run.scratch.shown(value)));
         }
@@ -248,21 +259,6 @@ impl FieldName {
             Expression::Text(name) => format!("headers['{}']", name.escape_ascii()),
             _ => "headers[…]".to_owned(),
         }
-    }
-
-    fn joined<'a>(&'a self, run: &mut Running<'a, '_>) -> Result<Value<'a>> {
-        let Some(message) = run.subject.message else { return Ok(Value::None) };
-        // The name may be made; the values must stand behind each other.
-        let mut values: smallvec::SmallVec<[Span; 16]> = smallvec::SmallVec::new();
-        self.fields(run, |value| values.push(value))?;
-        let start = run.scratch.text.len();
-        for (index, value) in values.into_iter().enumerate() {
-            if index > 0 {
-                run.scratch.push(b", ")?;
-            }
-            run.scratch.push(message.text(value))?;
-        }
-        Ok(run.scratch.since(start))
     }
 }
 
@@ -356,7 +352,7 @@ fn lookup<'a>(
 
 fn concat<'a>(parts: &'a [Expression], run: &mut Running<'a, '_>) -> Result<Value<'a>> {
     // Parts may make texts of their own: the whole is written behind all of them.
-    let mut values: smallvec::SmallVec<[Value<'a>; 8]> = smallvec::SmallVec::new();
+    let mut values: SmallVec<[Value<'a>; 8]> = SmallVec::new();
     for part in parts {
         values.push(part.value(run)?);
     }
@@ -515,9 +511,11 @@ fn sample<'a>(millionths: u32, key: &'a Expression, run: &mut Running<'a, '_>) -
 fn query<'a>(name: &'a Expression, run: &mut Running<'a, '_>) -> Result<Value<'a>> {
     let name = name.text(run)?;
     let name = name.of(run.scratch);
-    let pairs = run.subject.facts.query().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-    let mut pairs = pairs.map(|pair| cut(pair, b'='));
-    let Some((_, value)) = pairs.find(|(key, _)| text::decodes_to(key, name)) else { return Ok(Value::None) };
+    let parameters = run.subject.facts.query().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    let mut parameters = parameters.map(|pair| cut(pair, b'='));
+    let Some((_, value)) = parameters.find(|(key, _)| text::decodes_to(key, name)) else {
+        return Ok(Value::None);
+    };
     if !value.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Ok(Value::text(value));
     }
@@ -533,10 +531,10 @@ fn cookie<'a>(name: &'a Expression, run: &mut Running<'a, '_>) -> Result<Value<'
     let name = name.text(run)?;
     let name = name.of(run.scratch);
     let Some(message) = run.subject.message else { return Ok(Value::None) };
-    let mut cookies = message.values(Known::Cookie).flat_map(|value| value.split(|byte| *byte == b';'));
+    let mut cookies = message.values(Known::Cookie).flat_map(pairs);
     let found = cookies.find_map(|cookie| {
-        let (key, value) = cut(cookie.trim_ascii(), b'=');
-        (key == name && key.len() < cookie.trim_ascii().len()).then_some(value)
+        let (key, value) = cut(cookie, b'=');
+        (key == name && key.len() < cookie.len()).then_some(value)
     });
     Ok(found.map_or(Value::None, Value::text))
 }

@@ -12,6 +12,7 @@
 use super::Failure;
 use super::scratch::{GROUPS, Scratch};
 use super::value::Text;
+use crate::http::facts::split;
 use crate::http::names;
 use crate::message::Span;
 use crate::spec::ProgramKind;
@@ -176,21 +177,10 @@ impl Findings {
         if (path.is_none() && query.is_none()) || !asked.starts_with(b"/") {
             return;
         }
-        let mark = asked.iter().position(|byte| *byte == b'?');
-        let (old_path, old_query) = (&asked[..mark.unwrap_or(asked.len())], mark.map(|at| &asked[at + 1..]));
-        let (path, query) = (*path, *query);
-        let mut parts = || {
-            let start = self.scratch.text.len();
-            let path = path.map_or(Text::Lent(old_path), Text::Made);
-            let query = query.map(Text::Made).or(old_query.map(Text::Lent)).filter(|query| !query.is_empty());
-            self.scratch.push_text(path)?;
-            if let Some(query) = query {
-                self.scratch.push(b"?")?;
-                self.scratch.push_text(query)?;
-            }
-            Ok(Span::new(start, self.scratch.text.len()))
-        };
-        match parts() {
+        let (asked_path, asked_query) = split(asked);
+        let path = path.map_or(Text::Lent(asked_path), Text::Made);
+        let query = query.map_or(Text::Lent(asked_query), Text::Made);
+        match self.scratch.push_target(path, query) {
             Ok(target) => self.said.target = Some(target),
             Err(failure) => self.said.failure = Some(failure),
         }

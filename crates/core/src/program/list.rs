@@ -1,7 +1,7 @@
 //! Programs: the rules of one listener or backend, in the order in which they are asked.
 //!
 //! Compiled once; what a running proxy goes on with over reloads, the buckets of their limits, is beside
-//! them. Must never ask a rule after the word that ends the findings.
+//! them. Must never ask a rule once nothing after it is to be asked.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::time::Millis;
 #[derive(Debug, Default, Clone)]
 pub struct Programs {
     all: Arc<[Program]>,
-    /// LimitsNow of each, which go on over reloads.
+    /// Limits of each, which go on over reloads.
     limits: Arc<[Box<[RateLimit]>]>,
 }
 
@@ -30,8 +30,7 @@ impl Programs {
                 Err(wrong) => errors.extend(wrong.into_iter().map(|one| one.below(&[index.into()]))),
             }
         }
-        let fresh = |program: &Program| program.limits.iter().map(|limit| limit.adopt(None)).collect();
-        let limits = all.iter().map(fresh).collect();
+        let limits = all.iter().map(Program::fresh_limits).collect();
         if errors.is_empty() { Ok(Self { all: all.into(), limits }) } else { Err(errors) }
     }
 
@@ -59,7 +58,7 @@ impl Programs {
         self.all.iter().any(Program::asks_time)
     }
 
-    /// Has those of a kind judge, in order, until one ends the findings. `now`: the engine's clock.
+    /// Has those of a kind judge, in order, until nothing more is to be asked. `now`: the engine's clock.
     pub fn judge(&self, kind: ProgramKind, subject: &Subject<'_>, findings: &mut Findings, now: Millis) {
         self.each(kind, findings, |program, all, findings| {
             program.run(subject, findings, LimitsNow { all, now }, None);
@@ -70,8 +69,8 @@ impl Programs {
     pub fn explain(&self, kind: ProgramKind, subject: &Subject<'_>, findings: &mut Findings) -> Vec<String> {
         let mut steps = Vec::new();
         self.each(kind, findings, |program, _, findings| {
-            let spare: Box<[RateLimit]> = program.limits.iter().map(|limit| limit.adopt(None)).collect();
-            program.run(subject, findings, LimitsNow { all: &spare, now: 0 }, Some(&mut steps));
+            let all = &program.fresh_limits();
+            program.run(subject, findings, LimitsNow { all, now: 0 }, Some(&mut steps));
         });
         steps
     }

@@ -90,6 +90,11 @@ impl Program {
         self.asks_time
     }
 
+    /// Returns limits with buckets of their own.
+    fn fresh_limits(&self) -> Box<[RateLimit]> {
+        self.limits.iter().map(|limit| limit.adopt(None)).collect()
+    }
+
     fn run(
         &self,
         subject: &Subject<'_>,

@@ -92,6 +92,17 @@ impl Scratch {
         Ok(Span::new(start, self.text.len()))
     }
 
+    /// Appends path and query, which may be empty, and returns where they stand.
+    pub(super) fn push_target(&mut self, path: Text<'_>, query: Text<'_>) -> Result<Span, Failure> {
+        let start = self.text.len();
+        self.push_text(path)?;
+        if !query.is_empty() {
+            self.push(b"?")?;
+            self.push_text(query)?;
+        }
+        Ok(Span::new(start, self.text.len()))
+    }
+
     /// Returns the text made since there were `start` bytes.
     pub(super) fn since<'a>(&self, start: usize) -> Value<'a> {
         Value::Text(Text::Made(Span::new(start, self.text.len())))
@@ -100,9 +111,7 @@ impl Scratch {
     fn within(&self, more: usize) -> Result<(), Failure> {
         if self.text.len() + more > MOST_TEXT { Err(Failure::TooLong) } else { Ok(()) }
     }
-}
 
-impl Scratch {
     /// Writes a value for people, as Python's `repr` does.
     pub(super) fn shown(&self, value: Value<'_>) -> String {
         match value {

@@ -61,9 +61,13 @@ pub(super) struct Splitting<'a> {
 impl Splitting<'_> {
     /// Returns the range of the part number `index`; None when there is no such part.
     pub(super) fn part(&self, text: &[u8], index: i64) -> Option<(usize, usize)> {
-        let count = self.parts(text).count();
-        let at = item(index, count)?;
-        let at = if self.from == EndSpec::Right { count - 1 - at } else { at };
+        // Parts are cut off from one end: counted from there, a part is reached without the others.
+        let from_there = if self.from == EndSpec::Right { index.checked_neg()? - 1 } else { index };
+        let at = if from_there >= 0 {
+            usize::try_from(from_there).ok()?
+        } else {
+            item(from_there, self.parts(text).count())?
+        };
         self.parts(text).nth(at)
     }
 

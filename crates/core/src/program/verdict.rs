@@ -1,4 +1,4 @@
-//! Saying: what a rule says at the end, as a tree whose texts are made when it is said.
+//! Verdicts of rules: what each says at the end, as a tree whose texts are made when it is said.
 //!
 //! Texts are made in the order of the source. A limit that is exceeded goes before the word that ends it.
 //! Must never do what it says: who asked does.
@@ -74,8 +74,8 @@ impl Part {
                 }
             }
             Self::Edit(kind, name, value) => said.edits.push(edit(*kind, name, value.as_ref(), run)?),
-            Self::Path(path) => said.path = Some(target(path, run, b'/')?),
-            Self::Query(query) => said.query = Some(target(query, run, 0)?),
+            Self::Path(path) => said.path = Some(path_of(path, run)?),
+            Self::Query(query) => said.query = Some(query_of(query, run)?),
             Self::Host(host) => said.host = Some(host_of(host, run)?),
             Self::Limit(key, number) => {
                 let key = keep(key, run)?;
@@ -142,14 +142,22 @@ fn edit<'a>(
     Ok(Edit { kind, name, value: value.unwrap_or_default() })
 }
 
-/// Makes a path or a query: graphic ASCII without what would end it, beginning with `first` where that is
-/// not 0.
-fn target<'a>(of: &'a Expression, run: &mut Running<'a, '_>, first: u8) -> Result<Span, Failure> {
+/// Makes a path.
+fn path_of<'a>(of: &'a Expression, run: &mut Running<'a, '_>) -> Result<Span, Failure> {
     let span = keep(of, run)?;
     let bytes = run.scratch.bytes(span);
-    let ends = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'#' || (first == b'/' && *byte == b'?');
-    let begins = first == 0 || bytes.first() == Some(&first);
-    if begins && !bytes.iter().any(ends) { Ok(span) } else { Err(Failure::Value) }
+    if bytes.first() == Some(&b'/') && is_plain(bytes, b"?#") { Ok(span) } else { Err(Failure::Value) }
+}
+
+/// Makes a query.
+fn query_of<'a>(of: &'a Expression, run: &mut Running<'a, '_>) -> Result<Span, Failure> {
+    let span = keep(of, run)?;
+    if is_plain(run.scratch.bytes(span), b"#") { Ok(span) } else { Err(Failure::Value) }
+}
+
+/// Whether a part of a target is graphic ASCII without what would end it.
+fn is_plain(bytes: &[u8], ends: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii_graphic() && !ends.contains(byte))
 }
 
 /// Makes a host: what may be in the Host field.

@@ -5,7 +5,7 @@
 
 use super::{Exchange, ExchangeAction, ExchangeState, Surroundings};
 use crate::close::CloseReason;
-use crate::http::facts::ExchangeFacts;
+use crate::http::facts::ClientFacts;
 use crate::message::Message;
 use crate::program::{End, Findings, Subject};
 use crate::spec::ProgramKind;
@@ -35,25 +35,11 @@ impl Exchange {
         }
         let mut findings = self.granted.findings.take().unwrap_or_default();
         findings.go_on_with(ProgramKind::Response);
-        let facts = ExchangeFacts {
-            client: self.client,
-            scheme: if self.secure { "https" } else { "http" },
-            host: self.said.host(),
-            name: self.said.name().unwrap_or_default(),
-            method: self.said.method(),
-            target: self.said.target(),
-            request_id: &self.said.id,
-            listener: &around.listener.name,
-            backend: &backend.name,
-            server: self.server().map_or("", |server| &server.name),
-            status: message.head.status,
-            ..ExchangeFacts::default()
-        };
+        let client = ClientFacts { address: self.client, secure: self.secure, ..ClientFacts::default() };
+        let facts = self.facts(&client, around);
         let subject = Subject { facts, message: Some(message), wall: around.wall, ..Subject::default() };
-        for programs in lists.into_iter() {
-            if !findings.is_over() {
-                programs.judge(ProgramKind::Response, &subject, &mut findings, around.now);
-            }
+        for programs in lists {
+            programs.judge(ProgramKind::Response, &subject, &mut findings, around.now);
         }
         let (end, failed) = (findings.said.end, findings.said.failure.is_some());
         self.granted.findings = Some(findings);

@@ -8,7 +8,7 @@ use crate::close::CloseReason;
 use crate::http::facts::ExchangeFacts;
 use crate::program::{End, Findings, Programs, Subject};
 use crate::spec::ProgramKind;
-use crate::table::{BackendIndex, Target};
+use crate::table::Target;
 
 /// Asks the rules of the listener.
 #[derive(Debug)]
@@ -91,54 +91,40 @@ fn judge<'a>(programs: &Programs, case: &Case<'a>, granted: &mut Granted, backen
     }
     let mut findings = granted.findings.take().unwrap_or_default();
     programs.judge(ProgramKind::Request, &case.subject(backend), &mut findings, case.now);
-    findings.put_target_together(case.target);
-    let routed = Routed::of(&mut findings, case);
-    granted.server = routed.server.or(granted.server);
-    granted.retry_after = routed.retry_after.or(granted.retry_after);
+    let ruling = ruling(&mut findings, case, granted);
     granted.findings = Some(findings);
-    routed.ruling
+    ruling
 }
 
 fn explain<'a>(programs: &Programs, case: &Case<'a>, foreseen: &mut Foreseen, backend: &'a str) -> Ruling {
     let steps = programs.explain(ProgramKind::Request, &case.subject(backend), &mut foreseen.findings);
     steps.into_iter().for_each(|step| foreseen.say(step));
-    Routed::of(&mut foreseen.findings, case).ruling
+    ruling(&mut foreseen.findings, case, &mut Granted::default())
 }
 
-/// A ruling that programs came to, and what belongs to it.
-#[derive(Debug)]
-struct Routed {
-    ruling: Ruling,
-    server: Option<u64>,
-    retry_after: Option<u64>,
-}
-
-impl Routed {
-    /// Makes it of findings. A way to a backend is taken out of them, so that the backend's own rules are
-    /// asked.
-    fn of(findings: &mut Findings, case: &Case<'_>) -> Self {
-        let mut routed = Self { ruling: Ruling::Pass, server: None, retry_after: None };
-        routed.ruling = match findings.said.end {
-            _ if findings.said.failure.is_some() => Ruling::Refuse(CloseReason::RuleFailed),
-            // Nobody can be asked: there are no analyzers.
-            Some(End::Consult { .. }) => Ruling::Refuse(CloseReason::RuleFailed),
-            None => Ruling::Pass,
-            Some(End::Route { backend, server }) => {
-                findings.said.end = None;
-                let index = case.plan.backend_named(findings.text(backend));
-                let named = |index: BackendIndex| case.plan.server_named(index, findings.text(server?));
-                routed.server = index.and_then(named);
-                index.map_or(Ruling::Refuse(CloseReason::RuleFailed), |index| {
-                    Ruling::Route(Target::Backend(index))
-                })
-            }
-            Some(End::Respond { status, .. } | End::Redirect { code: status, .. }) => Ruling::Say(status),
-            Some(End::Reject { .. }) => Ruling::Refuse(CloseReason::RuleRejected),
-            Some(End::Limited { retry_after }) => {
-                routed.retry_after = Some(retry_after);
-                Ruling::Refuse(CloseReason::RateLimited)
-            }
-        };
-        routed
+/// Returns the ruling that findings come to, and grants what belongs to it. A way to a backend is taken out
+/// of them, so that the backend's own rules are asked.
+fn ruling(findings: &mut Findings, case: &Case<'_>, granted: &mut Granted) -> Ruling {
+    findings.put_target_together(case.target);
+    match findings.said.end {
+        _ if findings.said.failure.is_some() => Ruling::Refuse(CloseReason::RuleFailed),
+        // Nobody can be asked: there are no analyzers.
+        Some(End::Consult { .. }) => Ruling::Refuse(CloseReason::RuleFailed),
+        None => Ruling::Pass,
+        Some(End::Route { backend, server }) => {
+            findings.said.end = None;
+            let Some(index) = case.plan.backend_named(findings.text(backend)) else {
+                return Ruling::Refuse(CloseReason::RuleFailed);
+            };
+            let named = server.and_then(|server| case.plan.server_named(index, findings.text(server)));
+            granted.server = named.or(granted.server);
+            Ruling::Route(Target::Backend(index))
+        }
+        Some(End::Respond { status, .. } | End::Redirect { code: status, .. }) => Ruling::Say(status),
+        Some(End::Reject { .. }) => Ruling::Refuse(CloseReason::RuleRejected),
+        Some(End::Limited { retry_after }) => {
+            granted.retry_after = Some(retry_after);
+            Ruling::Refuse(CloseReason::RateLimited)
+        }
     }
 }

@@ -15,12 +15,11 @@
 //! After the public description of JA4 (FoxIO, BSD 3-Clause): suites and extensions sorted, GREASE values
 //! (RFC 8701) left out, hashes SHA-256 cut to 12 digits. Must never judge a hello: it is read already.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 
 use super::fields::Fields;
 use super::records;
+use crate::wire::der::hex;
 
 const SERVER_NAME: u16 = 0;
 const SIGNATURE_ALGORITHMS: u16 = 13;
@@ -131,12 +130,7 @@ fn hashed(text: &str) -> String {
     if text.is_empty() {
         return "0".repeat(12);
     }
-    let mut digits = String::with_capacity(12);
-    for byte in &Sha256::digest(text.as_bytes())[..6] {
-        // Writing to a String cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    hex(&Sha256::digest(text.as_bytes())[..6])
 }
 
 #[cfg(test)]
