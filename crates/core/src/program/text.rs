@@ -3,6 +3,8 @@
 //! A byte is a character: texts of the network are ASCII, and every other byte stands for itself. Must never
 //! allocate.
 
+use memchr::memmem;
+
 use crate::spec::EndSpec;
 
 /// Whether Python counts a character as white space.
@@ -24,14 +26,9 @@ pub(super) fn strip(text: &[u8], chars: Option<&[u8]>, end: EndSpec) -> (usize, 
     (from, to.max(from))
 }
 
-/// Finds a text in another.
+/// Finds a text in another, in linear time: clients may choose both.
 pub(super) fn find(text: &[u8], part: &[u8], end: EndSpec) -> Option<usize> {
-    if part.is_empty() {
-        return Some(if end == EndSpec::Right { text.len() } else { 0 });
-    }
-    let mut places = 0..(text.len() + 1).saturating_sub(part.len());
-    let here = |at: &usize| text[*at..].starts_with(part);
-    if end == EndSpec::Right { places.rev().find(here) } else { places.find(here) }
+    if end == EndSpec::Right { memmem::rfind(text, part) } else { memmem::find(text, part) }
 }
 
 /// Returns a place as Python counts it: from the end where it is negative, and never outside.
@@ -242,6 +239,21 @@ mod tests {
             ("aXXXb", Some("XX"), None, right, &["aX", "b"]),
         ] {
             assert_eq!(parts(text, separator, most, from), expected, "{text} {separator:?} {most:?}");
+        }
+    }
+
+    #[test]
+    fn texts_are_found_as_python_finds_them() {
+        for (text, part, first, last) in [
+            ("abab", "ab", Some(0), Some(2)),
+            ("aaa", "aa", Some(0), Some(1)),
+            ("abc", "", Some(0), Some(3)),
+            ("", "", Some(0), Some(0)),
+            ("", "a", None, None),
+            ("ab", "abc", None, None),
+        ] {
+            let found = |end| find(text.as_bytes(), part.as_bytes(), end);
+            assert_eq!((found(EndSpec::Left), found(EndSpec::Right)), (first, last), "{text} {part}");
         }
     }
 
