@@ -208,7 +208,25 @@ def test_hellos_are_judged(start: Start, origin: Callable[..., Origin]) -> None:
     assert record.log["ja4"].startswith("t1")
 
 
-def test_a_rule_where_it_cannot_be_is_a_problem(app: HttpOrigin) -> None:
+@pytest.mark.parametrize(
+    "listener", [{}, {"protocol": "https"}, {"protocol": "tcp", "tls": {"self_signed": ["a.test"]}}]
+)
+def test_a_rule_where_it_cannot_be_is_a_problem(app: HttpOrigin, listener: Config) -> None:
+    secure = {"tls": {"self_signed": ["a.test"]}} if listener else {}
     with pytest.raises(ConfigError) as caught:
-        headworks.Config.model_validate(http(app.address, listener={"rules": [greeting]})).spec()
-    assert "hello" in str(caught.value)
+        headworks.Proxy(http(app.address, listener={"rules": [greeting], **listener, **secure}))
+    reasons = [problem.reason for problem in caught.value.problems]
+    assert any("is for hellos of TLS that is passed through" in reason for reason in reasons), reasons
+
+
+@headworks.rule
+def identified(request: headworks.Request) -> headworks.Verdict | None:
+    return headworks.log(id=request.id or "none")
+
+
+def test_a_rule_knows_the_request_s_id(start: Start, app: HttpOrigin) -> None:
+    proxy = start(http(app.address, listener={"rules": [identified], "http": {"request_id": "X-Request-Id"}}))
+    with contextlib.closing(proxy.records()) as records:
+        ask(proxy.address("web"), get())
+        record = next(records)
+    assert record.log["id"] == record.request_id == app.requests[0].get("x-request-id")

@@ -145,6 +145,7 @@ fn with_case<T>(plan: &Plan, listener: &str, asked: &Asked, with: impl FnOnce(Ca
         host: &asked.host,
         name: asked.name.as_deref(),
         target: &asked.target,
+        request_id: b"",
         now: 1_000,
         wall: 0,
     })

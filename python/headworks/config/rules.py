@@ -89,13 +89,13 @@ def _misplaced(config: Whole, path: Keys, name: RuleName) -> Iterator[Problem]:
             reason = f"{name} is for hellos of TLS, which are judged before a backend is chosen"
             yield Problem(path=path, reason=reason, suggestion="put it on a listener")
         return
-    listener = config.listeners[str(path[1])]
-    protocol = PROTOCOLS[listener.protocol]
-    if kind == "hello" and not protocol.passes_tls and listener.tls is None:
-        yield Problem(path=path, reason=f"{name} is for hellos of TLS, and {protocol.listener} without TLS sees none")
+    protocol = PROTOCOLS[config.listeners[str(path[1])].protocol]
+    if kind == "hello" and not protocol.passes_tls:
+        reason = f"{name} is for hellos of TLS that is passed through, which {protocol.listener} does not"
+        yield Problem(path=path, reason=reason, suggestion="write a rule for requests" if protocol.requests else None)
     if kind != "hello" and not protocol.requests:
         what = f"{kind}s, and {protocol.listener} looks into none"
-        hint = "write a rule for the hello" if protocol.passes_tls or listener.tls is not None else None
+        hint = "write a rule for the hello" if protocol.passes_tls else None
         yield Problem(path=path, reason=f"{name} is for {what}", suggestion=hint)
 
 

@@ -90,6 +90,7 @@ impl Plan {
             host: message.host(),
             name: told.name.as_deref(),
             target: message.target(),
+            request_id: b"",
             now: 0,
             wall: asked.time,
         };

@@ -296,6 +296,7 @@ impl Exchange {
             host: self.said.host(),
             name: self.said.name(),
             target: self.said.target(),
+            request_id: &self.said.id,
             now: around.now,
             wall: around.wall,
         };

@@ -129,6 +129,8 @@ pub struct Case<'a> {
     pub name: Option<&'a str>,
     /// Path and query; of CONNECT the authority.
     pub target: &'a [u8],
+    /// The request's id; empty where requests have none.
+    pub request_id: &'a [u8],
     /// The engine's clock.
     pub now: Millis,
     /// Seconds since 1970; 0 where no rule takes the time of day.

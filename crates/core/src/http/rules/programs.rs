@@ -77,6 +77,7 @@ impl<'a> Case<'a> {
             name: self.name.unwrap_or_default(),
             method: self.message.text(self.message.head.method_span),
             target: self.target,
+            request_id: self.request_id,
             listener: self.listener,
             backend,
             ..ExchangeFacts::default()
