@@ -2,7 +2,9 @@
 
 import json
 import os
+from urllib.parse import quote
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,3 +45,41 @@ def test_verdicts_and_failures_are_both_met():
             verdict, failure = interpreted(rule, rules_made.subject(seed * SUBJECTS + number))
             met["failure" if failure else "verdict" if verdict else "none"] += 1
     assert min(met.values()) > 20, met
+
+
+HOSTS = {
+    "a.example": True,
+    "A-b_c~.example.:8080": True,
+    "192.0.2.1:65535": True,
+    "[2001:db8::1]": True,
+    "[::ffff:192.0.2.1]:80": True,
+    "": False,
+    ".": False,
+    ".a": False,
+    "a..b": False,
+    "a,b": False,
+    "a%41": False,
+    "a:b": False,
+    "a:": False,
+    "a:065536": False,
+    "a:65536": False,
+    "[::1": False,
+    "[::1]x": False,
+    "[::1]:": False,
+    "[fe80::1%eth0]": False,
+    "[1.2.3.4]": False,
+    "a b": False,
+    "x" * 253 + ".": True,
+    "x" * 255: False,
+}
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host[:20] or "none")
+def test_a_rewritten_host_is_one_that_a_client_may_ask_for(host):
+    text = rules_made.HEAD + '    return headworks.rewrite(host=request.query_params.get("h", ""))\n'
+    rule = made(text)["rule"]
+    head = f"GET /?h={quote(host, safe='')} HTTP/1.1\r\nHost: a\r\n\r\n"
+    described = rules_made.subject(0) | {"head": head}
+    outcome = compiled(json.dumps(rule.compile()), described)
+    assert outcome == interpreted(rule, described)
+    assert (outcome[1] is None) == HOSTS[host]

@@ -8,6 +8,7 @@ go on.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any, ClassVar
 
 STATUSES = range(200, 600)
@@ -18,7 +19,9 @@ _LONGEST = 24 * 3_600_000
 _RATE = re.compile(r"([0-9]{1,10})/([0-9]{0,8})(ms|s|m|h)")
 _PATH = re.compile(r"/[!-\"$->@-~]*")
 _QUERY = re.compile(r"[!-\"$-~]*")
-_HOST = re.compile(r"[0-9A-Za-z._~%!$&'()*+,;=:\[\]-]+")
+_NAME = re.compile(r"([0-9A-Za-z_~-]+\.)*[0-9A-Za-z_~-]+\.?")
+_PORT = re.compile("[0-9]{1,5}")
+_LONGEST_NAME = 254
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -164,8 +167,12 @@ def rewrite(  # noqa: PLR0913  (one for each part of a head)
     names = (*(set_headers or ()), *(add_headers or ()), *remove)
     for name in names:
         checked_name(name)
-    for text, allowed, what in ((path, _PATH, "path"), (host, _HOST, "host"), (query, _QUERY, "query")):
-        if text is not None and not allowed.fullmatch(text):
+    for text, is_one, what in (
+        (path, _PATH.fullmatch, "path"),
+        (host, _is_host, "host"),
+        (query, _QUERY.fullmatch, "query"),
+    ):
+        if text is not None and not is_one(text):
             raise ValueError(f"{text!r} is not a {what} that can be sent")
     part = Rewrite(tuple((set_headers or {}).items()), _fields(add_headers), remove, path, host, query)
     if part == Rewrite():
@@ -224,6 +231,28 @@ def checked_name(name: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f'"{name}" is not a name of a field such as X-Request-Id (RFC 9110, section 5.6.2)')
     return name
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is a host that clients may send, perhaps with a port: what core takes."""
+    if text.startswith("["):
+        address, closed, port = text[1:].partition("]")
+        is_named = bool(closed) and "%" not in address and _is_ipv6(address)
+        port, colon = (port[1:], port[:1])
+    else:
+        name, colon, port = text.partition(":")
+        is_named = len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+    return is_named and (
+        colon == port == "" or (colon == ":" and _PORT.fullmatch(port) is not None and int(port) < 1 << 16)
+    )
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _fields(fields: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:

@@ -11,6 +11,7 @@ use super::value::Value;
 use crate::http::limits::RateLimit;
 use crate::message::Span;
 use crate::time::Millis;
+use crate::wire::http1::is_host;
 
 /// A verdict.
 #[derive(Debug)]
@@ -160,10 +161,8 @@ fn is_plain(bytes: &[u8], ends: &[u8]) -> bool {
     bytes.iter().all(|byte| byte.is_ascii_graphic() && !ends.contains(byte))
 }
 
-/// Makes a host: what may be in the Host field.
+/// Makes a host, held to what clients' hosts are.
 fn host_of<'a>(of: &'a Expression, run: &mut Running<'a, '_>) -> Result<Span, Failure> {
     let span = keep(of, run)?;
-    let bytes = run.scratch.bytes(span);
-    let may = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-    if !bytes.is_empty() && bytes.iter().all(may) { Ok(span) } else { Err(Failure::Value) }
+    if is_host(run.scratch.bytes(span)) { Ok(span) } else { Err(Failure::Value) }
 }

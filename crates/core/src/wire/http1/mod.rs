@@ -53,6 +53,11 @@ pub enum Parsed {
     Invalid(Malformed),
 }
 
+/// Whether a text may stand in a Host field: a host, perhaps with a port, that no two readers take for two.
+pub fn is_host(text: &[u8]) -> bool {
+    authority::read(text).is_some()
+}
+
 /// Reads a request head. `head` is of use only after [`Parsed::Complete`].
 pub fn request(held: &[u8], limits: &Limits, head: &mut Head) -> Parsed {
     head.clear();
