@@ -6,6 +6,7 @@ Must never hold what core would not take: bits behind a prefix are an error here
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -22,9 +23,8 @@ class Networks:
             return False
         if not isinstance(address, (IPv4Address, IPv6Address)):
             raise TypeError(f"addresses are in networks, and this is {type(address).__name__}")
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address.version == one.version and address in one for one in self.networks)
+        known = canonical(address)
+        return any(known.version == one.version and known in one for one in self.networks)
 
     def __iter__(self) -> Iterator[Network]:
         """Give each of them."""
@@ -42,6 +42,12 @@ class Networks:
 def networks(*written: str | Network) -> Networks:
     """Return the networks ``"10.0.0.0/8"``, ``"2001:db8::/32"``, ``"192.0.2.7"``. Raises ValueError."""
     return Networks(tuple(ip_network(one) if isinstance(one, str) else one for one in written))
+
+
+def canonical(address: Address) -> Address:
+    """Return an IPv4-mapped address as IPv4 (RFC 4291, section 2.5.5.2), as core has it."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def _canonical(network: Network) -> Network:

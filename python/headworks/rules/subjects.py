@@ -7,13 +7,12 @@ are bytes decoded as ASCII with ``surrogateescape``: length, case and comparison
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any
 
 from headworks.rules import heads
-from headworks.rules.fields import Cookies, Headers, Pairs, QueryParams
-
-Address = IPv4Address | IPv6Address
+from headworks.rules.fields import Cookies, Headers, QueryParams
+from headworks.rules.networks import Address, canonical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,18 +174,13 @@ def _fill(subject: Any, values: Mapping[str, Any]) -> None:
         if name == "client":
             value = as_address(value)
         elif name == "headers" and not isinstance(value, Headers):
-            value = _headers(value)
+            value = Headers(value)
         object.__setattr__(subject, name, value)
     if strange := values.keys() - subject.__dataclass_fields__.keys():
         raise TypeError(f"{type(subject).__name__} has no {', '.join(sorted(strange))}")
 
 
-def _headers(fields: Mapping[str, str] | Pairs) -> Headers:
-    return Headers(fields)
-
-
 def as_address(value: Address | str | None) -> Address | None:
     """Return an address; an IPv4-mapped one is IPv4 here (RFC 4291, section 2.5.5.2)."""
     address = ip_address(value) if isinstance(value, str) else value
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    return None if address is None else canonical(address)

@@ -59,7 +59,7 @@ class Client:
 
     def connect(self, address: Address, timeout: float = PATIENCE) -> socket.socket:
         """Open a connection; it is closed when the test ends. Raises OSError."""
-        host, port = _split(address)
+        host, port = split(address)
         if host.startswith("/"):
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(timeout)
@@ -146,7 +146,7 @@ class Client:
         TimeoutError after ``timeout`` seconds, ConnectionError for an answer that is cut short or none, OSError.
         """
         deadline = Deadline(timeout)
-        name = host or "{}:{}".format(*_split(address))
+        name = host or "{}:{}".format(*split(address))
         is_secure = sni is not None or ca is not None
         asked = sni or name.rpartition(":")[0] or name
         connection = self.tls(address, asked, ca=ca, timeout=timeout) if is_secure else self.connect(address, timeout)
@@ -173,7 +173,7 @@ class Client:
                 self._absent("a WebSocket needs the package websockets")
             raise
         connection = self.connect(address, timeout)
-        name = host or "{}:{}".format(*_split(address))
+        name = host or "{}:{}".format(*split(address))
         opened: ClientConnection = connect(
             f"ws://{name}{path}", sock=connection, open_timeout=timeout, proxy=None, **keys
         )
@@ -186,7 +186,8 @@ class Client:
                 connection.close()
 
 
-def _split(address: Address) -> tuple[str, int]:
+def split(address: Address) -> tuple[str, int]:
+    """Return host and port, brackets taken off. Raises ValueError."""
     if not isinstance(address, str):
         return address
     host, _, port = address.rpartition(":")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headworks.testing.acceptor import Acceptor
+from headworks.testing.clients import split
 from headworks.testing.streams import PATIENCE
 
 _PIECE = 65536
@@ -31,8 +32,7 @@ class Middleman:
     """
 
     def __init__(self, server: str) -> None:
-        host, _, port = server.rpartition(":")
-        self._server = (host.removeprefix("[").removesuffix("]"), int(port))
+        self._server = split(server)
         self._changed = threading.Condition()
         self._fault = _Fault()
         self._accepted = 0
