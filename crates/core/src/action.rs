@@ -3,7 +3,9 @@
 //! The engine reports Events, a [`Session`](crate::session::Session) answers each with one Action. Nothing
 //! else crosses: must never carry sockets, owned bytes or engine types.
 
-use crate::close::Fault;
+use crate::close::{ConsultFault, Fault};
+use crate::consult::{Advice, ConsultantIndex};
+use crate::spec::Hook;
 use crate::table::BackendIndex;
 
 /// A side of a connection, the other end of a socket: the one who connected to us, or the one we connected
@@ -46,6 +48,10 @@ pub enum Event<'a> {
     /// The side named has closed without the close_notify that ends TLS (RFC 8446 section 6.1): something may
     /// be missing.
     Truncated(Side),
+    /// An analyzer has answered.
+    Advised(&'a Advice),
+    /// An analyzer cannot be asked.
+    Unadvised(ConsultFault),
     /// The current deadline (see [`Wait`]) has passed.
     Expired,
 }
@@ -62,6 +68,13 @@ pub enum Action {
     Relay,
     /// Show what is held of this side again, as [`Event::Held`]: the turn of another analyzer has come.
     Show(Side),
+    /// Ask an analyzer about what is held of the client.
+    Consult {
+        /// The analyzer's number in the Plan.
+        analyzer: ConsultantIndex,
+        /// What it is asked about.
+        hook: Hook,
+    },
     /// Pass the end of one side on: shut down our sending towards this side once all is delivered.
     Finish(Side),
     /// Send these bytes to the client, finish sending, and close when the client has closed too.
@@ -84,7 +97,7 @@ pub struct Choice {
 pub enum Wait {
     /// The first bytes, complete. Counted from accept.
     FirstBytes,
-    /// The verdict of an analyzer on what this side says. Counted from the beginning of its turn
+    /// The verdict of an analyzer, native or not, on what this side says. Counted from the beginning of its turn
     /// ([`Flow::since`]).
     ///
     /// [`Flow::since`]: crate::flow::Flow::since

@@ -1,4 +1,5 @@
-//! Fault (why a connect failed, whose fault that is) and CloseReason (why a connection or an exchange ended).
+//! Fault (why a connect failed, whose fault that is), ConsultFault (why an analyzer has no answer) and
+//! CloseReason (why a connection or an exchange ended).
 //!
 //! One enum each for records, metrics, refusals and documentation. Plain values: must know no other room.
 
@@ -54,6 +55,45 @@ impl Fault {
             Self::Handshake => "TLS handshake failed",
             Self::Loop => "leads back to this proxy",
             Self::Exhausted => "out of descriptors, ports or memory",
+        }
+    }
+}
+
+/// The reason for which there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConsultFault {
+    /// The analyzer raised an exception.
+    Raised,
+    /// The answer is none that may be given there.
+    Verdict,
+    /// As many were waiting for it already as may.
+    Full,
+    /// The answer did not come in time.
+    Late,
+    /// The analyzer is being stopped.
+    Stopping,
+}
+
+impl ConsultFault {
+    /// Every fault.
+    pub const ALL: [Self; 5] = [Self::Raised, Self::Verdict, Self::Full, Self::Late, Self::Stopping];
+
+    /// Returns the word in records and statistics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Verdict => "wrong verdict",
+            Self::Full => "queue full",
+            Self::Late => "deadline passed",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// Returns the reason of an end that comes of it.
+    pub fn reason(self) -> CloseReason {
+        match self {
+            Self::Late => CloseReason::AnalyzerTimeout,
+            _ => CloseReason::AnalyzerFailed,
         }
     }
 }
@@ -185,7 +225,13 @@ reasons! {
     RuleRejected = "rule_rejected", Some(403), failed;
     /// A rule failed while it ran, or named a backend that is not there.
     RuleFailed = "rule_failed", Some(500), failed;
-    /// A rule refuses to pass the server's response on.
+    /// An analyzer refuses the connection, the request or the hello.
+    AnalyzerRejected = "analyzer_rejected", Some(403), failed;
+    /// An analyzer raised, gave no verdict that may be given, or too many waited for it.
+    AnalyzerFailed = "analyzer_failed", Some(503), failed;
+    /// An analyzer did not answer within its deadline.
+    AnalyzerTimeout = "analyzer_timeout", Some(503), failed;
+    /// A rule or an analyzer refuses to pass the server's response on.
     ResponseRejected = "response_rejected", Some(502), failed;
     /// Cut off at the end of `drain`.
     Drained = "drained", None, used;

@@ -20,6 +20,7 @@ pub mod analyze;
 pub mod balance;
 pub mod buffer;
 pub mod close;
+pub mod consult;
 pub mod explain;
 pub mod flow;
 pub mod histogram;

@@ -14,6 +14,7 @@ pub use crate::analyze::HeaderRule;
 use crate::address::Address;
 use crate::analyze::{Attached, NoProxyHeader, ProxyHeader};
 use crate::close::CloseReason;
+use crate::consult::Consultants;
 use crate::http::listener::HttpListener;
 use crate::http::rules::Rule;
 use crate::lock::lock;
@@ -58,6 +59,8 @@ pub struct Listener {
     pub tls: Option<Arc<Termination>>,
     /// Rules that people wrote.
     pub programs: Programs,
+    /// Analyzers that people wrote.
+    pub consultants: Consultants,
 }
 
 /// Returns the analyzers that look at a connection: for PROXY headers, where some sources send them, then for
@@ -122,6 +125,7 @@ impl Listener {
             rules: self.rules.clone(),
             tls: self.tls.clone(),
             programs: self.programs.adopt(previous.map(|previous| &previous.programs)),
+            consultants: self.consultants.clone(),
         }
     }
 

@@ -135,6 +135,7 @@ fn with_case<T>(plan: &Plan, listener: &str, asked: &Asked, with: impl FnOnce(Ca
         http: &listener.http,
         termination: listener.tls.as_deref(),
         programs: &listener.programs,
+        analyzers: &listener.consultants,
         listener: &listener.name,
         client: asked.client,
         turned_away: listener.readmit(address, None),

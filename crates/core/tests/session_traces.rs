@@ -200,6 +200,7 @@ fn state_after(action: Action, row: &str) -> Option<State> {
     match action {
         Action::Wait | Action::Show(_) => None,
         Action::Connect(_) => Some(State::Connecting),
+        Action::Consult { .. } => Some(State::Consulting),
         Action::Relay => Some(State::Relaying),
         Action::Finish(_) if row.starts_with("client") => Some(State::HalfClosed(Side::Client)),
         Action::Finish(_) => Some(State::HalfClosed(Side::Server)),

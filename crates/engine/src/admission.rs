@@ -59,6 +59,8 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
         name: None,
         held: Buffer::default(),
         accepted: tools.now,
+        id: 0,
+        told: None,
     })
 }
 

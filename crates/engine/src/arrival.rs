@@ -4,12 +4,14 @@
 //! whole. A value: must know no supervisor.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use headworks_core::buffer::Buffer;
 use headworks_core::listener::{Listener, Permit};
 use headworks_core::session::Entrance;
 use headworks_core::time::Millis;
 
+use crate::consult::Desk;
 use crate::deployment::LocalPlan;
 use crate::io::Socket;
 use crate::row::ConnectionRow;
@@ -38,12 +40,23 @@ pub(crate) struct Arrival {
     pub(crate) held: Buffer,
     /// Time at which it was accepted.
     pub(crate) accepted: Millis,
+    /// Id among the connections that analyzers are asked about; 0 while none was.
+    pub(crate) id: u64,
+    /// The desk that is told of the end.
+    pub(crate) told: Option<Arc<Desk>>,
 }
 
 impl Arrival {
     /// Returns the client's listener.
     pub(crate) fn owner(&self) -> &Listener {
         &self.plan.listeners[self.listener as usize]
+    }
+
+    /// Tells whoever was asked about it that it is over.
+    pub(crate) fn is_over(&self) {
+        if let Some(desk) = &self.told {
+            desk.is_over(self.id);
+        }
     }
 
     /// Whether requests are made on it from now on.

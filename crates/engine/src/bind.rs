@@ -352,6 +352,7 @@ mod tests {
             first_bytes_limit: 1,
             tls: None,
             rules: Vec::new(),
+            analyzers: Vec::new(),
             timeouts: TimeoutsSpec {
                 first_bytes: 1,
                 idle: 1,

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use crate::access_log::AccessLog;
 use crate::bind::{self, BindError, Binder, Bound, BoundKey};
 use crate::clock;
+use crate::consult::Questions;
 use crate::health::Checker;
 use crate::notice::{Notice, Notices};
 use crate::record::Format;
@@ -199,6 +200,13 @@ impl Engine {
         }
         server.state.set_weight(weight);
         Ok(())
+    }
+
+    /// Returns the questions put to an analyzer of the configuration that runs.
+    pub fn analyzer(&self, name: &str) -> Option<Questions> {
+        let control = self.control();
+        let index = control.plan.consultant_named(name.as_bytes())?;
+        Some(Questions::new(control.plan.desk(index)?, &self.mailboxes))
     }
 
     /// Opens the access log by its path again.

@@ -6,6 +6,7 @@
 //! | `worker` | the poll loop, its listening sockets, its mail |
 //! | `supervisor` | one worker's connections: in their handshakes, passed through, of requests |
 //! | `admission`, `arrival` | what every accept begins with; a client that was accepted |
+//! | `consult` | questions to analyzers, and their answers |
 //! | `roster`, `token`, `tools` | records and their places; their names in the poll; what is lent |
 //! | `io` | sockets, lanes, relaying, bodies |
 //! | `timer`, `clock`, `random`, `date` | deadlines, time, chance |
@@ -19,6 +20,7 @@ mod admission;
 mod arrival;
 mod bind;
 mod clock;
+mod consult;
 mod date;
 mod deployment;
 mod engine;
@@ -42,6 +44,7 @@ mod tools;
 mod worker;
 
 pub use bind::BindError;
+pub use consult::{Answer, Batch, DeskStats, Question, Questions, Ticket};
 pub use engine::{ApplyError, Engine, Options, UnknownServer};
 pub use notice::Notice;
 pub use record::Format;

@@ -8,12 +8,14 @@ use headworks_core::close::CloseReason;
 use headworks_core::histogram::{BOUNDS, Distribution};
 use headworks_core::http::limits::RateLimit;
 use headworks_core::listener::Listener;
-use headworks_core::plan::Plan;
 use headworks_core::pool::{Admin, Server};
 use headworks_core::tally::{Count, Sums, Tally};
 use headworks_core::time::Millis;
 use headworks_core::tls::{HandshakeFault, Termination};
 use serde::Serialize;
+
+use crate::consult::DeskStats;
+use crate::tls::Deployment;
 
 /// All counters at one moment.
 #[derive(Debug, Serialize)]
@@ -28,6 +30,8 @@ pub struct Stats {
     pub listeners: BTreeMap<String, ListenerStats>,
     /// Counters by name.
     pub backends: BTreeMap<String, BackendStats>,
+    /// Counters by name.
+    pub analyzers: BTreeMap<String, DeskStats>,
 }
 
 /// Upper bounds in milliseconds, each with how many took less. The last bound is infinite: null in JSON.
@@ -121,7 +125,7 @@ pub struct ServerStats {
 impl Stats {
     /// Sums up `plan`'s counters. `addresses` are the bound addresses by listener.
     pub(crate) fn new(
-        plan: &Plan,
+        plan: &Deployment,
         workers: usize,
         addresses: &BTreeMap<String, Vec<String>>,
         now: Millis,
@@ -147,7 +151,19 @@ impl Stats {
             let retries = backend.tally.sum(Count::Retries);
             (backend.name.to_string(), BackendStats { counters, retries, servers })
         });
-        Self { workers, connections: 0, records_dropped: 0, backends: backends.collect(), listeners }
+        let analyzers = plan
+            .consultants
+            .iter()
+            .zip(0..)
+            .filter_map(|(one, index)| Some((one.name.to_string(), plan.desk(index)?.stats())));
+        Self {
+            workers,
+            connections: 0,
+            records_dropped: 0,
+            backends: backends.collect(),
+            analyzers: analyzers.collect(),
+            listeners,
+        }
     }
 }
 

@@ -77,6 +77,12 @@ impl Tools {
         Scene { plan, now: self.now, random, shard: self.shard, wall: wall(plan) }
     }
 
+    /// Returns an id that no other connection or exchange of this process has.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        // By chance, so that none is given again after a panic.
+        self.random.next().max(1)
+    }
+
     /// Counts the end of a connection of `owner` and writes its access record.
     pub(crate) fn record(&mut self, owner: &Listener, record: &Record<'_>) {
         owner.state.ends.add(self.shard, record.end);

@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::consult::Questions;
 use crate::plan::{BindError, Plan};
 use crate::to_json;
 
@@ -126,6 +127,13 @@ impl Engine {
             .map_err(|_| PyKeyError::new_err(format!("backend \"{backend}\" has no server \"{server}\"")))
     }
 
+    /// The questions put to an analyzer of the configuration that runs. Raises KeyError.
+    fn analyzer(&self, py: Python<'_>, name: &str) -> PyResult<Questions> {
+        let inner = self.inner()?;
+        let found = py.detach(|| inner.analyzer(name)).map(Questions::new);
+        found.ok_or_else(|| PyKeyError::new_err(name.to_owned()))
+    }
+
     /// Reopens the access log by its path.
     fn reopen_logs(&self, py: Python<'_>) -> PyResult<()> {
         let inner = self.inner()?;
@@ -170,7 +178,7 @@ fn parse_admin(text: &str) -> PyResult<Admin> {
     }
 }
 
-fn seconds(timeout: f64) -> PyResult<Duration> {
+pub(crate) fn seconds(timeout: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(timeout)
         .map_err(|_| PyValueError::new_err(format!("{timeout} is no number of seconds")))
 }

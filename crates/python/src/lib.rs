@@ -3,6 +3,7 @@
 //! Owns the conversion between Python's types and errors and those of core and engine, and nothing else: a
 //! rule found here is in the wrong room. Whatever may block lets other Python threads run (`Python::detach`).
 
+mod consult;
 mod engine;
 mod judge;
 mod plan;
@@ -15,6 +16,8 @@ use pyo3::types::PyDict;
 /// The native module: Plans, the Engine, and TOML with positions.
 #[pymodule(gil_used = false)]
 mod _engine {
+    #[pymodule_export]
+    use super::consult::{Question, Questions};
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]

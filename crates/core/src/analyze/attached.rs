@@ -5,6 +5,7 @@
 
 use super::{Analyzer, HeaderRule};
 use crate::action::Side;
+use crate::spec::OnFailure;
 use crate::time::Millis;
 
 /// An analyzer with its bounds.
@@ -25,15 +26,6 @@ pub struct Attached {
     pub limit: Option<usize>,
     /// The consequence when the analyzer is late or over its limit.
     pub on_failure: OnFailure,
-}
-
-/// The consequence when an analyzer has no verdict within its bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The flow goes on as if it had passed.
-    Pass,
-    /// The connection is refused.
-    Reject,
 }
 
 impl Attached {

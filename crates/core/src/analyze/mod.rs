@@ -11,11 +11,12 @@ mod sni;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-pub use attached::{Attached, OnFailure};
+pub use attached::Attached;
 pub use proxy_header::{HeaderRule, NoProxyHeader, ProxyHeader};
 pub use sni::Sni;
 
 use crate::close::CloseReason;
+pub use crate::spec::OnFailure;
 
 /// Every analyzer, for the laws they all keep (any split of the input gives the same verdict; no panic on any
 /// bytes).

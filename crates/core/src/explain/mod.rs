@@ -142,6 +142,8 @@ impl Plan {
                 told.status = Some(status);
             }
             Decision::Refuse(reason) => refuse(reason, &mut told),
+            // An explanation asks nobody.
+            Decision::Consult(_) => {}
         }
         Some(told)
     }

@@ -80,6 +80,7 @@ impl Plan {
             http: &listener.http,
             termination: listener.tls.as_deref(),
             programs: &listener.programs,
+            analyzers: &listener.consultants,
             listener: &listener.name,
             client: asked.client.map(|client| SocketAddr::new(client, 0)),
             turned_away: denied.then_some(CloseReason::Denied),

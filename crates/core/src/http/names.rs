@@ -52,7 +52,7 @@ pub(super) fn begins(name: &[u8], prefix: &[u8]) -> bool {
 }
 
 /// Whether `text` is a token (RFC 9110 section 5.6.2), as field and cookie names are.
-pub(super) fn is_token(text: &[u8]) -> bool {
+pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }

@@ -43,6 +43,7 @@ impl Compiler<'_> {
             health: spec.health.as_ref().and_then(|health| self.health(name, health)),
             http: self.http_backend(name, spec),
             tls: self.encryption(name, spec).map(Arc::new),
+            consultants: self.consultants(&path!["backends", name, "analyzers"], &spec.analyzers),
             tally: Arc::new(Tally::new(1)),
         }
     }

@@ -3,6 +3,7 @@
 //! Owns how problems are reported and names looked up; `listener.rs`, `backend.rs`, `tables.rs`, `http.rs`
 //! and `tls.rs` each compile their part with it. Must never stop at the first problem.
 
+use crate::consult::{self, Consultant, ConsultantIndex, Consultants};
 use crate::http::answers::Answer;
 use crate::networks::Networks;
 use crate::path;
@@ -13,6 +14,7 @@ use crate::table::BackendIndex;
 /// One run of `compile`: methods report problems and return what can be built all the same.
 pub(super) struct Compiler<'a> {
     pub(super) spec: &'a Spec,
+    pub(super) consultants: Vec<Consultant>,
     pub(super) answers: Vec<Answer>,
     pub(super) errors: Vec<Problem>,
 }
@@ -45,6 +47,37 @@ impl Compiler<'_> {
 
     pub(super) fn unknown_backend(&mut self, path: Vec<Item>, name: &str) {
         self.error(path, format!("there is no backend \"{name}\""));
+    }
+
+    /// Reports more analyzers than a configuration may have, and those that would have no time.
+    pub(super) fn check_consultants(&mut self) {
+        if self.consultants.len() > consult::MOST {
+            let reason = format!("{} analyzers are more than {}", self.consultants.len(), consult::MOST);
+            self.error(path!["analyzers"], reason);
+        }
+        let spec = self.spec;
+        for (name, analyzer) in &spec.analyzers {
+            for (key, number) in [("deadline", analyzer.deadline), ("waiting", u64::from(analyzer.waiting))] {
+                if number == 0 {
+                    self.error(path!["analyzers", name, key], "0 would let nothing be asked");
+                }
+            }
+        }
+    }
+
+    /// Returns the analyzers of these names; `path` leads to the list.
+    pub(super) fn consultants(&mut self, path: &[Item], names: &[String]) -> Consultants {
+        let mut all = Vec::with_capacity(names.len());
+        for (nth, name) in names.iter().enumerate() {
+            match self.consultants.iter().position(|known| *known.name == **name) {
+                Some(at) => all.push(at as ConsultantIndex),
+                None => {
+                    let path = [path, &path![nth]].concat();
+                    self.error(path, format!("there is no analyzer \"{name}\""));
+                }
+            }
+        }
+        Consultants::new(all.into(), &self.consultants)
     }
 
     pub(super) fn networks(&mut self, listener: &str, key: &str, written: &[String]) -> Networks {

@@ -9,11 +9,11 @@ use crate::http::limits::{Concurrency, RateLimit};
 use crate::http::listener::{HttpBackend, HttpListener};
 use crate::http::pages::Pages;
 use crate::http::rewrite::{BackendRules, ListenerRules};
-use crate::http::rules::{self, Rule, Setting};
+use crate::http::rules::{self, Analyzed, Rule, Setting};
 use crate::path;
 use crate::problem::{Item, Problem};
 use crate::program::Programs;
-use crate::spec::{BackendSpec, ListenerSpec, ProgramKind, ProgramSpec};
+use crate::spec::{BackendSpec, Hook, ListenerSpec, ProgramKind, ProgramSpec};
 use crate::tls::Termination;
 use crate::wire::http1::Limits;
 
@@ -80,7 +80,23 @@ impl Compiler<'_> {
             maintained,
             programs,
             backend_programs,
+            analyzers: self.analyzed(spec),
         })
+    }
+
+    /// Returns where analyzers are asked about requests of a listener.
+    fn analyzed(&self, spec: &ListenerSpec) -> Analyzed {
+        let asked = |names: &Vec<String>| {
+            let asks =
+                |name| self.spec.analyzers.get(name).is_some_and(|one| one.hooks.contains(&Hook::Request));
+            names.iter().any(asks)
+        };
+        let table = spec.table.as_ref().and_then(|table| self.spec.tables.get(table));
+        Analyzed {
+            listener: asked(&spec.analyzers),
+            entry: table.is_some_and(|table| table.0.iter().any(|(_, entry)| asked(&entry.analyzers))),
+            backend: self.spec.backends.values().any(|backend| asked(&backend.analyzers)),
+        }
     }
 
     fn rate_limit(&mut self, name: &str, spec: &ListenerSpec) -> Option<RateLimit> {

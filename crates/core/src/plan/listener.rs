@@ -51,6 +51,7 @@ impl Compiler<'_> {
             http,
             rules,
             tls: tls.map(Arc::new),
+            consultants: self.consultants(&path!["listeners", name, "analyzers"], &spec.analyzers),
             programs: self.below(path!["listeners", name, "rules"], Programs::compile(&spec.rules)),
         })
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use self::compiler::Compiler;
 use crate::close::CloseReason;
+use crate::consult::{Consultant, ConsultantIndex, Consultants};
 use crate::http::answers::Answer;
 use crate::listener::{Listener, Route};
 use crate::pool::Backend;
@@ -38,6 +39,8 @@ pub struct Plan {
     pub backends: Box<[Backend]>,
     /// The answers that entries and listeners give themselves.
     pub answers: Arc<[Answer]>,
+    /// Analyzers that people wrote, in the order of their names.
+    pub consultants: Box<[Consultant]>,
     /// Some rule that people wrote takes the time of day.
     pub asks_time: bool,
     /// Signs what only this process must recognise; handed on from Plan to Plan.
@@ -51,6 +54,8 @@ pub struct NamedTable {
     pub name: Box<str>,
     /// Patterns and what they lead to, in file order.
     pub entries: Vec<(String, Target)>,
+    /// The analyzers of each entry; empty where none has any.
+    pub consultants: Box<[Consultants]>,
     /// The compiled table.
     pub table: Table,
 }
@@ -68,7 +73,9 @@ impl Plan {
     /// Compiles `spec`, or says everything that is wrong. The Plan knows nothing of what runs: it is good for
     /// explaining, and what an engine runs is a copy that [`adopt`](Self::adopt) makes.
     pub fn compile(spec: &Spec) -> Result<Self, Vec<Problem>> {
-        let mut compiler = Compiler { spec, answers: Vec::new(), errors: Vec::new() };
+        let consultants = spec.analyzers.iter().map(|(name, spec)| Consultant::new(name, spec)).collect();
+        let mut compiler = Compiler { spec, consultants, answers: Vec::new(), errors: Vec::new() };
+        compiler.check_consultants();
         let backends = spec.backends.iter().map(|(name, backend)| compiler.backend(name, backend)).collect();
         let tables = compiler.tables();
         let listeners =
@@ -76,12 +83,21 @@ impl Plan {
         compiler.check_binds();
         compiler.check_balances();
         if compiler.errors.is_empty() {
-            let answers = compiler.answers.into();
+            let (answers, consultants) = (compiler.answers.into(), compiler.consultants.into());
             let (proxy, secret) = (spec.proxy, http::secret());
             let (listeners, backends): (Box<[Listener]>, Box<[Backend]>) = (listeners, backends);
             let asks_time = listeners.iter().any(|listener| listener.programs.asks_time())
                 || backends.iter().any(|backend| backend.http.programs.asks_time());
-            Ok(Self { proxy, listeners, tables: tables.into(), backends, answers, asks_time, secret })
+            Ok(Self {
+                proxy,
+                listeners,
+                tables: tables.into(),
+                backends,
+                answers,
+                consultants,
+                asks_time,
+                secret,
+            })
         } else {
             Err(compiler.errors)
         }
@@ -99,12 +115,17 @@ impl Plan {
         let backend = |backend: &Backend| {
             backend.adopt(previous.and_then(|plan| plan.backend(&backend.name)), shards, &secret)
         };
+        let consultant = |one: &Consultant| {
+            let mut all = previous.into_iter().flat_map(|plan| &plan.consultants);
+            one.adopt(all.find(|old| old.name == one.name))
+        };
         Self {
             proxy: self.proxy,
             listeners: self.listeners.iter().map(listener).collect(),
             tables: Arc::clone(&self.tables),
             backends: self.backends.iter().map(backend).collect(),
             answers: Arc::clone(&self.answers),
+            consultants: self.consultants.iter().map(consultant).collect(),
             asks_time: self.asks_time,
             secret,
         }
@@ -121,6 +142,18 @@ impl Plan {
         // They are in the order of their names.
         let at = self.backends.binary_search_by(|backend| backend.name.as_bytes().cmp(name));
         at.ok().map(|at| at as BackendIndex)
+    }
+
+    /// Returns the number of the analyzer called `name`.
+    pub fn consultant_named(&self, name: &[u8]) -> Option<ConsultantIndex> {
+        let at = self.consultants.binary_search_by(|one| one.name.as_bytes().cmp(name));
+        at.ok().map(|at| at as ConsultantIndex)
+    }
+
+    /// Returns the analyzers of an entry of a listener's table.
+    pub fn entry_analyzers(&self, listener: &Listener, entry: Match) -> Option<&Consultants> {
+        let Route::Table(table) = listener.route else { return None };
+        self.tables[table as usize].consultants.get(entry.entry as usize)
     }
 
     /// Returns where a client of `listener` goes that gave this name or none. Without a name the fallback

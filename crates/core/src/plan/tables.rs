@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Compiler, NamedTable};
 use crate::balance;
+use crate::consult::Consultants;
 use crate::http::answers::Answer;
 use crate::path;
 use crate::problem::{Item, Problem};
@@ -23,9 +24,22 @@ impl Compiler<'_> {
                 known.push((pattern.clone(), target.unwrap_or(Target::Backend(0))));
             }
             let table = self.table(name, &known);
-            tables.push(NamedTable { name: name.as_str().into(), entries: known, table });
+            let consultants = self.entry_consultants(name, entries);
+            tables.push(NamedTable { name: name.as_str().into(), entries: known, consultants, table });
         }
         tables.into()
+    }
+
+    /// Returns the analyzers of each entry; nothing where none has any.
+    fn entry_consultants(&mut self, name: &str, entries: &[(String, TargetSpec)]) -> Box<[Consultants]> {
+        if entries.iter().all(|(_, entry)| entry.analyzers.is_empty()) {
+            return Box::default();
+        }
+        let list = entries.iter();
+        list.map(|(pattern, entry)| {
+            self.consultants(&path!["tables", name, pattern, "analyzers"], &entry.analyzers)
+        })
+        .collect()
     }
 
     fn table(&mut self, name: &str, entries: &[(String, Target)]) -> Table {

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 
 use super::{Plan, Routed};
 use crate::close::CloseReason;
+use crate::consult::{Consultant, ConsultantIndex, Consultants};
 use crate::http::rules::{Foreseen, PlanView};
 use crate::listener::{Listener, Route};
 use crate::program::Programs;
+use crate::spec::OnFailure;
 use crate::table::{BackendIndex, Target};
 
 /// A Plan as a request at one of its listeners sees it.
@@ -42,6 +44,28 @@ impl PlanView for ListenerView<'_> {
 
     fn programs(&self, backend: BackendIndex) -> &Programs {
         &self.plan.backends[backend as usize].http.programs
+    }
+
+    fn entry_analyzers(&self, name: Option<&str>, target: &[u8]) -> Option<&Consultants> {
+        let entry = self.plan.route_request(self.listener, name, target).ok()?.entry?;
+        self.plan.entry_analyzers(self.listener, entry)
+    }
+
+    fn backend_analyzers(&self, backend: BackendIndex) -> &Consultants {
+        &self.plan.backends[backend as usize].consultants
+    }
+
+    fn analyzer_named(&self, name: &[u8]) -> Option<ConsultantIndex> {
+        self.plan.consultant_named(name)
+    }
+
+    fn tell_analyzer(&self, analyzer: ConsultantIndex) -> String {
+        let Consultant { name, spec, .. } = &self.plan.consultants[usize::from(analyzer)];
+        let otherwise = if spec.on_failure == OnFailure::Pass { "goes on" } else { "is refused" };
+        format!(
+            "analyzer {name} would be asked; without an answer in {} ms the request {otherwise}",
+            spec.deadline
+        )
     }
 
     fn backend_name(&self, backend: BackendIndex) -> &str {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use crate::balance::{Balance, Candidate, Memory, Seed};
+use crate::consult::Consultants;
 use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
 use crate::lock::lock;
@@ -42,6 +43,8 @@ pub struct Backend {
     pub http: HttpBackend,
     /// The TLS side, where servers are reached by TLS.
     pub tls: Option<Arc<Encryption>>,
+    /// Analyzers that people wrote.
+    pub consultants: Consultants,
     /// Counters.
     pub tally: Arc<Tally>,
 }
@@ -83,6 +86,7 @@ impl Backend {
             health: self.health.clone(),
             http: self.http.adopt(previous.map(|previous| &previous.http), secret),
             tls: self.tls.clone(),
+            consultants: self.consultants.clone(),
             tally: previous.map_or_else(fresh, |previous| Arc::clone(&previous.tally)),
         }
     }
@@ -295,6 +299,7 @@ pub(super) mod tests {
             health: None,
             http: HttpBackend::default(),
             tls: None,
+            consultants: Consultants::default(),
             tally: Arc::new(Tally::new(1)),
         }
     }

@@ -12,10 +12,12 @@
 use super::Failure;
 use super::scratch::{GROUPS, Scratch};
 use super::value::Text;
+use crate::close::ConsultFault;
 use crate::http::facts::split;
 use crate::http::names;
 use crate::message::Span;
 use crate::spec::ProgramKind;
+use crate::wire::http1::is_host;
 
 /// Findings of the programs asked.
 #[derive(Debug, Default)]
@@ -49,6 +51,12 @@ pub struct Verdicts {
     pub answer: Vec<(Span, Span)>,
     /// A program failed, and nothing after it was asked.
     pub failure: Option<Failure>,
+    /// Name of the analyzer whose word ended it, or that failed.
+    pub analyzer: Option<Span>,
+    /// The reason for which the analyzer has no answer.
+    pub fault: Option<ConsultFault>,
+    /// How many programs of the present list were asked.
+    pub asked: usize,
 }
 
 /// The word that ends it.
@@ -127,11 +135,15 @@ impl Findings {
     /// Forgets everything but a modest part of the memory.
     pub fn clear(&mut self) {
         self.scratch.clear();
-        let Verdicts { of, end, edits, path, host, query, target, log, answer, failure } = &mut self.said;
+        #[rustfmt::skip]
+        let Verdicts {
+            of, end, edits, path, host, query, target, log, answer, failure, analyzer, fault, asked,
+        } = &mut self.said;
         edits.clear();
         log.clear();
         answer.clear();
         (*of, *end, *path, *host, *query, *target, *failure) = Default::default();
+        (*analyzer, *fault, *asked) = Default::default();
     }
 
     /// Goes on with things of another kind: changes of the head before are done.
@@ -140,13 +152,24 @@ impl Findings {
         said.edits.clear();
         said.answer.clear();
         (said.path, said.host, said.query, said.target) = (None, None, None, None);
-        (said.of, said.end) = (kind, None);
+        (said.of, said.end, said.asked) = (kind, None, 0);
     }
 
     /// Makes room for the matches of a program that begins.
     pub(super) fn begin(&mut self, matches: usize) {
         self.scratch.groups.clear();
         self.scratch.groups.resize(matches * GROUPS, None);
+    }
+
+    /// Goes on with the first program of another list.
+    pub fn begin_list(&mut self) {
+        self.said.asked = 0;
+    }
+
+    /// Notes the analyzer that has the word, and why it has none.
+    pub fn note_analyzer(&mut self, name: &str, fault: Option<ConsultFault>) {
+        self.said.analyzer = Some(self.scratch.store(name.as_bytes()));
+        self.said.fault = fault;
     }
 
     /// Whether nothing after it is to be asked.
@@ -186,6 +209,21 @@ impl Findings {
         }
     }
 
+    /// Whether this may take the place of a path.
+    pub(crate) fn may_be_path(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&b'/') && is_plain(bytes, b"?#")
+    }
+
+    /// Whether this may take the place of a query.
+    pub(crate) fn may_be_query(bytes: &[u8]) -> bool {
+        is_plain(bytes, b"#")
+    }
+
+    /// Whether this may take the place of a host.
+    pub(crate) fn may_be_host(bytes: &[u8]) -> bool {
+        is_host(bytes)
+    }
+
     /// Returns the target that takes the place of the one asked for.
     pub fn target(&self) -> Option<&[u8]> {
         self.said.target.map(|target| self.text(target))
@@ -209,4 +247,9 @@ impl Findings {
             .filter(move |(at, edit)| edit.kind != EditKind::Remove && last(*at, edit))
             .map(|(_, edit)| (self.text(edit.name), self.text(edit.value)))
     }
+}
+
+/// Whether a part of a target is graphic ASCII without what would end it.
+fn is_plain(bytes: &[u8], ends: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii_graphic() && !ends.contains(byte))
 }

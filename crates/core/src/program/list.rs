@@ -58,7 +58,8 @@ impl Programs {
         self.all.iter().any(Program::asks_time)
     }
 
-    /// Has those of a kind judge, in order, until nothing more is to be asked. `now`: the engine's clock.
+    /// Has those of a kind judge, in order, until nothing more is to be asked; those that were asked are not
+    /// asked again before another list begins. `now`: the engine's clock.
     pub fn judge(&self, kind: ProgramKind, subject: &Subject<'_>, findings: &mut Findings, now: Millis) {
         self.each(kind, findings, |program, all, findings| {
             program.run(subject, findings, LimitsNow { all, now }, None);
@@ -81,10 +82,11 @@ impl Programs {
         findings: &mut Findings,
         mut ask: impl FnMut(&Program, &[RateLimit], &mut Findings),
     ) {
-        for (program, limits) in self.all.iter().zip(&*self.limits) {
+        for (program, limits) in self.all.iter().zip(&*self.limits).skip(findings.said.asked) {
             if findings.is_over() {
                 break;
             }
+            findings.said.asked += 1;
             if program.kind() == kind {
                 ask(program, limits, findings);
             }

@@ -34,7 +34,7 @@ use std::fmt;
 pub use findings::{Edit, EditKind, End, Findings, LogField, Verdicts};
 pub use list::Programs;
 pub use scratch::{MOST_TEXT, Scratch};
-pub use subject::{Hello, Subject, attributes};
+pub use subject::{Hello, Plain, Subject, attributes, read};
 pub use trial::{TrialHello, TrialOutcome, TrialPart, TrialRequest, TrialResponse, TrialSubject, TrialTls};
 
 use constant::Constant;

@@ -82,6 +82,13 @@ impl Scratch {
         }
     }
 
+    /// Appends a text that an analyzer has said, of any length, and returns where it stands.
+    pub(crate) fn store(&mut self, bytes: &[u8]) -> Span {
+        let start = self.text.len();
+        self.text.extend_from_slice(bytes);
+        Span::new(start, self.text.len())
+    }
+
     /// Appends a value and returns where it stands.
     pub(super) fn keep(&mut self, value: Value<'_>) -> Result<Span, Failure> {
         if let Value::Text(Text::Made(span)) = value {

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use super::value::Value;
+use super::value::{Text, Value};
 use crate::http::facts::ExchangeFacts;
 use crate::message::{Framing, Message, Version};
 use crate::spec::ProgramKind;
@@ -144,6 +144,32 @@ const ATTRIBUTES: &[(&str, &[ProgramKind], Attribute)] = &[
 /// Returns the names of the attributes that a kind of program has.
 pub fn attributes(kind: ProgramKind) -> impl Iterator<Item = &'static str> {
     ATTRIBUTES.iter().filter(move |(_, kinds, _)| kinds.contains(&kind)).map(|(name, ..)| *name)
+}
+
+/// The value of an attribute, for whoever is no program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain<'a> {
+    /// It is not there.
+    None,
+    /// A truth.
+    Bool(bool),
+    /// A number.
+    Int(i64),
+    /// A text.
+    Text(&'a [u8]),
+    /// An address.
+    Address(IpAddr),
+}
+
+/// Returns an attribute of a subject; None where a kind of program has none of that name.
+pub fn read<'a>(subject: &Subject<'a>, kind: ProgramKind, name: &str) -> Option<Plain<'a>> {
+    Some(match Attribute::find(name, kind)?.of(subject) {
+        Value::Bool(truth) => Plain::Bool(truth),
+        Value::Int(number) => Plain::Int(number),
+        Value::Text(Text::Lent(text)) => Plain::Text(text),
+        Value::Address(address) => Plain::Address(address),
+        Value::None | Value::Text(Text::Made(_)) | Value::Match(_) => Plain::None,
+    })
 }
 
 impl Attribute {

@@ -5,13 +5,12 @@
 
 use super::Failure;
 use super::expression::Expression;
-use super::findings::{Edit, EditKind, End, LogField, Verdicts};
+use super::findings::{Edit, EditKind, End, Findings, LogField, Verdicts};
 use super::running::Running;
 use super::value::Value;
 use crate::http::limits::RateLimit;
 use crate::message::Span;
 use crate::time::Millis;
-use crate::wire::http1::is_host;
 
 /// A verdict.
 #[derive(Debug)]
@@ -146,23 +145,17 @@ fn edit<'a>(
 /// Makes a path.
 fn path_of<'a>(of: &'a Expression, run: &mut Running<'a, '_>) -> Result<Span, Failure> {
     let span = keep(of, run)?;
-    let bytes = run.scratch.bytes(span);
-    if bytes.first() == Some(&b'/') && is_plain(bytes, b"?#") { Ok(span) } else { Err(Failure::Value) }
+    if Findings::may_be_path(run.scratch.bytes(span)) { Ok(span) } else { Err(Failure::Value) }
 }
 
 /// Makes a query.
 fn query_of<'a>(of: &'a Expression, run: &mut Running<'a, '_>) -> Result<Span, Failure> {
     let span = keep(of, run)?;
-    if is_plain(run.scratch.bytes(span), b"#") { Ok(span) } else { Err(Failure::Value) }
-}
-
-/// Whether a part of a target is graphic ASCII without what would end it.
-fn is_plain(bytes: &[u8], ends: &[u8]) -> bool {
-    bytes.iter().all(|byte| byte.is_ascii_graphic() && !ends.contains(byte))
+    if Findings::may_be_query(run.scratch.bytes(span)) { Ok(span) } else { Err(Failure::Value) }
 }
 
 /// Makes a host, held to what clients' hosts are.
 fn host_of<'a>(of: &'a Expression, run: &mut Running<'a, '_>) -> Result<Span, Failure> {
     let span = keep(of, run)?;
-    if is_host(run.scratch.bytes(span)) { Ok(span) } else { Err(Failure::Value) }
+    if Findings::may_be_host(run.scratch.bytes(span)) { Ok(span) } else { Err(Failure::Value) }
 }

@@ -33,6 +33,10 @@ impl Session {
         if !self.flows[side as usize].hold {
             return Action::Wait;
         }
+        if self.state == State::Consulting {
+            // It is shown again when somebody has answered.
+            return if self.asked_index().is_some() { Action::Wait } else { self.route(held, scene) };
+        }
         while let Some(attached) = self.attached(side, scene.plan) {
             let consumed = match self.inspect(attached, held) {
                 Verdict::Pass { consumed } => consumed,
@@ -136,7 +140,9 @@ impl Session {
     #[inline]
     pub(super) fn verdict_due(&self, plan: &Plan) -> Option<(Side, Millis)> {
         let [client, server] = &self.flows;
-        if !client.hold && !server.hold || matches!(self.state, State::Connecting | State::Refused) {
+        if !client.hold && !server.hold
+            || matches!(self.state, State::Consulting | State::Connecting | State::Refused)
+        {
             return None;
         }
         let due = |side| Some((side, self.attached(side, plan)?.timeout?));

@@ -3,21 +3,23 @@
 //! Must never read a hello where there is no rule for one.
 
 use super::{Scene, Session};
+use crate::action::Action;
 use crate::close::CloseReason;
 use crate::http::facts::ExchangeFacts;
+use crate::message::Span;
 use crate::program::{End, Findings, Hello, Subject};
 use crate::spec::ProgramKind;
 use crate::table::BackendIndex;
 use crate::wire::client_hello::{self, ClientHello, HelloParsed};
 
 impl Session {
-    /// Asks the rules of the listener about the hello that is held. Returns the backend that they name, if
-    /// they do.
+    /// Asks the rules of the listener about the hello that is held. Returns what is done before it is routed,
+    /// if an analyzer is to be asked.
     pub(super) fn judge_hello(
         &mut self,
         held: &[u8],
         scene: Scene<'_>,
-    ) -> Result<Option<BackendIndex>, CloseReason> {
+    ) -> Result<Option<Action>, CloseReason> {
         let listener = self.listener_of(scene.plan);
         if !listener.programs.judge_any(ProgramKind::Hello) {
             return Ok(None);
@@ -34,12 +36,29 @@ impl Session {
         let (alpn, ja4) = (offered(&hello), client_hello::ja4(held));
         let said = Hello { version: hello.version, alpn: &alpn, ja4: &ja4 };
         let subject = Subject { facts, message: None, hello: said, wall: scene.wall };
-        let mut findings = Box::<Findings>::default();
+        let mut findings = self.findings.take().unwrap_or_default();
         listener.programs.judge(ProgramKind::Hello, &subject, &mut findings, scene.now);
         let word = word(&findings, scene);
         self.findings = Some(findings);
-        word
+        match word? {
+            Word::Pass => Ok(None),
+            Word::Route(backend) => {
+                self.progress.named = Some(backend);
+                Ok(None)
+            }
+            Word::Consult(name) => {
+                self.findings.get_or_insert_default().said.end = None;
+                Ok(Some(self.call(name, scene)))
+            }
+        }
     }
+}
+
+/// The word of rules that do not refuse.
+enum Word {
+    Pass,
+    Route(BackendIndex),
+    Consult(Span),
 }
 
 /// Returns the names of the protocols offered, with commas between them.
@@ -47,15 +66,16 @@ fn offered(hello: &ClientHello) -> Vec<u8> {
     hello.alpn.iter().collect::<Vec<_>>().join(&b',')
 }
 
-/// Returns the backend that rules name, or why they refuse.
-fn word(findings: &Findings, scene: Scene<'_>) -> Result<Option<BackendIndex>, CloseReason> {
+/// Returns what rules say, or why they refuse.
+fn word(findings: &Findings, scene: Scene<'_>) -> Result<Word, CloseReason> {
     match findings.said.end {
         _ if findings.said.failure.is_some() => Err(CloseReason::RuleFailed),
-        None => Ok(None),
+        None => Ok(Word::Pass),
         Some(End::Route { backend, .. }) => {
             let named = scene.plan.backend_named(findings.text(backend));
-            named.map(Some).ok_or(CloseReason::RuleFailed)
+            named.map(Word::Route).ok_or(CloseReason::RuleFailed)
         }
+        Some(End::Consult { analyzer }) => Ok(Word::Consult(analyzer)),
         Some(End::Limited { .. }) => Err(CloseReason::RateLimited),
         Some(_) => Err(CloseReason::RuleRejected),
     }

@@ -10,16 +10,17 @@
 //! Owns every decision about a connection and the places it takes (listener, server), which come back when it
 //! is dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
 //!
-//! `inspecting.rs` has the turns of analyzers, `judging.rs` the rules that people wrote, `routing.rs` the way
-//! to a server; ends and deadlines are here.
+//! `inspecting.rs` has the turns of native analyzers, `judging.rs` the rules and `consulting.rs` the analyzers
+//! that people wrote, `routing.rs` the way to a server; ends and deadlines are here.
 
+mod consulting;
 mod inspecting;
 mod judging;
 mod routing;
 
 use crate::action::{Action, Event, Side, Wait};
 use crate::analyze::{Facts, HeaderRule};
-use crate::close::{CloseReason, Fault};
+use crate::close::{CloseReason, ConsultFault, Fault};
 use crate::flow::Flow;
 use crate::listener::{Listener, Permit};
 use crate::plan::Plan;
@@ -27,6 +28,8 @@ use crate::pool::Attempts;
 use crate::program::Findings;
 use crate::protocol::{self, Protocol};
 use crate::time::Millis;
+
+use self::consulting::Progress;
 
 /// The surroundings of one call: the Plan the connection was accepted under, and what only the engine can
 /// know.
@@ -49,6 +52,8 @@ pub struct Scene<'a> {
 pub enum State {
     /// The client flow is held until analyzers know where to route.
     Inspecting,
+    /// The client flow is held until an analyzer that somebody wrote has answered.
+    Consulting,
     /// A server was chosen and is being connected.
     Connecting,
     /// Client and server are connected; bytes move without us.
@@ -90,6 +95,8 @@ pub struct Session {
     permit: Permit,
     /// The findings of rules that people wrote; none where there are no such rules.
     findings: Option<Box<Findings>>,
+    /// How far rules and analyzers that people wrote were asked.
+    progress: Progress,
 }
 
 impl Session {
@@ -108,6 +115,7 @@ impl Session {
             facts,
             permit,
             findings: None,
+            progress: Progress::default(),
         }
     }
 
@@ -183,9 +191,12 @@ impl Session {
         if let Some((side, timeout)) = self.verdict_due(plan) {
             return Some((Wait::Verdict(side), timeout));
         }
+        if let Some(index) = self.asked_index() {
+            return Some((Wait::Verdict(Side::Client), plan.consultants[usize::from(index)].spec.deadline));
+        }
         let timeouts = &plan.listeners[self.listener as usize].spec.timeouts;
         Some(match self.state {
-            State::Inspecting => (Wait::FirstBytes, timeouts.first_bytes),
+            State::Inspecting | State::Consulting => (Wait::FirstBytes, timeouts.first_bytes),
             State::Connecting => {
                 (Wait::Connect, plan.backends[self.attempts.backend()? as usize].spec.connect_timeout)
             }
@@ -204,11 +215,14 @@ impl Session {
             (Event::Connected, State::Connecting) => self.connected(scene),
             (Event::ConnectFailed(fault), State::Connecting) => self.connect_failed(fault, scene),
             // The events below speak of a thing that is over or has not begun: they change nothing.
+            (Event::Advised(advice), State::Consulting) => self.advised(advice, scene),
+            (Event::Unadvised(fault), State::Consulting) => self.unadvised(fault, scene),
+            (Event::Advised(_) | Event::Unadvised(_), _) => Action::Wait,
             (Event::Held(..), State::Refused) => Action::Wait,
             (Event::Accepted | Event::Connected | Event::ConnectFailed(_), _) => Action::Wait,
             (
                 Event::Ended(Side::Server) | Event::Reset(Side::Server) | Event::Truncated(Side::Server),
-                State::Inspecting | State::Connecting | State::Refused,
+                State::Inspecting | State::Consulting | State::Connecting | State::Refused,
             ) => Action::Wait,
             (Event::Held(side, held), _) => self.held(side, held, scene),
             (Event::Ended(side), _) => self.ended(side),
@@ -234,7 +248,7 @@ impl Session {
             State::HalfClosed(_) => Action::Wait,
             // A client may finish sending before its server is connected; that is passed on then.
             State::Connecting => Action::Wait,
-            State::Inspecting | State::Refused => self.close(closed_by(side)),
+            State::Inspecting | State::Consulting | State::Refused => self.close(closed_by(side)),
             State::Closed => Action::Close,
         }
     }
@@ -268,6 +282,7 @@ impl Session {
         }
         match self.state {
             State::Inspecting => self.late(Side::Client, scene),
+            State::Consulting => self.unadvised(ConsultFault::Late, scene),
             State::Connecting => self.connect_failed(Fault::TimedOut, scene),
             State::Relaying => self.close(CloseReason::IdleTimeout),
             State::HalfClosed(_) => self.close(CloseReason::HalfCloseTimeout),
@@ -278,7 +293,7 @@ impl Session {
     /// Refuses with the protocol's bytes. A client that may not know we exist gets none, and none are put
     /// among a server's.
     fn refuse(&mut self, reason: CloseReason) -> Action {
-        let may_tell = matches!(self.state, State::Inspecting | State::Connecting);
+        let may_tell = matches!(self.state, State::Inspecting | State::Consulting | State::Connecting);
         let bytes = if may_tell { self.speaks.refusal(reason) } else { b"" };
         self.reason.get_or_insert(reason);
         self.attempts.release();

@@ -9,18 +9,58 @@ use crate::plan::Routed;
 use crate::pool::Next;
 use crate::table::{BackendIndex, Target};
 
-use super::{Scene, Session, State};
+use super::{Scene, Session, State, consulting};
 
 impl Session {
-    /// Goes where the rules say, or else the table. `held`: what the client has said, if it is held.
+    /// Goes where rules and analyzers say, or else the table. `held`: what the client has said, if it is held.
     pub(super) fn route(&mut self, held: &[u8], scene: Scene<'_>) -> Action {
-        match self.judge_hello(held, scene) {
-            Err(reason) => return self.refuse(reason),
-            Ok(Some(backend)) => {
-                self.attempts.begin(backend);
-                return self.choose(backend, scene);
+        self.state = State::Inspecting;
+        loop {
+            match self.progress.stage {
+                consulting::RULES => match self.judge_hello(held, scene) {
+                    Ok(None) => self.progress.stage += 1,
+                    Ok(Some(action)) => return action,
+                    Err(reason) => return self.refuse(reason),
+                },
+                consulting::TABLE => {
+                    match self.look_up(scene) {
+                        Ok(backend) => self.attempts.begin(backend),
+                        Err(reason) => return self.refuse(reason),
+                    }
+                    self.progress.stage = if scene.plan.consultants.is_empty() {
+                        consulting::CHOSEN
+                    } else {
+                        consulting::TABLE + 1
+                    };
+                }
+                consulting::CHOSEN => return self.go(scene),
+                _ => {
+                    if let Some(action) = self.ask_next(held, scene) {
+                        return action;
+                    }
+                }
             }
-            Ok(None) => {}
+        }
+    }
+
+    /// Goes to the backend that was found, or that the last word named.
+    fn go(&mut self, scene: Scene<'_>) -> Action {
+        let Some(found) = self.attempts.backend() else { return self.refuse(CloseReason::NoMatch) };
+        let backend = self.progress.named.unwrap_or(found);
+        if backend != found {
+            self.attempts.begin(backend);
+        }
+        // Native analyzers that nobody waits for may have their turns yet.
+        let all = self.listener_of(scene.plan).analyzers.len();
+        let flow = &mut self.flows[Side::Client as usize];
+        flow.hold = usize::from(flow.turn) < all;
+        self.choose(backend, scene)
+    }
+
+    /// Returns the backend that a rule or an analyzer names, or else the table.
+    fn look_up(&mut self, scene: Scene<'_>) -> Result<BackendIndex, CloseReason> {
+        if let Some(backend) = self.progress.named {
+            return Ok(backend);
         }
         let (listener, name) = (self.listener_of(scene.plan), self.facts.name.as_deref());
         let routed = if self.passed_through {
@@ -28,14 +68,12 @@ impl Session {
         } else {
             scene.plan.route(listener, name)
         };
-        match routed {
-            Ok(Routed { target: Target::Backend(backend), .. }) => {
-                self.attempts.begin(backend);
-                self.choose(backend, scene)
-            }
+        let Routed { target, entry } = routed?;
+        self.progress.entry = entry;
+        match target {
+            Target::Backend(backend) => Ok(backend),
             // No table of a listener without requests leads to an answer: compiling a Plan sees to that.
-            Ok(Routed { target: Target::Answer(_), .. }) => self.refuse(CloseReason::NoMatch),
-            Err(reason) => self.refuse(reason),
+            Target::Answer(_) => Err(CloseReason::NoMatch),
         }
     }
 

@@ -62,6 +62,9 @@ pub struct BackendSpec {
     /// Rules that people wrote, in order.
     #[serde(default)]
     pub rules: Vec<ProgramSpec>,
+    /// Names of the analyzers that are asked, in order.
+    #[serde(default)]
+    pub analyzers: Vec<String>,
     /// `[backends.NAME.tls]`.
     #[serde(default)]
     pub tls: Option<BackendTlsSpec>,

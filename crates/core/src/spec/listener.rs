@@ -72,6 +72,9 @@ pub struct ListenerSpec {
     /// Rules that people wrote, in order.
     #[serde(default)]
     pub rules: Vec<ProgramSpec>,
+    /// Names of the analyzers that are asked, in order.
+    #[serde(default)]
+    pub analyzers: Vec<String>,
 }
 
 impl ListenerSpec {

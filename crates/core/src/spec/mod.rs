@@ -5,6 +5,7 @@
 //! turns a Spec into a Plan, which keeps it, or into every problem at once. Must never read files, resolve
 //! names or know defaults.
 
+mod analyzer;
 mod backend;
 mod http;
 mod listener;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use analyzer::{AnalyzerSpec, Hook, OnFailure};
 pub use backend::{AffinitySpec, BackendSpec, EjectionSpec, HealthSpec, PoolSpec, ServerSpec};
 pub use http::{CompressionSpec, HeadersSpec, HttpSpec, PageSpec, RateLimitSpec, RedirectSpec, RespondSpec};
 pub use listener::{ListenerSpec, TimeoutsSpec};
@@ -41,6 +43,9 @@ pub struct Spec {
     /// `[backends.NAME]`.
     #[serde(default)]
     pub backends: BTreeMap<String, BackendSpec>,
+    /// `[analyzers.NAME]`.
+    #[serde(default)]
+    pub analyzers: BTreeMap<String, AnalyzerSpec>,
 }
 
 /// `[tables.NAME]`: patterns and what they lead to, in file order.
@@ -62,4 +67,7 @@ pub struct TargetSpec {
     /// Requests get this answer.
     #[serde(default)]
     pub respond: Option<RespondSpec>,
+    /// Names of the analyzers that are asked, in order.
+    #[serde(default)]
+    pub analyzers: Vec<String>,
 }

@@ -27,8 +27,12 @@ const SPEAK_TLS: &[u8] =
 pub fn refusal(reason: CloseReason) -> &'static [u8] {
     match reason {
         CloseReason::NoMatch => UNRECOGNIZED_NAME,
-        CloseReason::NoServer | CloseReason::Loop | CloseReason::RuleFailed => INTERNAL_ERROR,
-        CloseReason::RuleRejected => ACCESS_DENIED,
+        CloseReason::NoServer
+        | CloseReason::Loop
+        | CloseReason::RuleFailed
+        | CloseReason::AnalyzerFailed
+        | CloseReason::AnalyzerTimeout => INTERNAL_ERROR,
+        CloseReason::RuleRejected | CloseReason::AnalyzerRejected => ACCESS_DENIED,
         CloseReason::VersionNotSupported => PROTOCOL_VERSION,
         CloseReason::BadRequest
         | CloseReason::NoName

@@ -68,6 +68,10 @@ impl Ledger {
             ExchangeAction::Write(_) | ExchangeAction::Line | ExchangeAction::Ask => {
                 assert_eq!(self.heads, 0, "answered already");
             }
+            ExchangeAction::Consult(_) | ExchangeAction::Collect(_) | ExchangeAction::Reread => {
+                assert_eq!(self.heads, 0, "asked after an answer");
+                assert!(!exchange.is_answered(), "asked about what was passed on");
+            }
             ExchangeAction::Wait | ExchangeAction::Abort(_) => {}
         }
         assert!(!exchange.attempts().has_place() || self.told.is_none(), "a place for a refused request");

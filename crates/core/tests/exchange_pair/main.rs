@@ -37,7 +37,10 @@ use pair::Pair;
 const SEEDS: u64 = 100_000;
 
 /// Why exchanges end: each of these comes about in a run, or the seeds have become too tame.
-const REASONS: [&str; 29] = [
+const REASONS: [&str; 32] = [
+    "analyzer_failed",
+    "analyzer_rejected",
+    "analyzer_timeout",
     "bad_request",
     "bad_response",
     "body_timeout",

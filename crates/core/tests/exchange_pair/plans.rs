@@ -28,6 +28,7 @@ fn variant(number: u64) -> Spec {
     spec(json!({
         "listeners": {"web": {
             "protocol": "http", "table": "sites", "rules": rules(&mut random), "timeouts": {"idle": 15_000},
+            "analyzers": some(&mut random),
             "http": {
                 "connect": random.chance(70), "body_timeout": 13_000, "tunnel_timeout": 16_000,
                 "body_limit": random.of(&[None, None, Some(6), Some(20)]),
@@ -38,13 +39,13 @@ fn variant(number: u64) -> Spec {
             },
         }},
         "tables": {"sites": [
-            ["a.example", "app"],
+            {"pattern": "a.example", "backend": "app", "analyzers": some(&mut random)},
             ["closed.example", "closed"],
             {"pattern": "old.example", "redirect": {"to": "https", "code": 301}},
         ]},
         "backends": {
             "app": {
-                "servers": servers,
+                "servers": servers, "analyzers": some(&mut random),
                 "balance": random.of(&["round_robin", "least_connections", "random"]),
                 "connect_timeout": 12_000, "retries": random.below(4),
                 "proxy_protocol": proxy,
@@ -59,7 +60,26 @@ fn variant(number: u64) -> Spec {
             },
             "closed": {"servers": ["192.0.2.9:80"], "http": {"maintenance": random.chance(50)}},
         },
+        "analyzers": {
+            "first": analyzer(&mut random), "second": analyzer(&mut random), "third": analyzer(&mut random),
+        },
     }))
+}
+
+/// None, one or several of the analyzers that there are.
+fn some(random: &mut Random) -> Value {
+    let names = ["first", "second", "third"];
+    let used = random.chance(15);
+    names.iter().filter(|_| used && random.chance(60)).map(|name| json!(name)).collect()
+}
+
+/// An analyzer that looks at heads.
+fn analyzer(random: &mut Random) -> Value {
+    let hooks: Vec<&str> = ["request", "response"].iter().filter(|_| random.chance(70)).copied().collect();
+    json!({
+        "version": "", "deadline": 17_000, "on_failure": random.of(&["pass", "reject"]), "waiting": 10,
+        "hooks": hooks,
+    })
 }
 
 /// Rules that people could have written: some answer requests, some refuse responses or answer in their place.

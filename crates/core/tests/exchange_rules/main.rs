@@ -256,6 +256,8 @@ fn word(action: ExchangeAction) -> String {
 fn column(state: ExchangeState) -> &'static str {
     match state {
         ExchangeState::Ruling => "Ruling",
+        ExchangeState::Consulting(_) => "Consulting",
+        ExchangeState::Collecting(_) => "Collecting",
         ExchangeState::InLine => "InLine",
         ExchangeState::Connecting => "Connecting",
         ExchangeState::Asking(_) => "Asking",

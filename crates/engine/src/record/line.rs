@@ -90,7 +90,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Adds what rules have said for the record: the reason of a refusal or failure, and fields of their own.
+    /// Adds what rules and analyzers have said for the record: the reason of a refusal or failure, and fields
+    /// of their own.
     pub(super) fn findings(&mut self, findings: Option<&Findings>) {
         let Some(findings) = findings else { return };
         let said = &findings.said;
@@ -99,6 +100,12 @@ impl<'a> Line<'a> {
         }
         if let Some(End::Reject { reason }) = said.end.filter(|_| said.failure.is_none()) {
             self.text(key!("reason"), findings.text(reason));
+        }
+        if let Some(analyzer) = said.analyzer {
+            self.text(key!("analyzer"), findings.text(analyzer));
+        }
+        if let Some(fault) = said.fault {
+            self.text(key!("analyzer_error"), fault.as_str().as_bytes());
         }
         for field in &said.log {
             let (before, behind): (&[u8], &[u8]) = match self.format {

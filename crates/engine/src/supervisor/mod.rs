@@ -20,6 +20,7 @@ use self::connections::Connections;
 use self::handshakes::Handshakes;
 use self::http::HttpSupervisor;
 use crate::arrival::Arrival;
+use crate::consult::Answer;
 use crate::deployment::LocalPlan;
 use crate::row::ConnectionRow;
 use crate::token::{Kind, Meaning};
@@ -61,6 +62,9 @@ pub(crate) trait Supervisor {
     fn next_arrival(&mut self) -> Option<Arrival> {
         None
     }
+
+    /// Takes an answer to a question that was asked here; stale ones are ignored.
+    fn advise(&mut self, _tools: &mut Tools, _answer: &Answer) {}
 
     /// Closes what can be spared, since no descriptor is left; returns whether there was anything.
     fn make_room(&mut self) -> bool {
@@ -126,6 +130,15 @@ impl Supervisors {
                 self.pass_on(tools);
             }
             Kind::Mail | Kind::Listener => {}
+        }
+    }
+
+    /// Gives an answer to whoever asked.
+    pub(crate) fn advise(&mut self, tools: &mut Tools, answer: &Answer) {
+        match answer.ticket.kind {
+            Kind::Connection => self.connections.advise(tools, answer),
+            Kind::Http => self.http.advise(tools, answer),
+            Kind::Handshake | Kind::Mail | Kind::Listener => {}
         }
     }
 

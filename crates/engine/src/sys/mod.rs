@@ -183,6 +183,27 @@ pub(crate) fn spare_descriptor() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Makes a descriptor that is readable from a ring until it is quieted.
+pub(crate) fn bell() -> io::Result<OwnedFd> {
+    // SAFETY: plain eventfd.
+    let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+    // SAFETY: the kernel returned a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes a bell readable.
+pub(crate) fn ring(bell: &OwnedFd) {
+    // Fails only where it has been rung more often than it counts: it is readable then.
+    let _ = write(bell.as_raw_fd(), &1_u64.to_ne_bytes());
+}
+
+/// Makes a bell unreadable.
+pub(crate) fn quiet(bell: &OwnedFd) {
+    let mut count = [0; 8];
+    // SAFETY: the array is valid for writes of its length. It fails where nobody has rung.
+    let _ = unsafe { libc::read(bell.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+}
+
 /// Writes to standard error (or any descriptor) without owning it.
 pub(crate) fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the slice is valid for reads of its length.

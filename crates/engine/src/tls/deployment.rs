@@ -1,7 +1,9 @@
 //! Deployment: a Plan and what the engine made of it, compiled as one and swapped as one.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
+use headworks_core::consult::ConsultantIndex;
 use headworks_core::path;
 use headworks_core::plan::Plan;
 use headworks_core::problem::{Item, Problem};
@@ -11,6 +13,7 @@ use headworks_core::tls::Encryption;
 
 use super::keys::Keys;
 use super::{Acceptor, Connector};
+use crate::consult::{Desk, OpenDesk};
 
 /// A Plan with the TLS configurations of its listeners and backends.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub struct Deployment {
     plan: Plan,
     acceptors: Box<[Option<Acceptor>]>,
     connectors: Box<[Option<Connector>]>,
+    /// Desks of the analyzers, in the order of the Plan; none in what was compiled and does not run.
+    desks: Box<[Arc<OpenDesk>]>,
 }
 
 impl Deployment {
@@ -47,7 +52,11 @@ impl Deployment {
                     .ok()
             })
             .collect();
-        if errors.is_empty() { Ok(Self { plan, acceptors, connectors }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { plan, acceptors, connectors, desks: Box::default() })
+        } else {
+            Err(errors)
+        }
     }
 
     /// Copies it for an engine with `shards` workers. What was learnt under `previous` is taken over by
@@ -64,7 +73,9 @@ impl Deployment {
             let same = previous.and_then(|previous| previous.connector_of(&backend.name, tls));
             same.or(connector.as_ref()).cloned()
         });
-        Self { acceptors: acceptors.collect(), connectors: connectors.collect(), plan }
+        let before = previous.map_or(&[][..], |previous| &previous.desks);
+        let desks = OpenDesk::all(&plan, before, shards);
+        Self { acceptors: acceptors.collect(), connectors: connectors.collect(), desks, plan }
     }
 
     /// Returns how TLS ends at the listener with this index; None where it does not.
@@ -75,6 +86,11 @@ impl Deployment {
     /// Returns how servers of the backend with this index are reached by TLS; None where they are not.
     pub(crate) fn connector(&self, backend: BackendIndex) -> Option<&Connector> {
         self.connectors.get(backend as usize)?.as_ref()
+    }
+
+    /// Returns the desk of the analyzer with this index; None in what does not run.
+    pub(crate) fn desk(&self, analyzer: ConsultantIndex) -> Option<&Arc<Desk>> {
+        self.desks.get(usize::from(analyzer)).map(|open| open.desk())
     }
 
     fn acceptor_of(&self, listener: &str) -> Option<&Acceptor> {

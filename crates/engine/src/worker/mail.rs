@@ -9,6 +9,7 @@ use headworks_core::lock::lock;
 use mio::Waker;
 
 use crate::bind::BoundKey;
+use crate::consult::Answer;
 use crate::row::ConnectionRow;
 use crate::tls::Deployment;
 
@@ -28,6 +29,8 @@ pub(crate) enum Mail {
     Drain(Sender<()>),
     /// Close everything and end.
     Stop,
+    /// Answers to questions that were asked here.
+    Advice(Vec<Answer>),
     /// List at most so many connections.
     List(usize, Sender<Vec<ConnectionRow>>),
 }

@@ -207,6 +207,11 @@ impl Worker {
                     self.count();
                     let _ = done.send(());
                 }
+                Mail::Advice(answers) => {
+                    for answer in &answers {
+                        self.supervisors.advise(&mut self.tools, answer);
+                    }
+                }
                 Mail::List(limit, answer) => {
                     self.count();
                     let rows = self.supervisors.rows(&self.tools, limit);

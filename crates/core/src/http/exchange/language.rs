@@ -2,7 +2,9 @@
 //!
 //! Must never carry sockets, owned bytes or engine types.
 
-use crate::close::{CloseReason, Fault};
+use super::state::Consultation;
+use crate::close::{CloseReason, ConsultFault, Fault};
+use crate::consult::Advice;
 use crate::http::coding::Coding;
 use crate::http::facts::ClientFacts;
 use crate::listener::Listener;
@@ -37,6 +39,10 @@ pub enum ExchangeEvent<'a> {
     Asked(&'a Incoming<'a>),
     /// The connection has no request to answer: one that cannot be read, or is not to be waited for.
     Unreadable(CloseReason),
+    /// An analyzer has answered.
+    Advised(&'a Advice),
+    /// An analyzer cannot be asked.
+    Unadvised(ConsultFault),
     /// The request is written as its server gets it.
     Written,
     /// The request would be larger than servers may be sent.
@@ -137,6 +143,12 @@ pub struct Lost {
 pub enum ExchangeAction {
     /// Do nothing until the next event.
     Wait,
+    /// Hold the head that was just read, and ask an analyzer.
+    Consult(Consultation),
+    /// Hold the body of the request, too, until all of it has come or it is longer than this.
+    Collect(u64),
+    /// Read the head that is held once more, and tell of it as before.
+    Reread,
     /// Write the request as the servers of this backend get it.
     Write(BackendIndex),
     /// Stand in line for a place at a server.

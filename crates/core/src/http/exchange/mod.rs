@@ -11,6 +11,7 @@
 //! | `passing.rs` | how far both bodies have come, and what follows |
 //! | `waits.rs` | when the present wait is over, and what becomes of it then |
 //! | `judging.rs` | what rules that people wrote say of a response |
+//! | `consulting.rs` | waiting for what an analyzer says of a head |
 //! | `said.rs` | what the client said, copied from its head |
 //! | `language.rs` | Events and Actions |
 //!
@@ -18,6 +19,7 @@
 //! among its client's requests). It knows no version of HTTP but what heads say. Must never hold sockets,
 //! move bytes or read a clock.
 
+mod consulting;
 mod judging;
 mod language;
 mod passing;
@@ -31,7 +33,7 @@ mod waits;
 pub use language::{ExchangeAction, ExchangeEvent, Incoming, Lost, Passage, Stopped, Surroundings};
 pub use reply::Form;
 pub use said::Said;
-pub use state::{Attempt, Ends, ExchangeState, ExchangeWait};
+pub use state::{Attempt, Consultation, Ends, ExchangeState, ExchangeWait};
 pub use terms::{ResponseKind, Sent};
 
 use std::net::SocketAddr;
@@ -43,6 +45,7 @@ use crate::http::rules::{self, Case, Decision, Granted};
 use crate::message::{Message, Method, Version};
 use crate::plan::ListenerView;
 use crate::pool::Attempts;
+use crate::spec::Hook;
 use crate::table::Target;
 use crate::tally::Count;
 use crate::time::Millis;
@@ -208,11 +211,19 @@ impl Exchange {
 
     /// Answers an event with what the engine does next.
     pub fn handle(&mut self, event: ExchangeEvent<'_>, around: Surroundings<'_>) -> ExchangeAction {
-        use ExchangeState::{Answering, Asking, Awaiting, Connecting, InLine, Over, Ruling, Told, Tunnel};
+        use ExchangeState::{
+            Answering, Asking, Awaiting, Collecting, Connecting, Consulting, InLine, Over, Ruling, Told,
+            Tunnel,
+        };
         match (event, self.state) {
             (_, Over) => ExchangeAction::Wait,
             (ExchangeEvent::Asked(request), Ruling) => self.asked(request, &around),
             (ExchangeEvent::Unreadable(reason), Ruling) => self.refuse(reason, &around),
+            (ExchangeEvent::Advised(advice), Consulting(asked)) => self.advised(advice, asked, &around),
+            (ExchangeEvent::Unadvised(fault), Consulting(asked)) => self.unadvised(fault, asked, &around),
+            (ExchangeEvent::RequestPassed(passage), Collecting(asked)) => {
+                self.collected(passage, asked, &around)
+            }
             (ExchangeEvent::Written, Ruling) | (ExchangeEvent::Called, InLine) => {
                 self.look_for_server(&around)
             }
@@ -249,6 +260,8 @@ impl Exchange {
             (
                 ExchangeEvent::Asked(_)
                 | ExchangeEvent::Unreadable(_)
+                | ExchangeEvent::Advised(_)
+                | ExchangeEvent::Unadvised(_)
                 | ExchangeEvent::Written
                 | ExchangeEvent::Overflown
                 | ExchangeEvent::Called
@@ -269,15 +282,13 @@ impl Exchange {
 
     /// Asks the rules, once the head is complete, where the request goes, or why it goes nowhere.
     fn asked(&mut self, request: &Incoming<'_>, around: &Surroundings<'_>) -> ExchangeAction {
-        around.listener.state.tally.add(around.shard, Count::Requests, 1);
-        let message = request.message;
-        self.offer = around
-            .listener
-            .http
-            .compression
-            .as_ref()
-            .and_then(|rules| rules.offer(message.head, message.bytes));
-        let client = request.client;
+        let (message, client) = (request.message, request.client);
+        // One that is read again was counted.
+        if !self.granted.answered {
+            around.listener.state.tally.add(around.shard, Count::Requests, 1);
+            let compression = around.listener.http.compression.as_ref();
+            self.offer = compression.and_then(|rules| rules.offer(message.head, message.bytes));
+        }
         self.secure = client.secure;
         let case = Case {
             plan: &ListenerView { plan: around.plan, listener: around.listener },
@@ -286,6 +297,7 @@ impl Exchange {
             http: &around.listener.http,
             termination: around.listener.tls.as_deref(),
             programs: &around.listener.programs,
+            analyzers: &around.listener.consultants,
             listener: &around.listener.name,
             client: client.address,
             turned_away: request.turned_away,
@@ -307,6 +319,7 @@ impl Exchange {
         match decided {
             Decision::Refuse(reason) => self.refuse(reason, around),
             Decision::Say(status) => self.say(status, around),
+            Decision::Consult(analyzer) => self.consult(analyzer, Hook::Request, around),
             Decision::Go(Target::Answer(index)) => {
                 self.times.decided = Some(around.now);
                 self.answered(around.plan.answers[index as usize].status());

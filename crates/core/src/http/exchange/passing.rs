@@ -63,7 +63,7 @@ impl Exchange {
     }
 
     /// Whether the body comes more slowly than it must.
-    fn is_too_slow(&mut self, read: u64, around: &Surroundings<'_>) -> bool {
+    pub(super) fn is_too_slow(&mut self, read: u64, around: &Surroundings<'_>) -> bool {
         self.body += read;
         // A client may have waited, for a server or to be told that it may go on: that is no slowness of its
         // own.

@@ -5,7 +5,8 @@
 //! its meaning. A value that is known only in some states is held by them, so that an exchange is never asked
 //! for what it does not have.
 
-use crate::spec::{BackendSpec, TimeoutsSpec};
+use crate::consult::ConsultantIndex;
+use crate::spec::{BackendSpec, Hook, TimeoutsSpec};
 use crate::time::Millis;
 
 /// The state of an exchange.
@@ -15,11 +16,17 @@ use crate::time::Millis;
 ///      |          |           |            |          |   \-> Tunnel ---/
 ///      \__________|___________|____________|__________|----> Told -----/
 /// ```
+///
+/// From Ruling, Asking and Awaiting it goes to Consulting and back while an analyzer is asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ExchangeState {
     /// The rules have not been asked yet, or the request is being written.
     #[default]
     Ruling,
+    /// The head just read is held until an analyzer has answered.
+    Consulting(Consultation),
+    /// The body of the request is held until all of it is there: an analyzer wants to see it.
+    Collecting(Consultation),
     /// A place at a server is waited for.
     InLine,
     /// A server's connection is being opened.
@@ -49,6 +56,21 @@ pub struct Attempt {
     pub full: bool,
 }
 
+/// An analyzer that is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Consultation {
+    /// The analyzer's number in the Plan.
+    pub analyzer: ConsultantIndex,
+    /// What it is asked about.
+    pub hook: Hook,
+    /// The server whose response it is asked about.
+    pub attempt: Attempt,
+    /// The request is still on its way to that server.
+    pub asking: bool,
+    /// Bytes of the request's body that it wants to see at most.
+    pub limit: u64,
+}
+
 /// The sides of a tunnel that have ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ends {
@@ -61,6 +83,8 @@ pub struct Ends {
 /// An exchange's reason to wait: every state has one deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExchangeWait {
+    /// An analyzer's answer: its `deadline`.
+    Answer,
     /// A place at a server: `queue_timeout`.
     Place,
     /// A server's answer to our connect: `connect_timeout`.
@@ -80,6 +104,8 @@ pub enum ExchangeWait {
 pub(super) struct Bounds<'a> {
     pub(super) timeouts: &'a TimeoutsSpec,
     pub(super) backend: Option<&'a BackendSpec>,
+    /// The deadline of the analyzer that is asked.
+    pub(super) answer: Millis,
 }
 
 impl Attempt {
@@ -94,6 +120,8 @@ impl ExchangeState {
     pub(super) fn wait(self) -> Option<ExchangeWait> {
         Some(match self {
             Self::Ruling | Self::Over => return None,
+            Self::Consulting(_) => ExchangeWait::Answer,
+            Self::Collecting(_) => ExchangeWait::Body,
             Self::InLine => ExchangeWait::Place,
             Self::Connecting => ExchangeWait::Connect,
             Self::Asking(attempt) if attempt.is_held_up() => ExchangeWait::Response,
@@ -116,6 +144,8 @@ impl ExchangeState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ruling => "head",
+            Self::Consulting(_) => "consulting",
+            Self::Collecting(_) => "body",
             Self::InLine => "queued",
             Self::Connecting => "connecting",
             Self::Asking(_) => "asking",
@@ -132,6 +162,7 @@ impl Bounds<'_> {
     pub(super) fn of(self, wait: ExchangeWait) -> Millis {
         let backend = |limit: fn(&BackendSpec) -> Millis| self.backend.map_or(self.timeouts.idle, limit);
         match wait {
+            ExchangeWait::Answer => self.answer,
             ExchangeWait::Place => backend(|spec| spec.queue_timeout),
             ExchangeWait::Connect => backend(|spec| spec.connect_timeout),
             ExchangeWait::Body => self.timeouts.body,

@@ -2,8 +2,8 @@
 //!
 //! Must never begin a wait: a change of state does, and what moves.
 
-use super::{Exchange, ExchangeAction, ExchangeState, ExchangeWait, Surroundings, state};
-use crate::close::{CloseReason, Fault};
+use super::{Consultation, Exchange, ExchangeAction, ExchangeState, ExchangeWait, Surroundings, state};
+use crate::close::{CloseReason, ConsultFault, Fault};
 use crate::time::Millis;
 
 impl Exchange {
@@ -17,6 +17,7 @@ impl Exchange {
         let limits = state::Bounds {
             timeouts: &around.listener.spec.timeouts,
             backend: self.backend(around).map(|backend| &*backend.spec),
+            answer: self.answer_due(around),
         };
         let wait = self.state.wait()?;
         let each = self.since.saturating_add(limits.of(wait));
@@ -24,6 +25,12 @@ impl Exchange {
             return Some(each);
         };
         Some(limits.backend.map_or(each, |spec| each.min(begun.saturating_add(spec.interim_timeout))))
+    }
+
+    /// Returns how long the analyzer that is asked may take.
+    fn answer_due(&self, around: &Surroundings<'_>) -> Millis {
+        let ExchangeState::Consulting(Consultation { analyzer, .. }) = self.state else { return 0 };
+        around.plan.consultants[usize::from(analyzer)].spec.deadline
     }
 
     /// Whether bytes that were handed to the kernel still move towards the client: a slow reader takes from
@@ -43,6 +50,8 @@ impl Exchange {
     pub(super) fn expired(&mut self, state: ExchangeState, around: &Surroundings<'_>) -> ExchangeAction {
         match state {
             ExchangeState::Ruling | ExchangeState::Over => ExchangeAction::Wait,
+            ExchangeState::Consulting(asked) => self.unadvised(ConsultFault::Late, asked, around),
+            ExchangeState::Collecting(_) => self.refuse(CloseReason::BodyTimeout, around),
             ExchangeState::InLine => self.refuse(CloseReason::QueueTimeout, around),
             ExchangeState::Connecting => self.connect_failed(Fault::TimedOut, around),
             ExchangeState::Asking(attempt) if !attempt.is_held_up() => {

@@ -6,6 +6,7 @@
 //! listener. Must never allocate to judge, nor read a clock.
 
 mod access;
+mod analyzers;
 mod body_limit;
 mod concurrency;
 mod early_data;
@@ -22,6 +23,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::limits::RequestPermit;
 use super::listener::HttpListener;
 use crate::close::CloseReason;
+use crate::consult::{ConsultantIndex, ConsultantSet, Consultants};
 use crate::message::Message;
 use crate::program::{Findings, Programs};
 use crate::spec::HttpSpec;
@@ -40,8 +42,11 @@ pub static REGISTRY: &[&dyn Rule] = &[
     &rate::Rate,
     &concurrency::AtOnce,
     &programs::OfListener,
+    &analyzers::OfListener,
     &route::Destination,
+    &analyzers::OfEntry,
     &programs::OfBackend,
+    &analyzers::OfBackend,
     &maintenance::Maintenance,
 ];
 
@@ -75,6 +80,8 @@ pub enum Ruling {
     Route(Target),
     /// The request gets an answer of our own with this status, which the findings have.
     Say(u16),
+    /// This analyzer is asked; the same rule judges again when it has answered.
+    Consult(ConsultantIndex),
 }
 
 /// The setting of a listener in a Plan: what it is configured for.
@@ -92,6 +99,19 @@ pub struct Setting<'a> {
     pub programs: bool,
     /// People wrote rules for requests of a backend of the Plan.
     pub backend_programs: bool,
+    /// Where people wrote analyzers for requests.
+    pub analyzers: Analyzed,
+}
+
+/// The places at which analyzers are asked about requests of a listener.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Analyzed {
+    /// At the listener.
+    pub listener: bool,
+    /// At an entry of its table.
+    pub entry: bool,
+    /// At a backend of the Plan.
+    pub backend: bool,
 }
 
 /// A case to judge: a request, and what is known of it.
@@ -109,6 +129,8 @@ pub struct Case<'a> {
     pub termination: Option<&'a Termination>,
     /// The rules that people wrote for the listener.
     pub programs: &'a Programs,
+    /// The analyzers of the listener.
+    pub analyzers: &'a Consultants,
     /// The listener's name.
     pub listener: &'a str,
     /// The client's address; None for a unix client.
@@ -148,8 +170,22 @@ pub struct Granted {
     pub target: Option<Target>,
     /// Identity of the server that a rule names.
     pub server: Option<u64>,
-    /// The findings of rules that people wrote; none where there are no such rules.
+    /// The findings of rules and analyzers that people wrote; none where there are none.
     pub findings: Option<Box<Findings>>,
+    /// The table has the target.
+    pub by_table: bool,
+    /// Number of the rule that goes on with an analyzer's answer.
+    pub row: u8,
+    /// Number of the analyzer in its list whose turn it is.
+    pub turn: u8,
+    /// The analyzer that was asked last has answered.
+    pub answered: bool,
+    /// The analyzer asked last was called by its name.
+    pub called: bool,
+    /// The analyzers that were called by their names.
+    pub calls: ConsultantSet,
+    /// The analyzers that are not to be asked any more.
+    pub bypassed: ConsultantSet,
 }
 
 /// The decision on a request.
@@ -161,6 +197,8 @@ pub enum Decision {
     Say(u16),
     /// The request goes nowhere.
     Refuse(CloseReason),
+    /// This analyzer is asked before it is decided.
+    Consult(ConsultantIndex),
 }
 
 /// A view of the Plan, and of the listener that a request came to: all that rules may ask of them.
@@ -179,6 +217,18 @@ pub trait PlanView: Debug {
 
     /// Returns the rules that people wrote for a backend.
     fn programs(&self, backend: BackendIndex) -> &Programs;
+
+    /// Returns the analyzers of the entry that a request for this host and target comes by.
+    fn entry_analyzers(&self, name: Option<&str>, target: &[u8]) -> Option<&Consultants>;
+
+    /// Returns the analyzers of a backend.
+    fn backend_analyzers(&self, backend: BackendIndex) -> &Consultants;
+
+    /// Returns the number of the analyzer of this name.
+    fn analyzer_named(&self, name: &[u8]) -> Option<ConsultantIndex>;
+
+    /// Says that an analyzer would be asked.
+    fn tell_analyzer(&self, analyzer: ConsultantIndex) -> String;
 
     /// Returns the name of a backend.
     fn backend_name(&self, backend: BackendIndex) -> &str;
@@ -225,15 +275,19 @@ pub struct Foreseen {
     pub findings: Findings,
 }
 
-/// Decides where a request goes, or why it goes nowhere.
+/// Decides where a request goes, or why it goes nowhere; goes on where it stopped to ask an analyzer.
 #[inline]
 pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Decision {
-    for rule in case.rules {
+    for (row, rule) in case.rules.iter().enumerate().skip(usize::from(granted.row)) {
         match rule.judge(case, granted) {
             Ruling::Pass => {}
             Ruling::Route(target) => granted.target = Some(target),
             Ruling::Say(status) => return Decision::Say(status),
             Ruling::Refuse(reason) => return Decision::Refuse(reason),
+            Ruling::Consult(index) => {
+                granted.row = row as u8;
+                return Decision::Consult(index);
+            }
         }
     }
     Decision::of(granted.target)
@@ -247,6 +301,7 @@ pub fn foresee(prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Decision {
             Ruling::Route(target) => foreseen.target = Some(target),
             Ruling::Say(status) => return Decision::Say(status),
             Ruling::Refuse(reason) => return Decision::Refuse(reason),
+            Ruling::Consult(index) => return Decision::Consult(index),
         }
     }
     Decision::of(foreseen.target)

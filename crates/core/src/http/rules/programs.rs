@@ -91,37 +91,71 @@ fn judge<'a>(programs: &Programs, case: &Case<'a>, granted: &mut Granted, backen
         return Ruling::Pass;
     }
     let mut findings = granted.findings.take().unwrap_or_default();
-    programs.judge(ProgramKind::Request, &case.subject(backend), &mut findings, case.now);
-    let ruling = ruling(&mut findings, case, granted);
+    let mut said = Ruling::Pass;
+    // An analyzer that a rule had asked has answered: the rules behind that one go on.
+    if std::mem::take(&mut granted.answered) {
+        granted.called = false;
+        said = ruling(&mut findings, case, granted);
+    } else {
+        findings.begin_list();
+    }
+    if said == Ruling::Pass {
+        findings.said.analyzer = None;
+        programs.judge(ProgramKind::Request, &case.subject(backend), &mut findings, case.now);
+        said = ruling(&mut findings, case, granted);
+    }
     granted.findings = Some(findings);
-    ruling
+    said
 }
 
 fn explain<'a>(programs: &Programs, case: &Case<'a>, foreseen: &mut Foreseen, backend: &'a str) -> Ruling {
     let steps = programs.explain(ProgramKind::Request, &case.subject(backend), &mut foreseen.findings);
     steps.into_iter().for_each(|step| foreseen.say(step));
-    ruling(&mut foreseen.findings, case, &mut Granted::default())
+    match ruling(&mut foreseen.findings, case, &mut Granted::default()) {
+        // Its answer is not known: all that follows is told as if it had nothing to say.
+        Ruling::Consult(index) => {
+            foreseen.say(case.plan.tell_analyzer(index));
+            Ruling::Pass
+        }
+        ruling => ruling,
+    }
 }
 
 /// Returns the ruling that findings come to, and grants what belongs to it. A way to a backend is taken out
 /// of them, so that the backend's own rules are asked.
-fn ruling(findings: &mut Findings, case: &Case<'_>, granted: &mut Granted) -> Ruling {
+pub(super) fn ruling(findings: &mut Findings, case: &Case<'_>, granted: &mut Granted) -> Ruling {
     findings.put_target_together(case.target);
+    let failed =
+        if findings.said.analyzer.is_some() { CloseReason::AnalyzerFailed } else { CloseReason::RuleFailed };
     match findings.said.end {
-        _ if findings.said.failure.is_some() => Ruling::Refuse(CloseReason::RuleFailed),
-        // Nobody can be asked: there are no analyzers.
-        Some(End::Consult { .. }) => Ruling::Refuse(CloseReason::RuleFailed),
+        _ if findings.said.failure.is_some() => Ruling::Refuse(failed),
         None => Ruling::Pass,
+        Some(End::Consult { analyzer }) => {
+            findings.said.end = None;
+            match case.plan.analyzer_named(findings.text(analyzer)) {
+                // Each is called once by its name: two that call each other would never end.
+                Some(index) if !granted.calls.has(index) => {
+                    granted.calls.add(index);
+                    granted.called = true;
+                    Ruling::Consult(index)
+                }
+                _ => Ruling::Refuse(CloseReason::AnalyzerFailed),
+            }
+        }
         Some(End::Route { backend, server }) => {
             findings.said.end = None;
             let Some(index) = case.plan.backend_named(findings.text(backend)) else {
-                return Ruling::Refuse(CloseReason::RuleFailed);
+                return Ruling::Refuse(failed);
             };
             let named = server.and_then(|server| case.plan.server_named(index, findings.text(server)));
             granted.server = named.or(granted.server);
+            findings.said.analyzer = None;
             Ruling::Route(Target::Backend(index))
         }
         Some(End::Respond { status, .. } | End::Redirect { code: status, .. }) => Ruling::Say(status),
+        Some(End::Reject { .. }) if findings.said.analyzer.is_some() => {
+            Ruling::Refuse(CloseReason::AnalyzerRejected)
+        }
         Some(End::Reject { .. }) => Ruling::Refuse(CloseReason::RuleRejected),
         Some(End::Limited { retry_after }) => {
             granted.retry_after = Some(retry_after);

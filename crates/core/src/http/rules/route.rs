@@ -16,6 +16,7 @@ impl Rule for Destination {
         if granted.target.is_some() {
             return Ruling::Pass;
         }
+        granted.by_table = true;
         case.plan.route(case.name, case.target).map_or_else(Ruling::Refuse, Ruling::Route)
     }
 

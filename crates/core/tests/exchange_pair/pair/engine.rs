@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headworks_core::close::{CloseReason, Fault};
+use headworks_core::close::{CloseReason, ConsultFault, Fault};
 use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, ExchangeState, Surroundings};
 use headworks_core::message::Head;
 use headworks_core::plan::Plan;
@@ -102,6 +102,16 @@ impl Pair {
                     assert!(self.streams[at].connection.is_some(), "nobody to ask");
                     return Flow::Again;
                 }
+                ExchangeAction::Consult(asked) => {
+                    self.hold(at, asked, read);
+                    if !self.random.chance(10) {
+                        return Flow::Wait;
+                    }
+                    self.streams[at].asked = None;
+                    ExchangeEvent::Unadvised(ConsultFault::Full)
+                }
+                ExchangeAction::Collect(limit) => return self.collect(at, limit),
+                ExchangeAction::Reread => return self.reread(at),
                 ExchangeAction::Write(_) if self.random.chance(2) => ExchangeEvent::Overflown,
                 ExchangeAction::Write(_) => ExchangeEvent::Written,
                 ExchangeAction::Line => {
@@ -204,7 +214,12 @@ impl Pair {
                 flow => flow,
             },
             ExchangeState::Told => self.deliver(at),
-            ExchangeState::Ruling | ExchangeState::InLine | ExchangeState::Over => self.leave(at),
+            ExchangeState::Consulting(_) if self.random.chance(50) => self.answer(at),
+            ExchangeState::Collecting(asked) => self.collect(at, asked.limit),
+            ExchangeState::Ruling
+            | ExchangeState::Consulting(_)
+            | ExchangeState::InLine
+            | ExchangeState::Over => self.leave(at),
         }
     }
 

@@ -7,8 +7,10 @@
 //! |---|---|
 //! | `mod.rs` | who there is, what happens when, and what must be so in the end |
 //! | `engine.rs` | performing what an Exchange answers, and its ends |
+//! | `asking.rs` | analyzers that are asked, and their answers |
 //! | `ways.rs` | the ways of requests and responses |
 
+mod asking;
 mod engine;
 mod ways;
 
@@ -17,7 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use headworks_core::close::CloseReason;
-use headworks_core::http::exchange::{Exchange, ExchangeEvent, Incoming};
+use headworks_core::http::exchange::{Consultation, Exchange, ExchangeEvent, Incoming};
 use headworks_core::http::facts::ClientFacts;
 use headworks_core::message::{Head, Message};
 use headworks_core::plan::Plan;
@@ -59,6 +61,10 @@ struct Stream {
     /// Bytes that wait for the server, and for the client.
     waiting: [usize; 2],
     connection: Option<usize>,
+    /// The request as it came, while an analyzer may ask to see it again.
+    head: Vec<u8>,
+    /// The analyzer that is asked.
+    asked: Option<Consultation>,
     /// The client takes nothing.
     stuck: bool,
     /// Requests that it still makes.
@@ -222,6 +228,8 @@ impl Pair {
             request: (0, 0),
             waiting: [0, 0],
             connection: None,
+            head: Vec::new(),
+            asked: None,
             stuck: self.random.chance(10),
             more: self.random.below(3),
             over: false,
@@ -264,6 +272,7 @@ impl Pair {
             }
         }
         self.counts[0] += 1;
+        stream.head = bytes.clone();
         let client = ClientFacts { address: Some(CLIENT.parse().unwrap()), ..ClientFacts::default() };
         let turned_away = self.random.chance(2).then_some(CloseReason::LimitReached);
         let action = self.feed(at, ExchangeEvent::Asked(&Incoming { message, client: &client, turned_away }));

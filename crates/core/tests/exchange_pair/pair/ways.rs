@@ -83,6 +83,28 @@ impl Pair {
         (read as u64, stopped)
     }
 
+    /// Reads bytes of a body that is held whole; how many, and why it stopped.
+    pub(super) fn gather(&mut self, at: usize, limit: u64) -> (u64, Stopped) {
+        let most = 1 + self.random.below(12);
+        let Stream { said, exchange, request, .. } = &mut self.streams[at];
+        let follows = if matches!(exchange.request, Body::Length(_)) { exchange.request.unseen() } else { 0 };
+        if exchange.request.announced() > limit || follows > limit || request.0 > 100_000 {
+            return (0, Stopped::TooLarge);
+        }
+        if exchange.request.is_done() {
+            return (0, Stopped::Done);
+        }
+        let bytes = said.take(most);
+        if bytes.is_empty() {
+            return (0, ended(said, &mut exchange.request));
+        }
+        match exchange.request.advance(&bytes) {
+            Ok((read, true)) => (read as u64, Stopped::Done),
+            Ok((read, false)) => (read as u64, Stopped::Unfinished),
+            Err(_) => (0, Stopped::Malformed),
+        }
+    }
+
     /// Writes what waits for the server; None: all of it.
     pub(super) fn write_waiting(&mut self, at: usize) -> Option<Stopped> {
         let waiting = self.streams[at].waiting[0];

@@ -79,6 +79,7 @@ pub(super) fn row(connection: &Connection, tools: &Tools) -> ConnectionRow {
     let facts = session.facts();
     let state = match session.state() {
         State::Inspecting => "inspecting",
+        State::Consulting => "consulting",
         State::Connecting => "connecting",
         State::Relaying => "relaying",
         State::HalfClosed(_) => "half_closed",

@@ -8,6 +8,7 @@ use headworks_core::session::{Session, State};
 use headworks_core::time::Millis;
 
 use crate::arrival::Arrival;
+use crate::consult::Asked;
 use crate::io::{Lane, Socket};
 
 /// One accepted client and the server found for it.
@@ -27,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) lost: Option<Side>,
     /// Whether the PROXY header was put in front of what the server gets.
     pub(crate) announced: bool,
+    /// The question that is waited for.
+    pub(crate) asked: Option<Asked>,
 }
 
 /// Times at which things happened, by the engine's clock.

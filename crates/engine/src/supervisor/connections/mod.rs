@@ -1,19 +1,20 @@
 //! Connections: one worker's connections that are passed through. Makes them, feeds their Sessions with
 //! Events, performs the Actions answered, keeps their deadlines, and removes them.
 //!
-//! `inspect.rs` shows held bytes to the Session, `connect.rs` is the part between its decision and the relay,
+//! `inspect.rs` shows held bytes to the Session, `consulting.rs` has analyzers asked about them, `connect.rs` is the part between its decision and the relay,
 //! `relaying.rs` runs the relay, `account.rs` adds up counters and makes records. Must never decide (Sessions
 //! do) or move bytes in autonomous mode (the relay does).
 
 mod account;
 mod connect;
 mod connection;
+mod consulting;
 mod inspect;
 mod relaying;
 
 use headworks_core::action::{Action, Event, Side, Wait};
 use headworks_core::analyze::Facts;
-use headworks_core::close::CloseReason;
+use headworks_core::close::{CloseReason, ConsultFault};
 use headworks_core::session::{Session, State};
 use headworks_core::time::Millis;
 use mio::Token;
@@ -23,6 +24,7 @@ use self::account::{row, tally_bytes, tally_end};
 pub(crate) use self::connection::{Connection, ConnectionTimes};
 use super::Supervisor;
 use crate::arrival::Arrival;
+use crate::consult::{Answer, Outcome};
 use crate::io::{DISCARDS, Lane};
 use crate::outcome::{Read, Written};
 use crate::record::Record;
@@ -61,6 +63,7 @@ impl Supervisor for Connections {
             },
             lost: None,
             announced: false,
+            asked: None,
         };
         connection.session.count(Side::Client, connection.lanes[0].buffer.len() as u64);
         let place = self.connections.insert(connection);
@@ -93,6 +96,9 @@ impl Supervisor for Connections {
                 };
                 if action == Action::Wait { self.relay(tools, place, side) } else { action }
             }
+            // It reads nothing meanwhile: only a reset is seen.
+            State::Consulting if broken => self.feed(tools, place, Event::Reset(Side::Client)),
+            State::Consulting => Action::Wait,
             State::Refused => self.discard(tools, place),
             State::Closed => Action::Close,
         };
@@ -136,6 +142,10 @@ impl Supervisor for Connections {
     fn len(&self) -> usize {
         self.connections.len()
     }
+
+    fn advise(&mut self, tools: &mut Tools, answer: &Answer) {
+        self.take_answer(tools, answer);
+    }
 }
 
 impl Connections {
@@ -159,7 +169,10 @@ impl Connections {
             (State::Relaying | State::HalfClosed(_), Some(side)) => {
                 self.feed(tools, place, Event::Reset(side))
             }
-            _ => self.feed(tools, place, Event::Expired),
+            _ => {
+                self.give_up_answer(tools, place, Outcome::Failed(ConsultFault::Late));
+                self.feed(tools, place, Event::Expired)
+            }
         }
     }
 
@@ -177,7 +190,15 @@ impl Connections {
                 Action::Wait => return self.rest(tools, place),
                 Action::Close => return self.remove(tools, place),
                 Action::Connect(choice) => self.open(tools, place, choice, &[]),
-                Action::Show(side) => self.show_held(tools, place, side),
+                Action::Show(side) => match self.show_held(tools, place, side) {
+                    // What has come meanwhile is not announced again.
+                    Action::Wait => match self.inspect(tools, place, side) {
+                        Action::Wait => return self.rest(tools, place),
+                        other => other,
+                    },
+                    other => other,
+                },
+                Action::Consult { analyzer, hook } => self.consult(tools, place, analyzer, hook),
                 Action::Refuse(bytes) => self.refuse(tools, place, bytes),
                 Action::Relay => match self.relay(tools, place, Side::Client) {
                     Action::Wait => self.relay(tools, place, Side::Server),
@@ -240,7 +261,9 @@ impl Connections {
 
     /// Ends a connection: writes one access record, counts, and gives everything back.
     fn remove(&mut self, tools: &mut Tools, place: usize) {
+        self.give_up_answer(tools, place, Outcome::Cancelled);
         let mut connection = self.connections.remove(place);
+        connection.who.is_over();
         tally_bytes(&mut connection, tools.shard, true);
         tally_end(&connection, tools.shard);
         tools.record(connection.who.owner(), &Record::of(&connection, tools.now));

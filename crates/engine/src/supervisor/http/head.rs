@@ -148,7 +148,7 @@ impl HttpSupervisor {
     }
 
     /// Has the rules say where the request whose head was just read goes.
-    fn ask_rules(
+    pub(super) fn ask_rules(
         &mut self,
         tools: &mut Tools,
         at: usize,

@@ -9,6 +9,7 @@
 //! | `perform.rs` | telling an Exchange what happened, and performing what it answers: one match |
 //! | `passing.rs` | a step of a stream: its parts, and the bytes that they move |
 //! | `server.rs`, `pool.rs` | connections to servers: in use; all of them, and those that are kept |
+//! | `consulting.rs` | streams that are held while an analyzer is asked |
 //! | `queue.rs` | streams that wait for a place at a server |
 //! | `answers.rs`, `account.rs` | answers of our own; counters and access records |
 //!
@@ -23,6 +24,7 @@
 mod account;
 mod answers;
 mod client;
+mod consulting;
 mod head;
 mod passing;
 mod perform;
@@ -34,7 +36,7 @@ mod stream;
 use std::rc::Rc;
 
 use headworks_core::action::Side;
-use headworks_core::close::CloseReason;
+use headworks_core::close::{CloseReason, ConsultFault};
 use headworks_core::http::exchange::ExchangeEvent;
 use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
@@ -46,6 +48,7 @@ use self::queue::{Queue, Standing};
 use self::stream::{Stream, Work};
 use super::Supervisor;
 use crate::arrival::Arrival;
+use crate::consult::{Answer, Outcome};
 use crate::deployment::LocalPlan;
 use crate::io::BodyForm;
 use crate::roster::Roster;
@@ -197,6 +200,10 @@ impl Supervisor for HttpSupervisor {
         self.clients.len()
     }
 
+    fn advise(&mut self, tools: &mut Tools, answer: &Answer) {
+        self.take_answer(tools, answer);
+    }
+
     /// Connections to servers that nobody uses can be spared.
     fn make_room(&mut self) -> bool {
         self.servers.make_room()
@@ -251,6 +258,7 @@ impl HttpSupervisor {
         let passed = stream.work.exchange.deadline(&stream.around(tools)).is_some_and(|at| at <= tools.now);
         let in_flight = if passed { self.clients[place].who.socket.unacknowledged() } else { 0 };
         if passed && !self.streams[at].work.exchange.still_delivers(in_flight, tools.now) {
+            self.give_up_answer(tools, at, Outcome::Failed(ConsultFault::Late));
             self.tell(tools, at, ExchangeEvent::Expired);
         } else {
             self.rest(tools, place);
@@ -322,11 +330,16 @@ impl HttpSupervisor {
         let before = Standing::of(&self.streams[at]);
         let reason = self.streams[at].work.exchange.end(reason);
         self.queue.hand_on(&self.streams, at, before);
+        self.give_up_answer(tools, at, Outcome::Cancelled);
         let mut stream = self.streams.remove(at);
         let client = &mut self.clients[stream.client];
         (client.phase, client.since) = (Phase::Kept, tools.now);
         self.account(tools, &stream, reason);
         let work = &mut stream.work;
+        if let Some(desk) = work.told.take() {
+            desk.is_over(work.id);
+            self.clients[stream.client].who.told = Some(desk);
+        }
         if let Some(server) = stream.server.and_then(|number| self.servers.remove(number)) {
             if !work.exchange.is_tunnel() {
                 drop(server);
@@ -358,6 +371,7 @@ impl HttpSupervisor {
             self.end_stream(tools, at, reason);
         }
         let client = self.clients.remove(place);
+        client.who.is_over();
         // A response that broke off must not look as if it were complete.
         if cut_short && reason != CloseReason::ClientReset {
             tools.leaving.break_off(client.who.socket, tools.now);

@@ -41,9 +41,11 @@ impl HttpSupervisor {
                 }
             }
             ExchangeState::Told => self.part(tools, at, Self::deliver),
-            ExchangeState::Ruling | ExchangeState::InLine | ExchangeState::Over => {
-                self.part(tools, at, Self::look_for_end)
-            }
+            ExchangeState::Collecting(_) => self.part(tools, at, Self::collect),
+            ExchangeState::Ruling
+            | ExchangeState::Consulting(_)
+            | ExchangeState::InLine
+            | ExchangeState::Over => self.part(tools, at, Self::look_for_end),
         }
     }
 

@@ -61,6 +61,9 @@ impl HttpSupervisor {
             let came = match action {
                 ExchangeAction::Wait => return Step::Wait,
                 ExchangeAction::Ask | ExchangeAction::Skip => return Step::Again,
+                ExchangeAction::Consult(asked) => self.consult(tools, at, asked, bytes),
+                ExchangeAction::Collect(_) => self.begin_collecting(tools, at),
+                ExchangeAction::Reread => return self.reread(tools, at),
                 ExchangeAction::Write(index) => Err(self.write_request(tools, at, index, bytes)),
                 ExchangeAction::Line => self.stand_in_line(at),
                 ExchangeAction::Connect { fresh } => self.connect(at, fresh),
@@ -141,6 +144,7 @@ impl HttpSupervisor {
         if plan.connector(index).is_none() {
             client.announce(backend, &mut request);
         }
+        work.announced = request.len();
         let facts = work.exchange.facts(&client.facts(), &around);
         let findings = work.exchange.edits(ProgramKind::Request);
         let rewrite = Rewrite { listener: rules, backend: &backend.http.rules, facts: &facts, findings };

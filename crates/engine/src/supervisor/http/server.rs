@@ -135,7 +135,7 @@ impl HttpSupervisor {
 
     /// Takes heads from the front of `bytes`: interim ones, and the final one with what of its body came
     /// along.
-    fn take_response(&mut self, tools: &mut Tools, at: usize, mut bytes: &[u8]) -> Part {
+    pub(super) fn take_response(&mut self, tools: &mut Tools, at: usize, mut bytes: &[u8]) -> Part {
         loop {
             let stream = &mut self.streams[at];
             let limits = stream.owner().http.limits;

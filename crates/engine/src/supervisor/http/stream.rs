@@ -4,13 +4,19 @@
 //! The memory of a stream serves exchange after exchange, so that none of it is allocated per request.
 //! Passive: must never decide or touch a socket.
 
+use std::sync::Arc;
+
 use headworks_core::action::Side;
 use headworks_core::close::CloseReason;
 use headworks_core::http::exchange::{Exchange, ExchangeEvent, Surroundings};
 use headworks_core::listener::Listener;
+use headworks_core::message::Head;
 use headworks_core::pool::Backend;
+use headworks_core::wire::body::Body;
+use headworks_core::wire::http1::{self, Limits, Parsed};
 
 use super::Step;
+use crate::consult::{Asked, Desk};
 use crate::deployment::LocalPlan;
 use crate::io::{BodyForm, Lane};
 use crate::tools::{Tools, wall};
@@ -45,6 +51,14 @@ pub(crate) struct Work {
     pub(crate) form: BodyForm,
     /// Bytes of requests and responses, heads included, by the side that sends.
     pub(crate) counted: [u64; 2],
+    /// Length of the PROXY header before the request.
+    pub(crate) announced: usize,
+    /// Id among the exchanges that analyzers are asked about; 0 while none was.
+    pub(crate) id: u64,
+    /// The question that is waited for.
+    pub(crate) asked: Option<Asked>,
+    /// The desk that is told of the end.
+    pub(crate) told: Option<Arc<Desk>>,
 }
 
 /// The end of a part of a stream's step: Err is an event that its Exchange is told.
@@ -90,7 +104,7 @@ impl Work {
     /// Makes it ready for another exchange, in place and with modest memory only. Its pipes must have been
     /// given back.
     pub(crate) fn clear(&mut self) {
-        let Self { exchange, request, sent, lanes, form, counted } = self;
+        let Self { exchange, request, sent, lanes, form, counted, announced, id, asked, told } = self;
         exchange.clear();
         request.clear();
         if request.capacity() > MODEST {
@@ -98,7 +112,18 @@ impl Work {
         }
         *lanes = Default::default();
         *form = BodyForm::default();
-        (*sent, *counted) = (0, [0; 2]);
+        (*sent, *counted, *announced, *id) = (0, [0; 2], 0, 0);
+        (*asked, *told) = (None, None);
+    }
+
+    /// Appends the content of the body that is held behind the head of the request.
+    pub(crate) fn write_body(&self, limits: &Limits, out: &mut Vec<u8>) {
+        let mut head = Head::default();
+        if http1::request(&self.request, limits, &mut head) == Parsed::Complete {
+            let mut body = Body::new(head.framing, limits);
+            // It was sound when it came.
+            let _ = body.decode(&self.request[head.length..], &mut |part| out.extend_from_slice(part));
+        }
     }
 
     /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server

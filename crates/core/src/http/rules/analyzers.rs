@@ -1,0 +1,138 @@
+//! Analyzers that people wrote in Python: those of the listener before the table is consulted, those of the
+//! entry and of the backend after.
+//!
+//! Each is asked in its turn, and judging goes on with its answer where it stopped. A way that one names does
+//! not keep the others from being asked: the last word counts. Must never wait: whoever judges does.
+
+use super::programs::ruling;
+use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling, Setting};
+use crate::consult::{ConsultantIndex, Consultants};
+use crate::spec::Hook;
+use crate::table::Target;
+
+/// Asks the analyzers of the listener.
+#[derive(Debug)]
+pub(super) struct OfListener;
+
+/// Asks the analyzers of the table's entry that the request came by.
+#[derive(Debug)]
+pub(super) struct OfEntry;
+
+/// Asks the analyzers of the backend that the request goes to.
+#[derive(Debug)]
+pub(super) struct OfBackend;
+
+impl Rule for OfListener {
+    fn name(&self) -> &'static str {
+        "analyzers"
+    }
+
+    fn in_force(&self, setting: &Setting<'_>) -> bool {
+        setting.analyzers.listener
+    }
+
+    fn judge(&self, case: &Case<'_>, granted: &mut Granted) -> Ruling {
+        ask(case.analyzers, case, granted)
+    }
+
+    fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
+        tell(prospect.case.analyzers, &prospect.case, foreseen)
+    }
+}
+
+impl Rule for OfEntry {
+    fn name(&self) -> &'static str {
+        "entry_analyzers"
+    }
+
+    fn in_force(&self, setting: &Setting<'_>) -> bool {
+        setting.analyzers.entry
+    }
+
+    fn judge(&self, case: &Case<'_>, granted: &mut Granted) -> Ruling {
+        if !granted.by_table {
+            return Ruling::Pass;
+        }
+        match case.plan.entry_analyzers(case.name, case.target) {
+            Some(analyzers) => ask(analyzers, case, granted),
+            None => Ruling::Pass,
+        }
+    }
+
+    fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
+        let case = &prospect.case;
+        match case.plan.entry_analyzers(case.name, case.target).filter(|_| foreseen.entry.is_some()) {
+            Some(analyzers) => tell(analyzers, case, foreseen),
+            None => Ruling::Pass,
+        }
+    }
+}
+
+impl Rule for OfBackend {
+    fn name(&self) -> &'static str {
+        "backend_analyzers"
+    }
+
+    fn in_force(&self, setting: &Setting<'_>) -> bool {
+        setting.analyzers.backend
+    }
+
+    fn judge(&self, case: &Case<'_>, granted: &mut Granted) -> Ruling {
+        match granted.target {
+            Some(Target::Backend(index)) => ask(case.plan.backend_analyzers(index), case, granted),
+            _ => Ruling::Pass,
+        }
+    }
+
+    fn foresee(&self, prospect: &Prospect<'_>, foreseen: &mut Foreseen) -> Ruling {
+        let plan = prospect.case.plan;
+        match foreseen.target {
+            Some(Target::Backend(index)) => tell(plan.backend_analyzers(index), &prospect.case, foreseen),
+            _ => Ruling::Pass,
+        }
+    }
+}
+
+/// Asks the next of a list, once the answer of the one before has been taken.
+fn ask(list: &Consultants, case: &Case<'_>, granted: &mut Granted) -> Ruling {
+    loop {
+        if std::mem::take(&mut granted.answered) {
+            if !std::mem::take(&mut granted.called) {
+                granted.turn += 1;
+            }
+            match answer(case, granted) {
+                Ruling::Pass => {}
+                Ruling::Route(target) => granted.target = Some(target),
+                ruling => return ruling,
+            }
+        }
+        match next(list, granted) {
+            None => {
+                granted.turn = 0;
+                return Ruling::Pass;
+            }
+            Some(index) if granted.bypassed.has(index) => granted.turn += 1,
+            Some(index) => return Ruling::Consult(index),
+        }
+    }
+}
+
+fn next(list: &Consultants, granted: &Granted) -> Option<ConsultantIndex> {
+    list.at(Hook::Request).get(usize::from(granted.turn)).copied()
+}
+
+/// Returns what the answer that has come amounts to.
+fn answer(case: &Case<'_>, granted: &mut Granted) -> Ruling {
+    let mut findings = granted.findings.take().unwrap_or_default();
+    let ruling = ruling(&mut findings, case, granted);
+    granted.findings = Some(findings);
+    ruling
+}
+
+/// Says who would be asked.
+fn tell(list: &Consultants, case: &Case<'_>, foreseen: &mut Foreseen) -> Ruling {
+    for index in list.at(Hook::Request) {
+        foreseen.say(case.plan.tell_analyzer(*index));
+    }
+    Ruling::Pass
+}
