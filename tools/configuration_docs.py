@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 from headworks import _engine
 from headworks.config import (
     Affinity,
+    AnalyzerSettings,
     Backend,
     BackendTls,
     CertificateFiles,
@@ -45,6 +46,7 @@ from headworks.config import (
     Target,
     Timeouts,
 )
+from headworks.config.models.analyzers import AnalyzerName
 from headworks.config.models.base import listed, only
 from headworks.config.models.rules import RuleName
 from headworks.config.values import Duration, Mode, Size
@@ -75,6 +77,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     Ejection,
     Pool,
     Affinity,
+    AnalyzerSettings,
 )
 """Every kind of table of the file, in the order in which people write them. One that is in several places is described
 once."""
@@ -198,9 +201,10 @@ def _type_name(annotation: Any) -> str:
     plain = {
         str: "string",
         RuleName: "string",
+        AnalyzerName: "string",
         int: "whole number",
         bool: "`true` or `false`",
-        dict: "table of strings",
+        dict: "table of strings" if arguments[1:] != [Any] else "table",
     }
     return plain[origin or annotation]
 

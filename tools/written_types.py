@@ -12,6 +12,7 @@ import renewing
 from pydantic import BaseModel, BeforeValidator
 
 from headworks.config import models
+from headworks.config.models.analyzers import AnalyzerName, Hook
 from headworks.config.models.answers import Status
 from headworks.config.models.base import path_text
 from headworks.config.models.literals import BalanceName, CheckKind, ProtocolName
@@ -27,8 +28,10 @@ NAMED = {
     ProtocolName: "ProtocolName",
     BalanceName: "BalanceName",
     CheckKind: "CheckKind",
+    Hook: "Hook",
     Status: "str | int",
     RuleName: "AnyRule",
+    AnalyzerName: "AnyAnalyzer",
 }
 """Types that are called by a name."""
 

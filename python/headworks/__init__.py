@@ -7,6 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headworks.analyzers.base import Analyzer
+    from headworks.analyzers.exchange import Exchange
+    from headworks.analyzers.verdicts import bypass, drop, finish, read_body, replace, wait
     from headworks.config import Config, ConfigError, Problem
     from headworks.errors import BindError, BindFailure
     from headworks.explanation import Explanation, ServerChoice, explain
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from headworks.rules.tables import load
     from headworks.rules.verdicts import Verdict, consult, limit, log, redirect, reject, respond, rewrite, route
     from headworks.stats import (
+        AnalyzerStats,
         BackendStats,
         Connection,
         Counters,
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AccessRecord": "records",
+    "Analyzer": "analyzers.base",
+    "AnalyzerStats": "stats",
     "BackendStats": "stats",
     "BindError": "errors",
     "BindFailure": "errors",
@@ -41,6 +47,7 @@ _HOMES = {
     "ConfigError": "config",
     "Connection": "stats",
     "Counters": "stats",
+    "Exchange": "analyzers.exchange",
     "Explanation": "explanation",
     "Hello": "rules.subjects",
     "ListenerStats": "stats",
@@ -56,24 +63,32 @@ _HOMES = {
     "Stats": "stats",
     "Tls": "rules.subjects",
     "Verdict": "rules.verdicts",
+    "bypass": "analyzers.verdicts",
     "consult": "rules.verdicts",
+    "drop": "analyzers.verdicts",
     "explain": "explanation",
+    "finish": "analyzers.verdicts",
     "limit": "rules.verdicts",
     "load": "rules.tables",
     "log": "rules.verdicts",
     "networks": "rules.networks",
     "now": "rules.now",
+    "read_body": "analyzers.verdicts",
     "redirect": "rules.verdicts",
     "reject": "rules.verdicts",
+    "replace": "analyzers.verdicts",
     "respond": "rules.verdicts",
     "rewrite": "rules.verdicts",
     "route": "rules.verdicts",
     "rule": "rules.rule",
     "sample": "rules.sampling",
+    "wait": "analyzers.verdicts",
 }
 
 __all__ = [
     "AccessRecord",
+    "Analyzer",
+    "AnalyzerStats",
     "BackendStats",
     "BindError",
     "BindFailure",
@@ -81,6 +96,7 @@ __all__ = [
     "ConfigError",
     "Connection",
     "Counters",
+    "Exchange",
     "Explanation",
     "Hello",
     "ListenerStats",
@@ -97,20 +113,26 @@ __all__ = [
     "Tls",
     "Verdict",
     "__version__",
+    "bypass",
     "consult",
+    "drop",
     "explain",
+    "finish",
     "limit",
     "load",
     "log",
     "networks",
     "now",
+    "read_body",
     "redirect",
     "reject",
+    "replace",
     "respond",
     "rewrite",
     "route",
     "rule",
     "sample",
+    "wait",
 ]
 
 

@@ -1,12 +1,15 @@
 """The native module: Plans, the Engine, and TOML with positions. JSON text crosses the boundary, never live objects."""
 
-from typing import Any, final
+from collections.abc import Sequence
+from typing import Any, Self, final
 
 __all__ = [
     "BindError",
     "Engine",
     "Plan",
     "PlanError",
+    "Question",
+    "Questions",
     "TomlError",
     "attributes",
     "balances",
@@ -89,13 +92,71 @@ class Plan:
         """
 
 @final
+class Question:
+    """One question to an analyzer: values that outlive the connection, read only as far as somebody asks."""
+
+    @property
+    def hook(self) -> str: ...
+    @property
+    def ticket(self) -> int:
+        """Its number among the questions of the analyzer."""
+
+    @property
+    def connection(self) -> int:
+        """Number that no other connection of the process has."""
+
+    @property
+    def exchange(self) -> int:
+        """Number that no other exchange of the process has; 0 where there is none."""
+
+    @property
+    def chunk(self) -> bytes:
+        """First bytes or the hello that are held, a part of a body, or a whole body."""
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing of the body follows."""
+
+    def attribute(self, name: str) -> str | int | bool | None:
+        """Return an attribute by the name that rules have for it. Raises ValueError when there is none."""
+
+    def header(self, name: str) -> str | None:
+        """Return a field of the request; several are joined with ``, ``."""
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Return every field of the request."""
+
+    def response_header(self, name: str) -> str | None:
+        """Return a field of the response."""
+
+    def response_headers(self) -> list[tuple[str, str]]:
+        """Return every field of the response."""
+
+class Questions:
+    """The questions put to one running analyzer. Every method may be called from any thread."""
+
+    def pull(self, most: int, timeout: float) -> tuple[list[Question], list[int], list[int]] | None:
+        """Take at most ``most`` questions, the tickets of those that need no answer any more, and the numbers of
+        connections and exchanges that are over. Waits for a question at most ``timeout`` seconds, while other threads
+        run. None: there will be no more.
+        """  # noqa: D205
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while there is something to take."""
+
+    def answer(self, answers: Sequence[tuple[Question, tuple[tuple[object, ...], ...] | None]], busy: float) -> None:
+        """Give answers: tuples of parts, each of which begins with its word; None goes on.
+
+        ``busy`` is how many seconds of the interpreter's time they took. Raises ValueError, TypeError.
+        """
+
 class Engine:
     """Worker threads that serve a Plan. Every method is safe from any thread and lets other Python threads run.
 
     In a forked copy of its process every method raises RuntimeError but ``stop``, which does nothing there.
     """
 
-    def __new__(cls, plan: Plan, options: str, binder: int | None = None) -> Engine:
+    def __new__(cls, plan: Plan, options: str, binder: int | None = None) -> Self:
         """Bind every listener and start. ``options`` is JSON::
 
             {"workers": 2, "access_log": "-" | "off" | PATH, "log_format": "text" | "json"}
@@ -130,6 +191,9 @@ class Engine:
 
     def set_server(self, backend: str, server: str, admin: str | None, weight: int | None) -> None:
         """Set ``admin`` (``ready``, ``drain``, ``maintenance``) and the weight (None: as configured). Raises KeyError."""
+
+    def analyzer(self, name: str) -> Questions:
+        """Return the questions put to an analyzer of the configuration that runs. Raises KeyError."""
 
     def reopen_logs(self) -> None:
         """Reopen the access log by its path. Raises OSError and keeps the old one when that fails."""

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from headworks import _engine
 from headworks.certificates import Store
 from headworks.config import Config, Problem
-from headworks.config.loaded import Source, load
+from headworks.config.loaded import Loaded, Source, load
 from headworks.feed import Feed, Subscription
 from headworks.notice import Notice
 from headworks.notices import Notices
 
 if TYPE_CHECKING:
+    from headworks.analyzers.company import Company, Member
     from headworks.records import AccessRecord, Records
     from headworks.renewal import Renewal
     from headworks.stats import Connection, ListenerStats, Stats
@@ -52,6 +53,7 @@ class Proxy:
         self._changing = threading.Lock()
         self._watch_interval = watch_interval
         self._renewal: Renewal | None = None
+        self._company: Company | None = None
         self._loaded = load(source)
         self.config = self._loaded.config
         """The configuration that runs, or would."""
@@ -68,10 +70,18 @@ class Proxy:
         options = {"workers": self._workers(), "access_log": logs.access, "log_format": logs.format}
         plan = self._loaded.plan()
         self._loaded.write_authority()
-        with self._loaded.errors():
-            self._engine = _engine.Engine(plan, json.dumps(options), binder)
+        made = self._made(self._loaded)
+        try:
+            with self._loaded.errors():
+                self._engine = _engine.Engine(plan, json.dumps(options), binder)
+        except BaseException:
+            self._discard(made)
+            raise
         self._process = os.getpid()
         self._notices = Notices(self._engine)
+        if self._company is not None:
+            self._company.take(made, self._loaded.analyzers, self._engine)
+            self._company.listen()
         self._watch()
 
     def stop(self) -> None:
@@ -92,6 +102,9 @@ class Proxy:
             engine.stop()
         if records is not None:
             records.finish()
+        company, self._company = self._company, None
+        if company is not None:
+            company.end()
 
     def reload(self, source: Source | None = None) -> tuple[str, ...]:
         """Swap to another configuration without dropping a connection; without ``source`` the same file is read again.
@@ -106,10 +119,19 @@ class Proxy:
             loaded = load(self._loaded.source if source is None else source, self._loaded.store.authority)
             plan = loaded.plan()
             loaded.write_authority()
-            with loaded.errors():
-                self._running().apply(plan)
+            made = self._made(loaded)
+            try:
+                with loaded.errors():
+                    self._running().apply(plan)
+            except BaseException:
+                self._discard(made)
+                raise
+            if self._company is not None:
+                self._company.take(made, loaded.analyzers, self._running())
             waiting = _needs_restart(self.config, loaded.config)
             self._loaded, self.config = loaded, loaded.config
+        if self._company is not None:
+            self._company.listen()
         self._watch()
         return waiting
 
@@ -270,6 +292,24 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop_async()
+
+    def _made(self, loaded: Loaded) -> "dict[str, Member]":
+        """Make the analyzers that a configuration has anew. Raises ConfigError."""
+        if self._company is None:
+            if not loaded.analyzers:
+                return {}
+            from headworks.analyzers.company import Company
+
+            self._company = Company(self)
+        with loaded.errors():
+            return self._company.prepare(loaded.analyzers)
+
+    def _discard(self, made: "dict[str, Member]") -> None:
+        if self._company is not None:
+            self._company.discard(made)
+            if self._engine is None:
+                company, self._company = self._company, None
+                company.end()
 
     def _running(self) -> _engine.Engine:
         if self._engine is None:

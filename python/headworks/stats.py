@@ -13,7 +13,17 @@ from typing import Any, Literal, Self, TypeVar, cast
 
 from headworks.notice import Notice
 
-__all__ = ["BackendStats", "Buckets", "Connection", "Counters", "ListenerStats", "Notice", "ServerStats", "Stats"]
+__all__ = [
+    "AnalyzerStats",
+    "BackendStats",
+    "Buckets",
+    "Connection",
+    "Counters",
+    "ListenerStats",
+    "Notice",
+    "ServerStats",
+    "Stats",
+]
 
 T = TypeVar("T")
 
@@ -123,6 +133,32 @@ class BackendStats(Counters):
     """By address."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnalyzerStats:
+    """Counters of one analyzer."""
+
+    asked: int
+    """Questions, with those that found no place."""
+    answered: int
+    """Answers that came in time."""
+    failed: int
+    """Exceptions, and answers that could not be given there."""
+    timed_out: int
+    """Answers that did not come within the deadline."""
+    overflown: int
+    """Questions that found no place: as many waited as may."""
+    cancelled: int
+    """Questions whose client left."""
+    parked: int
+    """Connections and exchanges that wait now."""
+    busy_ms: int
+    """Milliseconds that Python worked on answers: the share of the interpreter's time."""
+    latency_p50_ms: float
+    """Milliseconds from question to answer that half of all answers took at most."""
+    latency_p99_ms: float
+    """The same for 99 in a hundred."""
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Stats:
     """Everything counted, at one moment."""
@@ -137,6 +173,8 @@ class Stats:
     """By name."""
     backends: Mapping[str, BackendStats]
     """By name."""
+    analyzers: Mapping[str, AnalyzerStats] = field(default_factory=dict)
+    """By name."""
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -146,7 +184,9 @@ class Stats:
             name: _make(ListenerStats, {**one, "addresses": tuple(one["addresses"])})
             for name, one in raw["listeners"].items()
         }
-        return _make(cls, {**raw, "listeners": listeners, "backends": _backends(raw["backends"])})
+        analyzers = {name: _make(AnalyzerStats, one) for name, one in raw.get("analyzers", {}).items()}
+        backends = _backends(raw["backends"])
+        return _make(cls, {**raw, "listeners": listeners, "backends": backends, "analyzers": analyzers})
 
     def __repr__(self) -> str:
         """Return one line: the counters themselves are many."""

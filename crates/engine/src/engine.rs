@@ -247,6 +247,7 @@ impl Engine {
             // A worker that panicked at the very end has ended all the same.
             let _ = thread.join();
         }
+        self.control().plan.close_desks();
         self.checker.stop();
         self.shared.notices.close();
         self.shared.tap.close();

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from headworks.config.config import Config
 from headworks.config.models import (
     Affinity,
+    AnalyzerSettings,
     Backend,
     BackendTls,
     CertificateFiles,
@@ -47,6 +48,7 @@ from headworks.config.problems import ConfigError, Problem
 if TYPE_CHECKING:
     from headworks.config.written import (
         AffinityDict,
+        AnalyzerSettingsDict,
         BackendDict,
         BackendTlsDict,
         CertificateFilesDict,
@@ -75,6 +77,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Affinity",
     "AffinityDict",
+    "AnalyzerSettings",
+    "AnalyzerSettingsDict",
     "Backend",
     "BackendDict",
     "BackendTls",

@@ -20,6 +20,7 @@ from headworks.config import pages, tls
 from headworks.config.advice import LISTS, OF_ITEMS, advise, belongs, table_for_list
 from headworks.config.document import Document
 from headworks.config.doubts import doubts
+from headworks.config.models import analyzers as analyzer_models
 from headworks.config.models.base import is_for_requests
 from headworks.config.models.rules import anchor
 from headworks.config.models.whole import Whole
@@ -86,6 +87,7 @@ class _Examination:
             pages.anchor(self.value, self.document.directory)
             tls.anchor(self.value, self.document.directory)
             anchor(self.value, self.document.directory)
+            analyzer_models.anchor(self.value, self.document.directory)
             try:
                 return Whole.model_validate(self.value)
             except ValidationError as error:

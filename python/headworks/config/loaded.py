@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headworks import _engine
 from headworks.certificates import Authority, Store
+from headworks.config.analyzers import declared
 from headworks.config.check import examine
 from headworks.config.config import Config
 from headworks.config.document import Document, place, plain
@@ -20,6 +21,9 @@ from headworks.config.problems import ConfigError, Problem
 from headworks.config.spec import not_inherited
 from headworks.errors import BindError
 from headworks.inherited import inherited
+
+if TYPE_CHECKING:
+    from headworks.analyzers.declared import Declared
 
 Source = str | Path | Config | Mapping[str, Any]
 """The origin of a configuration: the path of a TOML file, a Config, or a mapping of the file's shape."""
@@ -41,6 +45,11 @@ class Loaded:
     def is_from_file(self) -> bool:
         """Whether it can be read again."""
         return isinstance(self.source, str | Path)
+
+    @property
+    def analyzers(self) -> "dict[str, Declared]":
+        """Return its analyzers, ready to be made."""
+        return declared(self.config)
 
     def plan(self) -> _engine.Plan:
         """Return the Plan to run, compiled when it was loaded: ``fd:NAME`` must be there now. Raises ConfigError."""

@@ -32,6 +32,8 @@ class Modules:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.known: dict[str, ModuleType | Failed] = {}
+        self.sources: dict[str, str] = {}
+        """What was read of the folder for each module that was asked for."""
 
     def get(self, name: str) -> ModuleType:
         """Import a module, or return it when it was before. Raises Failed."""
@@ -45,13 +47,19 @@ class Modules:
             raise found
         return found
 
+    def source(self, name: str) -> str:
+        """Return what stands for the source of a module and all that it took from the folder: another text, another
+        version. What is found elsewhere is imported once in a process: it has no other versions.
+        """  # noqa: D205  (one sentence)
+        return self.sources.get(name, "")
+
     def _imported(self, name: str) -> ModuleType:
         first = name.partition(".")[0]
         is_here = any((self.directory / one).exists() for one in (f"{first}.py", f"{first}/__init__.py"))
         try:
             if not is_here:
                 return importlib.import_module(name)
-            with self._afresh(first):
+            with self._afresh(first, name):
                 return importlib.import_module(name)
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -59,20 +67,22 @@ class Modules:
             raise self._failed(name, error) from None
 
     @contextmanager
-    def _afresh(self, first: str) -> Iterator[None]:
+    def _afresh(self, first: str, name: str) -> Iterator[None]:
         """Find modules of the folder before all others, and leave none of them behind."""
-        kept = {name: module for name, module in sys.modules.items() if self._is_ours(name, module, first)}
-        for name in kept:
-            del sys.modules[name]
+        kept = {one: module for one, module in sys.modules.items() if self._is_ours(one, module, first)}
+        for one in kept:
+            del sys.modules[one]
         finder = _Finder(self.directory)
         sys.meta_path.insert(0, finder)
         try:
             yield
         finally:
             sys.meta_path.remove(finder)
-            fresh = [name for name, module in sys.modules.items() if self._is_ours(name, module, first)]
-            for name in fresh:
-                del sys.modules[name]
+            fresh = [one for one, module in sys.modules.items() if self._is_ours(one, module, first)]
+            files = {getattr(sys.modules[one], "__file__", None) or one for one in fresh}
+            self.sources[name] = "\n".join(f"{file}\n{_text(file)}" for file in sorted(files))
+            for one in fresh:
+                del sys.modules[one]
             sys.modules.update(kept)
 
     def _is_ours(self, name: str, module: Any, first: str) -> bool:
@@ -101,6 +111,13 @@ class Modules:
             place.filename if is_ours else None,
             place.lineno if is_ours else None,
         )
+
+
+def _text(file: str) -> str:
+    """Return a file as it was imported."""
+    import linecache
+
+    return "".join(linecache.getlines(file))
 
 
 class _Fresh(SourceFileLoader):

@@ -19,9 +19,8 @@ from headworks.rules.function import RuleFunction
 Program = dict[str, Any]
 
 
-def settle(value: dict[str, Any], config: Whole, problems: list[Problem]) -> None:
+def settle(value: dict[str, Any], config: Whole, problems: list[Problem], modules: dict[Path, Modules]) -> None:
     """Put programs for names into the Spec. ``problems`` gets what cannot be compiled, or would do nothing."""
-    modules: dict[Path, Modules] = {}
     for path, name in every_rule(config):
         if name.compiled is None:
             problems += _compiled(path, name, modules)
@@ -105,7 +104,7 @@ def _leads(config: Whole, path: Keys, name: RuleName) -> Iterator[Problem]:
         return
     for what, leads, known in (
         ("backend", name.compiled.backends, list(config.backends)),
-        ("analyzer", name.compiled.analyzers, list(getattr(config, "analyzers", ()))),
+        ("analyzer", name.compiled.analyzers, list(config.analyzers)),
     ):
         for lead in leads:
             if lead.name not in known:

@@ -7,13 +7,15 @@ rules programs, and files of TLS certificates what is in them. Must never rename
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from headworks.certificates import Store
-from headworks.config import pages, redirects, rules
+from headworks.config import analyzers, pages, redirects, rules
 from headworks.config.models.whole import Whole
+from headworks.config.modules import Modules
 from headworks.config.problems import ConfigError, Problem
 from headworks.config.tls import TlsSpecs
 
@@ -37,7 +39,9 @@ def draft(config: Whole, inherited: Mapping[str, tuple[int, ...]] | None, store:
     # The rest of [proxy] is not read by the engine.
     value["proxy"] = {"resources": plain(config.proxy.resources)}
     redirects.settle(value, config)
-    rules.settle(value, config, problems)
+    modules: dict[Path, Modules] = {}
+    rules.settle(value, config, problems, modules)
+    analyzers.settle(value, config, problems, modules)
     names = stand_ins(config, {}) if inherited is None else inherited
     tls = TlsSpecs(config, store, problems)
     for name, listener in value["listeners"].items():

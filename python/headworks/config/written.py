@@ -8,9 +8,11 @@ never be imported by a model while it runs.
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
-from typing import Literal, Required, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
+from headworks.analyzers.base import Analyzer
 from headworks.config import models
+from headworks.config.models.analyzers import Hook
 from headworks.config.models.literals import BalanceName, CheckKind, ProtocolName
 from headworks.rules.function import RuleFunction
 
@@ -18,6 +20,8 @@ FilePath = str | PathLike[str]
 """A file, relative to the configuration file or to where the program runs."""
 AnyRule = str | RuleFunction
 """A rule: ``module:function``, or the function itself."""
+AnyAnalyzer = str | type[Analyzer] | Analyzer
+"""An analyzer: ``module:Class``, the class, or an object of one."""
 
 # Everything below is written by tools/written_types.py from the models: make docs.
 
@@ -183,6 +187,7 @@ class ListenerDict(TypedDict, total=False):
     respond: models.Respond | RespondDict | None
     fallback: str | None
     rules: AnyRule | Sequence[AnyRule]
+    analyzers: str | Sequence[str]
     allow: str | Sequence[str]
     deny: str | Sequence[str]
     max_connections: int | None
@@ -209,6 +214,7 @@ class TargetDict(TypedDict, total=False):
     backend: str | None
     redirect: models.Redirect | RedirectDict | None
     respond: models.Respond | RespondDict | None
+    analyzers: str | Sequence[str]
 
 
 AnyTarget = str | models.Target | TargetDict
@@ -293,6 +299,7 @@ class BackendDict(TypedDict, total=False):
     request_headers: models.Headers | HeadersDict
     response_headers: models.Headers | HeadersDict
     rules: AnyRule | Sequence[AnyRule]
+    analyzers: str | Sequence[str]
     response_timeout: str | timedelta
     interim_timeout: str | timedelta
     interim_limit: int
@@ -308,6 +315,18 @@ class BackendDict(TypedDict, total=False):
     ejection: models.Ejection | EjectionDict
 
 
+class AnalyzerSettingsDict(TypedDict, total=False):
+    """Keys of a AnalyzerSettings, as they may be given."""
+
+    python: Required[AnyAnalyzer]
+    arguments: Mapping[str, Any]
+    deadline: str | timedelta
+    on_failure: Literal["pass", "reject"]
+    waiting: int
+    concurrency: int
+    hooks: Hook | Sequence[Hook] | None
+
+
 class ConfigDict(TypedDict, total=False):
     """Keys of a Config, as they may be given."""
 
@@ -316,3 +335,4 @@ class ConfigDict(TypedDict, total=False):
     listeners: Required[Mapping[str, models.Listener | ListenerDict]]
     tables: Mapping[str, Mapping[str, AnyTarget]]
     backends: Mapping[str, models.Backend | BackendDict]
+    analyzers: Mapping[str, models.AnalyzerSettings | AnalyzerSettingsDict]

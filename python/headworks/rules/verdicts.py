@@ -101,7 +101,14 @@ class Consult:
     analyzer: str
 
 
-Part = Route | Respond | Redirect | Reject | Rewrite | Limit | Log | Consult
+@dataclass(frozen=True)
+class AnalyzerPart:
+    """A part that only analyzers may say: headworks/analyzers/verdicts.py has them."""
+
+    word: ClassVar[str] = ""
+
+
+Part = Route | Respond | Redirect | Reject | Rewrite | Limit | Log | Consult | AnalyzerPart
 WAYS = (Route, Respond, Redirect, Reject)
 """Parts that decide where a request goes: a verdict has one of them at most."""
 

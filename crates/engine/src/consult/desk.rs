@@ -160,7 +160,7 @@ impl Desk {
     }
 
     /// Closes it: nothing more is asked.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
         self.came.notify_all();
         self.bell.as_ref().inspect(|bell| sys::ring(bell));

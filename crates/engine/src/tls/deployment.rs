@@ -93,6 +93,11 @@ impl Deployment {
         self.desks.get(usize::from(analyzer)).map(|open| open.desk())
     }
 
+    /// Closes every desk: nothing is asked any more.
+    pub(crate) fn close_desks(&self) {
+        self.desks.iter().for_each(|open| open.desk().close());
+    }
+
     fn acceptor_of(&self, listener: &str) -> Option<&Acceptor> {
         self.acceptor(self.plan.listener(listener)?.0)
     }

@@ -5,6 +5,7 @@ configuration (a name that must exist, an address that must parse) is decided by
 repeated here.
 """
 
+from headworks.config.models.analyzers import AnalyzerSettings
 from headworks.config.models.answers import Redirect, Respond
 from headworks.config.models.backend import Affinity, Backend, Pool
 from headworks.config.models.base import Model, Name
@@ -21,6 +22,7 @@ from headworks.config.models.whole import Whole
 
 __all__ = [
     "Affinity",
+    "AnalyzerSettings",
     "Backend",
     "BackendTls",
     "CertificateFiles",

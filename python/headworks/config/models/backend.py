@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, Unpack
 from pydantic import BeforeValidator, Field, model_validator
 
 from headworks import _engine
+from headworks.config.models.analyzers import AnalyzerNames
 from headworks.config.models.answers import ErrorPages
 from headworks.config.models.base import FieldName, Host, Model, Prefix, known, one_or_many
 from headworks.config.models.headers import Headers
@@ -194,6 +195,14 @@ class Backend(Model):
             "in this order, after the listener's.",
             examples=[["site:route"]],
             json_schema_extra={**_HTTP},
+        ),
+    ] = ()
+    analyzers: Annotated[
+        AnalyzerNames,
+        Field(
+            description="Analyzers (their names) that are asked about what goes to this backend, in this order, after "
+            "the listener's.",
+            examples=[["tenants"]],
         ),
     ] = ()
     response_timeout: Annotated[

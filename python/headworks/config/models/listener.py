@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from headworks.config.models.analyzers import AnalyzerNames
 from headworks.config.models.answers import ErrorPages, Redirect, Respond
 from headworks.config.models.base import (
     Addresses,
@@ -107,6 +108,14 @@ class Listener(Model):
             description="Python functions (module:function) that decide about requests, responses or hellos of TLS, in "
             "this order. Modules are found beside the file, then on sys.path.",
             examples=[["site:route"]],
+        ),
+    ] = ()
+    analyzers: Annotated[
+        AnalyzerNames,
+        Field(
+            description="Analyzers (their names) that are asked about its connections and exchanges, in this order, "
+            "after the native ones and the rules.",
+            examples=[["tenants"]],
         ),
     ] = ()
     allow: Annotated[

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from headworks.config.models.analyzers import AnalyzerNames
 from headworks.config.models.answers import Redirect, Respond
 from headworks.config.models.base import Model, Name, table
 from headworks.config.values import problem, problems, quote
@@ -42,6 +43,14 @@ class Target(Model):
             json_schema_extra={"unset": "backend or redirect"},
         ),
     ] = None
+
+    analyzers: Annotated[
+        AnalyzerNames,
+        Field(
+            description="Analyzers (their names) that are asked about what comes by this entry, in this order.",
+            examples=[["tenants"]],
+        ),
+    ] = ()
 
     @model_validator(mode="before")
     @classmethod

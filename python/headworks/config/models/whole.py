@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 
 from pydantic import BeforeValidator, Field
 
+from headworks.config.models.analyzers import AnalyzerSettings
 from headworks.config.models.backend import Backend
 from headworks.config.models.base import Model, Name, table
 from headworks.config.models.listener import Listener
@@ -53,4 +54,12 @@ class Whole(Model):
         dict[Name, Backend],
         BeforeValidator(table),
         Field(description="Backends by name.", examples=[{"app": {"servers": ["127.0.0.1:8001"]}}]),
+    ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    analyzers: Annotated[
+        dict[Name, AnalyzerSettings],
+        BeforeValidator(table),
+        Field(
+            description="Python objects that are consulted, by name.",
+            examples=[{"tenants": {"python": "site:Tenants", "deadline": "50ms"}}],
+        ),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)

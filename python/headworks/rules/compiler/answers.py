@@ -237,5 +237,7 @@ def _constant(  # noqa: PLR0911  (one for each part)
             return {"limit": {"key": key, "requests": part.requests, "per": part.per, "burst": part.burst}}
         case verdicts.Log():
             return {"log": [[name, body.literal(constant(node, value))] for name, value in part.fields]}
-    body.shared.analyzers.append(Lead(part.analyzer, body.source.problem(node, "")))
-    return {"consult": part.analyzer}
+        case verdicts.Consult():
+            body.shared.analyzers.append(Lead(part.analyzer, body.source.problem(node, "")))
+            return {"consult": part.analyzer}
+    raise Refused(node, f"{part.word} is for analyzers", "write headworks.consult(NAME)")

@@ -1,0 +1,56 @@
+"""Connection: a client's connection as analyzers see it. Must never be changed: a verdict says what is to happen."""
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from headworks.analyzers.states import States
+from headworks.analyzers.views import Address, TlsView, View
+
+if TYPE_CHECKING:
+    from headworks._engine import Question
+
+
+class Connection(View):
+    """A connection; the same one at several moments has the same ``id`` and ``state``."""
+
+    __slots__ = ("_states",)
+    _states: States
+
+    def __init__(self, question: "Question", states: States) -> None:
+        super().__init__(question)
+        object.__setattr__(self, "_states", states)
+
+    @property
+    def id(self) -> int:
+        """Return a number that no other connection of this process has."""
+        return self._asked.connection
+
+    @property
+    def state(self) -> SimpleNamespace:
+        """Return an object for whatever analyzers keep with it: ``connection.state.user = "ann"``."""
+        return self._states.of(self._asked.connection)
+
+    @property
+    def client(self) -> Address | None:
+        """Return the client's address; None for unix sockets."""
+        return self._address("client")
+
+    @property
+    def client_port(self) -> int | None:
+        """Return the client's port."""
+        return self._number("client_port")
+
+    @property
+    def listener(self) -> str:
+        """Return the name of the listener that it came by."""
+        return self._text("listener")
+
+    @property
+    def tls(self) -> TlsView | None:
+        """Return the handshake; None where TLS does not end at us, and before it is complete."""
+        if self._asked.exchange == 0:
+            return None
+        return TlsView(self._asked) if self._is("tls") else None
+
+    def __repr__(self) -> str:
+        return f"<Connection of {self.client} at {self.listener}>"

@@ -1,0 +1,65 @@
+"""Exchange: a request and its response as analyzers see them. Must never be changed: a verdict says what is to be."""
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from headworks.analyzers.connection import Connection
+from headworks.analyzers.states import States
+from headworks.analyzers.views import RequestView, ResponseView, View
+
+if TYPE_CHECKING:
+    from headworks._engine import Question
+
+
+class Exchange(View):
+    """A request, and its response once that has come; the same one has the same ``id`` and ``state`` all along."""
+
+    __slots__ = ("_states",)
+    _states: States
+
+    def __init__(self, question: "Question", states: States) -> None:
+        super().__init__(question)
+        object.__setattr__(self, "_states", states)
+
+    @property
+    def id(self) -> int:
+        """Return a number that no other exchange of this process has."""
+        return self._asked.exchange
+
+    @property
+    def request(self) -> RequestView:
+        """Return the request: as its client sent it, and in hooks of the response as its server got it."""
+        return RequestView(self._asked)
+
+    @property
+    def response(self) -> ResponseView | None:
+        """Return the response; None before it has come."""
+        return ResponseView(self._asked) if self._asked.hook in ("response", "response_body") else None
+
+    @property
+    def body(self) -> bytes | None:
+        """Return the whole body, after ``read_body``; None before."""
+        return self._asked.chunk if self._asked.hook == "request" and self._asked.last else None
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing of the body follows the part that is asked about."""
+        return self._asked.last
+
+    @property
+    def connection(self) -> Connection:
+        """Return the client's connection."""
+        return Connection(self._asked, self._states)
+
+    @property
+    def state(self) -> SimpleNamespace:
+        """Return an object for whatever analyzers keep with it: ``exchange.state.user = "ann"``."""
+        return self._states.of(self._asked.exchange)
+
+    @property
+    def trace(self) -> str | None:
+        """Return ``traceparent`` of the request (W3C Trace Context), if it has one."""
+        return self._asked.header("traceparent")
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.request!r}>"
