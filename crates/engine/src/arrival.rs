@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use headworks_core::buffer::Buffer;
 use headworks_core::listener::{Listener, Permit};
+use headworks_core::program::Findings;
 use headworks_core::session::Entrance;
+use headworks_core::table::BackendIndex;
 use headworks_core::time::Millis;
 
 use crate::consult::Desk;
@@ -44,6 +46,10 @@ pub(crate) struct Arrival {
     pub(crate) id: u64,
     /// The desk that is told of the end.
     pub(crate) told: Option<Arc<Desk>>,
+    /// The backend that an analyzer has named for it.
+    pub(crate) named: Option<BackendIndex>,
+    /// The words of analyzers for its record.
+    pub(crate) findings: Option<Box<Findings>>,
 }
 
 impl Arrival {

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Handshake = 3,
     /// An HTTP client, or a connection to a server that answers requests.
     Http = 4,
+    /// A client that waits to be let in; its socket is not watched.
+    Lobby = 5,
 }
 
 /// The meaning of a token.
@@ -71,6 +73,7 @@ pub(crate) fn read(token: Token) -> Option<Meaning> {
         2 => Kind::Connection,
         3 => Kind::Handshake,
         4 => Kind::Http,
+        5 => Kind::Lobby,
         _ => return None,
     };
     let generation = (token.0 >> 32) as u32 & GENERATIONS;

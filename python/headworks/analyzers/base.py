@@ -40,6 +40,10 @@ class Analyzer:
     what belongs to one in itself: ``exchange.state`` and ``connection.state`` are for that.
     """
 
+    def __deepcopy__(self, known: object) -> "Analyzer":
+        """Return itself: a configuration that is copied means the same object."""
+        return self
+
     async def start(self, proxy: "Proxy") -> None:
         """Prepare, before the proxy serves: open pools, load tables. What it raises keeps the proxy from starting."""
 

@@ -14,9 +14,12 @@
 //! that people wrote, `routing.rs` the way to a server; ends and deadlines are here.
 
 mod consulting;
+mod greeting;
 mod inspecting;
 mod judging;
 mod routing;
+
+pub use greeting::{Greeted, Greeting};
 
 use crate::action::{Action, Event, Side, Wait};
 use crate::analyze::{Facts, HeaderRule};
@@ -27,6 +30,7 @@ use crate::plan::Plan;
 use crate::pool::Attempts;
 use crate::program::Findings;
 use crate::protocol::{self, Protocol};
+use crate::table::BackendIndex;
 use crate::time::Millis;
 
 use self::consulting::Progress;
@@ -130,6 +134,14 @@ impl Session {
             Entrance::Secured => (protocol::TCP, false),
         };
         self.rule = HeaderRule::Unknown;
+        self
+    }
+
+    /// Takes over what analyzers have said of the client when it had connected.
+    #[must_use]
+    pub fn greeted(mut self, named: Option<BackendIndex>, findings: Option<Box<Findings>>) -> Self {
+        self.progress.named = named;
+        self.findings = findings;
         self
     }
 

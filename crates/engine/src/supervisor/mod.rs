@@ -3,6 +3,7 @@
 //!
 //! | room | keeps |
 //! |---|---|
+//! | `lobby` | clients about which analyzers are asked before anything is read |
 //! | `handshakes` | clients whose TLS handshake is not complete |
 //! | `connections` | clients that are passed through to a server: a Session decides |
 //! | `http` | clients that make requests: Exchanges decide |
@@ -12,6 +13,7 @@
 pub(crate) mod connections;
 pub(crate) mod handshakes;
 pub(crate) mod http;
+pub(crate) mod lobby;
 
 use headworks_core::time::{Millis, NEVER};
 use mio::event::Event as Readiness;
@@ -19,6 +21,7 @@ use mio::event::Event as Readiness;
 use self::connections::Connections;
 use self::handshakes::Handshakes;
 use self::http::HttpSupervisor;
+use self::lobby::Lobby;
 use crate::arrival::Arrival;
 use crate::consult::Answer;
 use crate::deployment::LocalPlan;
@@ -78,6 +81,7 @@ pub(crate) struct Supervisors {
     connections: Connections,
     handshakes: Handshakes,
     http: HttpSupervisor,
+    lobby: Lobby,
 }
 
 impl Supervisors {
@@ -87,17 +91,18 @@ impl Supervisors {
             connections: Connections::new(now),
             handshakes: Handshakes::new(now),
             http: HttpSupervisor::new(plan, now),
+            lobby: Lobby::new(now),
         }
     }
 
     /// Returns all of them.
-    pub(crate) fn all(&mut self) -> [&mut dyn Supervisor; 3] {
-        [&mut self.connections, &mut self.http, &mut self.handshakes]
+    pub(crate) fn all(&mut self) -> [&mut dyn Supervisor; 4] {
+        [&mut self.connections, &mut self.http, &mut self.handshakes, &mut self.lobby]
     }
 
     /// Returns all of them, to be asked only.
-    fn each(&self) -> [&dyn Supervisor; 3] {
-        [&self.connections, &self.http, &self.handshakes]
+    fn each(&self) -> [&dyn Supervisor; 4] {
+        [&self.connections, &self.http, &self.handshakes, &self.lobby]
     }
 
     /// Returns how many connections there are.
@@ -129,7 +134,7 @@ impl Supervisors {
                 self.handshakes.ready(tools, whose, readiness);
                 self.pass_on(tools);
             }
-            Kind::Mail | Kind::Listener => {}
+            Kind::Mail | Kind::Listener | Kind::Lobby => {}
         }
     }
 
@@ -138,12 +143,33 @@ impl Supervisors {
         match answer.ticket.kind {
             Kind::Connection => self.connections.advise(tools, answer),
             Kind::Http => self.http.advise(tools, answer),
+            Kind::Lobby => {
+                self.lobby.advise(tools, answer);
+                self.let_in(tools);
+            }
             Kind::Handshake | Kind::Mail | Kind::Listener => {}
         }
     }
 
-    /// Takes a client that was just accepted: to its handshake, where TLS ends here, or where it belongs.
+    /// Passes those on that were let in.
+    pub(crate) fn let_in(&mut self, tools: &mut Tools) {
+        while let Some(arrival) = self.lobby.next_arrival() {
+            self.enter(tools, arrival);
+        }
+    }
+
+    /// Takes a client that was just accepted.
     pub(crate) fn take(&mut self, tools: &mut Tools, arrival: Arrival) {
+        if Lobby::is_for(&arrival) {
+            self.lobby.take_over(tools, arrival);
+            self.let_in(tools);
+        } else {
+            self.enter(tools, arrival);
+        }
+    }
+
+    /// Takes a client that may come in: to its handshake, where TLS ends here, or where it belongs.
+    fn enter(&mut self, tools: &mut Tools, arrival: Arrival) {
         let owner = arrival.owner();
         match (owner.tls.is_some(), owner.protocol.exchanges()) {
             (true, _) => {

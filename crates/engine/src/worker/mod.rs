@@ -164,6 +164,7 @@ impl Worker {
             for supervisor in self.supervisors.all() {
                 supervisor.expire(&mut self.tools);
             }
+            self.supervisors.let_in(&mut self.tools);
         }
         self.tools.leaving.turn(self.tools.now);
         self.tools.recorder.flush();

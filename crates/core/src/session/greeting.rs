@@ -1,0 +1,95 @@
+//! Greeting: what analyzers say of a client that has connected, before anything is read of it.
+//!
+//! Every kind of listener has the same: whoever takes the client over gets what was found. Must never wait:
+//! the engine does.
+
+use crate::close::{CloseReason, ConsultFault};
+use crate::consult::{Advice, ConsultantIndex, ConsultantSet};
+use crate::plan::Plan;
+use crate::program::{End, Findings};
+use crate::spec::Hook;
+use crate::table::BackendIndex;
+use crate::time::Millis;
+
+/// The way of a client past the analyzers that are asked when it has connected.
+#[derive(Debug, Default)]
+pub struct Greeting {
+    turn: u8,
+    bypassed: ConsultantSet,
+    /// Texts for the record.
+    pub findings: Option<Box<Findings>>,
+    /// The backend that an analyzer has named.
+    pub named: Option<BackendIndex>,
+}
+
+/// The next step of a greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greeted {
+    /// This analyzer is asked.
+    Ask(ConsultantIndex),
+    /// The client may come in.
+    Enter,
+    /// The client is closed without a byte.
+    Refuse(CloseReason),
+}
+
+impl Greeting {
+    /// Returns what happens first.
+    pub fn begin(&mut self, plan: &Plan, listener: u32) -> Greeted {
+        let list = plan.listeners[listener as usize].consultants.at(Hook::Accepted);
+        match list.get(usize::from(self.turn)) {
+            None => Greeted::Enter,
+            Some(index) => Greeted::Ask(*index),
+        }
+    }
+
+    /// Takes the answer of the analyzer whose turn it is.
+    pub fn advised(&mut self, advice: &Advice, plan: &Plan, listener: u32, now: Millis) -> Greeted {
+        let Greeted::Ask(index) = self.begin(plan, listener) else { return Greeted::Enter };
+        let consultant = &plan.consultants[usize::from(index)];
+        if let Some(fault) = advice.fault {
+            return self.unadvised(fault, plan, listener);
+        }
+        if advice.bypass {
+            self.bypassed.add(index);
+        }
+        let findings = self.findings.get_or_insert_default();
+        if advice.say(consultant, findings, now).is_err() {
+            return self.unadvised(ConsultFault::Verdict, plan, listener);
+        }
+        let end = findings.said.end.take();
+        match end {
+            None => self.go_on(plan, listener),
+            Some(End::Route { backend, .. }) => match plan.backend_named(findings.text(backend)) {
+                Some(backend) => {
+                    self.named = Some(backend);
+                    self.go_on(plan, listener)
+                }
+                None => self.unadvised(ConsultFault::Verdict, plan, listener),
+            },
+            Some(End::Limited { .. }) => Greeted::Refuse(CloseReason::RateLimited),
+            Some(End::Reject { .. }) => {
+                findings.said.end = end;
+                findings.note_analyzer(&consultant.name, None);
+                Greeted::Refuse(CloseReason::AnalyzerRejected)
+            }
+            Some(_) => self.unadvised(ConsultFault::Verdict, plan, listener),
+        }
+    }
+
+    /// Goes on without an answer, where the analyzer may be missed.
+    pub fn unadvised(&mut self, fault: ConsultFault, plan: &Plan, listener: u32) -> Greeted {
+        let Greeted::Ask(index) = self.begin(plan, listener) else { return Greeted::Enter };
+        let consultant = &plan.consultants[usize::from(index)];
+        if consultant.passes() {
+            return self.go_on(plan, listener);
+        }
+        self.findings.get_or_insert_default().note_analyzer(&consultant.name, Some(fault));
+        Greeted::Refuse(fault.reason())
+    }
+
+    fn go_on(&mut self, plan: &Plan, listener: u32) -> Greeted {
+        self.turn += 1;
+        self.begin(plan, listener)
+    }
+}
