@@ -121,6 +121,7 @@ fn serve(plan: &Plan, tls: &TlsFacts, desk: &mut Desk) {
         backend: &backend.http.rules,
         facts: &facts,
         findings: None,
+        reframed: false,
     };
     rewrite.request(out, request).unwrap();
     rewrite.response(out, response, &Reply { affinity: Some(7), ..Reply::default() }).unwrap();

@@ -38,6 +38,15 @@ struct Link {
     done: bool,
 }
 
+/// A part of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyPart<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Nothing follows.
+    pub last: bool,
+}
+
 /// The next step of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChainStep {
@@ -121,10 +130,10 @@ impl Chain {
         ChainStep::Over
     }
 
-    /// Returns what the analyzer that is asked is asked about, and whether nothing follows.
-    pub fn question(&self) -> Option<(&[u8], bool)> {
+    /// Returns the analyzer that is asked, and what it is asked about.
+    pub fn asked(&self) -> Option<(ConsultantIndex, BodyPart<'_>)> {
         let link = &self.links[self.asked?];
-        Some((&link.held, link.ended))
+        Some((link.analyzer, BodyPart { bytes: &link.held, last: link.ended }))
     }
 
     /// Takes an answer; what goes on is appended to `out`. An answer that cannot be meant changes nothing.
@@ -197,6 +206,11 @@ mod tests {
         Chain::new(0..links, ConsultantSet::default())
     }
 
+    fn shown(chain: &Chain) -> (&[u8], bool) {
+        let (_, part) = chain.asked().unwrap();
+        (part.bytes, part.last)
+    }
+
     fn replace(bytes: &[u8]) -> Advice {
         Advice { body: BodyWord::Replace(bytes.to_vec()), ..Advice::default() }
     }
@@ -207,15 +221,15 @@ mod tests {
         assert_eq!(chain.step(&mut out), ChainStep::More);
         chain.feed(b"abc");
         assert_eq!(chain.step(&mut out), ChainStep::Ask(0));
-        assert_eq!(chain.question(), Some((b"abc".as_slice(), false)));
+        assert_eq!(shown(&chain), (b"abc".as_slice(), false));
         chain.advised(&replace(b"ABC"), &mut out).unwrap();
         assert_eq!(chain.step(&mut out), ChainStep::Ask(1));
-        assert_eq!(chain.question(), Some((b"ABC".as_slice(), false)));
+        assert_eq!(shown(&chain), (b"ABC".as_slice(), false));
         chain.advised(&Advice::default(), &mut out).unwrap();
         assert_eq!((chain.step(&mut out), &*out), (ChainStep::More, b"ABC".as_slice()));
         chain.end();
         assert_eq!(chain.step(&mut out), ChainStep::Ask(0));
-        assert_eq!(chain.question(), Some((b"".as_slice(), true)));
+        assert_eq!(shown(&chain), (b"".as_slice(), true));
         chain.advised(&replace(b"."), &mut out).unwrap();
         assert_eq!(chain.step(&mut out), ChainStep::Ask(1));
         chain.advised(&Advice::default(), &mut out).unwrap();
@@ -231,7 +245,7 @@ mod tests {
         assert_eq!(chain.step(&mut out), ChainStep::More);
         chain.feed(b"cd");
         assert_eq!(chain.step(&mut out), ChainStep::Ask(0));
-        assert_eq!(chain.question(), Some((b"abcd".as_slice(), false)));
+        assert_eq!(shown(&chain), (b"abcd".as_slice(), false));
         chain.advised(&Advice { body: BodyWord::Drop, ..Advice::default() }, &mut out).unwrap();
         assert_eq!((chain.step(&mut out), out.len()), (ChainStep::More, 0));
         chain.feed(b"e");

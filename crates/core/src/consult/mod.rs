@@ -18,7 +18,7 @@ mod rates;
 use std::sync::Arc;
 
 pub use advice::{Advice, AdviceField, AdvicePart, BodyWord};
-pub use chain::{Chain, ChainStep};
+pub use chain::{BodyPart, Chain, ChainStep};
 pub use rates::{RateKind, RateLimits};
 
 use crate::spec::{AnalyzerSpec, Hook, OnFailure};

@@ -197,7 +197,7 @@ mod forms {
                 "{asks} {says}"
             );
             let head = head(&client, &said);
-            assert_eq!(client.exchange.decide_form(&head, coding), form, "{version} {asks} {says}");
+            assert_eq!(client.exchange.decide_form(&head, coding, false), form, "{version} {asks} {says}");
             assert_eq!(client.exchange.keeps_client(), keeps, "{version} {asks} {says}");
             let reply = client.exchange.reply(&head, &client.around());
             let framing = match form {
@@ -222,9 +222,9 @@ mod forms {
         let said = format!("{TEXT}Content-Length: 2\r\n\r\n");
         client.server_says(&said);
         let head = head(&client, &said);
-        assert_eq!(client.exchange.decide_form(&head, None), Form::Same);
+        assert_eq!(client.exchange.decide_form(&head, None, false), Form::Same);
         assert_eq!(client.exchange.reply(&head, &client.around()).variation, Variation::Varies);
-        client.exchange.decide_form(&head, Some(Coding::Gzip));
+        client.exchange.decide_form(&head, Some(Coding::Gzip), false);
         assert_eq!(client.exchange.reply(&head, &client.around()).variation, Variation::Applied("gzip"));
     }
 

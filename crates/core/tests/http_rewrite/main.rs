@@ -86,8 +86,9 @@ fn rewrite(
     let method = message.text(head.method_span);
     let facts = ExchangeFacts { host: message.host(), target: message.target(), method, ..*facts };
     let mut out = b"before".to_vec();
-    let outcome = Rewrite { listener: rules.0, backend: rules.1, facts: &facts, findings: None }
-        .request(&mut out, message);
+    let outcome =
+        Rewrite { listener: rules.0, backend: rules.1, facts: &facts, findings: None, reframed: false }
+            .request(&mut out, message);
     let written = out.strip_prefix(b"before").expect("what was there stays").to_vec();
     assert!(outcome.is_ok() || written.is_empty());
     outcome.map(|()| written)
@@ -118,7 +119,8 @@ fn response_to(to: Method, text: &str, reply: &Reply, keys: (&Value, &Value)) ->
     let facts = ExchangeFacts { host: b"a.example", target: b"/x?y", status: head.status, ..facts() };
     let (listener, backend) = (listener(keys.0), backend(keys.1));
     let mut out = Vec::new();
-    let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts, findings: None };
+    let rewrite =
+        Rewrite { listener: &listener, backend: &backend, facts: &facts, findings: None, reframed: false };
     rewrite.response(&mut out, Message::new(&head, &bytes), reply).unwrap();
     read_response(&out, to);
     text_of(&out)

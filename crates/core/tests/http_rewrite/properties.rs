@@ -153,7 +153,7 @@ proptest! {
             host: &host, target: &target, request_id: &id, name: &name, method: &id, listener: &name, backend: &name, server: &name, ..facts()
         };
         let mut out = Vec::new();
-        Rewrite { listener: &listener, backend: &backend, facts: &facts, findings: None }.request(&mut out, Message::new(&head, bytes)).unwrap();
+        Rewrite { listener: &listener, backend: &backend, facts: &facts, findings: None, reframed: false }.request(&mut out, Message::new(&head, bytes)).unwrap();
         let lines = out.split(|byte| *byte == b'\n').count();
         let hosts = usize::from(!host.is_empty());
         prop_assert_eq!(lines, 5 + 2 + hosts + 1 + 1 + 2, "{}", out.escape_ascii());

@@ -35,7 +35,8 @@ fn secure_response(text: &str, scheme: &str, keys: (&Value, &Value)) -> String {
     let (listener, backend) = (listener(keys.0), backend(keys.1));
     let reply = Reply { framing: Framing::Length(0), affinity: Some(5), ..Reply::default() };
     let mut out = Vec::new();
-    let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts, findings: None };
+    let rewrite =
+        Rewrite { listener: &listener, backend: &backend, facts: &facts, findings: None, reframed: false };
     rewrite.response(&mut out, Message::new(&head, &bytes), &reply).unwrap();
     text_of(&out)
 }

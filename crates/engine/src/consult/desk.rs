@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -46,12 +46,13 @@ struct DeskState {
     cancelled: Vec<u64>,
     /// Connections and exchanges that are over.
     over: Vec<u64>,
-    /// The number of the next question.
-    next: u64,
     /// Threads that wait for something.
     waiters: usize,
     closed: bool,
 }
+
+/// The number of the next question: no other of the process has it, so that a late answer is nobody else's.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Connections and exchanges whose end is remembered for whoever pulls next; more are forgotten there by
 /// themselves.
@@ -101,7 +102,7 @@ impl Desk {
             version: consultant.spec.version.as_str().into(),
             most: AtomicU32::new(consultant.spec.waiting),
             parked: AtomicU32::new(0),
-            state: Mutex::new(DeskState { next: 1, ..DeskState::default() }),
+            state: Mutex::default(),
             came: Condvar::new(),
             bell: sys::bell().ok(),
             watched: AtomicBool::new(false),
@@ -134,8 +135,8 @@ impl Desk {
             self.tally.ended(ticket.worker, Outcome::Failed(ConsultFault::Stopping), Instant::now());
             return Err(ConsultFault::Stopping);
         }
-        let number = state.next;
-        state.next += 1;
+        // Under the lock, so that they come in order here.
+        let number = NEXT.fetch_add(1, Relaxed);
         state.questions.push_back(Question::new(Ticket { number, ..ticket }, matter));
         self.ring(state.waiters, state.questions.len());
         Ok(Asked { desk: Arc::clone(self), number, since: Instant::now(), answered: false })

@@ -9,6 +9,8 @@
 use std::io;
 
 use headworks_core::buffer::Buffer;
+use headworks_core::close::ConsultFault;
+use headworks_core::consult::{Advice, Chain, ChainStep};
 use headworks_core::http::exchange::{Passage, Stopped};
 use headworks_core::wire::body::Body;
 use headworks_core::wire::chunk_writer::{chunk, last_chunk};
@@ -26,6 +28,8 @@ pub(crate) enum BodyForm {
     Bare,
     /// The body compressed, in chunks.
     Compressed(Box<Compressed>),
+    /// What analyzers make of the body.
+    Filtered(Box<Filtered>),
 }
 
 /// A compressor, and the bytes it has made before they are framed.
@@ -54,6 +58,62 @@ impl Compressed {
         make(&mut self.compressor, &mut self.made)?;
         chunk(out, &self.made);
         Ok(())
+    }
+}
+
+/// A body that passes analyzers.
+#[derive(Debug)]
+pub(crate) struct Filtered {
+    /// The parts that are held, and whose turn it is.
+    pub(crate) chain: Chain,
+    /// What goes on is framed in chunks; else it lasts until the connection ends.
+    chunks: bool,
+    made: Vec<u8>,
+    /// The last chunk was written.
+    closed: bool,
+}
+
+impl Filtered {
+    /// Makes one of which nothing has come.
+    pub(crate) fn new(chain: Chain, chunks: bool) -> Self {
+        Self { chain, chunks, made: Vec::new(), closed: false }
+    }
+
+    /// Goes on until an analyzer is asked or more is needed; appends what goes on to `out`.
+    pub(crate) fn go_on(&mut self, out: &mut Vec<u8>) {
+        let step = self.chain.step(&mut self.made);
+        if self.chunks {
+            chunk(out, &self.made);
+        } else {
+            out.extend_from_slice(&self.made);
+        }
+        self.made.clear();
+        if step == ChainStep::Over && !std::mem::replace(&mut self.closed, true) && self.chunks {
+            last_chunk(out);
+        }
+    }
+
+    /// Takes bytes of `body`, and goes on; returns how many belonged to it.
+    pub(crate) fn feed(&mut self, body: &mut Body, bytes: &[u8], out: &mut Vec<u8>) -> Result<usize, ()> {
+        let (n, done) = body.decode(bytes, &mut |part| self.chain.feed(part)).map_err(drop)?;
+        if done {
+            self.chain.end();
+        }
+        self.go_on(out);
+        Ok(n)
+    }
+
+    /// Takes an answer, and goes on.
+    pub(crate) fn advised(&mut self, advice: &Advice, out: &mut Vec<u8>) -> Result<(), ConsultFault> {
+        self.chain.advised(advice, &mut self.made)?;
+        self.go_on(out);
+        Ok(())
+    }
+
+    /// Goes on without an answer.
+    pub(crate) fn unadvised(&mut self, out: &mut Vec<u8>) {
+        self.chain.unadvised(&mut self.made);
+        self.go_on(out);
     }
 }
 
@@ -105,7 +165,8 @@ impl Transfer<'_> {
             match self.lane.deliver(self.sink) {
                 Some(Stop::Full) => return Stopped::Full,
                 Some(Stop::Broken) => return Stopped::SinkBroken,
-                None if self.body.is_done() => return Stopped::Done,
+                None if self.form.is_over(self.body) => return Stopped::Done,
+                None if self.form.is_held() => return Stopped::Held,
                 None if self.lane.ended => return Stopped::Cut,
                 None if !self.source.readable && self.pause(out) => continue,
                 None if !self.source.readable => return Stopped::Dry,
@@ -178,6 +239,9 @@ impl Transfer<'_> {
         out.clear();
         let n = self.form.convert(self.body, bytes, out).map_err(|()| Stopped::Malformed)?;
         self.count(n);
+        if self.body.announced() > self.limit {
+            return Err(Stopped::TooLarge);
+        }
         self.excess.push(&bytes[n..]);
         self.write(out)
     }
@@ -242,6 +306,7 @@ impl BodyForm {
                 let (n, _) = body.decode(bytes, &mut |part| out.extend_from_slice(part)).map_err(drop)?;
                 Ok(n)
             }
+            Self::Filtered(filtered) => filtered.feed(body, bytes, out),
             Self::Compressed(coded) => {
                 let (mut n, mut done) = (0, false);
                 let fed = coded.chunk(out, |compressor, made| {
@@ -264,8 +329,27 @@ impl BodyForm {
         }
     }
 
+    /// Whether all of a body has been given out in this form.
+    #[inline]
+    pub(crate) fn is_over(&self, body: &Body) -> bool {
+        match self {
+            Self::Filtered(filtered) => filtered.chain.is_over(),
+            _ => body.is_done(),
+        }
+    }
+
+    /// Whether it is held until an analyzer has answered.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self, Self::Filtered(filtered) if filtered.chain.is_asking())
+    }
+
     /// Appends what ends the body.
     fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        if let Self::Filtered(filtered) = self {
+            filtered.chain.end();
+            filtered.go_on(out);
+        }
         if let Self::Compressed(coded) = self {
             coded.chunk(out, Compressor::finish)?;
             last_chunk(out);

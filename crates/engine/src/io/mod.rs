@@ -20,7 +20,7 @@ mod pipes;
 mod relay;
 mod socket;
 
-pub(crate) use body::{BodyForm, Compressed, Transfer};
+pub(crate) use body::{BodyForm, Compressed, Filtered, Transfer};
 pub(crate) use compress::{Compressor, Compressors};
 pub(crate) use lane::{Lane, Stop};
 pub(crate) use leaving::Leaving;

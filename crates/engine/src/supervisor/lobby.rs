@@ -125,6 +125,7 @@ impl Lobby {
             ..Record::denied(owner, who.address, reason)
         };
         tools.record(owner, &record);
+        tools.leaving.close(who.socket, tools.now);
     }
 
     fn expired(&mut self, tools: &mut Tools, place: usize) {

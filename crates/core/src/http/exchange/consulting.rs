@@ -113,7 +113,9 @@ impl Exchange {
             Stopped::Cut => ExchangeAction::Abort(CloseReason::ClientClosed),
             Stopped::SourceBroken { truncated: true } => ExchangeAction::Abort(CloseReason::ClientTruncated),
             Stopped::SourceBroken { truncated: false } => ExchangeAction::Abort(CloseReason::ClientReset),
-            Stopped::Dry | Stopped::Full | Stopped::Unfinished | Stopped::SinkBroken => ExchangeAction::Wait,
+            Stopped::Dry | Stopped::Full | Stopped::Held | Stopped::Unfinished | Stopped::SinkBroken => {
+                ExchangeAction::Wait
+            }
         }
     }
 }

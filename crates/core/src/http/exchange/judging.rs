@@ -83,7 +83,7 @@ impl Exchange {
     }
 
     /// Returns the analyzers of the table's entry that it came by.
-    fn entry_analyzers<'p>(&self, around: &Surroundings<'p>) -> Option<&'p Consultants> {
+    pub(super) fn entry_analyzers<'p>(&self, around: &Surroundings<'p>) -> Option<&'p Consultants> {
         let Surroundings { plan, listener, .. } = *around;
         // Few tables have any: their entries need not be looked up again.
         if !self.granted.by_table || around.plan.consultants.is_empty() {

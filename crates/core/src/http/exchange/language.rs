@@ -3,8 +3,9 @@
 //! Must never carry sockets, owned bytes or engine types.
 
 use super::state::Consultation;
+use crate::action::Side;
 use crate::close::{CloseReason, ConsultFault, Fault};
-use crate::consult::Advice;
+use crate::consult::{Advice, ConsultantIndex};
 use crate::http::coding::Coding;
 use crate::http::facts::ClientFacts;
 use crate::listener::Listener;
@@ -43,6 +44,12 @@ pub enum ExchangeEvent<'a> {
     Advised(&'a Advice),
     /// An analyzer cannot be asked.
     Unadvised(ConsultFault),
+    /// A part of the body from this side is held until an analyzer has answered.
+    BodyHeld(Side, ConsultantIndex),
+    /// An analyzer has answered about a part of the body from this side.
+    BodyAdvised(Side, &'a Advice),
+    /// There is no answer about a part of the body from this side.
+    BodyUnadvised(Side, ConsultFault),
     /// The request is written as its server gets it.
     Written,
     /// The request would be larger than servers may be sent.
@@ -110,6 +117,8 @@ pub enum Stopped {
     Dry,
     /// The receiver takes no more now.
     Full,
+    /// A part of it is to be shown to an analyzer.
+    Held,
     /// The message had its turn; more may be there.
     Unfinished,
     /// The whole message is delivered.
@@ -147,6 +156,8 @@ pub enum ExchangeAction {
     Consult(Consultation),
     /// Hold the body of the request, too, until all of it has come or it is longer than this.
     Collect(u64),
+    /// The part of the body from this side that an analyzer was asked about goes on as it is.
+    PassOn(Side),
     /// Read the head that is held once more, and tell of it as before.
     Reread,
     /// Write the request as the servers of this backend get it.

@@ -11,6 +11,7 @@
 //! | `passing.rs` | how far both bodies have come, and what follows |
 //! | `waits.rs` | when the present wait is over, and what becomes of it then |
 //! | `judging.rs` | what rules that people wrote say of a response |
+//! | `bodies.rs` | bodies that pass analyzers |
 //! | `consulting.rs` | waiting for what an analyzer says of a head |
 //! | `said.rs` | what the client said, copied from its head |
 //! | `language.rs` | Events and Actions |
@@ -19,6 +20,7 @@
 //! among its client's requests). It knows no version of HTTP but what heads say. Must never hold sockets,
 //! move bytes or read a clock.
 
+mod bodies;
 mod consulting;
 mod judging;
 mod language;
@@ -89,6 +91,8 @@ pub struct Exchange {
     offer: Option<Coding>,
     form: Form,
     variation: Variation,
+    /// The request's body passes analyzers: what was sent of it cannot be sent again.
+    filtered: bool,
     /// Permits that the rules gave, and when to ask again.
     granted: Granted,
     /// An end of the client's sending does not say that it has left: it waits for the answer.
@@ -148,7 +152,7 @@ impl Exchange {
         let Self {
             state, method, version, request, response, limits, status, interim,
             interim_since, offered, client_persists, server_persists, tunnel, said, client, secure, attempts,
-            fresh, cookie, offer, form, variation, granted, waits_past_end, body,
+            fresh, cookie, offer, form, variation, filtered, granted, waits_past_end, body,
             body_begun, failure, reason, times, since, in_flight,
         } = self;
         offered.clear();
@@ -160,7 +164,7 @@ impl Exchange {
             Default::default();
         (*form, *variation, *waits_past_end, *body, *body_begun, *failure, *reason, *times) =
             Default::default();
-        (*since, *in_flight, *secure) = Default::default();
+        (*since, *in_flight, *secure, *filtered) = Default::default();
     }
 
     // ----- Queries about it --------------------------------------------------------------------------------
@@ -224,6 +228,12 @@ impl Exchange {
             (ExchangeEvent::RequestPassed(passage), Collecting(asked)) => {
                 self.collected(passage, asked, &around)
             }
+            (
+                ExchangeEvent::BodyHeld(..)
+                | ExchangeEvent::BodyAdvised(..)
+                | ExchangeEvent::BodyUnadvised(..),
+                Asking(attempt) | Awaiting(attempt) | Answering(attempt),
+            ) => self.body_asked(event, attempt, &around),
             (ExchangeEvent::Written, Ruling) | (ExchangeEvent::Called, InLine) => {
                 self.look_for_server(&around)
             }
@@ -262,6 +272,9 @@ impl Exchange {
                 | ExchangeEvent::Unreadable(_)
                 | ExchangeEvent::Advised(_)
                 | ExchangeEvent::Unadvised(_)
+                | ExchangeEvent::BodyHeld(..)
+                | ExchangeEvent::BodyAdvised(..)
+                | ExchangeEvent::BodyUnadvised(..)
                 | ExchangeEvent::Written
                 | ExchangeEvent::Overflown
                 | ExchangeEvent::Called

@@ -37,15 +37,16 @@ impl Exchange {
         if moved || read > 0 {
             self.since = around.now;
         }
+        let filtered = self.filtered;
         if let Some(attempt) = self.state.attempt() {
             attempt.full = stopped == Stopped::Full;
-            attempt.gone |= read > 0;
+            attempt.gone |= read > 0 || filtered && moved;
         }
         if read > 0 && self.is_too_slow(read, around) {
             return self.refuse(CloseReason::BodyTimeout, around);
         }
         match stopped {
-            Stopped::Dry | Stopped::Full | Stopped::Unfinished => ExchangeAction::Wait,
+            Stopped::Dry | Stopped::Full | Stopped::Unfinished | Stopped::Held => ExchangeAction::Wait,
             Stopped::Done => self.request_delivered(around),
             Stopped::TooLarge => self.refuse(CloseReason::BodyTooLarge, around),
             Stopped::Malformed => self.refuse(CloseReason::BadRequest, around),
@@ -96,7 +97,9 @@ impl Exchange {
             self.since = around.now;
         }
         ExchangeAction::Abort(match passage.stopped {
-            Stopped::Dry | Stopped::Full | Stopped::Unfinished => return ExchangeAction::Wait,
+            Stopped::Dry | Stopped::Full | Stopped::Unfinished | Stopped::Held => {
+                return ExchangeAction::Wait;
+            }
             Stopped::Done => return self.response_delivered(),
             Stopped::Cut => CloseReason::ServerClosed,
             Stopped::Malformed | Stopped::TooLarge => CloseReason::BadResponse,

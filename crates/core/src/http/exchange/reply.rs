@@ -22,6 +22,9 @@ pub enum Form {
     Bare,
     /// The body is compressed, in chunks.
     Compressed(Coding),
+    /// The body is what analyzers make of it: in chunks, or until the connection ends for a client that is too
+    /// old to know them.
+    Filtered,
 }
 
 impl Exchange {
@@ -42,8 +45,11 @@ impl Exchange {
             }
             Some(ResponseKind::Final | ResponseKind::Tunnel) => {
                 let instead = self.judge_response(message, around);
-                instead
-                    .unwrap_or_else(|| ExchangeAction::Reply { compress: self.compressible(message, around) })
+                instead.unwrap_or_else(|| {
+                    let filtered = self.filter_response(around).is_some();
+                    let compress = self.compressible(message, around).filter(|_| !filtered);
+                    ExchangeAction::Reply { compress }
+                })
             }
         }
     }
@@ -82,8 +88,9 @@ impl Exchange {
 
     /// Decides the form of the body, now that it is known which compressor could be had. After it the
     /// client's connection is kept only if the client will see the end of the body.
-    pub fn decide_form(&mut self, head: &Head, compressor: Option<Coding>) -> Form {
+    pub fn decide_form(&mut self, head: &Head, compressor: Option<Coding>, filtered: bool) -> Form {
         self.form = match compressor {
+            _ if filtered => Form::Filtered,
             Some(coding) => Form::Compressed(coding),
             None if self.needs_bare_body() => Form::Bare,
             None => Form::Same,
@@ -91,8 +98,9 @@ impl Exchange {
         if let Some(coding) = compressor {
             self.variation = Variation::Applied(coding.as_str());
         }
-        let to_end = head.framing == Framing::ToEnd && compressor.is_none();
-        if to_end || self.form == Form::Bare {
+        let to_end = head.framing == Framing::ToEnd && compressor.is_none() && !filtered;
+        let old = filtered && self.version == Version::Http10;
+        if to_end || old || self.form == Form::Bare {
             self.client_persists = false;
         }
         self.form
@@ -106,7 +114,8 @@ impl Exchange {
             framing: match self.form {
                 Form::Same => head.framing,
                 Form::Bare => Framing::ToEnd,
-                Form::Compressed(_) => Framing::Chunked,
+                Form::Filtered if self.version == Version::Http10 => Framing::ToEnd,
+                Form::Compressed(_) | Form::Filtered => Framing::Chunked,
             },
             persistence: match (self.client_persists, self.version) {
                 (false, _) => Persistence::Close,
@@ -114,6 +123,7 @@ impl Exchange {
                 (true, Version::Http11) => Persistence::Keep,
             },
             variation: self.variation,
+            altered: self.form == Form::Filtered,
             affinity: self.server().filter(|_| needs_cookie).map(|server| server.identity),
         }
     }

@@ -54,6 +54,8 @@ pub struct Attempt {
     pub deaf: bool,
     /// The server's socket was full when it was last offered bytes.
     pub full: bool,
+    /// The analyzers that are asked about a part of a body, by the side that sends it.
+    pub asked: [Option<ConsultantIndex>; 2],
 }
 
 /// An analyzer that is asked.
@@ -113,6 +115,11 @@ impl Attempt {
     pub(super) fn is_held_up(self) -> bool {
         self.full || self.deaf
     }
+
+    /// Whether an analyzer is asked about a part of a body.
+    pub(super) fn is_asking(self) -> bool {
+        self.asked.iter().any(Option::is_some)
+    }
 }
 
 impl ExchangeState {
@@ -124,6 +131,11 @@ impl ExchangeState {
             Self::Collecting(_) => ExchangeWait::Body,
             Self::InLine => ExchangeWait::Place,
             Self::Connecting => ExchangeWait::Connect,
+            Self::Asking(attempt) | Self::Awaiting(attempt) | Self::Answering(attempt)
+                if attempt.is_asking() =>
+            {
+                ExchangeWait::Answer
+            }
             Self::Asking(attempt) if attempt.is_held_up() => ExchangeWait::Response,
             Self::Asking(_) => ExchangeWait::Body,
             Self::Awaiting(_) => ExchangeWait::Response,

@@ -133,6 +133,18 @@ impl Exchange {
         }
     }
 
+    /// Takes note that no more of the request's body is read: its connection cannot serve for another.
+    pub fn end_request(&mut self) {
+        self.request = Body::None;
+        self.client_persists = false;
+    }
+
+    /// Takes note that no more of the response's body is read: its connection cannot serve for another.
+    pub fn end_response(&mut self) {
+        self.response = Body::None;
+        self.server_persists = false;
+    }
+
     /// Ends the client's connection with this exchange.
     pub fn close_client(&mut self) {
         self.client_persists = false;

@@ -4,6 +4,7 @@
 
 use super::{Consultation, Exchange, ExchangeAction, ExchangeState, ExchangeWait, Surroundings, state};
 use crate::close::{CloseReason, ConsultFault, Fault};
+use crate::consult::ConsultantIndex;
 use crate::time::Millis;
 
 impl Exchange {
@@ -29,8 +30,14 @@ impl Exchange {
 
     /// Returns how long the analyzer that is asked may take.
     fn answer_due(&self, around: &Surroundings<'_>) -> Millis {
-        let ExchangeState::Consulting(Consultation { analyzer, .. }) = self.state else { return 0 };
-        around.plan.consultants[usize::from(analyzer)].spec.deadline
+        let deadline = |index: ConsultantIndex| around.plan.consultants[usize::from(index)].spec.deadline;
+        match self.state {
+            ExchangeState::Consulting(Consultation { analyzer, .. }) => deadline(analyzer),
+            mut state => {
+                let asked = state.attempt().map_or([None; 2], |attempt| attempt.asked);
+                asked.into_iter().flatten().map(deadline).min().unwrap_or(0)
+            }
+        }
     }
 
     /// Whether bytes that were handed to the kernel still move towards the client: a slow reader takes from
@@ -54,6 +61,13 @@ impl Exchange {
             ExchangeState::Collecting(_) => self.refuse(CloseReason::BodyTimeout, around),
             ExchangeState::InLine => self.refuse(CloseReason::QueueTimeout, around),
             ExchangeState::Connecting => self.connect_failed(Fault::TimedOut, around),
+            ExchangeState::Asking(attempt)
+            | ExchangeState::Awaiting(attempt)
+            | ExchangeState::Answering(attempt)
+                if attempt.is_asking() =>
+            {
+                self.body_late(attempt, around)
+            }
             ExchangeState::Asking(attempt) if !attempt.is_held_up() => {
                 self.refuse(CloseReason::BodyTimeout, around)
             }

@@ -174,6 +174,8 @@ pub struct Rewrite<'a> {
     pub facts: &'a ExchangeFacts<'a>,
     /// The findings of rules that people wrote, where they change the head.
     pub findings: Option<&'a Findings>,
+    /// The request's body goes on in chunks, however it came.
+    pub reframed: bool,
 }
 
 impl Rewrite<'_> {

@@ -24,7 +24,11 @@ impl Rewrite<'_> {
         }
         write::request_line_end(out);
         self.request_lines(out, message);
-        push_request_framing(out, message);
+        if self.reframed {
+            write::framing(out, Framing::Chunked);
+        } else {
+            push_request_framing(out, message);
+        }
         if head.upgrade && head.version == Version::Http11 && push_upgrade(out, message) {
             write::connection_upgrade(out);
         }

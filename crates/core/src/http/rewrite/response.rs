@@ -21,6 +21,8 @@ pub struct Reply {
     pub persistence: Persistence,
     /// Compression on the way.
     pub variation: Variation,
+    /// Analyzers may change the body.
+    pub altered: bool,
     /// Identity of the server that a new affinity cookie names; None when the client has the right one.
     pub affinity: Option<u64>,
 }
@@ -133,12 +135,14 @@ impl Rewrite<'_> {
 #[inline]
 fn response_fate(field: &Field, message: Message<'_>, reply: &Reply) -> Fate {
     let coded = matches!(reply.variation, Variation::Applied(_));
+    // Other bytes, whatever made them other.
+    let other = coded || reply.altered;
     match field.known {
         _ if field.hop_by_hop || is_ours_alone(field) => Fate::Drop,
-        Known::Trailer if reply.framing != Framing::Chunked => Fate::Drop,
+        Known::Trailer if reply.framing != Framing::Chunked || reply.altered => Fate::Drop,
         Known::ContentEncoding if coded => Fate::Drop,
-        Known::Etag if coded && !message.text(field.value).starts_with(b"W/") => Fate::Edit,
-        Known::Other if coded && is_of_the_bytes(message.name(field)) => Fate::Drop,
+        Known::Etag if other && !message.text(field.value).starts_with(b"W/") => Fate::Edit,
+        Known::Other if other && is_of_the_bytes(message.name(field)) => Fate::Drop,
         _ => Fate::Keep,
     }
 }

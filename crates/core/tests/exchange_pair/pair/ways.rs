@@ -181,7 +181,7 @@ impl Pair {
         let around = self.around(&plan, at);
         let coding = (compress && self.random.chance(80)).then_some(Coding::Gzip);
         let stream = &mut self.streams[at];
-        stream.exchange.decide_form(head, coding);
+        stream.exchange.decide_form(head, coding, false);
         let reply = stream.exchange.reply(head, &around);
         let closes = reply.persistence == Persistence::Close;
         assert_eq!(closes, !stream.exchange.keeps_client());

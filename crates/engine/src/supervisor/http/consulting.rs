@@ -4,9 +4,12 @@
 //! A held request stands in the stream as it came; a held response in its server's connection. Must never
 //! judge an answer: its Exchange does.
 
+use std::sync::Arc;
+
 use headworks_core::action::Side;
 use headworks_core::close::ConsultFault;
-use headworks_core::http::exchange::{Consultation, ExchangeEvent, ExchangeState, Passage, Stopped};
+use headworks_core::consult::ConsultantIndex;
+use headworks_core::http::exchange::{Attempt, Consultation, ExchangeEvent, ExchangeState, Passage, Stopped};
 use headworks_core::spec::Hook;
 use headworks_core::wire::body::Body;
 use headworks_core::wire::http1::{self, Parsed};
@@ -14,6 +17,7 @@ use headworks_core::wire::http1::{self, Parsed};
 use super::stream::{Part, Stream};
 use super::{HttpSupervisor, Step};
 use crate::consult::{Answer, Asked, Matter, Outcome, Texts, Ticket};
+use crate::io::BodyForm;
 use crate::outcome::Read;
 use crate::token::Kind;
 use crate::tools::Tools;
@@ -55,9 +59,21 @@ impl HttpSupervisor {
         at: usize,
         consultation: Consultation,
     ) -> Result<Asked, ConsultFault> {
+        self.ask_with(tools, at, consultation, Texts::default(), consultation.limit > 0)
+    }
+
+    /// Asks the analyzer about what is held, and about what stands in `texts` already.
+    fn ask_with(
+        &mut self,
+        tools: &mut Tools,
+        at: usize,
+        consultation: Consultation,
+        texts: Texts,
+        last: bool,
+    ) -> Result<Asked, ConsultFault> {
         let stream = &self.streams[at];
         let desk = stream.plan.desk(consultation.analyzer).ok_or(ConsultFault::Stopping)?;
-        let desk = std::sync::Arc::clone(desk);
+        let desk = Arc::clone(desk);
         let ticket = Ticket {
             number: 0,
             worker: tools.shard,
@@ -65,12 +81,18 @@ impl HttpSupervisor {
             place: at,
             generation: self.streams.generation(at),
         };
-        let matter = self.matter(tools, at, consultation);
+        let matter = Matter { last, ..self.matter(tools, at, consultation, texts) };
         desk.ask(ticket, matter)
     }
 
     /// Returns what an analyzer may know of a stream.
-    fn matter(&mut self, tools: &mut Tools, at: usize, consultation: Consultation) -> Matter {
+    fn matter(
+        &mut self,
+        tools: &mut Tools,
+        at: usize,
+        consultation: Consultation,
+        mut texts: Texts,
+    ) -> Matter {
         let place = self.streams[at].client;
         if self.clients[place].who.id == 0 {
             self.clients[place].who.id = tools.next_id();
@@ -78,7 +100,6 @@ impl HttpSupervisor {
         if self.streams[at].work.id == 0 {
             self.streams[at].work.id = tools.next_id();
         }
-        let mut texts = Texts::default();
         let whole = consultation.limit > 0;
         if consultation.hook == Hook::Response {
             if let Some(server) = self.servers.of(&self.streams[at]) {
@@ -88,7 +109,7 @@ impl HttpSupervisor {
         let stream = &self.streams[at];
         let (work, client) = (&*stream.work, &self.clients[stream.client]);
         let head = match consultation.hook {
-            Hook::Response => &work.request[work.announced..],
+            Hook::Response | Hook::ResponseBody | Hook::RequestBody => &work.request[work.announced..],
             _ => &work.request,
         };
         texts.request = texts.keep(head);
@@ -112,9 +133,12 @@ impl HttpSupervisor {
             secure: facts.secure,
             tls: facts.tls.map(|tls| Box::new(tls.clone())),
             early: facts.early,
-            status: if consultation.hook == Hook::Response { tools.head.status } else { 0 },
+            status: match consultation.hook {
+                Hook::Response => tools.head.status,
+                _ => exchange.status(),
+            },
             method: exchange.method(),
-            last: whole,
+            last: false,
             wall: around.wall,
             texts,
         }
@@ -124,8 +148,16 @@ impl HttpSupervisor {
     pub(super) fn take_answer(&mut self, tools: &mut Tools, answer: &Answer) {
         let Ticket { number, place: at, generation, .. } = answer.ticket;
         let Some(stream) = self.streams.find(at, generation) else { return };
+        let held = &mut stream.work.held;
+        for side in [Side::Client, Side::Server] {
+            if let Some(asked) = held[side as usize].take_if(|asked| asked.is(number)) {
+                stream.work.told = Some(Arc::clone(asked.desk()));
+                asked.end(tools.shard, Outcome::of(&answer.advice));
+                return self.take_body_answer(tools, at, side, answer);
+            }
+        }
         let Some(asked) = stream.work.asked.take_if(|asked| asked.is(number)) else { return };
-        stream.work.told = Some(std::sync::Arc::clone(asked.desk()));
+        stream.work.told = Some(Arc::clone(asked.desk()));
         asked.end(tools.shard, Outcome::of(&answer.advice));
         let place = stream.client;
         self.act(tools, place, |this, tools| this.turn(tools, at, ExchangeEvent::Advised(&answer.advice)));
@@ -133,8 +165,10 @@ impl HttpSupervisor {
 
     /// Waits no longer for an answer.
     pub(super) fn give_up_answer(&mut self, tools: &Tools, at: usize, outcome: Outcome) {
-        if let Some(asked) = self.streams[at].work.asked.take() {
-            self.streams[at].work.told = Some(std::sync::Arc::clone(asked.desk()));
+        let work = &mut self.streams[at].work;
+        let [request, response] = &mut work.held;
+        for asked in [&mut work.asked, request, response].into_iter().filter_map(Option::take) {
+            work.told = Some(Arc::clone(asked.desk()));
             asked.end(tools.shard, outcome);
         }
     }
@@ -224,6 +258,79 @@ impl HttpSupervisor {
                     told => told,
                 }
             }
+        }
+    }
+}
+
+impl HttpSupervisor {
+    /// Holds a part of a body until an analyzer has answered; `passed`: what moved before.
+    pub(super) fn hold_body(
+        &mut self,
+        tools: &mut Tools,
+        at: usize,
+        side: Side,
+        passed: ExchangeEvent<'static>,
+    ) -> Part {
+        if self.streams[at].work.held[side as usize].is_some() {
+            self.look_for_end(tools, at).map(drop)?;
+            return Err(passed);
+        }
+        Err(match self.ask_about_body(tools, at, side) {
+            Ok(analyzer) => ExchangeEvent::BodyHeld(side, analyzer),
+            Err(fault) => ExchangeEvent::BodyUnadvised(side, fault),
+        })
+    }
+
+    fn ask_about_body(
+        &mut self,
+        tools: &mut Tools,
+        at: usize,
+        side: Side,
+    ) -> Result<ConsultantIndex, ConsultFault> {
+        let work = &self.streams[at].work;
+        let form = if side == Side::Client { &work.request_form } else { &work.form };
+        let BodyForm::Filtered(filtered) = form else { return Err(ConsultFault::Stopping) };
+        let Some((analyzer, part)) = filtered.chain.asked() else { return Err(ConsultFault::Stopping) };
+        let hook = if side == Side::Client { Hook::RequestBody } else { Hook::ResponseBody };
+        let mut texts = Texts::default();
+        texts.chunk = texts.keep(part.bytes);
+        let last = part.last;
+        let question = Consultation { analyzer, hook, attempt: Attempt::default(), asking: false, limit: 0 };
+        let asked = self.ask_with(tools, at, question, texts, last)?;
+        self.streams[at].work.held[side as usize] = Some(asked);
+        Ok(analyzer)
+    }
+
+    /// Takes an answer about a part of a body.
+    fn take_body_answer(&mut self, tools: &mut Tools, at: usize, side: Side, answer: &Answer) {
+        let Stream { work, client, .. } = &mut self.streams[at];
+        let place = *client;
+        let form = if side == Side::Client { &mut work.request_form } else { &mut work.form };
+        tools.out.clear();
+        let said = match (answer.advice.fault, form) {
+            (Some(fault), _) => Err(fault),
+            (None, BodyForm::Filtered(filtered)) => filtered.advised(&answer.advice, &mut tools.out),
+            (None, _) => Ok(()),
+        };
+        work.lanes[side as usize].buffer.push(&tools.out);
+        let event = match said {
+            Ok(()) => ExchangeEvent::BodyAdvised(side, &answer.advice),
+            Err(fault) => ExchangeEvent::BodyUnadvised(side, fault),
+        };
+        self.act(tools, place, |this, tools| match this.turn(tools, at, event) {
+            Step::Wait => Step::Again,
+            step => step,
+        });
+    }
+
+    /// Lets a part of a body go on as it is.
+    pub(super) fn pass_on(&mut self, tools: &mut Tools, at: usize, side: Side) {
+        let work = &mut self.streams[at].work;
+        let form = if side == Side::Client { &mut work.request_form } else { &mut work.form };
+        if let BodyForm::Filtered(filtered) = form {
+            tools.out.clear();
+            filtered.unadvised(&mut tools.out);
+            work.lanes[side as usize].buffer.push(&tools.out);
         }
     }
 }

@@ -9,7 +9,7 @@ use headworks_core::http::exchange::{ExchangeEvent, ExchangeState, Passage, Stop
 
 use super::stream::{Part, Stream};
 use super::{HttpSupervisor, Step};
-use crate::io::{BodyForm, Stop, Transfer};
+use crate::io::{Stop, Transfer};
 use crate::outcome::{Read, Written};
 use crate::token::{self, Kind};
 use crate::tools::Tools;
@@ -85,7 +85,8 @@ impl HttpSupervisor {
                 return request_stopped(self.watch_server(tools, number));
             }
         }
-        if work.exchange.is_asked() && work.lanes[Side::Client as usize].waiting() == 0 {
+        let (form, lane) = (&work.request_form, &work.lanes[Side::Client as usize]);
+        if work.exchange.is_asked() && form.is_over(&work.exchange.request) && lane.waiting() == 0 {
             return match work.exchange.state() {
                 ExchangeState::Asking(_) | ExchangeState::Tunnel(_) => request_stopped(Stopped::Done),
                 _ => Ok(Step::Wait),
@@ -98,7 +99,7 @@ impl HttpSupervisor {
             sink: &mut server.socket,
             lane: &mut work.lanes[Side::Client as usize],
             body: &mut work.exchange.request,
-            form: &mut BodyForm::Same,
+            form: &mut work.request_form,
             excess: &mut client.who.held,
             read: 0,
             passed: 0,
@@ -110,6 +111,13 @@ impl HttpSupervisor {
         match passage.stopped {
             Stopped::Full => passage.stopped = self.watch_server(tools, number),
             Stopped::Unfinished => self.clients.enqueue(place),
+            Stopped::Held => {
+                return self.hold_body(tools, at, Side::Client, ExchangeEvent::RequestPassed(passage));
+            }
+            // What still comes of a body that an analyzer has ended is not read.
+            Stopped::Done if !self.streams[at].work.exchange.is_asked() => {
+                self.streams[at].work.exchange.end_request();
+            }
             _ => {}
         }
         Err(ExchangeEvent::RequestPassed(passage))
@@ -137,7 +145,11 @@ impl HttpSupervisor {
         };
         let passage = transfer.run(&mut tools.scratch, &mut tools.out, &mut tools.pipes);
         work.counted[Side::Server as usize] += transfer.passed;
-        if work.exchange.response.is_done() && !work.exchange.is_tunnel() {
+        if passage.stopped == Stopped::Done && !work.exchange.response.is_done() {
+            // An analyzer has ended the body before its server did.
+            work.exchange.end_response();
+        }
+        if work.form.is_over(&work.exchange.response) && !work.exchange.is_tunnel() {
             self.put_away(tools, at);
         }
         match passage.stopped {
@@ -145,6 +157,9 @@ impl HttpSupervisor {
             Stopped::Dry => self.look_for_end(tools, at).map(drop)?,
             Stopped::Full => self.watch_client(tools, at)?,
             Stopped::Unfinished => self.clients.enqueue(place),
+            Stopped::Held => {
+                return self.hold_body(tools, at, Side::Server, ExchangeEvent::ResponsePassed(passage));
+            }
             _ => {}
         }
         Err(ExchangeEvent::ResponsePassed(passage))
@@ -223,7 +238,7 @@ impl HttpSupervisor {
 
     /// Looks whether the client has left without waiting for its answer.
     #[inline]
-    fn look_for_end(&mut self, tools: &mut Tools, at: usize) -> Part {
+    pub(super) fn look_for_end(&mut self, tools: &mut Tools, at: usize) -> Part {
         let Stream { work, client, .. } = &self.streams[at];
         let client = &mut self.clients[*client];
         let may_have_left =

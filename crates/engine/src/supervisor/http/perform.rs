@@ -9,11 +9,12 @@ use headworks_core::http::coding::Coding;
 use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, Form};
 use headworks_core::http::request_id::RequestId;
 use headworks_core::http::rewrite::Rewrite;
-use headworks_core::message::Message;
+use headworks_core::message::{Framing, Message, Version};
 use headworks_core::spec::ProgramKind;
 use headworks_core::table::BackendIndex;
+use headworks_core::wire::body::Body;
 
-use crate::io::{BodyForm, Compressed};
+use crate::io::{BodyForm, Compressed, Filtered};
 use crate::supervisor::http::queue::Standing;
 use crate::supervisor::http::stream::{Part, Stream, surroundings};
 use crate::supervisor::http::{HttpSupervisor, Step};
@@ -63,6 +64,10 @@ impl HttpSupervisor {
                 ExchangeAction::Ask | ExchangeAction::Skip => return Step::Again,
                 ExchangeAction::Consult(asked) => self.consult(tools, at, asked, bytes),
                 ExchangeAction::Collect(_) => self.begin_collecting(tools, at),
+                ExchangeAction::PassOn(side) => {
+                    self.pass_on(tools, at, side);
+                    return Step::Again;
+                }
                 ExchangeAction::Reread => return self.reread(tools, at),
                 ExchangeAction::Write(index) => Err(self.write_request(tools, at, index, bytes)),
                 ExchangeAction::Line => self.stand_in_line(at),
@@ -145,11 +150,26 @@ impl HttpSupervisor {
             client.announce(backend, &mut request);
         }
         work.announced = request.len();
+        let has_body = tools.head.framing != Framing::None;
+        let chain = work.exchange.filter_request(has_body, &around);
         let facts = work.exchange.facts(&client.facts(), &around);
         let findings = work.exchange.edits(ProgramKind::Request);
-        let rewrite = Rewrite { listener: rules, backend: &backend.http.rules, facts: &facts, findings };
+        let (listener, reframed) = (rules, chain.is_some());
+        let rewrite = Rewrite { listener, backend: &backend.http.rules, facts: &facts, findings, reframed };
         let written = rewrite.request(&mut request, Message::new(&tools.head, bytes));
-        request.extend_from_slice(&bytes[tools.head.length..]);
+        let rest = &bytes[tools.head.length..];
+        match chain {
+            None => request.extend_from_slice(rest),
+            Some(chain) => {
+                let (mut form, lane) = (Filtered::new(chain, true), &mut work.lanes[Side::Client as usize]);
+                let mut body = Body::new(tools.head.framing, &around.listener.http.limits);
+                tools.out.clear();
+                // It was sound when it came.
+                let _ = form.feed(&mut body, rest, &mut tools.out);
+                lane.buffer.push(&tools.out);
+                work.request_form = BodyForm::Filtered(Box::new(form));
+            }
+        }
         work.request = request;
         if written.is_ok() { ExchangeEvent::Written } else { ExchangeEvent::Overflown }
     }
@@ -201,7 +221,7 @@ impl HttpSupervisor {
             work.lanes[Side::Client as usize].buffer.push(inbound.pending());
             inbound.clear();
         }
-        let whole = exchange.response.is_done() && !tunnel;
+        let whole = work.form.is_over(&exchange.response) && !tunnel;
         self.feed(tools, at, ExchangeEvent::Replied);
         self.send_reply(tools, at, whole)
     }
@@ -213,8 +233,17 @@ impl HttpSupervisor {
         if self.draining {
             work.exchange.close_client();
         }
-        let form = work.exchange.decide_form(&tools.head, compressor.as_ref().map(|one| one.coding()));
+        let stream = &mut self.streams[at];
+        let around = surroundings(&stream.plan, stream.listener, tools);
+        let work = &mut stream.work;
+        let chain = work.exchange.filter_response(&around);
+        let coding = compressor.as_ref().map(|one| one.coding());
+        let form = work.exchange.decide_form(&tools.head, coding, chain.is_some());
         work.form = match (form, compressor) {
+            (Form::Filtered, _) => {
+                let chunks = work.exchange.version() != Version::Http10;
+                BodyForm::Filtered(Box::new(Filtered::new(chain.unwrap_or_default(), chunks)))
+            }
             (Form::Compressed(_), Some(compressor)) => {
                 BodyForm::Compressed(Box::new(Compressed::new(compressor)))
             }
@@ -233,7 +262,8 @@ impl HttpSupervisor {
         let mut facts = exchange.facts(&client.facts(), &around);
         facts.status = tools.head.status;
         let (listener, findings) = (&around.listener.http.rules, exchange.edits(ProgramKind::Response));
-        let rewrite = Rewrite { listener, backend: &backend.http.rules, facts: &facts, findings };
+        let rewrite =
+            Rewrite { listener, backend: &backend.http.rules, facts: &facts, findings, reframed: false };
         let reply = exchange.reply(&tools.head, &around);
         rewrite.response(&mut tools.out, Message::new(&tools.head, bytes), &reply).is_ok()
     }

@@ -49,6 +49,8 @@ pub(crate) struct Work {
     pub(crate) lanes: [Lane; 2],
     /// The form of the response's body.
     pub(crate) form: BodyForm,
+    /// The form of the request's body.
+    pub(crate) request_form: BodyForm,
     /// Bytes of requests and responses, heads included, by the side that sends.
     pub(crate) counted: [u64; 2],
     /// Length of the PROXY header before the request.
@@ -57,6 +59,8 @@ pub(crate) struct Work {
     pub(crate) id: u64,
     /// The question that is waited for.
     pub(crate) asked: Option<Asked>,
+    /// The questions about bodies, by the side that sends them.
+    pub(crate) held: [Option<Asked>; 2],
     /// The desk that is told of the end.
     pub(crate) told: Option<Arc<Desk>>,
 }
@@ -104,14 +108,27 @@ impl Work {
     /// Makes it ready for another exchange, in place and with modest memory only. Its pipes must have been
     /// given back.
     pub(crate) fn clear(&mut self) {
-        let Self { exchange, request, sent, lanes, form, counted, announced, id, asked, told } = self;
+        let Self {
+            exchange,
+            request,
+            sent,
+            lanes,
+            form,
+            request_form,
+            counted,
+            announced,
+            id,
+            asked,
+            held,
+            told,
+        } = self;
         exchange.clear();
         request.clear();
         if request.capacity() > MODEST {
             request.shrink_to(MODEST);
         }
         *lanes = Default::default();
-        *form = BodyForm::default();
+        (*form, *request_form, *held) = Default::default();
         (*sent, *counted, *announced, *id) = (0, [0; 2], 0, 0);
         (*asked, *told) = (None, None);
     }
@@ -129,7 +146,8 @@ impl Work {
     /// Whether the server's socket has taken all of the request that came. What of it is not sent, a server
     /// that answered early would read from its next request.
     pub(crate) fn is_sent(&self) -> bool {
-        self.sent == self.request.len() && self.lanes[Side::Client as usize].waiting() == 0
+        let passed = self.request_form.is_over(&self.exchange.request) || !self.exchange.is_asked();
+        self.sent == self.request.len() && self.lanes[Side::Client as usize].waiting() == 0 && passed
     }
 
     /// Whether the client got some of a response and not all.
