@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -65,17 +66,20 @@ class Asking:
         try:
             method, given, view = self.prepare(question)
             try:
-                return encode(method(*given), question.hook)
+                # What one question leaves in context variables is not for the next.
+                return encode(copy_context().run(method, *given), question.hook)
             finally:
-                if view is not None:
-                    view.release()
+                end(view)
         except BaseException as error:  # noqa: BLE001  (whatever it is: exits and interrupts of user code too)
             return self.failed(error, question.hook)
 
     def failed(self, error: BaseException, hook: str) -> Encoded:
         """Return the answer of one that has failed, and tell of it."""
         kind = "verdict" if isinstance(error, WrongVerdictError) else "raised"
-        said = str(error) if kind == "verdict" else f"{type(error).__name__}: {error}"
+        said = type(error).__name__
+        # Its text is the user's code, too.
+        with contextlib.suppress(BaseException):
+            said = str(error) if kind == "verdict" else f"{said}: {error}"
         # Telling of a failure must not make another: memory may be short.
         with contextlib.suppress(BaseException):
             self._tell(error, hook, said)
@@ -95,6 +99,13 @@ class Asking:
             LOG.error("analyzer %s: %s", self.name, said)
         else:
             LOG.error("analyzer %s: %s failed", self.name, hook, exc_info=(type(error), error, _theirs(error)))
+
+
+def end(view: memoryview | None) -> None:
+    """End a view, so that whoever keeps it is told. One that something else looks through stays: it is a copy."""
+    if view is not None:
+        with contextlib.suppress(BufferError):
+            view.release()
 
 
 def _theirs(error: BaseException) -> TracebackType | None:

@@ -10,11 +10,12 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, copy_context
 from time import perf_counter
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from headworks.analyzers.asking import Asking
+from headworks.analyzers.asking import Asking, end
 from headworks.analyzers.verdicts import encode
 
 if TYPE_CHECKING:
@@ -173,34 +174,38 @@ class Coroutines:
         begun = perf_counter()
         try:
             method, given, view = self._asking.prepare(question)
+            # What one question leaves in context variables is not for the next.
+            context = copy_context()
             try:
-                answer = method(*given)
+                answer = context.run(method, *given)
                 self._busy += perf_counter() - begun
                 if asyncio.iscoroutine(answer):
-                    answer = await self._watched(answer, question)
+                    answer = await self._watched(answer, question, context)
                 return encode(answer, question.hook)
             finally:
-                if view is not None:
-                    view.release()
+                end(view)
         except asyncio.CancelledError as error:
-            if question.ticket not in self._cancelled:
-                # The loop is being closed, or the user's code cancels itself.
-                return self._asking.failed(error, question.hook)
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
-            # The client is gone, or its deadline has passed: nobody waits for the answer.
-            return None
+            # The client is gone, or its deadline has passed: nobody waits for the answer. Or the user's code cancels
+            # itself.
+            is_late = question.ticket in self._cancelled
+            return None if is_late else self._asking.failed(error, question.hook)
         except BaseException as error:  # noqa: BLE001  (whatever it is: exits and interrupts of user code too)
             return self._asking.failed(error, question.hook)
         finally:
-            self._cancelled.discard(question.ticket)
+            if question.ticket in self._cancelled:
+                self._cancelled.discard(question.ticket)
+                # The task goes on with others, whether or not the user's code has heeded it.
+                if (task := asyncio.current_task()) is not None:
+                    task.uncancel()
 
     @coroutine
-    def _watched(self, answer: Coroutine[Any, Any, Any], question: "Question") -> Generator[Any, Any, Any]:
+    def _watched(
+        self, answer: Coroutine[Any, Any, Any], question: "Question", context: Context
+    ) -> Generator[Any, Any, Any]:
         """Await an answer; when it waits for something for the first time, another task takes the other questions."""
         begun = perf_counter()
         try:
-            awaited = answer.send(None)
+            awaited = context.run(answer.send, None)
         except StopIteration as done:
             return done.value
         finally:
@@ -220,7 +225,7 @@ class Coroutines:
                     failure = error
                 begun = perf_counter()
                 try:
-                    awaited = answer.send(value) if failure is None else answer.throw(failure)
+                    awaited = context.run(answer.send, value) if failure is None else context.run(answer.throw, failure)
                 except StopIteration as done:
                     return done.value
                 finally:

@@ -4,6 +4,7 @@ Owns the objects, which are made when they are first asked for. Must never grow 
 ``MOST`` the oldest are forgotten.
 """
 
+import contextlib
 from collections.abc import Iterable
 from types import SimpleNamespace
 
@@ -23,9 +24,14 @@ class States:
         if state is None:
             # Several threads may ask: one of them wins.
             state = self._known.setdefault(number, SimpleNamespace())
-            while len(self._known) > self._most:
-                self._known.pop(next(iter(self._known)), None)
+            if len(self._known) > self._most:
+                self._forget_oldest()
         return state
+
+    def _forget_oldest(self) -> None:
+        # Other threads may do the same meanwhile.
+        with contextlib.suppress(RuntimeError, StopIteration):
+            self._known.pop(next(iter(self._known)), None)
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Forget those that are over."""

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from headworks.analyzers.verdicts import Encoded
 
 BATCH = 64
-"""Questions taken in one go."""
+"""Questions taken in one go at most."""
+TOGETHER = 16
+"""Answers given in one go at most: no more are kept back by one that takes long."""
 LONGEST = 0.001
 """Seconds that an answer waits for the others of its batch."""
 _GLANCE = 1.0
@@ -44,10 +46,12 @@ class Threads:
 
     def _run(self) -> None:
         pull, forget = self._questions.pull, self._asking.states.forget
-        while (pulled := pull(BATCH, _GLANCE)) is not None:
+        # One that takes long takes one question at a time: those behind it are others' to answer, or to be taken back.
+        most = 1
+        while (pulled := pull(most, _GLANCE)) is not None:
             questions, _, over = pulled
             if questions:
-                self._answer(questions)
+                most = min(2 * most, BATCH) if self._answer(questions) else 1
             # After the answers: nobody waits for this.
             if over:
                 forget(over)
@@ -57,15 +61,18 @@ class Threads:
         if is_last:
             self._ended()
 
-    def _answer(self, questions: "list[Question]") -> None:
+    def _answer(self, questions: "list[Question]") -> bool:
+        """Answer questions; whether each was answered quickly."""
         ask, give = self._asking.ask, self._questions.answer
         answers: list[tuple[Question, Encoded | None]] = []
-        begun = perf_counter()
+        begun, is_quick = perf_counter(), True
         for question in questions:
             answers.append((question, ask(question)))
             busy = perf_counter() - begun
-            if busy > LONGEST:
+            if busy > LONGEST or len(answers) >= TOGETHER:
+                is_quick = is_quick and busy <= LONGEST
                 give(answers, busy)
                 answers, begun = [], perf_counter()
         if answers:
             give(answers, perf_counter() - begun)
+        return is_quick
