@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from headworks.explanation import Explanation, ServerChoice, explain
     from headworks.notice import Notice
     from headworks.proxy import Proxy
+    from headworks.recording import Recording, replay
     from headworks.records import AccessRecord
     from headworks.rules.networks import networks
     from headworks.rules.now import now
@@ -47,6 +48,7 @@ _HOMES = {
     "Notice": "notice",
     "Problem": "config",
     "Proxy": "proxy",
+    "Recording": "recording",
     "Request": "rules.subjects",
     "Response": "rules.subjects",
     "Rule": "rules.rule",
@@ -65,6 +67,7 @@ _HOMES = {
     "now": "rules.now",
     "redirect": "rules.verdicts",
     "reject": "rules.verdicts",
+    "replay": "recording",
     "respond": "rules.verdicts",
     "rewrite": "rules.verdicts",
     "route": "rules.verdicts",
@@ -87,6 +90,7 @@ __all__ = [
     "Notice",
     "Problem",
     "Proxy",
+    "Recording",
     "Request",
     "Response",
     "Rule",
@@ -106,6 +110,7 @@ __all__ = [
     "now",
     "redirect",
     "reject",
+    "replay",
     "respond",
     "rewrite",
     "route",
