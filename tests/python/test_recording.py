@@ -221,7 +221,7 @@ def test_a_recording_is_never_written_over(config, tmp_path):
 
 
 def test_what_cannot_be_recorded_is_said(config, tmp_path):
-    with pytest.raises(ValueError, match='no listener "wed".*did you mean "web"'):
+    with pytest.raises(ValueError, match=r'no listener "wed".*did you mean "web"'):
         headworks.Recording(config, tmp_path / "x", listeners=["wed"])
     with pytest.raises(ValueError, match="not a name of a field"):
         headworks.Recording(config, tmp_path / "x", fields=["a b"])

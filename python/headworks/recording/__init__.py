@@ -6,15 +6,15 @@
 | secret.py | what is hashed, and how |
 | decided.py | a decision in the shape that is kept and compared |
 | tape.py | the thread that writes |
-| recording.py | a proxy that records |
+| recorder.py | a proxy that records |
 | reading.py | the file, read again |
-| replay.py | what would be different |
+| differences.py | what would be different |
 
 Must never keep a body.
 """
 
+from headworks.recording.differences import Difference, Replayed, replay
 from headworks.recording.reading import RecordingError
-from headworks.recording.recording import Recording
-from headworks.recording.replay import Difference, Replayed, replay
+from headworks.recording.recorder import Recording
 
 __all__ = ["Difference", "Recording", "RecordingError", "Replayed", "replay"]

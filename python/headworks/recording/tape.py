@@ -75,9 +75,9 @@ class Tape:
                 self._error = self._error or error
                 with contextlib.suppress(OSError):
                     self._out.close()
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+        failed, self._error = self._error, None
+        if failed is not None:
+            raise failed
 
     def _run(self) -> None:
         for record in self._records:

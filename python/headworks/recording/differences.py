@@ -31,9 +31,9 @@ _KINDS = {
     "head": "fields",
     "entry": "entry",
 }
-"""What is compared, the weightiest first, and what a difference of it is called."""
+"""Names of what is compared, the weightiest first, as differences of it are called."""
 _OWN = frozenset({"location", "asks", "head"})
-"""What differs from request to request: a group has the values of its example only."""
+"""Kinds that differ from request to request: a group has the values of its example only."""
 
 
 @dataclass(kw_only=True)
@@ -57,14 +57,14 @@ class Difference:
 
 @dataclass(kw_only=True)
 class Replayed:
-    """What became of a replay."""
+    """The outcome of a replay."""
 
     requests: int
     changed: int
     differences: tuple[Difference, ...]
     """The most frequent first."""
     notes: tuple[str, ...] = field(default=())
-    """What limits how far it can be believed."""
+    """Limits of how far it can be believed, a sentence each."""
 
 
 def replay(path: str | Path, new: Source, against: Source | None = None) -> Replayed:
