@@ -463,7 +463,10 @@ fn the_head_is_the_one_that_a_server_would_get() {
     };
     let head = rewriting().explain("web", &asked).unwrap().head.unwrap();
     assert!(head.starts_with("GET /x?y HTTP/1.1\r\n"), "{head}");
-    assert!(head.contains("\r\nHost: a.example\r\n") && head.contains("\r\nX-Client: 192.0.2.1\r\n"), "{head}");
+    assert!(
+        head.contains("\r\nHost: a.example\r\n") && head.contains("\r\nX-Client: 192.0.2.1\r\n"),
+        "{head}"
+    );
     assert!(head.contains("\r\nX-Id: 00000000-0000-4000-8000-000000000000\r\n"), "{head}");
     assert!(!head.contains("X-Hop") && head.ends_with("\r\n\r\n"), "{head}");
 }
