@@ -282,6 +282,52 @@ def test_bombs_are_refused_in_time(tmp_path, body, reason):
         made.rule.compile()
 
 
+def test_rules_that_call_rules_twice_each_are_refused_in_time(tmp_path):
+    head = "import headworks\n\n"
+    rule = "@headworks.rule\ndef {name}(request: headworks.Request):\n"
+    text = head + rule.format(name="r15") + "    return None\n"
+    for number in range(14, -1, -1):
+        calls = "".join(f"    if request.path == '{way}': return r{number + 1}(request)\n" for way in range(3))
+        text += rule.format(name=f"r{number}") + calls + "    return None\n"
+    made = module(tmp_path, text)
+    with pytest.raises(headworks.RuleError, match=r"more than 1,000 times") as raised:
+        made.r0.compile()
+    assert len(raised.value.problems) == 1
+    assert made.r10.compile()["kind"] == "request"
+
+
+@pytest.mark.parametrize(
+    ("constant", "use", "reason"),
+    [
+        ("10**100_000", "request.content_length == BIG", "more than 64 bits"),
+        ("'x' * ((1 << 20) + 1)", "request.path == BIG", "a text has 1,048,577 characters"),
+        ("{str(n): 'x' * 10_000 for n in range(2000)}", "BIG.get(request.path) == 'x'", "16 MiB of values"),
+        ("{str(n) + 'x' * 10_000 for n in range(2000)}", "request.path in BIG", "16 MiB of keys"),
+    ],
+    ids=["number", "text", "values", "keys"],
+)
+def test_huge_constants_are_refused(tmp_path, constant, use, reason):
+    text = HEAD.replace("LIST =", f"BIG = {constant}\nLIST =")
+    made = module(tmp_path, text + f"    return None if {use} else headworks.reject()\n")
+    with pytest.raises(headworks.RuleError, match=reason):
+        made.rule.compile()
+
+
+def test_a_prompt_s_rules_say_what_to_do():
+    """The interpreter at a prompt keeps no source before 3.13; a script from stdin never has one."""
+    import subprocess
+
+    text = (
+        "import headworks\n@headworks.rule\ndef f(request: headworks.Request):\n    return None\n\n"
+        "try:\n    f.compile()\n    print('compiled')\nexcept headworks.RuleError as error:\n    print(error)\n\n"
+    )
+    for options in ((), ("-i",)):
+        ran = subprocess.run(
+            [sys.executable, "-q", *options], input=text, text=True, capture_output=True, timeout=50, check=False
+        )
+        assert "its source cannot be found; put the rule into a file" in ran.stdout or "compiled" in ran.stdout, ran
+
+
 def test_a_long_chain_of_branches_that_return_is_flat(tmp_path):
     chain = "".join(
         f"{'el' if n else ''}if request.path == '/{n}':\n    return headworks.route('b{n}')\n" for n in range(500)
