@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 def recording(file: Path, tmp_path: Path) -> Path:
     """Record one request to each name."""
     out = tmp_path / "day.hwrec"
-    command = [HEADWORKS, "record", "--config", file, "--listener", "web", "--out", out]
+    command = [str(one) for one in (HEADWORKS, "record", "--config", file, "--listener", "web", "--out", out)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")

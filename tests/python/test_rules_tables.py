@@ -102,9 +102,10 @@ def test_a_huge_file_is_not_read(tmp_path):
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
     file = tmp_path / "table.txt"
     file.write_text("one\n")
-    read, changed = Path.stat, []
+    read = Path.stat
+    changed: list[bool] = []
 
-    def stat(self: Path, **options: bool) -> os.stat_result:
+    def stat(self, **options):
         # Written to between the reading and the look behind it.
         if self == file and not changed:
             changed.append(True)
@@ -141,7 +142,7 @@ def test_a_reload_reads_tables_again_and_keeps_what_runs_when_they_are_wrong(tmp
     client = Client()
     with headworks.Proxy(file) as proxy:
 
-        def status(path: str) -> int:
+        def status(path):
             return client.get(proxy.address("web"), path, host="a.example").status
 
         assert (status("/a"), status("/b")) == (403, 200)
