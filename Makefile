@@ -49,6 +49,10 @@ test: test-rust test-python ## set up, then every test, Rust and Python
 .PHONY: check
 check: format lint types licences builds test guard ## what CI runs: format, lints, types, licences, builds, tests
 
+.PHONY: check-rules
+check-rules: package ## compare compiled rules with Python's answers in 100,000 cases (CASES=1000000)
+	HEADWORKS_CASES=$(or $(CASES),100000) $(BIN)/python -m pytest -q tests/python/test_rules_compiled.py
+
 .PHONY: wheels
 wheels: $(STAMPS)/wheels toolchain ## build wheels for any Linux with glibc 2.28 (x86-64, aarch64) in dist/, and try them
 	$(BIN)/python tools/wheels.py dist

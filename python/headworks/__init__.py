@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headworks.explanation import Explanation, ServerChoice, explain
     from headworks.notice import Notice
     from headworks.proxy import Proxy
+    from headworks.recording import Recording, replay
     from headworks.records import AccessRecord
     from headworks.rules.networks import networks
     from headworks.rules.now import now
@@ -54,6 +55,7 @@ _HOMES = {
     "Notice": "notice",
     "Problem": "config",
     "Proxy": "proxy",
+    "Recording": "recording",
     "Request": "rules.subjects",
     "Response": "rules.subjects",
     "Rule": "rules.rule",
@@ -77,6 +79,7 @@ _HOMES = {
     "redirect": "rules.verdicts",
     "reject": "rules.verdicts",
     "replace": "analyzers.verdicts",
+    "replay": "recording",
     "respond": "rules.verdicts",
     "rewrite": "rules.verdicts",
     "route": "rules.verdicts",
@@ -103,6 +106,7 @@ __all__ = [
     "Notice",
     "Problem",
     "Proxy",
+    "Recording",
     "Request",
     "Response",
     "Rule",
@@ -127,6 +131,7 @@ __all__ = [
     "redirect",
     "reject",
     "replace",
+    "replay",
     "respond",
     "rewrite",
     "route",

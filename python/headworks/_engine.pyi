@@ -86,8 +86,8 @@ class Plan:
         the name is that of a ClientHello or the Host of a request. The answer is ``{"listener": ...,
         "protocol": ..., "client": ..., "name": ..., "method": ..., "path": ..., "table": ..., "entry": ..., "target":
         "backend" | "redirect" | "respond" | null, "backend": ..., "server": ..., "status": ..., "location": ...,
-        "refusal": ..., "steps": [...], "servers": [{"address": ..., "chosen": ..., "reason": ...}, ...]}``, where
-        everything from ``client`` to ``refusal`` may be null. Raises KeyError for an unknown listener, ValueError for a
+        "refusal": ..., "head": ..., "steps": [...], "servers": [{"address": ..., "chosen": ..., "reason": ...}, ...]}``, where
+        everything from ``client`` to ``head`` may be null. Raises KeyError for an unknown listener, ValueError for a
         bad client address.
         """
 

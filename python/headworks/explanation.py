@@ -40,6 +40,7 @@ _OPTIONAL = (
     "status",
     "location",
     "refusal",
+    "head",
 )
 
 
@@ -79,6 +80,12 @@ class Explanation:
     """Steps of the decision, one sentence each."""
     servers: tuple[ServerChoice, ...]
     """Every server of the backend, in file order."""
+    head: str | None = None
+    """The head of the request as its server would get it (http), a character for each byte.
+
+    What only a connection has is the same in every explanation: the client's port is 0, our own address is left out,
+    an id of the request that we would make is of zeros.
+    """
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -96,6 +103,16 @@ class Explanation:
             servers=servers,
             **optional,
         )
+
+    def text(self) -> str:
+        """Return what is decided, without the reasons, and the head that the server would get: for snapshots.
+
+        The text is the same as long as the decision is: servers that were not chosen and sentences are left out.
+        """
+        lines = [f"{key}: {value}" for key, value in self._rows() if value is not None]
+        head = self.head.replace("\r\n", "\n").rstrip("\n") if self.head is not None else None
+        shown = [] if head is None else ["", *(line.encode("unicode_escape").decode() for line in head.split("\n"))]
+        return "\n".join([*lines, *shown]) + "\n"
 
     def __str__(self) -> str:
         """Return several lines: the decision first, then the reasons."""

@@ -53,7 +53,7 @@ class Feed(Generic[T]):
         if self._is_copy():
             return None
         with self._lock:
-            while not (queue.is_filled or self._is_closed):
+            while not (queue.is_filled or queue.is_ended or self._is_closed):
                 self._arrived.wait()
             return self._next(queue)
 
@@ -66,7 +66,7 @@ class Feed(Generic[T]):
         loop = asyncio.get_running_loop()
         while True:
             with self._lock:
-                if queue.is_filled or self._is_closed:
+                if queue.is_filled or queue.is_ended or self._is_closed:
                     return self._next(queue)
                 waiter = Waiter(loop, loop.create_future())
                 queue.waiters.add(waiter)
@@ -86,6 +86,14 @@ class Feed(Generic[T]):
                 self._queues.remove(queue)
                 if not self._queues:
                     self._all_left(queue)
+
+    def end_one(self, queue: "Queue[T]") -> None:
+        """Let nothing more come to a subscriber: what waits can still be read."""
+        if self._is_copy():
+            return
+        with self._lock:
+            queue.is_ended = True
+            self._wake()
 
     def close(self) -> None:
         """Let every subscriber go: what waits can still be read, no more comes."""
@@ -150,6 +158,10 @@ class Subscription(Iterator[T], AsyncIterator[T]):
             raise StopAsyncIteration
         return value
 
+    def finish(self) -> None:
+        """Let nothing more come, from any thread: whoever reads goes on to the end of what waits."""
+        self._feed.end_one(self._queue)
+
     def close(self) -> None:
         """Subscribe no more. An iterator that nobody holds any longer is closed by itself."""
         self._feed.leave(self._queue)
@@ -167,6 +179,8 @@ class Queue(Generic[T]):
         self.dropped = 0
         self.untold = 0
         """Of these, those that nobody was told of yet."""
+        self.is_ended = False
+        """Whether nothing more comes to it."""
 
     @property
     def is_filled(self) -> bool:
@@ -175,6 +189,8 @@ class Queue(Generic[T]):
 
     def add(self, values: tuple[T, ...], dropped: int) -> None:
         """Add some; the oldest go when there are too many."""
+        if self.is_ended:
+            return
         lost = dropped + max(0, len(self.values) + len(values) - (self.values.maxlen or 0))
         self.dropped += lost
         self.untold += lost

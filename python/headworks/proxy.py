@@ -9,6 +9,8 @@ import os
 import threading
 import time
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from headworks import _engine
@@ -21,6 +23,7 @@ from headworks.notices import Notices
 
 if TYPE_CHECKING:
     from headworks.analyzers.company import Company, Member
+    from headworks.recording.tape import Tape
     from headworks.records import AccessRecord, Records
     from headworks.renewal import Renewal
     from headworks.stats import Connection, ListenerStats, Stats
@@ -215,6 +218,20 @@ class Proxy:
                 self._records = Records(self._engine)
             records = self._records
         return _ended() if records is None else records.subscribe()
+
+    def record(self, path: str | Path, *, listeners: Sequence[str] = (), plain: bool = False) -> "Tape":
+        """Write what is decided from now on to a recording, until its ``close()`` or the end of the proxy.
+
+        It has what access records have: fields of requests are taken down by ``headworks.Recording`` only. Raises
+        KeyError for a listener that is not there, FileExistsError, OSError.
+        """
+        from headworks.recording.tape import Tape
+
+        self._running()
+        for name in listeners:
+            self.config.listeners[name]
+        chosen = tuple(listeners) or tuple(self.config.listeners)
+        return Tape(path, self.records(), lambda: self._loaded.compiled, listeners=chosen, plain=plain)
 
     def reopen_logs(self) -> None:
         """Open the access log by its path again, after it was rotated. Raises OSError; the old one is kept then."""

@@ -10,9 +10,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from headworks import late
 from headworks.config import Config, ConfigError
@@ -34,18 +34,25 @@ _GLANCE = 0.1
 """Seconds between looks for a second signal while draining."""
 
 
-def run(file: Path) -> None:
-    """Serve until TERM, INT or QUIT. Raises ConfigError, BindError or OSError when it cannot start."""
+_P = TypeVar("_P", bound=Proxy)
+
+
+def run(file: Path, make: Callable[[Path], _P] = Proxy, seconds: float | None = None) -> _P:  # type: ignore[assignment]
+    """Serve until TERM, INT or QUIT, or for so many seconds. Returns the proxy, which has ended.
+
+    Raises ConfigError, BindError or OSError when it cannot start, and what ``make`` raises.
+    """
     # Threads and the binder inherit the mask: only the main thread's sigwait takes these.
     before = hold()
     try:
-        _run(file)
+        proxy = make(file)
+        _run(file, proxy, seconds)
+        return proxy
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(file: Path) -> None:
-    proxy = Proxy(file)
+def _run(file: Path, proxy: Proxy, seconds: float | None) -> None:
     config = proxy.config
     try:
         identity = Identity.of(config)
@@ -58,11 +65,20 @@ def _run(file: Path) -> None:
         proxy.start(binder=binder.fileno() if binder else None)
         if identity:
             _become(identity, config)
+        if seconds is not None:
+            _end_after(seconds)
         _Service(proxy, log).serve()
     finally:
         proxy.stop()
         if binder:
             binder.stop()
+
+
+def _end_after(seconds: float) -> None:
+    """Send TERM to this process once the time is over: it ends as if somebody had."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    timer.start()
 
 
 def _binder() -> "Binder":

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
+EXAMPLES = [*(PROGRAMS.parents[2] / "examples").glob("rules/policy.py")]
+"""Rules, which type checkers see as the functions that they are."""
 
 
 @pytest.fixture
@@ -73,6 +75,15 @@ def test_everything_that_is_wrong_is_found_and_nothing_else(checker: str, place:
     missed = [lines[number - 1] for number in sorted(wrong - found.keys())]
     assert not missed, "\n".join(missed)
     assert shown({line: text for line, text in found.items() if line not in wrong}) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("checker", CHECKERS)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda file: file.stem)
+def test_examples_are_good(checker: str, example: Path, place: Path) -> None:
+    shutil.copy(example, place)
+    assert shown(CHECKERS[checker](place, example.name)) == ""
 
 
 def shown(found: Mapping[int, str]) -> str:

@@ -97,6 +97,7 @@ REFUSED = [
     ("if re.match(r'(a)\\1', request.path):\n    return None", r"r'(a)\1'", "a reference to a group"),
     ("if re.match('a$b', request.path):\n    return None", "'a$b'", "$ is compiled at the end"),
     ("if re.match('(', request.path):\n    return None", "'('", "it is no pattern"),
+    (f"if re.match('{'(a)' * 10}', request.path):\n    return None", f"'{'(a)' * 10}'", "a pattern has 10 groups"),
     ("if re.match(request.path, 'a'):\n    return None", "request.path", "a pattern must be a constant"),
     ("if re.match('a', request.path).group(0):\n    return None", "re.match('a', request.path)", "may be None"),
     ("m = re.match('a', request.path)\nif m and m.group(1):\n    return None", "1", "the pattern has no group 1"),
@@ -117,6 +118,13 @@ REFUSED = [
     ("return headworks.redirect('/', 200)", "200", "200 is none of 301"),
     ("return headworks.limit('a', '5')", "'5'", '"5" is not a rate'),
     ("return headworks.route('a') & headworks.respond(403)", "headworks.respond(403)", "a verdict has one of"),
+    ("return headworks.rewrite(path='no')", "'no'", "'no' is not a path"),
+    ("return headworks.rewrite(path='/a b')", "'/a b'", "'/a b' is not a path"),
+    ("return headworks.rewrite(host='a/b')", "'a/b'", "'a/b' is not a host"),
+    ("return headworks.rewrite(query='a#b')", "'a#b'", "'a#b' is not a query"),
+    ("return headworks.redirect('')", "''", "it leads nowhere"),
+    ("return headworks.redirect('/a\\r\\nX: 1')", "'/a\\r\\nX: 1'", "'/a\\r\\nX: 1' is not a place"),
+    ("return headworks.redirect('/\u00e9')", "'/\u00e9'", "'/\u00e9' is not a place"),
     ("return headworks.rewrite()", "headworks.rewrite()", "rewrite() changes nothing"),
     ("return headworks.rewrite(set_headers={'a b': 'x'})", "'a b'", '"a b" is not a name of a field'),
     ("return headworks.rewrite(set_headers={request.path: 'x'})", "request.path", "the name of a field must be"),
@@ -272,6 +280,52 @@ def test_bombs_are_refused_in_time(tmp_path, body, reason):
         return
     with pytest.raises(headworks.RuleError, match=reason):
         made.rule.compile()
+
+
+def test_rules_that_call_rules_twice_each_are_refused_in_time(tmp_path):
+    head = "import headworks\n\n"
+    rule = "@headworks.rule\ndef {name}(request: headworks.Request):\n"
+    text = head + rule.format(name="r15") + "    return None\n"
+    for number in range(14, -1, -1):
+        calls = "".join(f"    if request.path == '{way}': return r{number + 1}(request)\n" for way in range(3))
+        text += rule.format(name=f"r{number}") + calls + "    return None\n"
+    made = module(tmp_path, text)
+    with pytest.raises(headworks.RuleError, match=r"more than 1,000 times") as raised:
+        made.r0.compile()
+    assert len(raised.value.problems) == 1
+    assert made.r10.compile()["kind"] == "request"
+
+
+@pytest.mark.parametrize(
+    ("constant", "use", "reason"),
+    [
+        ("10**100_000", "request.content_length == BIG", "more than 64 bits"),
+        ("'x' * ((1 << 20) + 1)", "request.path == BIG", "a text has 1,048,577 characters"),
+        ("{str(n): 'x' * 10_000 for n in range(2000)}", "BIG.get(request.path) == 'x'", "16 MiB of values"),
+        ("{str(n) + 'x' * 10_000 for n in range(2000)}", "request.path in BIG", "16 MiB of keys"),
+    ],
+    ids=["number", "text", "values", "keys"],
+)
+def test_huge_constants_are_refused(tmp_path, constant, use, reason):
+    text = HEAD.replace("LIST =", f"BIG = {constant}\nLIST =")
+    made = module(tmp_path, text + f"    return None if {use} else headworks.reject()\n")
+    with pytest.raises(headworks.RuleError, match=reason):
+        made.rule.compile()
+
+
+def test_a_prompt_s_rules_say_what_to_do():
+    """The interpreter at a prompt keeps no source before 3.13; a script from stdin never has one."""
+    import subprocess
+
+    text = (
+        "import headworks\n@headworks.rule\ndef f(request: headworks.Request):\n    return None\n\n"
+        "try:\n    f.compile()\n    print('compiled')\nexcept headworks.RuleError as error:\n    print(error)\n\n"
+    )
+    for options in ((), ("-i",)):
+        ran = subprocess.run(
+            [sys.executable, "-q", *options], input=text, text=True, capture_output=True, timeout=50, check=False
+        )
+        assert "its source cannot be found; put the rule into a file" in ran.stdout or "compiled" in ran.stdout, ran
 
 
 def test_a_long_chain_of_branches_that_return_is_flat(tmp_path):

@@ -441,3 +441,38 @@ mod secure {
         }
     }
 }
+
+/// A plan of one http listener whose rules and backend change heads.
+fn rewriting() -> Plan {
+    let text = json!({
+        "listeners": {"web": {"bind": ["127.0.0.1:0"], "protocol": "http", "backend": "app",
+            "request_headers": {"set": [["X-Id", "{request.id}"], ["X-Client", "{client.address}"]]}}},
+        "backends": {"app": {"servers": [{"address": "127.0.0.1:8001"}], "strip_prefix": "/api"}},
+    });
+    plan(text)
+}
+
+#[test]
+fn the_head_is_the_one_that_a_server_would_get() {
+    let asked = Asked {
+        name: Some("a.example".to_owned()),
+        path: Some("/api/x?y".to_owned()),
+        headers: vec![("Connection".to_owned(), "X-Hop".to_owned()), ("X-Hop".to_owned(), "1".to_owned())],
+        client: Some("192.0.2.1".parse().unwrap()),
+        ..Asked::default()
+    };
+    let head = rewriting().explain("web", &asked).unwrap().head.unwrap();
+    assert!(head.starts_with("GET /x?y HTTP/1.1\r\n"), "{head}");
+    assert!(
+        head.contains("\r\nHost: a.example\r\n") && head.contains("\r\nX-Client: 192.0.2.1\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("\r\nX-Id: 00000000-0000-4000-8000-000000000000\r\n"), "{head}");
+    assert!(!head.contains("X-Hop") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[test]
+fn who_gets_to_no_server_has_no_head() {
+    let nowhere = rewriting().explain("web", &Asked { name: Some("a b".to_owned()), ..Asked::default() });
+    assert_eq!(nowhere.unwrap().head, None);
+}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from headworks.cli import certs, check, demo, explain, run, show
+from headworks.cli import certs, check, demo, explain, record, run, show
 
 app = typer.Typer(
     name="headworks",
@@ -41,6 +41,8 @@ for _command, _example in (
     (show.show, show.EXAMPLE),
     (certs.certs, certs.EXAMPLE),
     (explain.explain, explain.EXAMPLE),
+    (record.record, record.EXAMPLE),
+    (record.replay, record.REPLAY_EXAMPLE),
     (demo.demo, demo.EXAMPLE),
 ):
     app.command(epilog=_example)(_command)

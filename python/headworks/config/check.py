@@ -101,8 +101,9 @@ class _Examination:
         """Compile, and report what is not a consequence of a repair. Return None when it cannot be compiled."""
         plan = None
         absent: list[Problem] = []
-        found = self._for_nobody(config) + _wrong_tls(config)
         text = draft(config, stand_ins(config, inherited()), self.store, absent)
+        # Rules are compiled by now: who leads where is known.
+        found = self._for_nobody(config) + _wrong_tls(config)
         self.problems += [replace(one, path=self._written(one.path)) for one in absent if one.file is not None]
         absent = [one for one in absent if one.file is None]
         found += [(one.path, one.reason, one.suggestion) for one in absent if not one.is_warning]

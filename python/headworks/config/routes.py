@@ -6,14 +6,30 @@ For what depends on both ends of a route. Names that do not exist are passed ove
 from collections.abc import Iterator
 
 from headworks.config.models import Listener
+from headworks.config.models.rules import Rules
 from headworks.config.models.whole import Whole
 from headworks.config.protocols import PROTOCOLS
 
 
 def backends_of(config: Whole, listener: Listener) -> set[str]:
-    """Return the backends that a listener leads to with what it has read itself; not what it passes through."""
-    named = {listener.backend, listener.fallback} | table_backends(config, listener.table)
-    return {name for name in named if name is not None}
+    """Return the backends that a listener leads to with what it has read itself; not what it passes through.
+
+    Those are among them that its rules lead to, and the rules of backends that it leads to, once they are compiled.
+    """
+    named = {listener.backend, listener.fallback} | table_backends(config, listener.table) | _led_by(listener.rules)
+    found: set[str] = set()
+    waiting = [name for name in named if name is not None]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _led_by(config.backends[name].rules) if name in config.backends else ()
+    return found
+
+
+def _led_by(rules: Rules) -> set[str]:
+    """Return the backends that verdicts of rules name."""
+    return {lead.name for rule in rules if rule.compiled is not None for lead in rule.compiled.backends}
 
 
 def table_backends(config: Whole, table: str | None) -> set[str]:

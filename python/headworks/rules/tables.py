@@ -6,6 +6,7 @@ is an error.
 
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,10 @@ def load(name: str | os.PathLike[str]) -> Any:
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
+        # A pipe nobody writes to would be waited for.
+        with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
             before = os.fstat(opened.fileno())
-            if not file.is_file():
+            if not stat.S_ISREG(before.st_mode):
                 raise TableError(f"{file}: is not a file")
             if before.st_size > MOST_BYTES:
                 raise TableError(f"{file}: {before.st_size:,} bytes are more than 64 MiB")

@@ -6,7 +6,7 @@ go on.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any, ClassVar
@@ -174,13 +174,9 @@ def rewrite(  # noqa: PLR0913  (one for each part of a head)
     names = (*(set_headers or ()), *(add_headers or ()), *remove)
     for name in names:
         checked_name(name)
-    for text, is_one, what in (
-        (path, _PATH.fullmatch, "path"),
-        (host, _is_host, "host"),
-        (query, _QUERY.fullmatch, "query"),
-    ):
-        if text is not None and not is_one(text):
-            raise ValueError(f"{text!r} is not a {what} that can be sent")
+    for what, text in (("path", path), ("host", host), ("query", query)):
+        if text is not None:
+            checked_part(what, text)
     part = Rewrite(tuple((set_headers or {}).items()), _fields(add_headers), remove, path, host, query)
     if part == Rewrite():
         raise ValueError("rewrite() changes nothing")
@@ -231,6 +227,18 @@ def checked_code(code: int) -> int:
     if code not in CODES:
         raise ValueError(f"{code} is none of {', '.join(map(str, CODES))}")
     return code
+
+
+def checked_part(what: str, text: str) -> str:
+    """Return a path, host or query that can be sent. Raises ValueError."""
+    is_one: dict[str, Callable[[str], object]] = {
+        "path": _PATH.fullmatch,
+        "host": _is_host,
+        "query": _QUERY.fullmatch,
+    }
+    if not is_one[what](text):
+        raise ValueError(f"{text!r} is not a {what} that can be sent")
+    return text
 
 
 def checked_name(name: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headworks.testing.faults import Faults, Middleman
     from headworks.testing.origins import Origin, Origins
     from headworks.testing.proxies import Proxies, TestedProxy
+    from headworks.testing.snapshots import matches_snapshot
 
 _HOMES = {
     "Answer": "answers",
@@ -29,6 +30,7 @@ _HOMES = {
     "Reply": "clients",
     "TestedProxy": "proxies",
     "decide": "decisions",
+    "matches_snapshot": "snapshots",
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "Reply",
     "TestedProxy",
     "decide",
+    "matches_snapshot",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The plugin of pytest: the fixtures ``headworks_proxy``, ``origin``, ``client`` and ``faults``.
+"""The plugin of pytest: the fixtures ``headworks_proxy``, ``origin``, ``client``, ``faults``, and updating snapshots.
 
 Owns what a test made with them, and ends it afterwards; a failing test shows what its proxies told. Must never import
 more than it needs: pytest loads it in every run, whether or not a test uses it.
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 
 _PROXIES = pytest.StashKey["Proxies"]()
 """The proxies of a test, for its report."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes snapshots."""
+    group = parser.getgroup("headworks")
+    group.addoption("--headworks-update", action="store_true", help="Write the snapshots of decisions anew.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have snapshots written when that is asked for."""
+    if config.getoption("--headworks-update"):
+        from headworks.testing import snapshots
+
+        snapshots.is_updating = True
 
 
 @pytest.fixture

@@ -77,6 +77,9 @@ PATTERNS = [
     r"x?(\\W)",
 ]
 
+_LATE = "request.path[:0]"
+"""Nothing, which is not known before requests come: constants that could never be sent are refused at check."""
+
 
 class Maker:
     """Text of one rule."""
@@ -251,15 +254,15 @@ class Maker:
             "",
             f" & headworks.log(a={self.pick(t(), self.number(1, names), self.truth(1, names), self.maybe(names))})",
             f' & headworks.rewrite(set_headers={{"X-S": {self.pick(t(), self.maybe(names))}}}, remove_headers="X-R")',
-            f' & headworks.rewrite(path="/" + {t()}, query={t()})',
-            f' & headworks.rewrite(add_headers={{"X-P": {t()}}}, host={t()})',
+            f' & headworks.rewrite(path={_LATE} + "/" + {t()}, query={_LATE} + {t()})',
+            f' & headworks.rewrite(add_headers={{"X-P": {t()}}}, host={_LATE} + {t()})',
             f' & headworks.limit({self.pick(t(), "request.client")}, "100/s")',
         )
         way = self.pick(
             lambda: f"headworks.route({t()})",
             lambda: f"headworks.route({self.literal()}, server={t()})",
             lambda: f'headworks.respond(200, {t()}, {{"X-H": {t()}}})',
-            lambda: f'headworks.redirect("https://x" + {t()}, code=308)',
+            lambda: f'headworks.redirect({_LATE} + "https://x" + {t()}, code=308)',
             lambda: f"headworks.reject({t()})",
         )()
         return self.pick(

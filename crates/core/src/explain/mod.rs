@@ -5,6 +5,7 @@
 //! each step in words. What comes before the end of a handshake is in `secure`. Must never change anything a
 //! real choice depends on.
 
+mod head;
 mod request;
 mod secure;
 
@@ -86,6 +87,8 @@ pub struct Explanation {
     pub location: Option<String>,
     /// The reason why the client is refused: the `end` of its access record.
     pub refusal: Option<String>,
+    /// The head that the server would get, where there are requests: a character for each byte.
+    pub head: Option<String>,
     /// The steps of the decision, a sentence each.
     pub steps: Vec<String>,
     /// Every server of the backend, in file order.
@@ -135,7 +138,9 @@ impl Plan {
                 explain_answer(&self.answers[index as usize], asked, &request, &mut told);
             }
             Decision::Go(Target::Backend(index)) => {
-                self.explain_server(&self.backends[index as usize], asked, &mut told);
+                let backend = &self.backends[index as usize];
+                self.explain_server(backend, asked, &mut told);
+                told.head = head::rewritten(listener, backend, &request, &told);
             }
             Decision::Say(status) => {
                 told.target = Some(if told.location.is_some() { "redirect" } else { "respond" });

@@ -2,7 +2,7 @@
 //!
 //! Must never know a rule or their order: `http/rules` does.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Asked, Explanation, secure};
 use crate::close::CloseReason;
@@ -11,7 +11,7 @@ use crate::http::rules::{self, Case, Decision, Foreseen, Prospect, Unknown};
 use crate::listener::Listener;
 use crate::message::{Framing, Head, Message, Method};
 use crate::plan::{ListenerView, Plan};
-use crate::program::End;
+use crate::program::{End, Findings};
 use crate::table::Target;
 use crate::wire::body::Body;
 use crate::wire::http1::{self, Parsed};
@@ -21,6 +21,10 @@ use crate::wire::http1::{self, Parsed};
 pub(super) struct Request {
     head: Head,
     bytes: Vec<u8>,
+    /// The client's address, where it is known.
+    pub(super) client: Option<IpAddr>,
+    /// The findings of rules that people wrote.
+    pub(super) findings: Findings,
 }
 
 impl Request {
@@ -36,6 +40,7 @@ impl Request {
         asked: &Asked,
         told: &mut Explanation,
     ) -> Result<(), CloseReason> {
+        self.client = asked.client;
         let request = written(listener, asked);
         self.bytes = request.ok_or_else(|| odd("a request has no line breaks within its lines", told))?;
         match http1::request(&self.bytes, &listener.http.limits, &mut self.head) {
@@ -104,6 +109,7 @@ impl Plan {
             let location = foreseen.findings.text(to);
             told.location = Some(String::from_utf8_lossy(location).into_owned());
         }
+        request.findings = std::mem::take(&mut foreseen.findings);
         told.take(foreseen);
         decided
     }

@@ -92,6 +92,14 @@ pub(super) struct Cutting {
 }
 
 impl Expression {
+    /// Writes the item of this name for people.
+    fn item_of(&self, whole: &str) -> String {
+        match self {
+            Self::Text(name) => format!("{whole}['{}']", name.escape_ascii()),
+            _ => format!("{whole}[…]"),
+        }
+    }
+
     /// Returns the value.
     pub(super) fn value<'a>(&'a self, run: &mut Running<'a, '_>) -> Result<Value<'a>> {
         Ok(match self {
@@ -103,8 +111,16 @@ impl Expression {
             Self::Slot(slot) => run.slots[*slot],
             Self::Header(name) => return name.header(run),
             Self::HasHeader(name) => Value::Bool(name.is_there(run)?),
-            Self::Query(name) => return query(name, run),
-            Self::Cookie(name) => return cookie(name, run),
+            Self::Query(name) => {
+                let value = query(name, run)?;
+                run.tell(|| name.item_of("query_params"), value);
+                value
+            }
+            Self::Cookie(name) => {
+                let value = cookie(name, run)?;
+                run.tell(|| name.item_of("cookies"), value);
+                value
+            }
             Self::Compare(how, one, other) => {
                 let (one, other) = (one.value(run)?, other.value(run)?);
                 Value::Bool(how.holds(one, other, run)?)
@@ -235,7 +251,7 @@ impl FieldName {
         self.fields(run, |value| values.push(value))?;
         let Some(message) = run.subject.message else { return Ok(Value::None) };
         let value = match values[..] {
-            [] => return Ok(Value::None),
+            [] => Value::None,
             [only] => Value::text(message.text(only)),
             [first, ref others @ ..] => {
                 let start = run.scratch.text.len();
@@ -247,18 +263,8 @@ impl FieldName {
                 run.scratch.since(start)
             }
         };
-        if let Some(read) = &mut run.reads {
-            read.push((self.written(), run.scratch.shown(value)));
-        }
+        run.tell(|| self.name.item_of("headers"), value);
         Ok(value)
-    }
-
-    /// Writes it for people.
-    fn written(&self) -> String {
-        match &*self.name {
-            Expression::Text(name) => format!("headers['{}']", name.escape_ascii()),
-            _ => "headers[…]".to_owned(),
-        }
     }
 }
 

@@ -56,9 +56,14 @@ impl<'a, 's> Running<'a, 's> {
                 self.scratch.since(start)
             }
         };
-        if let Some(reads) = &mut self.reads {
-            reads.push((attribute.name().to_owned(), self.scratch.shown(value)));
-        }
+        self.tell(|| attribute.name().to_owned(), value);
         Ok(value)
+    }
+
+    /// Notes what was read, where somebody wants to know.
+    pub(super) fn tell(&mut self, name: impl FnOnce() -> String, value: Value<'a>) {
+        if let Some(reads) = &mut self.reads {
+            reads.push((name(), self.scratch.shown(value)));
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Ledger {
                 assert_eq!(self.heads, 0, "asked after an answer");
                 assert!(!exchange.is_answered(), "asked about what was passed on");
             }
-            ExchangeAction::Wait | ExchangeAction::Abort(_) => {}
+            ExchangeAction::Wait | ExchangeAction::PassOn(_) | ExchangeAction::Abort(_) => {}
         }
         assert!(!exchange.attempts().has_place() || self.told.is_none(), "a place for a refused request");
     }

@@ -33,6 +33,7 @@ _KINDS: dict[type, str] = {Request: "request", Response: "response", Hello: "hel
 _REGISTERED = (answers, attributes, calls, comparisons, names, operators)
 """Modules that register what they compile when they are imported."""
 _MOST_CALLS = 16
+_MOST_INLINED = 1000
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ def _called(caller: Body, node: ast.AST, rule: RuleFunction) -> list[Code]:
         raise Refused(node, f"{rule.name} calls itself", "rules have no loops: use a table or a pattern")
     if len(caller.calls) >= _MOST_CALLS:
         raise Refused(node, f"rules call each other more than {_MOST_CALLS} deep")
+    caller.shared.inlined += 1
+    if caller.shared.inlined > _MOST_INLINED:
+        # Nothing more is compiled: rules that call rules twice become twice as many at each step.
+        reason = f"rules call each other more than {_MOST_INLINED:,} times"
+        raise RuleError([caller.source.problem(node, reason, "name rules one after another where they are used")])
     source = Source.of(function)
     with caller.program.inlined():
         codes, kind = _entered(caller.shared, source, rule, caller.calls)

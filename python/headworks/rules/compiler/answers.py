@@ -114,6 +114,10 @@ def _redirect(body: Body, node: ast.Call) -> Code:
     given = bound(node, ("to", "code"), least=1)
     code = constant_of(body, given["code"], int, "the code") if "code" in given else 302
     _checked(given.get("code", node), verdicts.checked_code, code)
+    to = body.value(given["to"]).static
+    if isinstance(to, str) and (not to or not to.isascii() or not to.isprintable() or " " in to):
+        reason = "it leads nowhere" if not to else f"{to!r} is not a place that can be sent"
+        raise Refused(given["to"], reason, "write a path or an URL in ASCII, anything else as %XX")
     return {"to": body.text(given["to"], "the place must be"), "code": code}
 
 
@@ -130,8 +134,16 @@ def _rewrite(body: Body, node: ast.Call) -> Code:
         "set": _fields(body, given.get("set_headers"), may_be_none=True),
         "add": _fields(body, given.get("add_headers"), may_be_none=False),
         "remove": _removed(body, given.get("remove_headers")),
-        **{name: optional(body, given.get(name), TEXT, f"{name} must be") for name in ("path", "host", "query")},
+        **{name: _part(body, name, given.get(name)) for name in ("path", "host", "query")},
     }
+
+
+def _part(body: Body, name: str, node: ast.AST | None) -> Code:
+    """Compile a path, host or query: a constant that could never be sent is refused here."""
+    static = body.value(node).static if node is not None else None
+    if node is not None and isinstance(static, str):
+        _checked(node, lambda text: verdicts.checked_part(name, text), static)
+    return optional(body, node, TEXT, f"{name} must be")
 
 
 def _removed(body: Body, node: ast.AST | None) -> list[str]:

@@ -68,6 +68,10 @@ class Lead:
     place: RuleProblem
 
 
+MOST_TEXT = 1 << 20
+"""Characters of a constant text at most."""
+
+
 @dataclass
 class Shared:
     """Everything that all functions of a program share."""
@@ -76,6 +80,8 @@ class Shared:
     problems: list[RuleProblem] = field(default_factory=list)
     backends: list[Lead] = field(default_factory=list)
     analyzers: list[Lead] = field(default_factory=list)
+    inlined: int = 0
+    """Calls of other rules so far, each of which was compiled for itself."""
 
 
 @dataclass
@@ -169,6 +175,10 @@ class Body:
 
     def text_constant(self, node: ast.AST, text: str) -> str:
         """Return a text that a program may hold."""
+        if len(text) > MOST_TEXT:
+            raise Refused(
+                node, f"a text has {len(text):,} characters, more than {MOST_TEXT:,}", "let a backend send it"
+            )
         strange = next((one for one in text if not " " <= one <= "~"), None)
         if strange is not None and not self.loose:
             raise Refused(

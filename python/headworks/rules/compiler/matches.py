@@ -13,6 +13,9 @@ from headworks.rules.compiler.body import Body, Value
 from headworks.rules.compiler.kinds import NONE, TEXT, Matched
 from headworks.rules.problems import Refused
 
+MOST_GROUPS = 10
+"""Groups that core keeps of a match, the whole included."""
+
 
 def of_module(body: Body, node: ast.Call, name: str) -> Value:
     """Compile ``re.match(pattern, text, flags)``."""
@@ -33,6 +36,9 @@ def matched(body: Body, node: ast.AST, name: str, pattern: Value, text: ast.AST)
     """Compile one match."""
     if name not in ("match", "search", "fullmatch"):
         raise Refused(node, f"{name}() is not compiled", "there are match, search and fullmatch")
+    if pattern.static.groups >= MOST_GROUPS:
+        reason = f"a pattern has {pattern.static.groups} groups, more than {MOST_GROUPS - 1}"
+        raise Refused(pattern.node, reason, "write (?:...) for groups that are not needed")
     try:
         found = patterns.translated(pattern.static, whole=name == "fullmatch")
     except patterns.Untranslatable as error:

@@ -50,6 +50,7 @@ def keys_of(body: Body, node: ast.AST, items: Iterable[Any]) -> Keys:
 def map_of(body: Body, node: ast.AST, table: Mapping[Any, Any]) -> tuple[int, Kinds, Kinds]:
     """Make a dict a constant. Return its index, and the kinds of its keys and values."""
     _bounded(node, table)
+    _bounded_text(node, table.values(), "values")
     keys = frozenset(_kind(body, node, key, keys=True) for key in table)
     values = frozenset(_kind(body, node, value, keys=False) for value in table.values())
     if keys & NONE:
@@ -91,5 +92,9 @@ def _kind(body: Body, node: ast.AST, item: Any, *, keys: bool) -> str:
 def _bounded(node: ast.AST, items: Any) -> None:
     if len(items) > MOST_KEYS:
         raise Refused(node, f"a table has {len(items):,} keys, more than {MOST_KEYS:,}")
+    _bounded_text(node, items, "keys")
+
+
+def _bounded_text(node: ast.AST, items: Iterable[Any], what: str) -> None:
     if sum(len(one) for one in items if isinstance(one, str)) > _MOST_TEXT:
-        raise Refused(node, "a table has more than 16 MiB of keys")
+        raise Refused(node, f"a table has more than 16 MiB of {what}")

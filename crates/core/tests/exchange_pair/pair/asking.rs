@@ -1,5 +1,6 @@
 //! Analyzers that are asked about heads, and their answers, which are drawn from the seed.
 
+use headworks_core::action::Side;
 use headworks_core::close::ConsultFault;
 use headworks_core::consult::{Advice, AdvicePart, RateKind};
 use headworks_core::http::exchange::{Consultation, ExchangeEvent, ExchangeState, Incoming};
@@ -56,6 +57,42 @@ impl Pair {
             _ => Vec::new(),
         };
         Advice { parts, ..Advice::default() }
+    }
+
+    /// Holds a part of a body for an analyzer now and then, or answers about one. None: nothing is held.
+    pub(super) fn hold_bodies(&mut self, at: usize) -> Option<Flow> {
+        let state = self.streams[at].exchange.state();
+        let side = self.random.of(&[Side::Client, Side::Server]);
+        let passes = match side {
+            Side::Client => matches!(state, ExchangeState::Asking(_)),
+            Side::Server => matches!(state, ExchangeState::Answering(_)),
+        };
+        let held = &mut self.streams[at].held;
+        if !held[side as usize] {
+            if !passes || !self.random.chance(2) {
+                return held.contains(&true).then_some(Flow::Wait);
+            }
+            held[side as usize] = true;
+            return Some(self.turn(at, ExchangeEvent::BodyHeld(side, 1)));
+        }
+        if self.random.chance(50) {
+            return Some(Flow::Wait);
+        }
+        self.streams[at].held[side as usize] = false;
+        let fault = self.random.of(&[ConsultFault::Raised, ConsultFault::Verdict]);
+        let advice = match self.random.below(8) {
+            0 => return Some(self.turn(at, ExchangeEvent::BodyUnadvised(side, fault))),
+            1 => Advice { bypass: true, ..Advice::default() },
+            2 => {
+                let reason = Box::from(b"so".as_slice());
+                Advice { parts: vec![AdvicePart::Reject { reason }], ..Advice::default() }
+            }
+            _ => Advice::default(),
+        };
+        match self.turn(at, ExchangeEvent::BodyAdvised(side, &advice)) {
+            Flow::Over => Some(Flow::Over),
+            _ => Some(Flow::Again),
+        }
     }
 
     /// Reads the head that is held once more.

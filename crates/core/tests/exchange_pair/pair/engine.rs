@@ -110,6 +110,10 @@ impl Pair {
                     self.streams[at].asked = None;
                     ExchangeEvent::Unadvised(ConsultFault::Full)
                 }
+                ExchangeAction::PassOn(side) => {
+                    self.streams[at].held[side as usize] = false;
+                    return Flow::Again;
+                }
                 ExchangeAction::Collect(limit) => return self.collect(at, limit),
                 ExchangeAction::Reread => return self.reread(at),
                 ExchangeAction::Write(_) if self.random.chance(2) => ExchangeEvent::Overflown,
@@ -203,6 +207,9 @@ impl Pair {
     /// Takes a stream as far as it goes without waiting.
     pub(super) fn carry_on(&mut self, at: usize) -> Flow {
         let connected = self.streams[at].connection.is_some();
+        if let Some(flow) = self.hold_bodies(at) {
+            return flow;
+        }
         match self.streams[at].exchange.state() {
             ExchangeState::Connecting => self.connecting(at),
             ExchangeState::Asking(_) | ExchangeState::Awaiting(_) => {

@@ -65,6 +65,8 @@ struct Stream {
     head: Vec<u8>,
     /// The analyzer that is asked.
     asked: Option<Consultation>,
+    /// A part of a body is held for an analyzer, by the side that sends it.
+    held: [bool; 2],
     /// The client takes nothing.
     stuck: bool,
     /// Requests that it still makes.
@@ -230,6 +232,7 @@ impl Pair {
             connection: None,
             head: Vec::new(),
             asked: None,
+            held: [false; 2],
             stuck: self.random.chance(10),
             more: self.random.below(3),
             over: false,
@@ -243,6 +246,7 @@ impl Pair {
         let limits = self.plan.listeners[0].http.limits;
         let stream = &mut self.streams[at];
         (stream.said, stream.ledger, stream.waiting) = (said, Ledger::default(), [0, 0]);
+        stream.held = [false; 2];
         stream.said.sent = length;
         while self.random.chance(50) && stream.said.go_on(&mut self.random) {}
         let bytes = stream.said.take(usize::MAX);
