@@ -20,11 +20,15 @@ __all__ = ["COMPETITORS", "ROOT", "Competitor", "Protocol", "Task"]
 COMPETITORS: dict[str, Competitor] = {
     "floor": Floor(),
     "headworks": Headworks(),
+    "headworks-rule": Headworks(python="rule"),
+    "headworks-analyzer": Headworks(python="analyzer"),
+    "headworks-async": Headworks(python="async"),
     "sniproxy": Sniproxy(),
     "nginx": Nginx(),
     "nginx-mainline": NginxMainline(),
     "haproxy": HAProxy(),
     "haproxy-newer": HAProxyNewer(),
+    "haproxy-lua": HAProxy(lua=True),
     "haproxy-splice-auto": HAProxy(splice="auto"),
     "haproxy-splice": HAProxy(splice="always"),
     # A pipe of 1 MiB moves many more bytes per call; the largest that needs no privilege by default.

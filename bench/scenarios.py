@@ -161,6 +161,20 @@ HTTP_KEPT = Scenario(
     connections=32,
     quick=True,
 )
+HTTP_PYTHON = replace(
+    HTTP_KEPT,
+    name="http-python",
+    title="the same with people's own code in it: a rule, an analyzer, a coroutine; HAProxy with an action in Lua",
+    lanes=lanes(
+        "headworks", "headworks-rule", "headworks-analyzer", "headworks-async", "haproxy", "haproxy-lua", "floor"
+    ),
+    targets=(
+        Target(subject="headworks-rule", against="headworks", ratio=1.03),
+        Target(subject="headworks-analyzer", against="headworks", ratio=1.5),
+        Target(subject="headworks-analyzer", against="haproxy-lua", ratio=1.0),
+    ),
+    quick=False,
+)
 HTTP_FRESH = replace(
     HTTP_KEPT,
     name="http-fresh",
@@ -308,6 +322,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     HTTP_KEPT,
     two_cores(HTTP_KEPT),
+    HTTP_PYTHON,
     replace(
         HTTP_KEPT,
         name="http-browser",

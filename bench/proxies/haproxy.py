@@ -14,15 +14,16 @@ class HAProxy(Competitor):
     """HAProxy.
 
     `splice` is how bulk moves inside the kernel: not at all, when HAProxy sees a fast stream, or always. `pipe` is the
-    size of its pipes in bytes; 0 keeps the kernel's 64 KiB.
+    size of its pipes in bytes; 0 keeps the kernel's 64 KiB. `lua`: an action in Lua looks at a field and the path.
     """
 
     program = "haproxy"
 
-    def __init__(self, *, splice: Literal["", "auto", "always"] = "", pipe: int = 0) -> None:
+    def __init__(self, *, splice: Literal["", "auto", "always"] = "", pipe: int = 0, lua: bool = False) -> None:
         """Choose the variant."""
         self.splice = splice
         self.pipe = pipe
+        self.lua = lua
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """`-db`: foreground, one process. `-W`: a master that can be told to replace its worker."""
@@ -42,6 +43,7 @@ global
     maxconn {task.sessions}         # two descriptors each; all of them fit the limit
     # no "log" line anywhere: nothing is logged
     {self._pipes()}
+    {f"lua-load {task.write('bench.lua', _LUA)}" if self.lua else ""}
     {self._handover(task)}
 defaults
     mode {"http" if task.http else "tcp"}
@@ -55,6 +57,7 @@ defaults
     {_HTTP if task.http else ""}
 frontend bench
     bind 127.0.0.1:{task.listen} {_tls(task)} backlog 65535   # bursts of connections are queued, not retried after a second
+    {"http-request lua.bench" if self.lua else ""}
     {self._routing(task)}
 backend origin
     {_servers(task)}
@@ -102,6 +105,15 @@ def _tls(task: Task) -> str:
     return f"ssl crt {task.certificate.both} ssl-min-ver TLSv1.3 curves X25519 alpn http/1.1"
 
 
+_LUA = """
+core.register_action("bench", { "http-req" }, function(txn)
+  local bad = txn.http:req_get_headers()["x-bad"]
+  local path = txn.sf:path()
+  if bad or string.sub(path, 1, 6) == "/admin" then
+    txn:done()
+  end
+end, 0)
+"""
 _HTTP = """timeout http-keep-alive 1h      # never bites
     timeout http-request 1h
     option forwardfor               # X-Forwarded-For, as all add it

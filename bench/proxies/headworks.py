@@ -8,16 +8,25 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from proxies.base import ROOT, Competitor, Protocol, Task
 from proxies.certificates import Certificate, made
 
 
 class Headworks(Competitor):
-    """Ourselves: `headworks run FILE`."""
+    """Ourselves: `headworks run FILE`.
+
+    `python`: what people wrote for its requests: nothing, a rule of 20 nodes, or an analyzer that looks at a field and
+    the path, as a plain method or a coroutine.
+    """
 
     program = "headworks"
     version_option = "--version"
+
+    def __init__(self, *, python: Literal["", "rule", "analyzer", "async"] = "") -> None:
+        """Choose the variant."""
+        self.python = python
 
     def find(self) -> Path | None:
         """Prefer the environment and PATH, then the repository's own virtual environment."""
@@ -33,7 +42,9 @@ class Headworks(Competitor):
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """Write the configuration; everything that is not named here is a default."""
-        return [str(program), "run", str(task.write("headworks.toml", configuration(task)))]
+        task.write("bench_site.py", _PROGRAM)
+        text = configuration(task, listener=_LISTENER[self.python], more=_MORE[self.python])
+        return [str(program), "run", str(task.write("headworks.toml", text))]
 
     def reload(self, program: Path, task: Task, pid: int) -> None:
         """HUP reads the file again."""
@@ -41,7 +52,7 @@ class Headworks(Competitor):
         os.kill(pid, signal.SIGHUP)
 
 
-def configuration(task: Task) -> str:
+def configuration(task: Task, *, listener: str = "", more: str = "") -> str:
     """One worker (`skew`: two) moves bytes; access records off as everywhere; short drain: the run is over."""
     routing = {
         "tls": 'protocol = "tls"\ntable = "names"',
@@ -58,6 +69,7 @@ access = "off"
 [listeners.bench]
 bind = "127.0.0.1:{task.listen}"
 {routing}
+{listener}
 max_connections = {task.sessions}
 [listeners.bench.timeouts]
 idle = "1h"
@@ -67,11 +79,65 @@ idle = "1h"
 servers = [{", ".join(f'"{address}"' for address in task.addresses)}]
 {_HTTP_POOL if task.http else ""}
 """
+    text += more
     if task.names:
         text += "[tables.names]\n" + "".join(f'"{name}" = "origin"\n' for name in task.names)
     return text
 
 
+_PROGRAM = '''"""What people write: a rule of 20 nodes, and an analyzer that has nothing against a request."""
+
+import headworks
+
+OFFICE = headworks.networks("10.0.0.0/8", "2001:db8::/32")
+
+
+@headworks.rule
+def route(request: headworks.Request) -> headworks.Verdict | None:
+    """Decide by host, path, a field and the client."""
+    if request.path.startswith("/admin") and request.client not in OFFICE:
+        return headworks.respond(403)
+    if request.method not in ("GET", "HEAD", "POST") or len(request.query) > 2000:
+        return headworks.reject("odd")
+    agent = request.headers.get("user-agent")
+    if agent is not None and "badbot" in agent.lower():
+        return headworks.respond(429)
+    return None
+
+
+class Plain(headworks.Analyzer):
+    """Looks at a field and the path."""
+
+    def request(self, exchange: headworks.Exchange) -> headworks.Verdict | None:
+        """Answer about a request."""
+        request = exchange.request
+        if request.headers.get("x-bad") is not None or request.path.startswith("/admin"):
+            return headworks.respond(403)
+        return None
+
+
+class Async(Plain):
+    """The same as a coroutine, which waits for nothing."""
+
+    async def request(self, exchange: headworks.Exchange) -> headworks.Verdict | None:
+        """Answer about a request."""
+        request = exchange.request
+        if request.headers.get("x-bad") is not None or request.path.startswith("/admin"):
+            return headworks.respond(403)
+        return None
+'''
+_LISTENER = {
+    "": "",
+    "rule": 'rules = ["bench_site:route"]',
+    "analyzer": 'analyzers = ["bench"]',
+    "async": 'analyzers = ["bench"]',
+}
+_MORE = {
+    "": "",
+    "rule": "",
+    "analyzer": '[analyzers.bench]\npython = "bench_site:Plain"\n',
+    "async": '[analyzers.bench]\npython = "bench_site:Async"\n',
+}
 # Never bites; X-Forwarded-For is added by default.
 _HTTP_TIMEOUTS = 'keep_alive = "1h"'
 # Server connections that are kept; all clients of a scenario have one.

@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_made_is_read_and_no_two_are_the_same() {
         let mut seen = std::collections::HashSet::new();
-        for kind in [Kind::Listener, Kind::Connection, Kind::Handshake, Kind::Http] {
+        for kind in [Kind::Listener, Kind::Connection, Kind::Handshake, Kind::Http, Kind::Lobby] {
             for generation in [0, 1, GENERATIONS] {
                 for place in [0, 1, PLACES] {
                     for side in [Side::Client, Side::Server] {
@@ -100,6 +100,6 @@ mod tests {
             }
         }
         assert_eq!(read(MAIL).map(|meaning| meaning.kind), Some(Kind::Mail));
-        assert!((5..16).all(|kind| read(Token(kind << 60)).is_none()));
+        assert!((6..16).all(|kind| read(Token(kind << 60)).is_none()));
     }
 }

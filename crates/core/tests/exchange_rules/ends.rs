@@ -203,7 +203,7 @@ mod forms {
             let framing = match form {
                 Form::Same => head.framing,
                 Form::Bare => Framing::ToEnd,
-                Form::Compressed(_) => Framing::Chunked,
+                Form::Compressed(_) | Form::Filtered => Framing::Chunked,
             };
             let persistence = match (keeps, version) {
                 (false, _) => Persistence::Close,
