@@ -187,6 +187,8 @@ def test_only_reasons_that_exist_are_explained() -> None:
 
 
 WORDS_OF_THE_TABLE = {
+    "analyzer",
+    "analyzer_error",
     "connect_error",
     "reason",
     "rule_error",

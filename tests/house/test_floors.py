@@ -248,9 +248,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "wire/client_hello",
         ),
         (
-            "action",
             "balance",
-            "flow",
             "histogram",
             "http/accept_encoding",
             "http/request_id",
@@ -274,7 +272,6 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "wire/x509",
         ),
         (
-            "analyze",
             "http/check",
             "http/forwarded",
             "http/target",
@@ -285,18 +282,24 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "http/limits",
             "http/pages",
             "http/redirect",
-            "protocol",
         ),
         ("program",),
         (
+            "consult",
             "http/answers",
             "http/rewrite",
         ),
-        ("http/listener",),
         (
+            "action",
+            "http/listener",
+        ),
+        (
+            "analyze",
+            "flow",
             "http/rules",
             "pool",
         ),
+        ("protocol",),
         ("listener",),
         ("plan",),
         (
@@ -314,7 +317,6 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "outcome",
             "random",
             "row",
-            "stats",
             "sys",
             "tap",
             "timer",
@@ -322,12 +324,14 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         (
             "bind",
+            "consult",
             "roster",
-            "tls",
         ),
+        ("tls",),
         (
             "deployment",
             "io",
+            "stats",
         ),
         (
             "health",
@@ -344,12 +348,14 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "supervisor/handshakes",
             "supervisor/http",
+            "supervisor/lobby",
             "worker",
         ),
         ("engine",),
     ),
     "python": (
         (
+            "consult",
             "plan",
             "toml",
         ),

@@ -72,7 +72,7 @@ pub enum Action {
     Consult {
         /// The analyzer's number in the Plan.
         analyzer: ConsultantIndex,
-        /// What it is asked about.
+        /// The moment about which it is asked.
         hook: Hook,
     },
     /// Pass the end of one side on: shut down our sending towards this side once all is delivered.
@@ -97,7 +97,7 @@ pub struct Choice {
 pub enum Wait {
     /// The first bytes, complete. Counted from accept.
     FirstBytes,
-    /// The verdict of an analyzer, native or not, on what this side says. Counted from the beginning of its turn
+    /// The verdict of an analyzer on what this side says. Counted from the beginning of its turn
     /// ([`Flow::since`]).
     ///
     /// [`Flow::since`]: crate::flow::Flow::since

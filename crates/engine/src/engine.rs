@@ -21,7 +21,7 @@ use serde::Deserialize;
 use crate::access_log::AccessLog;
 use crate::bind::{self, BindError, Binder, Bound, BoundKey};
 use crate::clock;
-use crate::consult::Questions;
+use crate::consult::{AnswerBox, Questions};
 use crate::health::Checker;
 use crate::notice::{Notice, Notices};
 use crate::record::Format;
@@ -206,7 +206,8 @@ impl Engine {
     pub fn analyzer(&self, name: &str) -> Option<Questions> {
         let control = self.control();
         let index = control.plan.consultant_named(name.as_bytes())?;
-        Some(Questions::new(control.plan.desk(index)?, &self.mailboxes))
+        let boxes = self.mailboxes.iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn AnswerBox>);
+        Some(Questions::new(control.plan.desk(index)?, boxes.collect()))
     }
 
     /// Opens the access log by its path again.

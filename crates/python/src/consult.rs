@@ -14,7 +14,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use crate::engine::seconds;
+use crate::seconds;
 
 /// The questions put to one analyzer.
 #[pyclass(frozen, module = "headworks._engine")]

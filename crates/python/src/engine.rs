@@ -6,7 +6,6 @@
 
 use std::os::fd::RawFd;
 use std::process;
-use std::time::Duration;
 
 use headworks_core::pool::Admin;
 use headworks_engine::{ApplyError, Engine as Inner, Options};
@@ -16,7 +15,7 @@ use pyo3::types::PyDict;
 
 use crate::consult::Questions;
 use crate::plan::{BindError, Plan};
-use crate::to_json;
+use crate::{seconds, to_json};
 
 /// Worker threads that serve a Plan.
 #[pyclass(frozen, module = "headworks._engine")]
@@ -176,9 +175,4 @@ fn parse_admin(text: &str) -> PyResult<Admin> {
         "maintenance" => Ok(Admin::Maintenance),
         _ => Err(PyValueError::new_err(format!("\"{text}\" is none of ready, drain, maintenance"))),
     }
-}
-
-pub(crate) fn seconds(timeout: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(timeout)
-        .map_err(|_| PyValueError::new_err(format!("{timeout} is no number of seconds")))
 }

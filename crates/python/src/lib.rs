@@ -9,6 +9,8 @@ mod judge;
 mod plan;
 mod toml;
 
+use std::time::Duration;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -81,4 +83,10 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> PyResult<T> {
 /// `value` as JSON. Values of core and engine are plain, so a failure is a mistake here, not in the input.
 fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| pyo3::exceptions::PyRuntimeError::new_err(error.to_string()))
+}
+
+/// A time that is given in seconds. Raises ValueError.
+pub(crate) fn seconds(timeout: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(timeout)
+        .map_err(|_| PyValueError::new_err(format!("{timeout} is no number of seconds")))
 }

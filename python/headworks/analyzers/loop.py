@@ -175,12 +175,12 @@ class Coroutines:
         try:
             method, given, view = self._asking.prepare(question)
             # What one question leaves in context variables is not for the next.
-            context = copy_context()
+            own = copy_context()
             try:
-                answer = context.run(method, *given)
+                answer = own.run(method, *given)
                 self._busy += perf_counter() - begun
                 if asyncio.iscoroutine(answer):
-                    answer = await self._watched(answer, question, context)
+                    answer = await self._watched(answer, question, own)
                 return encode(answer, question.hook)
             finally:
                 end(view)
@@ -200,12 +200,12 @@ class Coroutines:
 
     @coroutine
     def _watched(
-        self, answer: Coroutine[Any, Any, Any], question: "Question", context: Context
+        self, answer: Coroutine[Any, Any, Any], question: "Question", own: Context
     ) -> Generator[Any, Any, Any]:
         """Await an answer; when it waits for something for the first time, another task takes the other questions."""
         begun = perf_counter()
         try:
-            awaited = context.run(answer.send, None)
+            awaited = own.run(answer.send, None)
         except StopIteration as done:
             return done.value
         finally:
@@ -225,7 +225,7 @@ class Coroutines:
                     failure = error
                 begun = perf_counter()
                 try:
-                    awaited = context.run(answer.send, value) if failure is None else context.run(answer.throw, failure)
+                    awaited = own.run(answer.send, value) if failure is None else own.run(answer.throw, failure)
                 except StopIteration as done:
                     return done.value
                 finally:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headworks.testing.faults import Faults, Middleman
     from headworks.testing.origins import Origin, Origins
     from headworks.testing.proxies import Proxies, TestedProxy
+    from headworks.testing.scenes import Scene
     from headworks.testing.snapshots import matches_snapshot
 
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "Proxies": "proxies",
     "Received": "answers",
     "Reply": "clients",
+    "Scene": "scenes",
     "TestedProxy": "proxies",
     "decide": "decisions",
     "matches_snapshot": "snapshots",
@@ -44,6 +46,7 @@ __all__ = [
     "Proxies",
     "Received",
     "Reply",
+    "Scene",
     "TestedProxy",
     "decide",
     "matches_snapshot",

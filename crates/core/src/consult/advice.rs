@@ -17,11 +17,11 @@ pub struct Advice {
     pub parts: Vec<AdvicePart>,
     /// The analyzer is not asked again on this connection or exchange.
     pub bypass: bool,
-    /// It is asked again when so many bytes are held.
+    /// The bytes that must be held before it is asked again.
     pub need: Option<u32>,
-    /// It is asked again with the whole body of the request, which may have so many bytes.
+    /// The bytes that the request's body may have, with all of which it is asked again.
     pub read_body: Option<u64>,
-    /// What becomes of the part of a body that it was asked about.
+    /// The fate of the part of a body that it was asked about.
     pub body: BodyWord,
     /// The body ends here.
     pub finish: bool,
@@ -29,13 +29,13 @@ pub struct Advice {
     pub fault: Option<ConsultFault>,
 }
 
-/// What becomes of a part of a body.
+/// The fate of a part of a body.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub enum BodyWord {
-    /// It goes on as it is.
+    /// The part goes on as it is.
     #[default]
     Pass,
-    /// These bytes go on in its place.
+    /// Other bytes go on in its place.
     Replace(Vec<u8>),
     /// Nothing of it goes on.
     Drop,

@@ -28,13 +28,13 @@ struct Link {
     analyzer: ConsultantIndex,
     held: Vec<u8>,
     need: usize,
-    /// It is not asked any more: all goes through.
+    /// Not asked any more: all goes through.
     bypassed: bool,
-    /// It has ended the body: nothing more goes through.
+    /// Has ended the body: nothing more goes through.
     finished: bool,
     /// All has come that will come to it.
     ended: bool,
-    /// It has said its last word.
+    /// Has said its last word.
     done: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct BodyPart<'a> {
 /// The next step of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChainStep {
-    /// This analyzer is asked about what is held for it.
+    /// An analyzer is asked about what is held for it.
     Ask(ConsultantIndex),
     /// More of the body is needed.
     More,

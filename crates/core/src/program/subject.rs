@@ -149,7 +149,7 @@ pub fn attributes(kind: ProgramKind) -> impl Iterator<Item = &'static str> {
 /// The value of an attribute, for whoever is no program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plain<'a> {
-    /// It is not there.
+    /// The attribute is not there.
     None,
     /// A truth.
     Bool(bool),

@@ -2,7 +2,7 @@
 //! the listener before the table is consulted, of the entry and the backend after.
 //!
 //! ```text
-//!   stage    FirstBytes  Rules  Hello | Table | FirstBytes Hello (entry) | FirstBytes Hello (backend) | Chosen
+//!   FirstBytes Rules Hello | Table | FirstBytes Hello (entry) | FirstBytes Hello (backend) | Chosen
 //! ```
 //!
 //! Owns which stage it is and whose turn. Must never see what is asked or answered: a question is the
@@ -28,7 +28,7 @@ pub(super) struct Progress {
     need: u32,
     /// The analyzer that is asked.
     asked: Option<ConsultantIndex>,
-    /// It was called by its name.
+    /// Called by its name.
     called: bool,
     calls: ConsultantSet,
     bypassed: ConsultantSet,

@@ -25,7 +25,7 @@ pub struct Greeting {
 /// The next step of a greeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Greeted {
-    /// This analyzer is asked.
+    /// An analyzer is asked.
     Ask(ConsultantIndex),
     /// The client may come in.
     Enter,

@@ -10,8 +10,8 @@
 //! Owns every decision about a connection and the places it takes (listener, server), which come back when it
 //! is dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
 //!
-//! `inspecting.rs` has the turns of native analyzers, `judging.rs` the rules and `consulting.rs` the analyzers
-//! that people wrote, `routing.rs` the way to a server; ends and deadlines are here.
+//! `inspecting.rs` has the turns of native analyzers, `judging.rs` the rules and `consulting.rs` the
+//! analyzers that people wrote, `routing.rs` the way to a server; ends and deadlines are here.
 
 mod consulting;
 mod greeting;
@@ -227,9 +227,6 @@ impl Session {
             (Event::Connected, State::Connecting) => self.connected(scene),
             (Event::ConnectFailed(fault), State::Connecting) => self.connect_failed(fault, scene),
             // The events below speak of a thing that is over or has not begun: they change nothing.
-            (Event::Advised(advice), State::Consulting) => self.advised(advice, scene),
-            (Event::Unadvised(fault), State::Consulting) => self.unadvised(fault, scene),
-            (Event::Advised(_) | Event::Unadvised(_), _) => Action::Wait,
             (Event::Held(..), State::Refused) => Action::Wait,
             (Event::Accepted | Event::Connected | Event::ConnectFailed(_), _) => Action::Wait,
             (
@@ -241,6 +238,9 @@ impl Session {
             (Event::Reset(side), _) => self.reset(side),
             (Event::Truncated(side), _) => self.truncated(side),
             (Event::Expired, _) => self.expired(scene),
+            (Event::Advised(advice), State::Consulting) => self.advised(advice, scene),
+            (Event::Unadvised(fault), State::Consulting) => self.unadvised(fault, scene),
+            (Event::Advised(_) | Event::Unadvised(_), _) => Action::Wait,
         }
     }
 

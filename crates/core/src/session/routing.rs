@@ -7,13 +7,18 @@ use crate::balance::Seed;
 use crate::close::{CloseReason, Fault};
 use crate::plan::Routed;
 use crate::pool::Next;
+use crate::spec::ProgramKind;
 use crate::table::{BackendIndex, Target};
 
 use super::{Scene, Session, State, consulting};
 
 impl Session {
-    /// Goes where rules and analyzers say, or else the table. `held`: what the client has said, if it is held.
+    /// Goes where rules and analyzers say, or else the table. `held`: what the client has said, if it is
+    /// held.
     pub(super) fn route(&mut self, held: &[u8], scene: Scene<'_>) -> Action {
+        if scene.plan.consultants.is_empty() {
+            return self.route_unasked(held, scene);
+        }
         self.state = State::Inspecting;
         loop {
             match self.progress.stage {
@@ -27,11 +32,7 @@ impl Session {
                         Ok(backend) => self.attempts.begin(backend),
                         Err(reason) => return self.refuse(reason),
                     }
-                    self.progress.stage = if scene.plan.consultants.is_empty() {
-                        consulting::CHOSEN
-                    } else {
-                        consulting::TABLE + 1
-                    };
+                    self.progress.stage += 1;
                 }
                 consulting::CHOSEN => return self.go(scene),
                 _ => {
@@ -40,6 +41,24 @@ impl Session {
                     }
                 }
             }
+        }
+    }
+
+    /// Does the same where there are no analyzers.
+    fn route_unasked(&mut self, held: &[u8], scene: Scene<'_>) -> Action {
+        if self.listener_of(scene.plan).programs.judge_any(ProgramKind::Hello) {
+            match self.judge_hello(held, scene) {
+                Err(reason) => return self.refuse(reason),
+                Ok(Some(action)) => return action,
+                Ok(None) => {}
+            }
+        }
+        match self.look_up(scene) {
+            Ok(backend) => {
+                self.attempts.begin(backend);
+                self.choose(backend, scene)
+            }
+            Err(reason) => self.refuse(reason),
         }
     }
 

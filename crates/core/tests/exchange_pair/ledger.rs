@@ -68,7 +68,7 @@ impl Ledger {
             ExchangeAction::Write(_) | ExchangeAction::Line | ExchangeAction::Ask => {
                 assert_eq!(self.heads, 0, "answered already");
             }
-            ExchangeAction::Consult(_) | ExchangeAction::Collect(_) | ExchangeAction::Reread => {
+            ExchangeAction::Consult(_) | ExchangeAction::Collect | ExchangeAction::Reread => {
                 assert_eq!(self.heads, 0, "asked after an answer");
                 assert!(!exchange.is_answered(), "asked about what was passed on");
             }

@@ -18,7 +18,6 @@ use headworks_core::spec::AnalyzerSpec;
 use super::question::{Matter, Question, Ticket};
 use super::tally::{DeskStats, DeskTally, Outcome};
 use crate::sys;
-use crate::worker::{Mail, Mailbox};
 
 /// The queue of one analyzer.
 #[derive(Debug)]
@@ -81,17 +80,23 @@ pub(crate) struct Asked {
 /// An answer to a question.
 #[derive(Debug)]
 pub struct Answer {
-    /// Who waits for it.
+    /// The ticket of the question.
     pub ticket: Ticket,
     /// The answer.
     pub advice: Advice,
+}
+
+/// The way by which answers reach a worker.
+pub(crate) trait AnswerBox: std::fmt::Debug + Send + Sync {
+    /// Hands answers to the worker, and wakes it once.
+    fn put(&self, answers: Vec<Answer>);
 }
 
 /// A desk as those see it who answer.
 #[derive(Debug, Clone)]
 pub struct Questions {
     desk: Arc<Desk>,
-    mailboxes: Vec<Arc<Mailbox>>,
+    workers: Vec<Arc<dyn AnswerBox>>,
 }
 
 impl Desk {
@@ -227,8 +232,9 @@ impl Drop for Asked {
 }
 
 impl Questions {
-    pub(crate) fn new(desk: &Arc<Desk>, mailboxes: &[Arc<Mailbox>]) -> Self {
-        Self { desk: Arc::clone(desk), mailboxes: mailboxes.to_vec() }
+    /// Makes the answering side of a desk; the boxes are those of the workers, in their order.
+    pub(crate) fn new(desk: &Arc<Desk>, workers: Vec<Arc<dyn AnswerBox>>) -> Self {
+        Self { desk: Arc::clone(desk), workers }
     }
 
     /// Takes at most `most` questions, and all else that has come; waits for something at most `timeout`.
@@ -281,15 +287,15 @@ impl Questions {
             }
         }
         let mut by_worker: Vec<Vec<Answer>> = Vec::new();
-        by_worker.resize_with(self.mailboxes.len(), Vec::new);
+        by_worker.resize_with(self.workers.len(), Vec::new);
         for answer in answers {
             if let Some(list) = by_worker.get_mut(answer.ticket.worker) {
                 list.push(answer);
             }
         }
-        for (mailbox, list) in self.mailboxes.iter().zip(by_worker) {
+        for (worker, list) in self.workers.iter().zip(by_worker) {
             if !list.is_empty() {
-                mailbox.post(Mail::Advice(list));
+                worker.put(list);
             }
         }
     }

@@ -16,7 +16,7 @@ use headworks_core::wire::http1::{self, Limits, Parsed};
 
 use crate::token::Kind;
 
-/// Who waits for an answer.
+/// The one who waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket {
     /// The number among the questions of one analyzer.
@@ -27,7 +27,7 @@ pub struct Ticket {
     pub(crate) generation: u32,
 }
 
-/// What a question is about.
+/// The matter of a question.
 #[derive(Debug)]
 pub(crate) struct Matter {
     /// The moment.
@@ -42,7 +42,7 @@ pub(crate) struct Matter {
     pub(crate) local: Option<SocketAddr>,
     /// TLS with the client ends at us.
     pub(crate) secure: bool,
-    /// What the handshake agreed on.
+    /// Facts that the handshake agreed on.
     pub(crate) tls: Option<Box<TlsFacts>>,
     /// The request came as early data.
     pub(crate) early: bool,
@@ -83,7 +83,7 @@ pub(crate) struct Texts {
 /// One question.
 #[derive(Debug)]
 pub struct Question {
-    /// Who waits.
+    /// The one who waits.
     pub ticket: Ticket,
     matter: Matter,
     heads: OnceLock<Heads>,

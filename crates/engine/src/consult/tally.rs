@@ -11,7 +11,7 @@ use serde::Serialize;
 /// The end of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was answered.
+    /// Answered.
     Answered,
     /// There is no answer.
     Failed(ConsultFault),
@@ -39,7 +39,7 @@ pub(super) struct DeskTally {
     times: Histogram,
 }
 
-/// What is counted of one analyzer, at one moment.
+/// Counts of one analyzer, at one moment.
 #[derive(Debug, Serialize)]
 pub struct DeskStats {
     /// Questions, with those that found no place.

@@ -28,7 +28,7 @@ pub(crate) enum BodyForm {
     Bare,
     /// The body compressed, in chunks.
     Compressed(Box<Compressed>),
-    /// What analyzers make of the body.
+    /// The body as analyzers make it.
     Filtered(Box<Filtered>),
 }
 
@@ -66,7 +66,7 @@ impl Compressed {
 pub(crate) struct Filtered {
     /// The parts that are held, and whose turn it is.
     pub(crate) chain: Chain,
-    /// What goes on is framed in chunks; else it lasts until the connection ends.
+    /// Framed in chunks; else it lasts until the connection ends.
     chunks: bool,
     made: Vec<u8>,
     /// The last chunk was written.

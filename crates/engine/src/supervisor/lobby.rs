@@ -37,7 +37,7 @@ struct Guest {
     who: Arrival,
     greeting: Greeting,
     asked: Option<Asked>,
-    /// When the wait for the present answer is over.
+    /// The end of the wait for the present answer.
     until: Millis,
 }
 
@@ -45,6 +45,11 @@ impl Lobby {
     /// Makes one without clients.
     pub(crate) fn new(now: Millis) -> Self {
         Self { guests: Roster::new(now), ready: Vec::new() }
+    }
+
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.guests.len() == 0
     }
 
     /// Whether somebody is to be asked about clients of a listener.

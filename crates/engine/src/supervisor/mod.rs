@@ -15,7 +15,7 @@ pub(crate) mod handshakes;
 pub(crate) mod http;
 pub(crate) mod lobby;
 
-use headworks_core::time::{Millis, NEVER};
+use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
 
 use self::connections::Connections;
@@ -112,7 +112,9 @@ impl Supervisors {
 
     /// Returns when one of them wants to be called although nothing happened, or NEVER.
     pub(crate) fn next_deadline(&self, now: Millis) -> Millis {
-        self.each().iter().map(|one| one.next_deadline(now)).fold(NEVER, Millis::min)
+        let mut next = self.connections.next_deadline(now).min(self.http.next_deadline(now));
+        next = next.min(self.handshakes.next_deadline(now));
+        if self.lobby.is_empty() { next } else { next.min(self.lobby.next_deadline(now)) }
     }
 
     /// Returns at most `limit` connections as they are now.

@@ -9,7 +9,7 @@ use headworks_core::lock::lock;
 use mio::Waker;
 
 use crate::bind::BoundKey;
-use crate::consult::Answer;
+use crate::consult::{Answer, AnswerBox};
 use crate::row::ConnectionRow;
 use crate::tls::Deployment;
 
@@ -51,6 +51,12 @@ pub(crate) struct Listening {
 pub(crate) struct Mailbox {
     letters: Mutex<VecDeque<Mail>>,
     waker: Waker,
+}
+
+impl AnswerBox for Mailbox {
+    fn put(&self, answers: Vec<Answer>) {
+        self.post(Mail::Advice(answers));
+    }
 }
 
 impl Mailbox {

@@ -2,7 +2,7 @@
 //!
 //! The parts of a body are a [`Chain`](crate::consult::Chain)'s. Must never see them.
 
-use super::{Attempt, Exchange, ExchangeAction, ExchangeEvent, Surroundings};
+use super::{Exchange, ExchangeAction, ExchangeEvent, Surroundings};
 use crate::action::Side;
 use crate::close::{CloseReason, ConsultFault};
 use crate::consult::{Advice, Chain, ConsultantIndex};
@@ -45,7 +45,6 @@ impl Exchange {
     pub(super) fn body_asked(
         &mut self,
         event: ExchangeEvent<'_>,
-        attempt: Attempt,
         around: &Surroundings<'_>,
     ) -> ExchangeAction {
         match event {
@@ -54,26 +53,25 @@ impl Exchange {
                 self.set_asked(side, Some(analyzer));
                 ExchangeAction::Wait
             }
-            ExchangeEvent::BodyAdvised(side, advice) => self.body_advised(side, advice, attempt, around),
-            ExchangeEvent::BodyUnadvised(side, fault) => self.body_unadvised(side, fault, attempt, around),
+            ExchangeEvent::BodyAdvised(side, advice) => self.body_advised(side, advice, around),
+            ExchangeEvent::BodyUnadvised(side, fault) => self.body_unadvised(side, fault, around),
             _ => ExchangeAction::Wait,
         }
     }
 
-    fn set_asked(&mut self, side: Side, analyzer: Option<ConsultantIndex>) {
-        if let Some(attempt) = self.state.attempt() {
-            attempt.asked[side as usize] = analyzer;
-        }
+    /// Returns the analyzer that is asked about a part of the body from this side.
+    fn asked_about(&self, side: Side) -> Option<ConsultantIndex> {
+        self.questions?[side as usize]
     }
 
-    fn body_advised(
-        &mut self,
-        side: Side,
-        advice: &Advice,
-        attempt: Attempt,
-        around: &Surroundings<'_>,
-    ) -> ExchangeAction {
-        let Some(index) = attempt.asked[side as usize] else { return ExchangeAction::Wait };
+    fn set_asked(&mut self, side: Side, analyzer: Option<ConsultantIndex>) {
+        let mut asked = self.questions.unwrap_or_default();
+        asked[side as usize] = analyzer;
+        self.questions = asked.iter().any(Option::is_some).then_some(asked);
+    }
+
+    fn body_advised(&mut self, side: Side, advice: &Advice, around: &Surroundings<'_>) -> ExchangeAction {
+        let Some(index) = self.asked_about(side) else { return ExchangeAction::Wait };
         let consultant = &around.plan.consultants[usize::from(index)];
         if advice.bypass {
             self.granted.bypassed.add(index);
@@ -82,7 +80,7 @@ impl Exchange {
         // A head that is on its way already is not changed by what is said of its body.
         let edits = findings.said.edits.len();
         if advice.say(consultant, findings, around.now).is_err() {
-            return self.body_unadvised(side, ConsultFault::Verdict, attempt, around);
+            return self.body_unadvised(side, ConsultFault::Verdict, around);
         }
         findings.said.edits.truncate(edits);
         let end = findings.said.end.take();
@@ -101,10 +99,9 @@ impl Exchange {
         &mut self,
         side: Side,
         fault: ConsultFault,
-        attempt: Attempt,
         around: &Surroundings<'_>,
     ) -> ExchangeAction {
-        let Some(index) = attempt.asked[side as usize] else { return ExchangeAction::Wait };
+        let Some(index) = self.asked_about(side) else { return ExchangeAction::Wait };
         let consultant = &around.plan.consultants[usize::from(index)];
         self.set_asked(side, None);
         if consultant.passes() {
@@ -116,8 +113,8 @@ impl Exchange {
     }
 
     /// An answer about a part of a body has not come in time.
-    pub(super) fn body_late(&mut self, attempt: Attempt, around: &Surroundings<'_>) -> ExchangeAction {
-        let side = if attempt.asked[Side::Client as usize].is_some() { Side::Client } else { Side::Server };
-        self.body_unadvised(side, ConsultFault::Late, attempt, around)
+    pub(super) fn body_late(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
+        let side = if self.asked_about(Side::Client).is_some() { Side::Client } else { Side::Server };
+        self.body_unadvised(side, ConsultFault::Late, around)
     }
 }

@@ -27,7 +27,7 @@ impl Exchange {
             ExchangeState::Awaiting(attempt) => (attempt, false),
             _ => (Attempt::default(), false),
         };
-        let consultation = Consultation { analyzer, hook, attempt, asking, limit: 0 };
+        let consultation = Consultation { analyzer, hook, attempt, asking, whole: false };
         self.go_to(ExchangeState::Consulting(consultation), around.now);
         ExchangeAction::Consult(consultation)
     }
@@ -47,8 +47,9 @@ impl Exchange {
         }
         if let Some(limit) = advice.read_body.filter(|_| consultation.hook == Hook::Request) {
             // What it has said beside that, it may say again when it sees the body.
-            self.go_to(ExchangeState::Collecting(Consultation { limit, ..consultation }), around.now);
-            return ExchangeAction::Collect(limit);
+            self.collects = limit;
+            self.go_to(ExchangeState::Collecting(Consultation { whole: true, ..consultation }), around.now);
+            return ExchangeAction::Collect;
         }
         let consultant = consultant(consultation, around);
         let findings = self.granted.findings.get_or_insert_default();
@@ -75,6 +76,11 @@ impl Exchange {
         let findings = self.granted.findings.get_or_insert_default();
         findings.note_analyzer(&consultant.name, Some(fault));
         self.refuse(fault.reason(), around)
+    }
+
+    /// Returns the bytes of the request's body that an analyzer wants to see at most.
+    pub fn collects(&self) -> u64 {
+        self.collects
     }
 
     /// Has the head read again: whoever asked goes on where it stopped.

@@ -46,6 +46,12 @@ impl Exchange {
         message: Message<'_>,
         around: &Surroundings<'_>,
     ) -> Option<ExchangeAction> {
+        let (backend, listener) = (self.backend(around)?, around.listener);
+        let judge_any = |programs: &Programs| programs.judge_any(ProgramKind::Response);
+        let silent = !judge_any(&backend.http.programs) && !judge_any(&listener.programs);
+        if silent && around.plan.consultants.is_empty() {
+            return None;
+        }
         let judges = self.judges(around)?;
         if judges.are_silent() {
             return None;

@@ -154,8 +154,9 @@ pub enum ExchangeAction {
     Wait,
     /// Hold the head that was just read, and ask an analyzer.
     Consult(Consultation),
-    /// Hold the body of the request, too, until all of it has come or it is longer than this.
-    Collect(u64),
+    /// Hold the body of the request, too, until all of it has come or it is longer than
+    /// [`Exchange::collects`](super::Exchange::collects).
+    Collect,
     /// The part of the body from this side that an analyzer was asked about goes on as it is.
     PassOn(Side),
     /// Read the head that is held once more, and tell of it as before.

@@ -41,6 +41,7 @@ pub use terms::{ResponseKind, Sent};
 use std::net::SocketAddr;
 
 use crate::close::CloseReason;
+use crate::consult::ConsultantIndex;
 use crate::http::coding::Coding;
 use crate::http::rewrite::Variation;
 use crate::http::rules::{self, Case, Decision, Granted};
@@ -93,6 +94,10 @@ pub struct Exchange {
     variation: Variation,
     /// The request's body passes analyzers: what was sent of it cannot be sent again.
     filtered: bool,
+    /// The analyzers that are asked about parts of bodies, by the side that sends; None: nobody.
+    questions: Option<[Option<ConsultantIndex>; 2]>,
+    /// Bytes of the request's body that an analyzer wants to see at most.
+    collects: u64,
     /// Permits that the rules gave, and when to ask again.
     granted: Granted,
     /// An end of the client's sending does not say that it has left: it waits for the answer.
@@ -152,8 +157,8 @@ impl Exchange {
         let Self {
             state, method, version, request, response, limits, status, interim,
             interim_since, offered, client_persists, server_persists, tunnel, said, client, secure, attempts,
-            fresh, cookie, offer, form, variation, filtered, granted, waits_past_end, body,
-            body_begun, failure, reason, times, since, in_flight,
+            fresh, cookie, offer, form, variation, filtered, questions, collects, granted,
+            waits_past_end, body, body_begun, failure, reason, times, since, in_flight,
         } = self;
         offered.clear();
         said.clear();
@@ -164,7 +169,7 @@ impl Exchange {
             Default::default();
         (*form, *variation, *waits_past_end, *body, *body_begun, *failure, *reason, *times) =
             Default::default();
-        (*since, *in_flight, *secure, *filtered) = Default::default();
+        (*since, *in_flight, *secure, *filtered, *questions, *collects) = Default::default();
     }
 
     // ----- Queries about it --------------------------------------------------------------------------------
@@ -232,8 +237,8 @@ impl Exchange {
                 ExchangeEvent::BodyHeld(..)
                 | ExchangeEvent::BodyAdvised(..)
                 | ExchangeEvent::BodyUnadvised(..),
-                Asking(attempt) | Awaiting(attempt) | Answering(attempt),
-            ) => self.body_asked(event, attempt, &around),
+                Asking(_) | Awaiting(_) | Answering(_),
+            ) => self.body_asked(event, &around),
             (ExchangeEvent::Written, Ruling) | (ExchangeEvent::Called, InLine) => {
                 self.look_for_server(&around)
             }
@@ -361,7 +366,7 @@ impl Exchange {
         if self.is_answered() {
             return ExchangeAction::Abort(reason);
         }
-        self.reason = Some(reason);
+        (self.reason, self.questions) = (Some(reason), None);
         self.times.decided.get_or_insert(around.now);
         self.answered(status);
         self.client_persists &= !ends_connection(reason);

@@ -22,8 +22,8 @@ pub enum Form {
     Bare,
     /// The body is compressed, in chunks.
     Compressed(Coding),
-    /// The body is what analyzers make of it: in chunks, or until the connection ends for a client that is too
-    /// old to know them.
+    /// The body is what analyzers make of it: in chunks, or until the connection ends for a client that is
+    /// too old to know them.
     Filtered,
 }
 
@@ -46,7 +46,8 @@ impl Exchange {
             Some(ResponseKind::Final | ResponseKind::Tunnel) => {
                 let instead = self.judge_response(message, around);
                 instead.unwrap_or_else(|| {
-                    let filtered = self.filter_response(around).is_some();
+                    let filters = !around.plan.consultants.is_empty();
+                    let filtered = filters && self.filter_response(around).is_some();
                     let compress = self.compressible(message, around).filter(|_| !filtered);
                     ExchangeAction::Reply { compress }
                 })

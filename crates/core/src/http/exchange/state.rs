@@ -54,8 +54,6 @@ pub struct Attempt {
     pub deaf: bool,
     /// The server's socket was full when it was last offered bytes.
     pub full: bool,
-    /// The analyzers that are asked about a part of a body, by the side that sends it.
-    pub asked: [Option<ConsultantIndex>; 2],
 }
 
 /// An analyzer that is asked.
@@ -63,14 +61,14 @@ pub struct Attempt {
 pub struct Consultation {
     /// The analyzer's number in the Plan.
     pub analyzer: ConsultantIndex,
-    /// What it is asked about.
+    /// The moment about which it is asked.
     pub hook: Hook,
     /// The server whose response it is asked about.
     pub attempt: Attempt,
     /// The request is still on its way to that server.
     pub asking: bool,
-    /// Bytes of the request's body that it wants to see at most.
-    pub limit: u64,
+    /// The whole body of the request is shown.
+    pub whole: bool,
 }
 
 /// The sides of a tunnel that have ended.
@@ -115,11 +113,6 @@ impl Attempt {
     pub(super) fn is_held_up(self) -> bool {
         self.full || self.deaf
     }
-
-    /// Whether an analyzer is asked about a part of a body.
-    pub(super) fn is_asking(self) -> bool {
-        self.asked.iter().any(Option::is_some)
-    }
 }
 
 impl ExchangeState {
@@ -131,11 +124,6 @@ impl ExchangeState {
             Self::Collecting(_) => ExchangeWait::Body,
             Self::InLine => ExchangeWait::Place,
             Self::Connecting => ExchangeWait::Connect,
-            Self::Asking(attempt) | Self::Awaiting(attempt) | Self::Answering(attempt)
-                if attempt.is_asking() =>
-            {
-                ExchangeWait::Answer
-            }
             Self::Asking(attempt) if attempt.is_held_up() => ExchangeWait::Response,
             Self::Asking(_) => ExchangeWait::Body,
             Self::Awaiting(_) => ExchangeWait::Response,

@@ -21,6 +21,9 @@ impl Exchange {
             answer: self.answer_due(around),
         };
         let wait = self.state.wait()?;
+        if let Some(due) = self.body_answer_due(around) {
+            return Some(self.since.saturating_add(due));
+        }
         let each = self.since.saturating_add(limits.of(wait));
         let Some(begun) = self.interim_since.filter(|_| wait == ExchangeWait::Response) else {
             return Some(each);
@@ -28,16 +31,17 @@ impl Exchange {
         Some(limits.backend.map_or(each, |spec| each.min(begun.saturating_add(spec.interim_timeout))))
     }
 
-    /// Returns how long the analyzer that is asked may take.
+    /// Returns how long the analyzer that is asked about a head may take.
     fn answer_due(&self, around: &Surroundings<'_>) -> Millis {
+        let ExchangeState::Consulting(Consultation { analyzer, .. }) = self.state else { return 0 };
+        around.plan.consultants[usize::from(analyzer)].spec.deadline
+    }
+
+    /// Returns how long those may take that are asked about parts of bodies.
+    fn body_answer_due(&self, around: &Surroundings<'_>) -> Option<Millis> {
+        let asked = self.questions?;
         let deadline = |index: ConsultantIndex| around.plan.consultants[usize::from(index)].spec.deadline;
-        match self.state {
-            ExchangeState::Consulting(Consultation { analyzer, .. }) => deadline(analyzer),
-            mut state => {
-                let asked = state.attempt().map_or([None; 2], |attempt| attempt.asked);
-                asked.into_iter().flatten().map(deadline).min().unwrap_or(0)
-            }
-        }
+        asked.into_iter().flatten().map(deadline).min()
     }
 
     /// Whether bytes that were handed to the kernel still move towards the client: a slow reader takes from
@@ -55,19 +59,15 @@ impl Exchange {
     }
 
     pub(super) fn expired(&mut self, state: ExchangeState, around: &Surroundings<'_>) -> ExchangeAction {
+        if self.questions.is_some() {
+            return self.body_late(around);
+        }
         match state {
             ExchangeState::Ruling | ExchangeState::Over => ExchangeAction::Wait,
             ExchangeState::Consulting(asked) => self.unadvised(ConsultFault::Late, asked, around),
             ExchangeState::Collecting(_) => self.refuse(CloseReason::BodyTimeout, around),
             ExchangeState::InLine => self.refuse(CloseReason::QueueTimeout, around),
             ExchangeState::Connecting => self.connect_failed(Fault::TimedOut, around),
-            ExchangeState::Asking(attempt)
-            | ExchangeState::Awaiting(attempt)
-            | ExchangeState::Answering(attempt)
-                if attempt.is_asking() =>
-            {
-                self.body_late(attempt, around)
-            }
             ExchangeState::Asking(attempt) if !attempt.is_held_up() => {
                 self.refuse(CloseReason::BodyTimeout, around)
             }

@@ -12,17 +12,17 @@ use crate::table::Target;
 
 /// Asks the analyzers of the listener.
 #[derive(Debug)]
-pub(super) struct OfListener;
+pub(super) struct AtListener;
 
 /// Asks the analyzers of the table's entry that the request came by.
 #[derive(Debug)]
-pub(super) struct OfEntry;
+pub(super) struct AtEntry;
 
 /// Asks the analyzers of the backend that the request goes to.
 #[derive(Debug)]
-pub(super) struct OfBackend;
+pub(super) struct AtBackend;
 
-impl Rule for OfListener {
+impl Rule for AtListener {
     fn name(&self) -> &'static str {
         "analyzers"
     }
@@ -40,7 +40,7 @@ impl Rule for OfListener {
     }
 }
 
-impl Rule for OfEntry {
+impl Rule for AtEntry {
     fn name(&self) -> &'static str {
         "entry_analyzers"
     }
@@ -68,7 +68,7 @@ impl Rule for OfEntry {
     }
 }
 
-impl Rule for OfBackend {
+impl Rule for AtBackend {
     fn name(&self) -> &'static str {
         "backend_analyzers"
     }

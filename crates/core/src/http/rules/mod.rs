@@ -42,11 +42,11 @@ pub static REGISTRY: &[&dyn Rule] = &[
     &rate::Rate,
     &concurrency::AtOnce,
     &programs::OfListener,
-    &analyzers::OfListener,
+    &analyzers::AtListener,
     &route::Destination,
-    &analyzers::OfEntry,
+    &analyzers::AtEntry,
     &programs::OfBackend,
-    &analyzers::OfBackend,
+    &analyzers::AtBackend,
     &maintenance::Maintenance,
 ];
 
@@ -80,7 +80,7 @@ pub enum Ruling {
     Route(Target),
     /// The request gets an answer of our own with this status, which the findings have.
     Say(u16),
-    /// This analyzer is asked; the same rule judges again when it has answered.
+    /// An analyzer is asked; the same rule judges again when it has answered.
     Consult(ConsultantIndex),
 }
 
@@ -99,7 +99,7 @@ pub struct Setting<'a> {
     pub programs: bool,
     /// People wrote rules for requests of a backend of the Plan.
     pub backend_programs: bool,
-    /// Where people wrote analyzers for requests.
+    /// The places where people wrote analyzers for requests.
     pub analyzers: Analyzed,
 }
 
@@ -197,7 +197,7 @@ pub enum Decision {
     Say(u16),
     /// The request goes nowhere.
     Refuse(CloseReason),
-    /// This analyzer is asked before it is decided.
+    /// An analyzer is asked before it is decided.
     Consult(ConsultantIndex),
 }
 
@@ -278,7 +278,8 @@ pub struct Foreseen {
 /// Decides where a request goes, or why it goes nowhere; goes on where it stopped to ask an analyzer.
 #[inline]
 pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Decision {
-    for (row, rule) in case.rules.iter().enumerate().skip(usize::from(granted.row)) {
+    let mut row = usize::from(granted.row);
+    while let Some(rule) = case.rules.get(row) {
         match rule.judge(case, granted) {
             Ruling::Pass => {}
             Ruling::Route(target) => granted.target = Some(target),
@@ -289,6 +290,7 @@ pub fn decide(case: &Case<'_>, granted: &mut Granted) -> Decision {
                 return Decision::Consult(index);
             }
         }
+        row += 1;
     }
     Decision::of(granted.target)
 }

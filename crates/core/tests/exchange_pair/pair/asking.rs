@@ -42,7 +42,7 @@ impl Pair {
         let parts = match self.random.below(16) {
             0 => return Advice::failed(ConsultFault::Raised),
             1 => return Advice { bypass: true, ..Advice::default() },
-            2 if asked.limit == 0 => return Advice { read_body: Some(8), ..Advice::default() },
+            2 if !asked.whole => return Advice { read_body: Some(8), ..Advice::default() },
             3 => vec![set],
             4 => vec![set, route("app")],
             5 => vec![route("closed")],
@@ -112,7 +112,8 @@ impl Pair {
     }
 
     /// More of a body comes that an analyzer wants to see whole.
-    pub(super) fn collect(&mut self, at: usize, limit: u64) -> Flow {
+    pub(super) fn collect(&mut self, at: usize) -> Flow {
+        let limit = self.streams[at].exchange.collects();
         let (read, stopped) = self.gather(at, limit);
         let stream = &mut self.streams[at];
         stream.request.0 += read as usize;

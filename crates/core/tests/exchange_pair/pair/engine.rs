@@ -114,7 +114,7 @@ impl Pair {
                     self.streams[at].held[side as usize] = false;
                     return Flow::Again;
                 }
-                ExchangeAction::Collect(limit) => return self.collect(at, limit),
+                ExchangeAction::Collect => return self.collect(at),
                 ExchangeAction::Reread => return self.reread(at),
                 ExchangeAction::Write(_) if self.random.chance(2) => ExchangeEvent::Overflown,
                 ExchangeAction::Write(_) => ExchangeEvent::Written,
@@ -222,7 +222,7 @@ impl Pair {
             },
             ExchangeState::Told => self.deliver(at),
             ExchangeState::Consulting(_) if self.random.chance(50) => self.answer(at),
-            ExchangeState::Collecting(asked) => self.collect(at, asked.limit),
+            ExchangeState::Collecting(_) => self.collect(at),
             ExchangeState::Ruling
             | ExchangeState::Consulting(_)
             | ExchangeState::InLine

@@ -1,9 +1,10 @@
 //! Connections: one worker's connections that are passed through. Makes them, feeds their Sessions with
 //! Events, performs the Actions answered, keeps their deadlines, and removes them.
 //!
-//! `inspect.rs` shows held bytes to the Session, `consulting.rs` has analyzers asked about them, `connect.rs` is the part between its decision and the relay,
-//! `relaying.rs` runs the relay, `account.rs` adds up counters and makes records. Must never decide (Sessions
-//! do) or move bytes in autonomous mode (the relay does).
+//! `inspect.rs` shows held bytes to the Session, `consulting.rs` has analyzers asked about them, `connect.rs`
+//! is the part between its decision and the relay, `relaying.rs` runs the relay, `account.rs` adds up
+//! counters and makes records. Must never decide (Sessions do) or move bytes in autonomous mode (the relay
+//! does).
 
 mod account;
 mod connect;

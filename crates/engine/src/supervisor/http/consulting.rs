@@ -14,7 +14,7 @@ use headworks_core::spec::Hook;
 use headworks_core::wire::body::Body;
 use headworks_core::wire::http1::{self, Parsed};
 
-use super::stream::{Part, Stream};
+use super::stream::{Consulted, Part, Stream};
 use super::{HttpSupervisor, Step};
 use crate::consult::{Answer, Asked, Matter, Outcome, Texts, Ticket};
 use crate::io::BodyForm;
@@ -45,7 +45,7 @@ impl HttpSupervisor {
         }
         match self.ask(tools, at, consultation) {
             Ok(asked) => {
-                self.streams[at].work.asked = Some(asked);
+                self.streams[at].work.consulted.get_or_insert_default().asked = Some(asked);
                 Ok(Step::Wait)
             }
             Err(fault) => Err(ExchangeEvent::Unadvised(fault)),
@@ -59,7 +59,7 @@ impl HttpSupervisor {
         at: usize,
         consultation: Consultation,
     ) -> Result<Asked, ConsultFault> {
-        self.ask_with(tools, at, consultation, Texts::default(), consultation.limit > 0)
+        self.ask_with(tools, at, consultation, Texts::default(), consultation.whole)
     }
 
     /// Asks the analyzer about what is held, and about what stands in `texts` already.
@@ -97,10 +97,12 @@ impl HttpSupervisor {
         if self.clients[place].who.id == 0 {
             self.clients[place].who.id = tools.next_id();
         }
-        if self.streams[at].work.id == 0 {
-            self.streams[at].work.id = tools.next_id();
+        let consulted = self.streams[at].work.consulted.get_or_insert_default();
+        if consulted.id == 0 {
+            consulted.id = tools.next_id();
         }
-        let whole = consultation.limit > 0;
+        let id = consulted.id;
+        let whole = consultation.whole;
         if consultation.hook == Hook::Response {
             if let Some(server) = self.servers.of(&self.streams[at]) {
                 texts.response = texts.keep(server.inbound.pending());
@@ -127,7 +129,7 @@ impl HttpSupervisor {
         Matter {
             hook: consultation.hook,
             connection: client.who.id,
-            exchange: work.id,
+            exchange: id,
             client: facts.address,
             local: facts.local,
             secure: facts.secure,
@@ -148,27 +150,37 @@ impl HttpSupervisor {
     pub(super) fn take_answer(&mut self, tools: &mut Tools, answer: &Answer) {
         let Ticket { number, place: at, generation, .. } = answer.ticket;
         let Some(stream) = self.streams.find(at, generation) else { return };
-        let held = &mut stream.work.held;
+        let Some(consulted) = &mut stream.work.consulted else { return };
         for side in [Side::Client, Side::Server] {
-            if let Some(asked) = held[side as usize].take_if(|asked| asked.is(number)) {
-                stream.work.told = Some(Arc::clone(asked.desk()));
+            if let Some(asked) = consulted.held[side as usize].take_if(|asked| asked.is(number)) {
+                consulted.told = Some(Arc::clone(asked.desk()));
                 asked.end(tools.shard, Outcome::of(&answer.advice));
                 return self.take_body_answer(tools, at, side, answer);
             }
         }
-        let Some(asked) = stream.work.asked.take_if(|asked| asked.is(number)) else { return };
-        stream.work.told = Some(Arc::clone(asked.desk()));
+        let Some(asked) = consulted.asked.take_if(|asked| asked.is(number)) else { return };
+        consulted.told = Some(Arc::clone(asked.desk()));
         asked.end(tools.shard, Outcome::of(&answer.advice));
         let place = stream.client;
         self.act(tools, place, |this, tools| this.turn(tools, at, ExchangeEvent::Advised(&answer.advice)));
     }
 
     /// Waits no longer for an answer.
+    #[inline]
     pub(super) fn give_up_answer(&mut self, tools: &Tools, at: usize, outcome: Outcome) {
-        let work = &mut self.streams[at].work;
-        let [request, response] = &mut work.held;
-        for asked in [&mut work.asked, request, response].into_iter().filter_map(Option::take) {
-            work.told = Some(Arc::clone(asked.desk()));
+        if self.streams[at].work.consulted.is_some() {
+            self.give_up_answers(tools, at, outcome);
+        }
+    }
+
+    fn give_up_answers(&mut self, tools: &Tools, at: usize, outcome: Outcome) {
+        let Some(Consulted { asked, held: [request, response], told, .. }) =
+            self.streams[at].work.consulted.as_deref_mut()
+        else {
+            return;
+        };
+        for asked in [asked, request, response].into_iter().filter_map(Option::take) {
+            *told = Some(Arc::clone(asked.desk()));
             asked.end(tools.shard, outcome);
         }
     }
@@ -213,9 +225,7 @@ impl HttpSupervisor {
     /// Reads more of a body that is held whole.
     pub(super) fn collect(&mut self, tools: &mut Tools, at: usize) -> Part {
         let Stream { work, client, .. } = &mut self.streams[at];
-        let ExchangeState::Collecting(Consultation { limit, .. }) = work.exchange.state() else {
-            return Ok(Step::Wait);
-        };
+        let limit = work.exchange.collects();
         let passed =
             |read: u64, stopped| Err(ExchangeEvent::RequestPassed(Passage { read, moved: false, stopped }));
         let client = &mut self.clients[*client].who;
@@ -244,10 +254,12 @@ impl HttpSupervisor {
                 client.held.push(&bytes[taken..]);
                 work.counted[Side::Client as usize] += taken as u64;
                 let beyond = is_beyond(&work.exchange.request, work.request.len(), limit);
-                let stopped = match work.exchange.is_asked() {
-                    _ if beyond => Stopped::TooLarge,
-                    true => Stopped::Done,
-                    false => Stopped::Unfinished,
+                let stopped = if beyond {
+                    Stopped::TooLarge
+                } else if work.exchange.is_asked() {
+                    Stopped::Done
+                } else {
+                    Stopped::Unfinished
                 };
                 match passed(taken as u64, stopped) {
                     // There may be more.
@@ -271,7 +283,8 @@ impl HttpSupervisor {
         side: Side,
         passed: ExchangeEvent<'static>,
     ) -> Part {
-        if self.streams[at].work.held[side as usize].is_some() {
+        let consulted = self.streams[at].work.consulted.as_ref();
+        if consulted.is_some_and(|consulted| consulted.held[side as usize].is_some()) {
             self.look_for_end(tools, at).map(drop)?;
             return Err(passed);
         }
@@ -295,9 +308,10 @@ impl HttpSupervisor {
         let mut texts = Texts::default();
         texts.chunk = texts.keep(part.bytes);
         let last = part.last;
-        let question = Consultation { analyzer, hook, attempt: Attempt::default(), asking: false, limit: 0 };
+        let question =
+            Consultation { analyzer, hook, attempt: Attempt::default(), asking: false, whole: false };
         let asked = self.ask_with(tools, at, question, texts, last)?;
-        self.streams[at].work.held[side as usize] = Some(asked);
+        self.streams[at].work.consulted.get_or_insert_default().held[side as usize] = Some(asked);
         Ok(analyzer)
     }
 

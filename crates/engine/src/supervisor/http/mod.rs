@@ -336,8 +336,8 @@ impl HttpSupervisor {
         (client.phase, client.since) = (Phase::Kept, tools.now);
         self.account(tools, &stream, reason);
         let work = &mut stream.work;
-        if let Some(desk) = work.told.take() {
-            desk.is_over(work.id);
+        if let Some((id, desk)) = work.consulted.take().and_then(|one| Some((one.id, one.told?))) {
+            desk.is_over(id);
             self.clients[stream.client].who.told = Some(desk);
         }
         if let Some(server) = stream.server.and_then(|number| self.servers.remove(number)) {

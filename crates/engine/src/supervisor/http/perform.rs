@@ -63,7 +63,7 @@ impl HttpSupervisor {
                 ExchangeAction::Wait => return Step::Wait,
                 ExchangeAction::Ask | ExchangeAction::Skip => return Step::Again,
                 ExchangeAction::Consult(asked) => self.consult(tools, at, asked, bytes),
-                ExchangeAction::Collect(_) => self.begin_collecting(tools, at),
+                ExchangeAction::Collect => self.begin_collecting(tools, at),
                 ExchangeAction::PassOn(side) => {
                     self.pass_on(tools, at, side);
                     return Step::Again;
@@ -150,8 +150,11 @@ impl HttpSupervisor {
             client.announce(backend, &mut request);
         }
         work.announced = request.len();
-        let has_body = tools.head.framing != Framing::None;
-        let chain = work.exchange.filter_request(has_body, &around);
+        let chain = if plan.consultants.is_empty() {
+            None
+        } else {
+            work.exchange.filter_request(tools.head.framing != Framing::None, &around)
+        };
         let facts = work.exchange.facts(&client.facts(), &around);
         let findings = work.exchange.edits(ProgramKind::Request);
         let (listener, reframed) = (rules, chain.is_some());
@@ -234,9 +237,12 @@ impl HttpSupervisor {
             work.exchange.close_client();
         }
         let stream = &mut self.streams[at];
-        let around = surroundings(&stream.plan, stream.listener, tools);
         let work = &mut stream.work;
-        let chain = work.exchange.filter_response(&around);
+        let chain = if stream.plan.consultants.is_empty() {
+            None
+        } else {
+            work.exchange.filter_response(&surroundings(&stream.plan, stream.listener, tools))
+        };
         let coding = compressor.as_ref().map(|one| one.coding());
         let form = work.exchange.decide_form(&tools.head, coding, chain.is_some());
         work.form = match (form, compressor) {

@@ -55,9 +55,16 @@ pub(crate) struct Work {
     pub(crate) counted: [u64; 2],
     /// Length of the PROXY header before the request.
     pub(crate) announced: usize,
-    /// Id among the exchanges that analyzers are asked about; 0 while none was.
+    /// The questions about it; None while nobody was asked.
+    pub(crate) consulted: Option<Box<Consulted>>,
+}
+
+/// The questions that were asked about one exchange.
+#[derive(Debug, Default)]
+pub(crate) struct Consulted {
+    /// Id among the exchanges that analyzers are asked about.
     pub(crate) id: u64,
-    /// The question that is waited for.
+    /// The question about a head that is waited for.
     pub(crate) asked: Option<Asked>,
     /// The questions about bodies, by the side that sends them.
     pub(crate) held: [Option<Asked>; 2],
@@ -108,29 +115,22 @@ impl Work {
     /// Makes it ready for another exchange, in place and with modest memory only. Its pipes must have been
     /// given back.
     pub(crate) fn clear(&mut self) {
-        let Self {
-            exchange,
-            request,
-            sent,
-            lanes,
-            form,
-            request_form,
-            counted,
-            announced,
-            id,
-            asked,
-            held,
-            told,
-        } = self;
+        let Self { exchange, request, sent, lanes, form, request_form, counted, announced, consulted } = self;
         exchange.clear();
         request.clear();
         if request.capacity() > MODEST {
             request.shrink_to(MODEST);
         }
         *lanes = Default::default();
-        (*form, *request_form, *held) = Default::default();
-        (*sent, *counted, *announced, *id) = (0, [0; 2], 0, 0);
-        (*asked, *told) = (None, None);
+        for form in [form, request_form] {
+            if !matches!(form, BodyForm::Same) {
+                *form = BodyForm::Same;
+            }
+        }
+        if consulted.is_some() {
+            *consulted = None;
+        }
+        (*sent, *counted, *announced) = (0, [0; 2], 0);
     }
 
     /// Appends the content of the body that is held behind the head of the request.
