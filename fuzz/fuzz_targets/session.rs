@@ -72,6 +72,7 @@ fn backend(choices: &mut Choices<'_>) -> BackendSpec {
         health: None,
         ejection: EjectionSpec { failures: 1, responses: 0, duration: 1_000 },
         rules: Vec::new(),
+        analyzers: Vec::new(),
         tls: None,
     }
 }
@@ -128,10 +129,12 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         compression: None,
         error_pages: [].into(),
         rules: Vec::new(),
+        analyzers: Vec::new(),
         tls: None,
     };
     let entry = |pattern: &str| {
-        let target = TargetSpec { backend: Some("app".into()), redirect: None, respond: None };
+        let target =
+            TargetSpec { backend: Some("app".into()), redirect: None, respond: None, analyzers: Vec::new() };
         (pattern.to_owned(), target)
     };
     Spec {
@@ -147,6 +150,7 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         listeners: [("only".to_owned(), listener)].into(),
         tables: [("sites".to_owned(), TableSpec(vec![entry("*.example"), entry("~^a")]))].into(),
         backends: ["app", "other"].map(|name| (name.to_owned(), backend(choices))).into(),
+        analyzers: [].into(),
     }
 }
 

@@ -8,6 +8,8 @@ import sys
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
+import pytest
+
 from rig.process import running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,11 +49,12 @@ def test_the_example_of_https_can_be_tried_at_once(tmp_path: Path) -> None:
         secure.close()
 
 
-def test_the_example_of_rules_is_right_and_so_are_its_tests() -> None:
-    folder = ROOT / "examples" / "rules"
+@pytest.mark.parametrize(("name", "tests"), [("rules", "test_policy.py"), ("analyzers", "test_examples.py")])
+def test_examples_in_folders_are_right_and_so_are_their_tests(name: str, tests: str) -> None:
+    folder = ROOT / "examples" / name
     for told in (
         ["headworks", "check", "headworks.toml"],
-        ["pytest", "-q", "-p", "no:cacheprovider", "test_policy.py"],
+        ["pytest", "-q", "-p", "no:cacheprovider", tests],
     ):
         ran = subprocess.run(
             [sys.executable, "-m", *told], cwd=folder, capture_output=True, text=True, timeout=60, check=False

@@ -118,6 +118,7 @@ def test_every_native_method_is_refused_in_a_forked_copy(raw, tmp_path):
             "tap_records": lambda: engine.tap_records(True),
             "next_records": lambda: engine.next_records(0),
             "set_server": lambda: engine.set_server("app", "x", None, None),
+            "analyzer": lambda: engine.analyzer("x"),
             "reopen_logs": engine.reopen_logs,
             "drain": engine.drain,
             "wait_idle": lambda: engine.wait_idle(0),
