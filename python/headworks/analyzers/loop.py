@@ -10,11 +10,12 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, copy_context
 from time import perf_counter
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from headworks.analyzers.asking import Asking
+from headworks.analyzers.asking import Asking, let_go
 from headworks.analyzers.verdicts import encode
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, Any], timeout: float) -> Any:
         """Run a coroutine there and wait for it. Raises what it raises, TimeoutError after ``timeout`` seconds."""
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        future = asyncio.run_coroutine_threadsafe(_contained(work), self.loop)
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -167,40 +168,46 @@ class Coroutines:
         if self._answers:
             answers, self._answers = self._answers, []
             busy, self._busy = self._busy, 0.0
-            self._questions.answer(answers, busy)
+            self._asking.give(self._questions, answers, busy)
 
     async def _ask(self, question: "Question") -> "Encoded | None":
         begun = perf_counter()
         try:
             method, given, view = self._asking.prepare(question)
+            # Variables that it sets are this question's alone: the task goes on to others.
+            own = copy_context()
             try:
-                answer = method(*given)
+                answer = own.run(method, *given)
                 self._busy += perf_counter() - begun
                 if asyncio.iscoroutine(answer):
-                    answer = await self._watched(answer, question)
+                    answer = await self._watched(answer, question, own)
                 return encode(answer, question.hook)
             finally:
                 if view is not None:
-                    view.release()
+                    let_go(view)
         except asyncio.CancelledError as error:
             if question.ticket not in self._cancelled:
                 # The loop is being closed, or the user's code cancels itself.
                 return self._asking.failed(error, question.hook)
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
             # The client is gone, or its deadline has passed: nobody waits for the answer.
             return None
         except BaseException as error:  # noqa: BLE001  (whatever it is: exits and interrupts of user code too)
             return self._asking.failed(error, question.hook)
         finally:
             self._cancelled.discard(question.ticket)
+            # Whether it heeded that or not: the task goes on to others.
+            task = asyncio.current_task()
+            while task is not None and task.cancelling():
+                task.uncancel()
 
     @coroutine
-    def _watched(self, answer: Coroutine[Any, Any, Any], question: "Question") -> Generator[Any, Any, Any]:
+    def _watched(
+        self, answer: Coroutine[Any, Any, Any], question: "Question", own: Context
+    ) -> Generator[Any, Any, Any]:
         """Await an answer; when it waits for something for the first time, another task takes the other questions."""
         begun = perf_counter()
         try:
-            awaited = answer.send(None)
+            awaited = own.run(answer.send, None)
         except StopIteration as done:
             return done.value
         finally:
@@ -220,13 +227,25 @@ class Coroutines:
                     failure = error
                 begun = perf_counter()
                 try:
-                    awaited = answer.send(value) if failure is None else answer.throw(failure)
+                    awaited = own.run(answer.send, value) if failure is None else own.run(answer.throw, failure)
                 except StopIteration as done:
                     return done.value
                 finally:
                     self._busy += perf_counter() - begun
         finally:
             self._waiting.pop(question.ticket, None)
+
+
+class ExitedError(Exception):
+    """User code that wanted to end the process."""
+
+
+async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
+    """Await it; exits and interrupts must not end the loop, which is everybody's."""
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ExitedError(f"{type(error).__name__}: {error}") from error
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

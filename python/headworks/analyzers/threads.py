@@ -58,14 +58,14 @@ class Threads:
             self._ended()
 
     def _answer(self, questions: "list[Question]") -> None:
-        ask, give = self._asking.ask, self._questions.answer
+        ask, give, to = self._asking.ask, self._asking.give, self._questions
         answers: list[tuple[Question, Encoded | None]] = []
         begun = perf_counter()
         for question in questions:
             answers.append((question, ask(question)))
             busy = perf_counter() - begun
             if busy > LONGEST:
-                give(answers, busy)
+                give(to, answers, busy)
                 answers, begun = [], perf_counter()
         if answers:
-            give(answers, perf_counter() - begun)
+            give(to, answers, perf_counter() - begun)

@@ -179,4 +179,6 @@ def _text(value: object) -> str:
 
 
 def _bytes(body: object) -> bytes:
-    return bytes(body) if isinstance(body, (bytes, bytearray, memoryview)) else _text(body).encode()
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    return _text(body).encode("utf-8", "surrogateescape")

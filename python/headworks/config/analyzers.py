@@ -127,7 +127,11 @@ def _found(settings: "AnalyzerSettings", modules: dict[Path, Modules]) -> "tuple
 
 
 def _version(settings: "AnalyzerSettings", source: str, hooks: tuple[str, ...]) -> str:
-    arguments = json.dumps(settings.arguments, sort_keys=True, default=repr)
+    try:
+        arguments = json.dumps(settings.arguments, sort_keys=True, default=repr)
+    except (TypeError, ValueError, RecursionError):
+        # Given in Python: keys of several types, or objects within themselves.
+        arguments = repr(settings.arguments)
     said = "\n".join((settings.python, arguments, " ".join(hooks), str(settings.concurrency), source))
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
