@@ -7,6 +7,7 @@ outside of a task.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -197,8 +198,8 @@ class Coroutines:
             self._cancelled.discard(question.ticket)
             # Whether it heeded that or not: the task goes on to others.
             task = asyncio.current_task()
-            while task is not None and task.cancelling():
-                task.uncancel()
+            if task is not None and task.cancelling():
+                await _absolved(task)
 
     @coroutine
     def _watched(
@@ -234,6 +235,14 @@ class Coroutines:
                     self._busy += perf_counter() - begun
         finally:
             self._waiting.pop(question.ticket, None)
+
+
+async def _absolved(task: "asyncio.Task[Any]") -> None:
+    """Take back that a task was cancelled, even if it has not met it yet."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    while task.cancelling():
+        task.uncancel()
 
 
 class ExitedError(Exception):

@@ -134,7 +134,7 @@ def encode(verdict: object, hook: str) -> Encoded | None:
     for part in verdict.parts:
         if not isinstance(part, allowed):
             words = ", ".join(sorted(kind.word for kind in allowed))
-            raise WrongVerdictError(f"{hook} may not answer {part.word}; it may answer {words}")
+            raise WrongVerdictError(f"{hook} may not answer {getattr(part, 'word', part)}; it may answer {words}")
     try:
         return tuple(_encoded(part) for part in verdict.parts)
     except (AttributeError, TypeError, ValueError) as error:
