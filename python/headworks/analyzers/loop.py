@@ -154,7 +154,9 @@ class Coroutines:
         while True:
             while self._come:
                 question = self._come.popleft()
-                self._answers.append((question, await self._ask(question)))
+                answer = await self._ask(question)
+                # Only now: the list is another one, if answers were given meanwhile.
+                self._answers.append((question, answer))
                 if len(self._answers) >= _BATCH:
                     self._give()
             self._give()
