@@ -34,15 +34,17 @@ def settle(value: dict[str, Any], config: Whole, problems: list[Problem], module
     for name, settings in config.analyzers.items():
         if settings.python.declared is None:
             problems += _declare(config, name, settings, modules)
-        if (declared := settings.python.declared) is not None:
+        declared = settings.python.declared
+        if declared is not None:
             problems += _misplaced(config, declared)
-            value["analyzers"][name] = {
-                "version": declared.version,
-                "deadline": round(settings.deadline.total_seconds() * 1000),
-                "on_failure": settings.on_failure,
-                "waiting": settings.waiting,
-                "hooks": [hook for hook in declared.hooks if hook != "ended"],
-            }
+        # Of one that cannot be made the Plan knows the name, and does not say that there is none.
+        value["analyzers"][name] = {
+            "version": declared.version if declared is not None else "",
+            "deadline": round(settings.deadline.total_seconds() * 1000),
+            "on_failure": settings.on_failure,
+            "waiting": settings.waiting,
+            "hooks": [hook for hook in (declared.hooks if declared is not None else ()) if hook != "ended"],
+        }
 
 
 def declared(config: Whole) -> "dict[str, Declared]":

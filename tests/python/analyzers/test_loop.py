@@ -112,7 +112,9 @@ class Async(headworks.Analyzer):
             case "/seen":
                 return headworks.log(user=USER.get())
             case "/task":
-                return headworks.log(task=asyncio.current_task() is not None, loop=asyncio.get_running_loop() is not None)
+                return headworks.log(
+                    task=asyncio.current_task() is not None, loop=asyncio.get_running_loop() is not None
+                )
         return None
 
     async def first_bytes(self, connection: headworks.Connection, held: memoryview) -> headworks.Verdict | None:

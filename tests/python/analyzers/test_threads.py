@@ -55,9 +55,7 @@ def raises(name: str) -> None:
             raise KeyError
 
 
-RAISES = (
-    "/recursion /exit /interrupt /memory /huge /cancelled /stop /generator-exit /group /untold /key"
-).split()
+RAISES = ("/recursion /exit /interrupt /memory /huge /cancelled /stop /generator-exit /group /untold /key").split()
 SEEN: contextvars.ContextVar[str] = contextvars.ContextVar("SEEN", default="")
 
 

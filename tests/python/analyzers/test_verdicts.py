@@ -104,7 +104,10 @@ def test_bytes_of_clients_go_back_as_they_came() -> None:
 
 def test_a_key_of_any_kind_is_a_text() -> None:
     assert encode(headworks.limit(None, "1/s"), "request") == (("limit", "None", 1, 1000, 1),)
-    assert encode(Verdict((Limit(5, 1, 1, 1), Route("a"))), "accepted") == (("limit", "5", 1, 1, 1), ("route", "a", None))
+    assert encode(Verdict((Limit(5, 1, 1, 1), Route("a"))), "accepted") == (
+        ("limit", "5", 1, 1, 1),
+        ("route", "a", None),
+    )
 
 
 @pytest.mark.parametrize("need", [0, -1, (1 << 20) + 1])
