@@ -78,7 +78,10 @@ FREE = 'python = "SITE:Free"'
         ('python = "no_such_module_here:It"', ["no_such_module_here"]),
         ("", ["analyzers.it"]),
         ('python = "SITE:Tenants"', ["Tenants needs dsn"]),
-        ('python = "SITE:Tenants"\narguments = {dsm = "x"}', ["unknown argument; Tenants takes dsn, size", '"dsn"']),
+        (
+            'python = "SITE:Tenants"\narguments = {dsm = "x"}',
+            ["unknown argument; Tenants takes dsn, size; did you mean dsn?"],
+        ),
         ('python = "SITE:made"\narguments = {x = 1}', ["SITE:made was made already: it takes no arguments"]),
         ('python = "SITE:Bytes"', ["it has first_bytes, and here accepted, request", "asked"]),
         (FREE + '\nhooks = "hello"', ["Free has no hello; it has request, response"]),

@@ -1,7 +1,7 @@
 """Doubts: what a configuration may say, and hardly anybody means.
 
-Addresses that lie within another listener's, servers that are the proxy itself, tables, backends and analyzers that nothing uses,
-values of clients where they could end what they are put into.
+Addresses that lie within another listener's, servers that are the proxy itself, tables, backends and analyzers that
+nothing uses, values of clients where they could end what they are put into.
 Must never refuse anything: where it is surely wrong, the models and the Plan say so.
 """
 

@@ -17,7 +17,7 @@ import pytest
 import headworks
 from headworks import ConfigError, Proxy
 from rig.clients import served_by
-from rig.configs import Config, http, tcp
+from rig.configs import Config, http
 from rig.http_clients import Client, ask, get
 from rig.http_origins import HttpOrigin
 from rig.origins import Origin
@@ -27,7 +27,7 @@ Start = Callable[[Config], Proxy]
 MakeHttp = Callable[..., HttpOrigin]
 Make = Callable[..., Origin]
 
-FAULTS = "/raises /nonsense /exit /recursion /interrupt /memory /mutates /kept /byte".split()
+FAULTS = ["/raises", "/nonsense", "/exit", "/recursion", "/interrupt", "/memory", "/mutates", "/kept", "/byte"]
 
 
 def deep(number: int) -> int:

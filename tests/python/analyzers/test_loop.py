@@ -55,7 +55,18 @@ async def deny() -> None:
     raise PermissionError
 
 
-RAISES = "/recursion /exit /interrupt /memory /cancelled /stop /cancels-itself /cancelled-child /group /timeout".split()
+RAISES = [
+    "/recursion",
+    "/exit",
+    "/interrupt",
+    "/memory",
+    "/cancelled",
+    "/stop",
+    "/cancels-itself",
+    "/cancelled-child",
+    "/group",
+    "/timeout",
+]
 
 
 class Async(headworks.Analyzer):

@@ -55,7 +55,19 @@ def raises(name: str) -> None:
             raise KeyError
 
 
-RAISES = ("/recursion /exit /interrupt /memory /huge /cancelled /stop /generator-exit /group /untold /key").split()
+RAISES = [
+    "/recursion",
+    "/exit",
+    "/interrupt",
+    "/memory",
+    "/huge",
+    "/cancelled",
+    "/stop",
+    "/generator-exit",
+    "/group",
+    "/untold",
+    "/key",
+]
 SEEN: contextvars.ContextVar[str] = contextvars.ContextVar("SEEN", default="")
 
 

@@ -8,7 +8,6 @@ from headworks.analyzers.connection import Connection
 from headworks.analyzers.exchange import Exchange
 from headworks.analyzers.states import States
 from headworks.analyzers.views import HelloView, RequestView, ResponseView
-
 from rig.questions import Question
 
 FIELDS = [("Host", "a.test"), ("X-A", "1"), ("x-a", "2"), ("Cookie", "k=v"), ("X-Empty", "")]
