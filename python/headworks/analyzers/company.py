@@ -44,7 +44,7 @@ class Member:
     asking: Asking
     needs_loop: bool
     is_over: threading.Event
-    """It answers nothing any more, and was stopped."""
+    """Set when it answers nothing any more, and was stopped."""
 
 
 class Company:

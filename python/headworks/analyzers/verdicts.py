@@ -164,7 +164,7 @@ _PARTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     ReadBody: lambda part: (part.limit,),
     Replace: lambda part: (part.content,),
 }
-"""What is said of each part behind its word."""
+"""The words of each part behind its word."""
 
 
 def _encoded(part: Any) -> tuple[Any, ...]:

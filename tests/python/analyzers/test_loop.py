@@ -1,5 +1,7 @@
 """Coroutines: one loop for all; whatever one does to its task or to the loop, the others are answered."""
 
+# ruff: noqa: ARG002, C901, PLR0911, PLR0912  (analyzers of tests do what a path says, and need not look at all that they are given)
+
 import asyncio
 import contextvars
 import sys

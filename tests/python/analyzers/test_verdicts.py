@@ -1,5 +1,7 @@
 """What analyzers may answer at each moment, and how it is given to the engine."""
 
+# ruff: noqa: RUF043  (analyzers of tests do what a path says, and need not look at all that they are given)
+
 import pytest
 
 import headworks
