@@ -19,7 +19,7 @@ import pytest
 import headworks
 from headworks import ConfigError, Proxy
 from rig.clients import served_by
-from rig.configs import Config, http
+from rig.configs import Config, http, tcp
 from rig.http_clients import Client, ask, get
 from rig.http_origins import HttpOrigin
 from rig.origins import Origin
@@ -421,3 +421,28 @@ def test_ends_are_told_even_after_an_exit_there(start: Start, app: HttpOrigin) -
     for path in ("/a", "/exit", "/b"):
         assert ask(proxy.address("web"), get(path)).status == 200
     until(lambda: ends.paths == ["/a", "/exit", "/b"])
+
+
+class AcceptGate(AsyncGate):
+    """Holds clients before anything is read of them."""
+
+    request = headworks.Analyzer.request
+
+    async def accepted(self, connection: headworks.Connection) -> headworks.Verdict | None:
+        self.asked += 1
+        await self.gate.wait()
+        return None
+
+
+def test_many_are_held_at_the_door_and_gone(start: Start, origin: Make) -> None:
+    server, gate = origin(name="raw"), AcceptGate()
+    config = tcp(server.address, listener={"analyzers": ["it"]})
+    proxy = start(config | {"analyzers": {"it": {"python": gate, "deadline": "60s"}}})
+    clients = [socket.create_connection(proxy.address("raw"), timeout=20) for _ in range(100)]
+    until(lambda: parked(proxy) == len(clients))
+    for client in clients:
+        reset(client)
+    gate.open()
+    until(lambda: parked(proxy) == 0)
+    assert served_by(proxy.address("raw"), b"x\n") == "raw"
+    until(lambda: proxy.stats().connections == 0)
