@@ -446,3 +446,18 @@ def test_many_are_held_at_the_door_and_gone(start: Start, origin: Make) -> None:
     until(lambda: parked(proxy) == 0)
     assert served_by(proxy.address("raw"), b"x\n") == "raw"
     until(lambda: proxy.stats().connections == 0)
+
+
+def test_drained_while_many_are_parked(start: Start, app: HttpOrigin) -> None:
+    """A drain waits for those that are parked: their answers come, and they get theirs."""
+    gate = AsyncGate()
+    proxy = start(one(app, gate, waiting=2000, deadline="60s"))
+    clients = crowd(proxy, gate, 100)
+    draining = threading.Thread(target=proxy.drain, args=(20,))
+    draining.start()
+    gate.open()
+    for client in clients:
+        with client:
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    draining.join(25)
+    assert not draining.is_alive()
