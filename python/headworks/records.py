@@ -82,6 +82,10 @@ class AccessRecord:
     """The reason that a rule gave when it refused."""
     rule_error: str | None = None
     """The exception that a rule would have raised: ``ValueError``, ``IndexError``, ``KeyError``, ``MemoryError``."""
+    analyzer: str | None = None
+    """The analyzer that refused it, or that had no answer for it."""
+    analyzer_error: str | None = None
+    """Why there was none: ``raised``, ``wrong verdict``, ``queue full``, ``deadline passed``, ``stopping``."""
     log: Mapping[str, str] = field(default_factory=dict)
     """Fields that rules added with ``log``, by key."""
 

@@ -22,7 +22,7 @@ from headworks.analyzers.verdicts import Encoded, WrongVerdictError, encode
 from headworks.analyzers.views import HelloView
 
 if TYPE_CHECKING:
-    from headworks._engine import Question
+    from headworks._engine import Question, Questions
     from headworks.analyzers.base import Analyzer
 
 LOG = logging.getLogger("headworks.analyzers")
@@ -66,24 +66,37 @@ class Asking:
         try:
             method, given, view = self.prepare(question)
             try:
-                # What one question leaves in context variables is not for the next.
+                # Variables that it sets are this question's alone, not those of the next one.
                 return encode(copy_context().run(method, *given), question.hook)
             finally:
-                end(view)
+                if view is not None:
+                    let_go(view)
         except BaseException as error:  # noqa: BLE001  (whatever it is: exits and interrupts of user code too)
             return self.failed(error, question.hook)
 
     def failed(self, error: BaseException, hook: str) -> Encoded:
         """Return the answer of one that has failed, and tell of it."""
         kind = "verdict" if isinstance(error, WrongVerdictError) else "raised"
-        said = type(error).__name__
-        # Its text is the user's code, too.
-        with contextlib.suppress(BaseException):
-            said = str(error) if kind == "verdict" else f"{said}: {error}"
+        said = _said(error) if kind == "verdict" else f"{type(error).__name__}: {_said(error)}"
         # Telling of a failure must not make another: memory may be short.
         with contextlib.suppress(BaseException):
             self._tell(error, hook, said)
         return (("failed", kind, said),)
+
+    def give(self, questions: "Questions", answers: "list[tuple[Question, Encoded | None]]", busy: float) -> None:
+        """Give answers; one that the engine cannot take fails by itself, not those beside it."""
+        try:
+            questions.answer(answers, busy)
+        except Exception:  # noqa: BLE001  (whichever it was: each is tried alone)
+            for question, answer in answers:
+                self._give_alone(questions, question, answer)
+
+    def _give_alone(self, questions: "Questions", question: "Question", answer: "Encoded | None") -> None:
+        try:
+            questions.answer([(question, answer)], 0.0)
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with it)
+            wrong = WrongVerdictError(f"{question.hook} answered what cannot be said: {_said(error)}")
+            questions.answer([(question, self.failed(wrong, question.hook))], 0.0)
 
     def _tell(self, error: BaseException, hook: str, said: str) -> None:
         frames = traceback.extract_tb(error.__traceback__, limit=-1)
@@ -101,11 +114,18 @@ class Asking:
             LOG.error("analyzer %s: %s failed", self.name, hook, exc_info=(type(error), error, _theirs(error)))
 
 
-def end(view: memoryview | None) -> None:
-    """End a view, so that whoever keeps it is told. One that something else looks through stays: it is a copy."""
-    if view is not None:
-        with contextlib.suppress(BufferError):
-            view.release()
+def let_go(view: memoryview) -> None:
+    """Release the bytes that a method was shown. Where somebody keeps hold of them, they stay as they were."""
+    with contextlib.suppress(BufferError):
+        view.release()
+
+
+def _said(error: BaseException) -> str:
+    """Return what an exception says; user code makes those, too, and may fail at it."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001  (whatever its __str__ does)
+        return "(it cannot be told)"
 
 
 def _theirs(error: BaseException) -> TracebackType | None:

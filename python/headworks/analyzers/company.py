@@ -44,7 +44,7 @@ class Member:
     asking: Asking
     needs_loop: bool
     is_over: threading.Event
-    """Set once nothing is answered any more and ``stop`` was called."""
+    """Set when it answers nothing any more, and was stopped."""
 
 
 class Company:
@@ -126,7 +126,7 @@ class Company:
 
     def _call(self, method: Callable[..., Any], timeout: float, *given: object) -> None:
         """Call a method that may be a coroutine, and wait for it."""
-        if method.__func__ in (Analyzer.start, Analyzer.stop):  # type: ignore[attr-defined]
+        if getattr(method, "__func__", None) in (Analyzer.start, Analyzer.stop):
             return
         result = method(*given)
         if asyncio.iscoroutine(result):

@@ -7,6 +7,7 @@ outside of a task.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -15,7 +16,7 @@ from time import perf_counter
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from headworks.analyzers.asking import Asking, end
+from headworks.analyzers.asking import Asking, let_go
 from headworks.analyzers.verdicts import encode
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, Any], timeout: float) -> Any:
         """Run a coroutine there and wait for it. Raises what it raises, TimeoutError after ``timeout`` seconds."""
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        future = asyncio.run_coroutine_threadsafe(_contained(work), self.loop)
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -153,7 +154,9 @@ class Coroutines:
         while True:
             while self._come:
                 question = self._come.popleft()
-                self._answers.append((question, await self._ask(question)))
+                answer = await self._ask(question)
+                # Only now: the list is another one, if answers were given meanwhile.
+                self._answers.append((question, answer))
                 if len(self._answers) >= _BATCH:
                     self._give()
             self._give()
@@ -168,13 +171,13 @@ class Coroutines:
         if self._answers:
             answers, self._answers = self._answers, []
             busy, self._busy = self._busy, 0.0
-            self._questions.answer(answers, busy)
+            self._asking.give(self._questions, answers, busy)
 
     async def _ask(self, question: "Question") -> "Encoded | None":
         begun = perf_counter()
         try:
             method, given, view = self._asking.prepare(question)
-            # What one question leaves in context variables is not for the next.
+            # Variables that it sets are this question's alone: the task goes on to others.
             own = copy_context()
             try:
                 answer = own.run(method, *given)
@@ -183,20 +186,22 @@ class Coroutines:
                     answer = await self._watched(answer, question, own)
                 return encode(answer, question.hook)
             finally:
-                end(view)
+                if view is not None:
+                    let_go(view)
         except asyncio.CancelledError as error:
-            # The client is gone, or its deadline has passed: nobody waits for the answer. Or the user's code cancels
-            # itself.
-            is_late = question.ticket in self._cancelled
-            return None if is_late else self._asking.failed(error, question.hook)
+            if question.ticket not in self._cancelled:
+                # The loop is being closed, or the user's code cancels itself.
+                return self._asking.failed(error, question.hook)
+            # The client is gone, or its deadline has passed: nobody waits for the answer.
+            return None
         except BaseException as error:  # noqa: BLE001  (whatever it is: exits and interrupts of user code too)
             return self._asking.failed(error, question.hook)
         finally:
-            if question.ticket in self._cancelled:
-                self._cancelled.discard(question.ticket)
-                # The task goes on with others, whether or not the user's code has heeded it.
-                if (task := asyncio.current_task()) is not None:
-                    task.uncancel()
+            self._cancelled.discard(question.ticket)
+            # Whether it heeded that or not: the task goes on to others.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                await _absolved(task)
 
     @coroutine
     def _watched(
@@ -232,6 +237,26 @@ class Coroutines:
                     self._busy += perf_counter() - begun
         finally:
             self._waiting.pop(question.ticket, None)
+
+
+async def _absolved(task: "asyncio.Task[Any]") -> None:
+    """Take back that a task was cancelled, even if it has not met it yet."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    while task.cancelling():
+        task.uncancel()
+
+
+class ExitedError(Exception):
+    """User code that wanted to end the process."""
+
+
+async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
+    """Await it; exits and interrupts must not end the loop, which is everybody's."""
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ExitedError(f"{type(error).__name__}: {error}") from error
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -63,7 +63,7 @@ class Threads:
 
     def _answer(self, questions: "list[Question]") -> bool:
         """Answer questions; whether each was answered quickly."""
-        ask, give = self._asking.ask, self._questions.answer
+        ask, give, to = self._asking.ask, self._asking.give, self._questions
         answers: list[tuple[Question, Encoded | None]] = []
         begun, is_quick = perf_counter(), True
         for question in questions:
@@ -71,8 +71,8 @@ class Threads:
             busy = perf_counter() - begun
             if busy > LONGEST or len(answers) >= TOGETHER:
                 is_quick = is_quick and busy <= LONGEST
-                give(answers, busy)
+                give(to, answers, busy)
                 answers, begun = [], perf_counter()
         if answers:
-            give(answers, perf_counter() - begun)
+            give(to, answers, perf_counter() - begun)
         return is_quick

@@ -134,7 +134,7 @@ def encode(verdict: object, hook: str) -> Encoded | None:
     for part in verdict.parts:
         if not isinstance(part, allowed):
             words = ", ".join(sorted(kind.word for kind in allowed))
-            raise WrongVerdictError(f"{hook} may not answer {part.word}; it may answer {words}")
+            raise WrongVerdictError(f"{hook} may not answer {getattr(part, 'word', part)}; it may answer {words}")
     try:
         return tuple(_encoded(part) for part in verdict.parts)
     except (AttributeError, TypeError, ValueError) as error:
@@ -164,7 +164,7 @@ _PARTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     ReadBody: lambda part: (part.limit,),
     Replace: lambda part: (part.content,),
 }
-"""The values of each part behind its word."""
+"""The words of each part behind its word."""
 
 
 def _encoded(part: Any) -> tuple[Any, ...]:
@@ -179,4 +179,6 @@ def _text(value: object) -> str:
 
 
 def _bytes(body: object) -> bytes:
-    return bytes(body) if isinstance(body, (bytes, bytearray, memoryview)) else _text(body).encode()
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    return _text(body).encode("utf-8", "surrogateescape")

@@ -34,15 +34,17 @@ def settle(value: dict[str, Any], config: Whole, problems: list[Problem], module
     for name, settings in config.analyzers.items():
         if settings.python.declared is None:
             problems += _declare(config, name, settings, modules)
-        if (declared := settings.python.declared) is not None:
+        declared = settings.python.declared
+        if declared is not None:
             problems += _misplaced(config, declared)
-            value["analyzers"][name] = {
-                "version": declared.version,
-                "deadline": round(settings.deadline.total_seconds() * 1000),
-                "on_failure": settings.on_failure,
-                "waiting": settings.waiting,
-                "hooks": [hook for hook in declared.hooks if hook != "ended"],
-            }
+        # Of one that cannot be made the Plan knows the name, and does not say that there is none.
+        value["analyzers"][name] = {
+            "version": declared.version if declared is not None else "",
+            "deadline": round(settings.deadline.total_seconds() * 1000),
+            "on_failure": settings.on_failure,
+            "waiting": settings.waiting,
+            "hooks": [hook for hook in (declared.hooks if declared is not None else ()) if hook != "ended"],
+        }
 
 
 def declared(config: Whole) -> "dict[str, Declared]":
@@ -127,7 +129,11 @@ def _found(settings: "AnalyzerSettings", modules: dict[Path, Modules]) -> "tuple
 
 
 def _version(settings: "AnalyzerSettings", source: str, hooks: tuple[str, ...]) -> str:
-    arguments = json.dumps(settings.arguments, sort_keys=True, default=repr)
+    try:
+        arguments = json.dumps(settings.arguments, sort_keys=True, default=repr)
+    except (TypeError, ValueError, RecursionError):
+        # Given in Python: keys of several types, or objects within themselves.
+        arguments = repr(settings.arguments)
     said = "\n".join((settings.python, arguments, " ".join(hooks), str(settings.concurrency), source))
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 

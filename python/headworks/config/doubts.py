@@ -1,7 +1,7 @@
 """Doubts: what a configuration may say, and hardly anybody means.
 
-Addresses that lie within another listener's, servers that are the proxy itself, tables and backends that nothing uses,
-values of clients where they could end what they are put into.
+Addresses that lie within another listener's, servers that are the proxy itself, tables, backends and analyzers that
+nothing uses, values of clients where they could end what they are put into.
 Must never refuse anything: where it is surely wrong, the models and the Plan say so.
 """
 
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import product
 
+from headworks.config.analyzers import places
 from headworks.config.models.whole import Whole
 from headworks.config.problems import Path, Problem
 from headworks.config.redirects import doubtful_ports
 from headworks.config.routes import backends_of, table_backends
-from headworks.config.rules import led_to
+from headworks.config.rules import consulted, led_to
 from headworks.config.templates import doubtful_values
 
 
@@ -44,11 +45,12 @@ class _Bound:
 def doubts(config: Whole) -> list[Problem]:
     """Return a warning for everything that is doubtful."""
     bound = list(_bound(config))
-    places = _at_places(bound)
+    at = _at_places(bound)
     return [
-        *_within(places),
-        *_round(config, places),
+        *_within(at),
+        *_round(config, at),
         *_unused(config),
+        *_never_asked(config),
         *doubtful_ports(config),
         *doubtful_values(config),
     ]
@@ -156,3 +158,14 @@ def _unused(config: Whole) -> Iterator[Problem]:
     for name in config.backends:
         if name not in named:
             yield Problem(path=("backends", name), reason="no listener, table or rule leads here", is_warning=True)
+
+
+def _never_asked(config: Whole) -> Iterator[Problem]:
+    """Find analyzers that are attached nowhere and that no rule consults."""
+    if not config.analyzers:
+        return
+    asked = {name for _, name in places(config)} | consulted(config)
+    for name in config.analyzers:
+        if name not in asked:
+            reason = "it is attached nowhere, and no rule consults it: it is asked only where another analyzer says so"
+            yield Problem(path=("analyzers", name), reason=reason, is_warning=True)

@@ -33,7 +33,7 @@ class Modules:
         self.directory = directory
         self.known: dict[str, ModuleType | Failed] = {}
         self.sources: dict[str, str] = {}
-        """Texts that were read of the folder for each module that was asked for."""
+        """All that was read of the folder for each module that was asked for."""
 
     def get(self, name: str) -> ModuleType:
         """Import a module, or return it when it was before. Raises Failed."""

@@ -46,6 +46,12 @@ def led_to(config: Whole) -> set[str]:
     return {lead.name for program in programs for lead in program.backends}
 
 
+def consulted(config: Whole) -> set[str]:
+    """Return the analyzers that rules name."""
+    programs = [name.compiled for _, name in every_rule(config) if name.compiled is not None]
+    return {lead.name for program in programs for lead in program.analyzers}
+
+
 def _compiled(path: Keys, name: RuleName, modules: dict[Path, Modules]) -> list[Problem]:
     from headworks.rules.compiler import compile_rule
     from headworks.rules.problems import RuleError

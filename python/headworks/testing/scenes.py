@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from headworks.analyzers.asking import Asking, end
+from headworks.analyzers.asking import Asking, let_go
 from headworks.analyzers.base import Analyzer
 from headworks.analyzers.states import States
 from headworks.analyzers.verdicts import (
@@ -125,7 +125,8 @@ class Scene:
                 answer = asyncio.run(answer)
             encode(answer, question.hook)
         finally:
-            end(view)
+            if view is not None:
+                let_go(view)
         self.verdicts.append(answer)
         self._bypassed = _part(answer, Bypass) is not None
         return answer  # type: ignore[no-any-return]

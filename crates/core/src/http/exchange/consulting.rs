@@ -48,6 +48,10 @@ impl Exchange {
         if let Some(limit) = advice.read_body.filter(|_| consultation.hook == Hook::Request) {
             // What it has said beside that, it may say again when it sees the body.
             self.collects = limit;
+            // Of a body whose length was said it is known before it comes, and also when all of it has come.
+            if self.said.length.is_some_and(|length| length > limit) {
+                return self.refuse(CloseReason::BodyTooLarge, around);
+            }
             self.go_to(ExchangeState::Collecting(Consultation { whole: true, ..consultation }), around.now);
             return ExchangeAction::Collect;
         }

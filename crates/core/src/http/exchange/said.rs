@@ -8,7 +8,7 @@
 //! what was said.
 
 use crate::host::write_name;
-use crate::message::{Head, Known, Message, Span};
+use crate::message::{Framing, Head, Known, Message, Span};
 
 /// Words of a client: what the head of its request said.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Said {
     target: Span,
     accept: Span,
     key: Span,
+    /// The length of the body, where the head says it.
+    pub(super) length: Option<u64>,
     /// The request's id; empty while it has none.
     pub id: Vec<u8>,
 }
@@ -30,7 +32,7 @@ const MODEST: usize = 8 * 1024;
 impl Said {
     /// Forgets everything but a modest part of its memory.
     pub fn clear(&mut self) {
-        let Self { text, name, method, host, target, accept, key, id } = self;
+        let Self { text, name, method, host, target, accept, key, length, id } = self;
         name.clear();
         for text in [text, id] {
             text.clear();
@@ -39,7 +41,7 @@ impl Said {
             }
         }
         // No range may outlive its text: a connection without a request is recorded, too.
-        (*method, *host, *target, *accept, *key) = Default::default();
+        (*method, *host, *target, *accept, *key, *length) = Default::default();
     }
 
     /// Copies what will be needed from a head.
@@ -47,6 +49,10 @@ impl Said {
         self.text.clear();
         self.name.clear();
         self.id.clear();
+        self.length = match message.head.framing {
+            Framing::Length(length) => Some(length),
+            _ => None,
+        };
         self.key = Span::default();
         let Message { head, bytes } = message;
         self.method = self.keep(head.method_span.of(bytes));

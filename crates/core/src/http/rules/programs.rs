@@ -4,7 +4,7 @@
 //! head and fields of the record stay in the findings.
 
 use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling, Setting};
-use crate::close::CloseReason;
+use crate::close::{CloseReason, ConsultFault};
 use crate::http::facts::ExchangeFacts;
 use crate::program::{End, Findings, Programs, Subject};
 use crate::spec::ProgramKind;
@@ -145,6 +145,9 @@ pub(super) fn ruling(findings: &mut Findings, case: &Case<'_>, granted: &mut Gra
         Some(End::Route { backend, server }) => {
             findings.said.end = None;
             let Some(index) = case.plan.backend_named(findings.text(backend)) else {
+                if findings.said.analyzer.is_some() {
+                    findings.said.fault = Some(ConsultFault::Verdict);
+                }
                 return Ruling::Refuse(failed);
             };
             let named = server.and_then(|server| case.plan.server_named(index, findings.text(server)));
