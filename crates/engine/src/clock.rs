@@ -22,6 +22,12 @@ pub(crate) fn wall() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// Returns this very moment, for what is shorter than a turn.
+#[expect(clippy::disallowed_methods, reason = "this module is the clock")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
+
 /// Appends `2026-01-02T03:04:05.678Z` (RFC 3339).
 pub(crate) fn write_rfc3339(wall: Duration, out: &mut Vec<u8>) {
     let seconds = wall.as_secs();

@@ -17,6 +17,7 @@ use headworks_core::spec::AnalyzerSpec;
 
 use super::question::{Matter, Question, Ticket};
 use super::tally::{DeskStats, DeskTally, Outcome};
+use crate::clock;
 use crate::sys;
 
 /// The queue of one analyzer.
@@ -137,14 +138,14 @@ impl Desk {
         if state.closed {
             drop(state);
             self.parked.fetch_sub(1, Relaxed);
-            self.tally.ended(ticket.worker, Outcome::Failed(ConsultFault::Stopping), Instant::now());
+            self.tally.ended(ticket.worker, Outcome::Failed(ConsultFault::Stopping), clock::instant());
             return Err(ConsultFault::Stopping);
         }
         // Under the lock, so that they come in order here.
         let number = NEXT.fetch_add(1, Relaxed);
         state.questions.push_back(Question::new(Ticket { number, ..ticket }, matter));
         self.ring(state.waiters, state.questions.len());
-        Ok(Asked { desk: Arc::clone(self), number, since: Instant::now(), answered: false })
+        Ok(Asked { desk: Arc::clone(self), number, since: clock::instant(), answered: false })
     }
 
     /// Wakes somebody who waits. Whoever works looks again before waiting.
@@ -240,11 +241,11 @@ impl Questions {
     /// Takes at most `most` questions, and all else that has come; waits for something at most `timeout`.
     /// None: the desk is closed, and nothing is left.
     pub fn pull(&self, most: usize, timeout: Duration) -> Option<Batch> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = clock::instant().checked_add(timeout);
         let mut state = lock(&self.desk.state);
         while !state.has_something() && !state.closed {
             let left =
-                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(clock::instant()));
             if left.is_zero() {
                 break;
             }

@@ -50,8 +50,6 @@ pub(crate) struct Matter {
     pub(crate) status: u16,
     /// The method, for the framing of the response.
     pub(crate) method: Method,
-    /// Nothing follows the part of the body.
-    pub(crate) last: bool,
     /// Seconds since 1970.
     pub(crate) wall: u64,
     /// The texts.
@@ -62,6 +60,8 @@ pub(crate) struct Matter {
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     bytes: Vec<u8>,
+    /// Nothing follows the part of the body.
+    pub(crate) last: bool,
     /// Head of the request, from its first line to the empty one.
     pub(crate) request: Span,
     /// Head of the response.
@@ -152,7 +152,7 @@ impl Question {
 
     /// Whether nothing of the body follows.
     pub fn is_last(&self) -> bool {
-        self.matter.last
+        self.matter.texts.last
     }
 
     /// Returns the value of an attribute by the name that rules have for it; None: there is none of that

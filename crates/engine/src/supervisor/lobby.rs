@@ -105,7 +105,6 @@ impl Lobby {
             early: false,
             status: 0,
             method: Method::default(),
-            last: false,
             wall: wall(&who.plan),
             texts,
         };

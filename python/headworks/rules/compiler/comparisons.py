@@ -86,8 +86,8 @@ def same(left: Value, right: Value) -> Test:
     code: Code = {"not": left.code} if "tls" in left.kinds else {"is_none": left.code}
     if left.key is None:
         return Test(code)
-    # What cannot be None stays what it is where the test can never lead.
-    return Test(code, {left.key: NONE}, {left.key: left.kinds - NONE or left.kinds})
+    # Where the test can never lead, what is None anyway passes for the text that most of it is elsewhere.
+    return Test(code, {left.key: NONE}, {left.key: left.kinds - NONE or TEXT})
 
 
 def equal(body: Body, left: Value, right: Value) -> Test:

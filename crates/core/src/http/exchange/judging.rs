@@ -116,7 +116,12 @@ impl Exchange {
             }
             if !answered || !findings.is_over() {
                 match row.checked_sub(judges.programs.len()) {
-                    None => self.ask_programs(judges.programs[row], answered, message, findings, around),
+                    None => {
+                        if !answered {
+                            findings.begin_list();
+                        }
+                        self.ask_programs(judges.programs[row], message, findings, around);
+                    }
                     Some(place) => {
                         let list = judges.analyzers[place].map_or(&[][..], |list| list.at(Hook::Response));
                         if let Some(index) = self.next_analyzer(list) {
@@ -148,14 +153,10 @@ impl Exchange {
     fn ask_programs(
         &self,
         programs: &Programs,
-        answered: bool,
         message: Message<'_>,
         findings: &mut Findings,
         around: &Surroundings<'_>,
     ) {
-        if !answered {
-            findings.begin_list();
-        }
         findings.said.analyzer = None;
         if programs.judge_any(ProgramKind::Response) {
             let client = ClientFacts { address: self.client, secure: self.secure, ..ClientFacts::default() };

@@ -70,7 +70,6 @@ impl Connections {
             early: false,
             status: 0,
             method: Method::default(),
-            last: false,
             wall: wall(&who.plan),
             texts,
         }

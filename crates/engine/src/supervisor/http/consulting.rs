@@ -59,7 +59,9 @@ impl HttpSupervisor {
         at: usize,
         consultation: Consultation,
     ) -> Result<Asked, ConsultFault> {
-        self.ask_with(tools, at, consultation, Texts::default(), consultation.whole)
+        let mut texts = Texts::default();
+        texts.last = consultation.whole;
+        self.ask_with(tools, at, consultation, texts)
     }
 
     /// Asks the analyzer about what is held, and about what stands in `texts` already.
@@ -69,7 +71,6 @@ impl HttpSupervisor {
         at: usize,
         consultation: Consultation,
         texts: Texts,
-        last: bool,
     ) -> Result<Asked, ConsultFault> {
         let stream = &self.streams[at];
         let desk = stream.plan.desk(consultation.analyzer).ok_or(ConsultFault::Stopping)?;
@@ -81,7 +82,7 @@ impl HttpSupervisor {
             place: at,
             generation: self.streams.generation(at),
         };
-        let matter = Matter { last, ..self.matter(tools, at, consultation, texts) };
+        let matter = self.matter(tools, at, consultation, texts);
         desk.ask(ticket, matter)
     }
 
@@ -103,10 +104,10 @@ impl HttpSupervisor {
         }
         let id = consulted.id;
         let whole = consultation.whole;
-        if consultation.hook == Hook::Response {
-            if let Some(server) = self.servers.of(&self.streams[at]) {
-                texts.response = texts.keep(server.inbound.pending());
-            }
+        if consultation.hook == Hook::Response
+            && let Some(server) = self.servers.of(&self.streams[at])
+        {
+            texts.response = texts.keep(server.inbound.pending());
         }
         let stream = &self.streams[at];
         let (work, client) = (&*stream.work, &self.clients[stream.client]);
@@ -140,7 +141,6 @@ impl HttpSupervisor {
                 _ => exchange.status(),
             },
             method: exchange.method(),
-            last: false,
             wall: around.wall,
             texts,
         }
@@ -307,10 +307,10 @@ impl HttpSupervisor {
         let hook = if side == Side::Client { Hook::RequestBody } else { Hook::ResponseBody };
         let mut texts = Texts::default();
         texts.chunk = texts.keep(part.bytes);
-        let last = part.last;
+        texts.last = part.last;
         let question =
             Consultation { analyzer, hook, attempt: Attempt::default(), asking: false, whole: false };
-        let asked = self.ask_with(tools, at, question, texts, last)?;
+        let asked = self.ask_with(tools, at, question, texts)?;
         self.streams[at].work.consulted.get_or_insert_default().held[side as usize] = Some(asked);
         Ok(analyzer)
     }
