@@ -132,6 +132,7 @@ class Question:
     def response_headers(self) -> list[tuple[str, str]]:
         """Return every field of the response."""
 
+@final
 class Questions:
     """The questions put to one running analyzer. Every method may be called from any thread."""
 
@@ -150,6 +151,7 @@ class Questions:
         ``busy`` is how many seconds of the interpreter's time they took. Raises ValueError, TypeError.
         """
 
+@final
 class Engine:
     """Worker threads that serve a Plan. Every method is safe from any thread and lets other Python threads run.
 

@@ -173,7 +173,13 @@ fn rewrite_request() -> Operation {
             ..ExchangeFacts::default()
         };
         out.clear();
-        let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts, findings: None, reframed: false };
+        let rewrite = Rewrite {
+            listener: &listener,
+            backend: &backend,
+            facts: &facts,
+            findings: None,
+            reframed: false,
+        };
         let written = rewrite.request(&mut out, Message::new(&head, BROWSER.as_bytes()));
         assert!(written.is_ok());
         black_box(&out);
@@ -189,7 +195,13 @@ fn rewrite_response() -> Operation {
     Box::new(move |_| {
         out.clear();
         let facts = ExchangeFacts { status: head.status, ..ExchangeFacts::default() };
-        let rewrite = Rewrite { listener: &listener, backend: &backend, facts: &facts, findings: None, reframed: false };
+        let rewrite = Rewrite {
+            listener: &listener,
+            backend: &backend,
+            facts: &facts,
+            findings: None,
+            reframed: false,
+        };
         let reply = Reply { framing: head.framing, ..Reply::default() };
         let written = rewrite.response(&mut out, Message::new(&head, RESPONSE.as_bytes()), &reply);
         assert!(written.is_ok());

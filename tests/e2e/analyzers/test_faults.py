@@ -428,7 +428,7 @@ class AcceptGate(AsyncGate):
 
     request = headworks.Analyzer.request
 
-    async def accepted(self, connection: headworks.Connection) -> headworks.Verdict | None:
+    async def accepted(self, connection: Any) -> headworks.Verdict | None:
         self.asked += 1
         await self.gate.wait()
         return None

@@ -306,12 +306,12 @@ class First(headworks.Analyzer):
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def accepted(self, connection: headworks.Connection) -> headworks.Verdict | None:
+    def accepted(self, connection: Any) -> headworks.Verdict | None:
         self.asked.append("accepted")
         connection.state.seen = 1
         return None
 
-    def first_bytes(self, connection: headworks.Connection, held: memoryview) -> headworks.Verdict | None:
+    def first_bytes(self, connection: Any, held: memoryview) -> headworks.Verdict | None:
         self.asked.append(f"{connection.state.seen} {bytes(held).decode('latin-1')}")
         connection.state.seen += 1
         if held[:1] == b"r":
@@ -347,7 +347,7 @@ class AtAccept(headworks.Analyzer):
     def __init__(self, verdict: headworks.Verdict | None) -> None:
         self.verdict = verdict
 
-    async def accepted(self, connection: headworks.Connection) -> headworks.Verdict | None:
+    async def accepted(self, connection: Any) -> headworks.Verdict | None:
         assert str(connection.client) == "127.0.0.1"
         assert connection.listener == "raw"
         return self.verdict
@@ -372,7 +372,7 @@ class Hellos(headworks.Analyzer):
     def __init__(self) -> None:
         self.seen: list[Any] = []
 
-    def hello(self, connection: headworks.Connection, hello: Any) -> headworks.Verdict | None:
+    def hello(self, connection: Any, hello: Any) -> headworks.Verdict | None:
         self.seen.append((hello.name, hello.ja4, connection.listener))
         if hello.name == "moved.test":
             return headworks.route("other")

@@ -7,6 +7,7 @@ import contextvars
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -130,12 +131,12 @@ class Async(headworks.Analyzer):
                 )
         return None
 
-    async def first_bytes(self, connection: headworks.Connection, held: memoryview) -> headworks.Verdict | None:
+    async def first_bytes(self, connection: Any, held: memoryview) -> headworks.Verdict | None:
         self.kept = held
         await asyncio.sleep(0)
         return headworks.log(first=held[0])
 
-    def accepted(self, connection: headworks.Connection) -> headworks.Verdict | None:
+    def accepted(self, connection: Any) -> headworks.Verdict | None:
         return headworks.reject("plain")
 
 
