@@ -163,7 +163,7 @@ def test_one_that_sleeps_for_ever_costs_its_deadline(start: Start, app: HttpOrig
             record = next(records)
             assert (record.end, record.analyzer) == ("analyzer_timeout", "it")
         if isinstance(analyzer, AsyncGate):
-            until(lambda held=analyzer: held.cancelled == 1)
+            until(lambda held=analyzer: held.cancelled == 1)  # type: ignore[misc]
             analyzer.open()
         else:
             analyzer.gate.set()
@@ -426,7 +426,7 @@ def test_ends_are_told_even_after_an_exit_there(start: Start, app: HttpOrigin) -
 class AcceptGate(AsyncGate):
     """Holds clients before anything is read of them."""
 
-    request = headworks.Analyzer.request
+    request = headworks.Analyzer.request  # type: ignore[assignment]
 
     async def accepted(self, connection: Any) -> headworks.Verdict | None:
         self.asked += 1

@@ -314,11 +314,11 @@ class First(headworks.Analyzer):
     def first_bytes(self, connection: Any, held: memoryview) -> headworks.Verdict | None:
         self.asked.append(f"{connection.state.seen} {bytes(held).decode('latin-1')}")
         connection.state.seen += 1
-        if held[:1] == b"r":
+        if bytes(held[:1]) == b"r":
             return headworks.reject("r")
         if len(held) < 4:
             return headworks.wait(need=4)
-        return headworks.route("other") if held[:4] == b"SSH-" else None
+        return headworks.route("other") if bytes(held[:4]) == b"SSH-" else None
 
 
 def test_called_when_held_data_has_grown(start: Start, origin: Make) -> None:
