@@ -61,8 +61,7 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
         accepted: tools.now,
         id: 0,
         told: None,
-        named: None,
-        findings: None,
+        greeting: None,
     })
 }
 

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use headworks_core::buffer::Buffer;
 use headworks_core::listener::{Listener, Permit};
-use headworks_core::program::Findings;
-use headworks_core::session::Entrance;
-use headworks_core::table::BackendIndex;
+use headworks_core::session::{Entrance, Greeting};
 use headworks_core::time::Millis;
 
 use crate::consult::Desk;
@@ -46,10 +44,8 @@ pub(crate) struct Arrival {
     pub(crate) id: u64,
     /// The desk that is told of the end.
     pub(crate) told: Option<Arc<Desk>>,
-    /// The backend that an analyzer has named for it.
-    pub(crate) named: Option<BackendIndex>,
-    /// The words of analyzers for its record.
-    pub(crate) findings: Option<Box<Findings>>,
+    /// What analyzers have said when it had connected; None where nobody was asked.
+    pub(crate) greeting: Option<Box<Greeting>>,
 }
 
 impl Arrival {

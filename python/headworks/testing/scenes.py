@@ -77,7 +77,10 @@ class Scene:
             return verdict
         if len(body or b"") > wanted.limit:
             raise ValueError(f"the body has {len(body or b'')} bytes, and {wanted.limit} are read: the client gets 413")
-        return self._ask(Question("request", request=request, chunk=body or b"", last=True))
+        verdict = self._ask(Question("request", request=request, chunk=body or b"", last=True))
+        if _part(verdict, ReadBody) is not None:
+            raise WrongVerdictError("request asks for the body that it has seen")
+        return verdict
 
     def response(self, response: Response) -> Verdict | None:
         """Return the answer about a response."""

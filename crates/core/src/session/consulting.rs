@@ -26,12 +26,14 @@ pub(super) struct Progress {
     turn: u8,
     /// Bytes that it wants to see.
     need: u32,
+    /// Bytes that it was shown.
+    shown: u32,
     /// The analyzer that is asked.
     asked: Option<ConsultantIndex>,
     /// Called by its name.
     called: bool,
     calls: ConsultantSet,
-    bypassed: ConsultantSet,
+    pub(super) bypassed: ConsultantSet,
     /// The backend that a rule or an analyzer has named.
     pub(super) named: Option<BackendIndex>,
     /// The table's entry that the connection came by.
@@ -93,6 +95,7 @@ impl Session {
                 self.refuse(CloseReason::TooLarge)
             };
         }
+        self.progress.shown = u32::try_from(own).unwrap_or(u32::MAX);
         self.ask(index, hook, scene)
     }
 
@@ -127,8 +130,11 @@ impl Session {
             self.progress.bypassed.add(index);
         }
         if let Some(need) = advice.need {
-            self.progress.asked = None;
-            self.progress.need = need;
+            if need <= self.progress.shown {
+                // As many were shown: to wait for them would never end.
+                return self.unadvised(ConsultFault::Verdict, scene);
+            }
+            (self.progress.asked, self.progress.need) = (None, need);
             return Action::Show(Side::Client);
         }
         let findings = self.findings.get_or_insert_default();

@@ -15,7 +15,8 @@ use crate::time::Millis;
 #[derive(Debug, Default)]
 pub struct Greeting {
     turn: u8,
-    bypassed: ConsultantSet,
+    /// The analyzers that are not asked again.
+    pub bypassed: ConsultantSet,
     /// Texts for the record.
     pub findings: Option<Box<Findings>>,
     /// The backend that an analyzer has named.

@@ -30,7 +30,6 @@ use crate::plan::Plan;
 use crate::pool::Attempts;
 use crate::program::Findings;
 use crate::protocol::{self, Protocol};
-use crate::table::BackendIndex;
 use crate::time::Millis;
 
 use self::consulting::Progress;
@@ -139,9 +138,10 @@ impl Session {
 
     /// Takes over what analyzers have said of the client when it had connected.
     #[must_use]
-    pub fn greeted(mut self, named: Option<BackendIndex>, findings: Option<Box<Findings>>) -> Self {
-        self.progress.named = named;
-        self.findings = findings;
+    pub fn greeted(mut self, greeting: Greeting) -> Self {
+        self.progress.named = greeting.named;
+        self.progress.bypassed = greeting.bypassed;
+        self.findings = greeting.findings;
         self
     }
 

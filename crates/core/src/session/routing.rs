@@ -88,7 +88,8 @@ impl Session {
             scene.plan.route(listener, name)
         };
         let Routed { target, entry } = routed?;
-        self.progress.entry = entry;
+        // The entries of what is passed through are another table's, which has no analyzers.
+        self.progress.entry = entry.filter(|_| !self.passed_through);
         match target {
             Target::Backend(backend) => Ok(backend),
             // No table of a listener without requests leads to an answer: compiling a Plan sees to that.

@@ -73,7 +73,7 @@ impl Lobby {
                 },
                 Greeted::Enter => {
                     let Guest { who, greeting, .. } = self.guests.remove(place);
-                    self.ready.push(Arrival { named: greeting.named, findings: greeting.findings, ..who });
+                    self.ready.push(Arrival { greeting: Some(Box::new(greeting)), ..who });
                     return;
                 }
                 Greeted::Refuse(reason) => return self.refuse(tools, place, reason),

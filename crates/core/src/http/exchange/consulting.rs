@@ -46,6 +46,10 @@ impl Exchange {
             self.granted.bypassed.add(consultation.analyzer);
         }
         if let Some(limit) = advice.read_body.filter(|_| consultation.hook == Hook::Request) {
+            if consultation.whole {
+                // It has seen all there is: to show it again would never end.
+                return self.unadvised(ConsultFault::Verdict, consultation, around);
+            }
             // What it has said beside that, it may say again when it sees the body.
             self.collects = limit;
             // Of a body whose length was said it is known before it comes, and also when all of it has come.

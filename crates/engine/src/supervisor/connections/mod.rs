@@ -47,9 +47,10 @@ impl Supervisor for Connections {
         let Some(permit) = arrival.permit.take() else { return };
         let facts = Facts { client: arrival.address, local: arrival.local, name: arrival.name.take() };
         let (plan, listener) = (&arrival.plan, arrival.listener);
-        let session = Session::new(plan, listener, facts, permit)
-            .entered(arrival.entrance)
-            .greeted(arrival.named, arrival.findings.take());
+        let mut session = Session::new(plan, listener, facts, permit).entered(arrival.entrance);
+        if let Some(greeting) = arrival.greeting.take() {
+            session = session.greeted(*greeting);
+        }
         let held = std::mem::take(&mut arrival.held);
         let nothing_held = held.is_empty();
         let mut connection = Connection {
