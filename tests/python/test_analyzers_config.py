@@ -115,7 +115,7 @@ def test_a_name_that_is_not_declared(told) -> None:
     ):
         lines = "\n".join(told(FREE, more, after=after))
         assert place in lines
-        assert 'there is no analyzer "its"' in lines
+        assert 'there is no analyzer "its"; did you mean "it"?' in lines
 
 
 def test_what_a_module_raises_has_its_place(told, tmp_path: Path) -> None:

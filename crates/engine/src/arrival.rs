@@ -44,7 +44,7 @@ pub(crate) struct Arrival {
     pub(crate) id: u64,
     /// The desk that is told of the end.
     pub(crate) told: Option<Arc<Desk>>,
-    /// What analyzers have said when it had connected; None where nobody was asked.
+    /// The words of analyzers on it when it had connected; None where nobody was asked.
     pub(crate) greeting: Option<Box<Greeting>>,
 }
 

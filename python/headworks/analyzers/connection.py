@@ -1,24 +1,14 @@
 """Connection: a client's connection as analyzers see it. Must never be changed: a verdict says what is to happen."""
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
-from headworks.analyzers.states import States
-from headworks.analyzers.views import Address, TlsView, View
-
-if TYPE_CHECKING:
-    from headworks._engine import Question
+from headworks.analyzers.views import Address, Lasting, TlsView
 
 
-class Connection(View):
+class Connection(Lasting):
     """A connection; the same one at several moments has the same ``id`` and ``state``."""
 
-    __slots__ = ("_states",)
-    _states: States
-
-    def __init__(self, question: "Question", states: States) -> None:
-        super().__init__(question)
-        object.__setattr__(self, "_states", states)
+    __slots__ = ()
 
     @property
     def id(self) -> int:

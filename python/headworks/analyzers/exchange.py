@@ -1,25 +1,15 @@
 """Exchange: a request and its response as analyzers see them. Must never be changed: a verdict says what is to be."""
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 from headworks.analyzers.connection import Connection
-from headworks.analyzers.states import States
-from headworks.analyzers.views import RequestView, ResponseView, View
-
-if TYPE_CHECKING:
-    from headworks._engine import Question
+from headworks.analyzers.views import Lasting, RequestView, ResponseView
 
 
-class Exchange(View):
+class Exchange(Lasting):
     """A request, and its response once that has come; the same one has the same ``id`` and ``state`` all along."""
 
-    __slots__ = ("_states",)
-    _states: States
-
-    def __init__(self, question: "Question", states: States) -> None:
-        super().__init__(question)
-        object.__setattr__(self, "_states", states)
+    __slots__ = ()
 
     @property
     def id(self) -> int:

@@ -9,6 +9,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
+from headworks.analyzers.states import States
 from headworks.rules.fields import Cookies, Headers, QueryParams
 
 if TYPE_CHECKING:
@@ -59,6 +60,17 @@ class View(ReadOnly):
     def _address(self, name: str) -> Address | None:
         text = self._optional(name)
         return None if text is None else ip_address(text)
+
+
+class Lasting(View):
+    """A connection or an exchange: what is asked about at several moments, and keeps what people put into its state."""
+
+    __slots__ = ("_states",)
+    _states: States
+
+    def __init__(self, question: "Question", states: States) -> None:
+        super().__init__(question)
+        object.__setattr__(self, "_states", states)
 
 
 class HeadersView(Headers):

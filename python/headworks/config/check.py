@@ -198,7 +198,12 @@ class _Examination:
         return path
 
     def _near_name(self, path: Path) -> str | None:
-        """The table or backend that a name which does not exist probably stands for."""
+        """The table, backend or analyzer that a name which does not exist probably stands for."""
+        if len(path) > 1 and path[-2] == "analyzers" and isinstance(path[-1], int):
+            names, known = at(self.value, path[:-1]), self.value.get("analyzers", {})
+            name = names if isinstance(names, str) else at(self.value, path)
+            near = closest(name, list(known)) if isinstance(name, str) and isinstance(known, dict) else None
+            return did_you_mean(near and quote(near))
         kind = {"table": "tables", "backend": "backends", "fallback": "backends", "passthrough": "tables"}.get(
             str(path[-1])
         )

@@ -4,16 +4,14 @@ Owns how they are written and what a name has become when it was looked up. Must
 config/analyzers.py does, when a configuration is checked.
 """
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Unpack
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BeforeValidator, Field
 
 from headworks.config.models.base import Model, Name, known, one_or_many, table
+from headworks.config.models.objects import NAME, ObjectName
 from headworks.config.values import Duration, problem, quote
 
 if TYPE_CHECKING:
@@ -21,35 +19,30 @@ if TYPE_CHECKING:
     from headworks.config.written import AnalyzerSettingsDict
 
 Hook = Literal["accepted", "first_bytes", "hello", "request", "request_body", "response", "response_body", "ended"]
-_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class AnalyzerName(str):
+class AnalyzerName(ObjectName):
     """The name of a class of analyzers (or of one that was made), and where it is looked for."""
 
-    __slots__ = ("declared", "directory", "given")
+    __slots__ = ()
 
-    def __new__(cls, name: str, directory: Path | None = None, given: object = None) -> Self:
-        """Name it; ``given`` is the class or object where there is no need to look for it."""
-        made = super().__new__(cls, name)
-        made.directory = directory
-        made.given = given
-        made.declared = None
-        return made
+    @property
+    def declared(self) -> "Declared | None":
+        """Return how it is made, once it was checked."""
+        declared: Declared | None = self.made
+        return declared
 
-    directory: Path | None
-    """The folder of the configuration; None before it is known."""
-    given: object
-    declared: "Declared | None"
-    """How it is made, once it was checked."""
+    @declared.setter
+    def declared(self, how: "Declared") -> None:
+        self.made = how
 
     @classmethod
-    def read(cls, value: object) -> "AnalyzerName":
+    def read(cls, value: object) -> Self:
         """Take a name, a class or an object. Raises PydanticCustomError."""
-        if isinstance(value, AnalyzerName):
+        if isinstance(value, cls):
             return value
         if isinstance(value, str):
-            if not _NAME.fullmatch(value):
+            if not NAME.fullmatch(value):
                 raise problem(f"{quote(value)} is not module:Class, such as site:Tenants")
             return cls(value)
         from headworks.analyzers.base import Analyzer
@@ -58,21 +51,6 @@ class AnalyzerName(str):
         if not issubclass(kind, Analyzer):
             raise problem(f"{kind.__name__} is no analyzer: derive it from headworks.Analyzer")
         return cls(f"{kind.__module__}:{kind.__qualname__}", given=value)
-
-    def __deepcopy__(self, known: object) -> "AnalyzerName":
-        """Return the same name, to be looked up again."""
-        return AnalyzerName(self, self.directory, self.given)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate by ``read``."""
-        text = core_schema.plain_serializer_function_ser_schema(str, when_used="json")
-        return core_schema.no_info_plain_validator_function(cls.read, serialization=text)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Say that it is a text."""
-        return {"type": "string"}
 
 
 class AnalyzerSettings(Model):
@@ -156,6 +134,6 @@ def anchor(value: Any, directory: Path) -> None:
     for one in below.values() if isinstance(below, dict) else ():
         name = one.get("python") if isinstance(one, dict) else None
         if isinstance(name, AnalyzerName):
-            one["python"] = AnalyzerName(name, name.directory or directory, name.given)
-        elif isinstance(name, str) and _NAME.fullmatch(name):
+            one["python"] = name.anchored(directory)
+        elif isinstance(name, str) and NAME.fullmatch(name):
             one["python"] = AnalyzerName(name, directory)
