@@ -134,4 +134,4 @@ def test_the_guide_s_tests_pass(project):
     for number, test in enumerate(tests):
         project.path.joinpath(f"test_{number}.py").write_text(test)
     ran = project.runpytest_subprocess("--headworks-update", "-W", "error", timeout=60)
-    ran.assert_outcomes(passed=6)
+    ran.assert_outcomes(passed=7)
