@@ -1,5 +1,7 @@
 """Answers that would never end are none, and one that is bypassed is not asked again."""
 
+import threading
+
 import pytest
 
 import headworks
@@ -33,6 +35,19 @@ class Once(headworks.Analyzer):
 
     def first_bytes(self, connection, held):
         self.asked.append("first_bytes")
+
+
+class Listens(headworks.Analyzer):
+    """Is told of what is over."""
+
+    def __init__(self):
+        self.paths = []
+        self.told = threading.Event()
+
+    def ended(self, record):
+        self.paths.append(record.path)
+        if record.path == "/last":
+            self.told.set()
 
 
 @pytest.fixture
@@ -76,3 +91,13 @@ def test_an_analyzer_that_is_bypassed_at_the_door_is_not_asked_inside(headworks_
     heard = client.raw(proxy.address("it"), b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert heard.received.endswith(b"ok")
     assert analyzer.asked == ["accepted"]
+
+
+def test_a_reload_goes_on_telling_of_ends(headworks_proxy, client, server):
+    analyzer = Listens()
+    proxy = headworks_proxy(config(analyzer, server, "http"))
+    assert client.get(proxy.address("it"), "/first").status == 200
+    proxy.reload(config(analyzer, server, "http"))
+    assert client.get(proxy.address("it"), "/last").status == 200
+    assert analyzer.told.wait(10)
+    assert analyzer.paths == ["/first", "/last"]
