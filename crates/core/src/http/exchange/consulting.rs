@@ -122,14 +122,7 @@ impl Exchange {
                 self.go_to(ExchangeState::Consulting(consultation), around.now);
                 ExchangeAction::Consult(consultation)
             }
-            Stopped::TooLarge => self.refuse(CloseReason::BodyTooLarge, around),
-            Stopped::Malformed => self.refuse(CloseReason::BadRequest, around),
-            Stopped::Cut => ExchangeAction::Abort(CloseReason::ClientClosed),
-            Stopped::SourceBroken { truncated: true } => ExchangeAction::Abort(CloseReason::ClientTruncated),
-            Stopped::SourceBroken { truncated: false } => ExchangeAction::Abort(CloseReason::ClientReset),
-            Stopped::Dry | Stopped::Full | Stopped::Held | Stopped::Unfinished | Stopped::SinkBroken => {
-                ExchangeAction::Wait
-            }
+            stopped => self.request_stopped(stopped, around),
         }
     }
 }

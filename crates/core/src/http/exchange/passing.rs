@@ -46,13 +46,7 @@ impl Exchange {
             return self.refuse(CloseReason::BodyTimeout, around);
         }
         match stopped {
-            Stopped::Dry | Stopped::Full | Stopped::Unfinished | Stopped::Held => ExchangeAction::Wait,
             Stopped::Done => self.request_delivered(around),
-            Stopped::TooLarge => self.refuse(CloseReason::BodyTooLarge, around),
-            Stopped::Malformed => self.refuse(CloseReason::BadRequest, around),
-            Stopped::Cut => ExchangeAction::Abort(CloseReason::ClientClosed),
-            Stopped::SourceBroken { truncated: true } => ExchangeAction::Abort(CloseReason::ClientTruncated),
-            Stopped::SourceBroken { truncated: false } => ExchangeAction::Abort(CloseReason::ClientReset),
             Stopped::SinkBroken => match self.state.attempt() {
                 Some(attempt) => {
                     attempt.deaf = true;
@@ -60,6 +54,27 @@ impl Exchange {
                 }
                 None => ExchangeAction::Abort(CloseReason::ServerReset),
             },
+            _ => self.request_stopped(stopped, around),
+        }
+    }
+
+    /// The request's body stopped before its end: waits for more of it, or says how its sender failed.
+    ///
+    /// The caller knows what the whole body means to it, and its receiver's end.
+    #[inline]
+    pub(super) fn request_stopped(&mut self, stopped: Stopped, around: &Surroundings<'_>) -> ExchangeAction {
+        match stopped {
+            Stopped::TooLarge => self.refuse(CloseReason::BodyTooLarge, around),
+            Stopped::Malformed => self.refuse(CloseReason::BadRequest, around),
+            Stopped::Cut => ExchangeAction::Abort(CloseReason::ClientClosed),
+            Stopped::SourceBroken { truncated: true } => ExchangeAction::Abort(CloseReason::ClientTruncated),
+            Stopped::SourceBroken { truncated: false } => ExchangeAction::Abort(CloseReason::ClientReset),
+            Stopped::Dry
+            | Stopped::Full
+            | Stopped::Held
+            | Stopped::Unfinished
+            | Stopped::Done
+            | Stopped::SinkBroken => ExchangeAction::Wait,
         }
     }
 
