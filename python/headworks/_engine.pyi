@@ -79,7 +79,13 @@ class Plan:
         Raises PlanError with every problem.
         """
 
-    def explain(self, listener: str, asked: str, client: str | None) -> str:
+    def explain(
+        self,
+        listener: str,
+        asked: str,
+        client: str | None,
+        answers: Sequence[tuple[tuple[object, ...], ...] | None] | None = None,
+    ) -> str:
         """What a client that asks for this would get, and why nothing else, both as JSON; every server is taken to be up.
 
         ``asked`` is ``{"name": ..., "path": ..., "method": ..., "headers": [[NAME, VALUE], ...]}``, every key optional;
@@ -87,8 +93,10 @@ class Plan:
         "protocol": ..., "client": ..., "name": ..., "method": ..., "path": ..., "table": ..., "entry": ..., "target":
         "backend" | "redirect" | "respond" | null, "backend": ..., "server": ..., "status": ..., "location": ...,
         "refusal": ..., "head": ..., "steps": [...], "servers": [{"address": ..., "chosen": ..., "reason": ...}, ...]}``, where
-        everything from ``client`` to ``head`` may be null. Raises KeyError for an unknown listener, ValueError for a
-        bad client address.
+        everything from ``client`` to ``head`` may be null. ``answers`` are those of analyzers so far, in the order in
+        which they are asked, as ``Questions.answer`` takes them: ``"wanted": {"analyzer": ..., "hook": ...}`` says whose
+        is wanted next. With None nobody is asked. Raises KeyError for an unknown listener, ValueError for a bad client
+        address.
         """
 
 @final

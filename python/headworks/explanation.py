@@ -4,14 +4,15 @@ Must never start anything: every server is taken to be up.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from headworks.config import Config
-from headworks.config.loaded import load
+from headworks.config.loaded import Loaded, load
 from headworks.config.protocols import HTTPS
+from headworks.rules.now import now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,15 +172,39 @@ def explain(  # noqa: PLR0913  (what a client may say)
     """Say which entry, backend and server a new connection to ``listener`` (http: a request) would get.
 
     ``sni`` is the name in the client's ClientHello (https: by default the host); ``host``, ``path`` (default ``/``),
-    ``method`` (default GET) and ``headers`` are of a request; ``client`` is its IP address. Raises ConfigError,
-    KeyError when there is no such listener, ValueError when ``client`` is no address or when both ``sni`` and ``host``
-    are given (but for https).
+    ``method`` (default GET) and ``headers`` are of a request; ``client`` is its IP address. It comes
+    now (``headworks.now``). Raises ConfigError, KeyError when there is no such listener, ValueError when ``client`` is
+    no address or when both ``sni`` and ``host`` are given (but for https).
     """
     loaded = load(config)
-    listeners = loaded.config.listeners
-    secure = listener in listeners and listeners[listener].protocol in HTTPS
-    if sni is not None and host is not None and not secure:
-        raise ValueError("a client gives a name in its ClientHello or in its request: give sni or host, not both")
-    fields = list(headers.items() if isinstance(headers, Mapping) else headers)
-    asked = {"name": host, "sni": sni, "path": path, "method": method, "headers": fields}
-    return Explanation.decode(loaded.compiled.explain(listener, json.dumps(asked), client))
+    asked = Asked(sni=sni, host=host, path=path, method=method, headers=headers, client=client)
+    return Explanation.decode(asked.explained(loaded, listener))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A client and what it asks for, as ``explain`` has it."""
+
+    sni: str | None
+    host: str | None
+    path: str | None
+    method: str | None
+    headers: Mapping[str, str] | Iterable[tuple[str, str]]
+    client: str | None
+
+    def explained(self, loaded: Loaded, listener: str, answers: Sequence[Any] | None = None) -> str:
+        """Return the engine's explanation; ``answers`` are those of analyzers so far. Raises KeyError, ValueError."""
+        listeners = loaded.config.listeners
+        secure = listener in listeners and listeners[listener].protocol in HTTPS
+        if self.sni is not None and self.host is not None and not secure:
+            raise ValueError("a client gives a name in its ClientHello or in its request: give sni or host, not both")
+        fields = list(self.headers.items() if isinstance(self.headers, Mapping) else self.headers)
+        asked = {
+            "name": self.host,
+            "sni": self.sni,
+            "path": self.path,
+            "method": self.method,
+            "headers": fields,
+            "time": now.timestamp,
+        }
+        return loaded.compiled.explain(listener, json.dumps(asked), self.client, answers)

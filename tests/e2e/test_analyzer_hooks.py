@@ -430,3 +430,30 @@ def test_each_has_a_timeout_of_its_own(start: Start, app: HttpOrigin) -> None:
     assert idle(proxy)
     first.gate.set()
     second.gate.set()
+
+
+class Picks(headworks.Analyzer):
+    """Names a server at the moment that it was made for."""
+
+    def __init__(self, hook: str, server: str) -> None:
+        self.hook = hook
+        self.server = server
+
+    def accepted(self, connection: Any) -> headworks.Verdict | None:
+        return headworks.route("other", server=self.server) if self.hook == "accepted" else None
+
+    def first_bytes(self, connection: Any, held: memoryview) -> headworks.Verdict | None:
+        return headworks.route("other", server=self.server) if self.hook == "first_bytes" else None
+
+
+@pytest.mark.parametrize("hook", ["accepted", "first_bytes"])
+def test_one_may_name_the_server_of_a_connection(hook: str, start: Start, origin: Make) -> None:
+    servers = [origin(name=name) for name in ("first", "second", "third")]
+    picks = Picks(hook, servers[1].address)
+    config = tcp(origin(name="app").address, listener={"analyzers": ["picks"]})
+    config["backends"]["other"] = {"servers": [server.address for server in servers]}
+    name, proxy = next(iter(config["listeners"])), start(attached(config, picks=picks))
+    for _ in range(4):
+        with connect(proxy.address(name)) as client:
+            client.sendall(b"x")
+            assert client.recv(100).startswith(b"second")

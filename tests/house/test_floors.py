@@ -303,10 +303,10 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("listener",),
         ("plan",),
         (
-            "explain",
             "http/exchange",
             "session",
         ),
+        ("explain",),
     ),
     "engine": (
         (
@@ -356,9 +356,9 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "python": (
         (
             "consult",
-            "plan",
             "toml",
         ),
+        ("plan",),
         (
             "engine",
             "judge",

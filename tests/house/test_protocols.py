@@ -24,6 +24,7 @@ SCHEMES = {
     ("config/models/answers.py", "https"),
     ("config/models/table.py", "https"),
     ("config/redirects.py", "https"),
+    ("testing/consulted.py", "https"),
 }
 """Redirects lead to a scheme, and URLs begin with one, which is called as a protocol is."""
 

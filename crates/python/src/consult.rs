@@ -170,7 +170,7 @@ fn decoded<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>>
 }
 
 /// Returns what the parts of an answer come to.
-fn advice(parts: &Bound<'_, PyTuple>) -> PyResult<Advice> {
+pub(crate) fn advice(parts: &Bound<'_, PyTuple>) -> PyResult<Advice> {
     let mut advice = Advice::default();
     for part in parts {
         add(&mut advice, part.cast::<PyTuple>()?)?;

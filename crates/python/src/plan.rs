@@ -11,7 +11,9 @@ use headworks_engine::Deployment;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
+use crate::consult::advice;
 use crate::{from_json, to_json};
 
 create_exception!(
@@ -46,12 +48,23 @@ impl Plan {
     }
 
     /// What a client that asks for this would get, as JSON, every server taken to be up. `asked` is JSON,
-    /// too.
+    /// too. `answers`: what analyzers have said so far, written as for `Questions.answer`.
     ///
     /// Raises KeyError for an unknown listener, ValueError for a bad client address.
-    fn explain(&self, py: Python<'_>, listener: &str, asked: &str, client: Option<&str>) -> PyResult<String> {
+    #[pyo3(signature = (listener, asked, client, answers=None))]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        listener: &str,
+        asked: &str,
+        client: Option<&str>,
+        answers: Option<Vec<Option<Bound<'_, PyTuple>>>>,
+    ) -> PyResult<String> {
         let mut asked: Asked = from_json(asked)?;
         asked.client = client.map(parse_address).transpose()?;
+        let read = |answer: Option<Bound<'_, PyTuple>>| answer.as_ref().map(advice).transpose();
+        let read_all = |answers: Vec<_>| answers.into_iter().map(|one| Ok(read(one)?.unwrap_or_default()));
+        asked.answers = answers.map(|answers| read_all(answers).collect::<PyResult<_>>()).transpose()?;
         let found = py.detach(|| self.compiled.explain(listener, &asked));
         to_json(&found.ok_or_else(|| PyKeyError::new_err(listener.to_owned()))?)
     }

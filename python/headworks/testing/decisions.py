@@ -3,11 +3,13 @@
 Must never start anything: every server is taken to be up, as ``headworks.explain`` has it.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from headworks.config.loaded import Source
-from headworks.explanation import Explanation, explain
+from headworks.config.loaded import Source, load
+from headworks.explanation import Asked, Explanation
+from headworks.testing.consulted import Consulted
 from headworks.testing.sources import read
 
 if TYPE_CHECKING:
@@ -25,14 +27,21 @@ def decide(  # noqa: PLR0913  (what a client may say)
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     client: str | None = None,
     sni: str | None = None,
+    body: bytes | None = None,
 ) -> Explanation:
     """Decide about one request: entry, backend, server or why not, status, and the steps that led there.
 
     ``config`` is a path, TOML text, a Config or a mapping. The request is a ``headworks.Request``, or is said by
     ``method`` (default GET), ``host``, ``path`` (with its query, default ``/``), ``headers`` and ``client`` (an IP
-    address), which win over those of ``request``. ``listener`` may be left out when the request names it, or when there
-    is but one. Raises ConfigError, KeyError for a listener that is not there, ValueError when several could be meant or
-    ``client`` is no address.
+    address), which win over those of ``request``. ``body`` is what analyzers get to read. It comes now, or
+    when ``headworks.now.at`` says. ``listener`` may be left out when the request names it, or when there is but one.
+
+    Rules are evaluated and analyzers are asked (``accepted``, ``hello`` and ``request``), in the order in which a
+    proxy asks them; each is made anew, without ``start``: give an object in place of a class where one has to be
+    prepared. What an analyzer raises is logged, and ``on_failure`` decides.
+
+    Raises ConfigError, KeyError for a listener that is not there, ValueError when several could be meant or ``client``
+    is no address.
     """
     whole = read(config)
     fields = [*(headers.items() if isinstance(headers, Mapping) else headers)]
@@ -47,7 +56,23 @@ def decide(  # noqa: PLR0913  (what a client may say)
         sni = sni or (request.tls.name if request.tls is not None else None)
     name = listener or _only(whole.listeners)
     fields = [(key, value) for key, value in fields if key.lower() != "host"]
-    return explain(whole, listener=name, sni=sni, host=host, path=path, method=method, headers=fields, client=client)
+    if body is not None and not {"content-length", "transfer-encoding"} & {key.lower() for key, _ in fields}:
+        fields.append(("Content-Length", str(len(body))))
+    asked = Asked(sni=sni, host=host, path=path, method=method, headers=fields, client=client)
+    return Explanation.decode(_settled(asked, whole, name, body))
+
+
+def _settled(asked: Asked, config: Source, listener: str, body: bytes | None) -> str:
+    """Return the explanation once every analyzer that is wanted has answered."""
+    loaded = load(config)
+    consulted = Consulted(loaded.analyzers, asked, body)
+    answers: list[object] = []
+    while True:
+        text = asked.explained(loaded, listener, answers)
+        told = json.loads(text)
+        if told.get("wanted") is None:
+            return text
+        answers.append(consulted.answer(told))
 
 
 def _only(listeners: Mapping[str, object]) -> str:

@@ -4,7 +4,6 @@ Owns in which pieces bytes come, and what the answers come to. Must never judge 
 does: one that may not be given there raises WrongVerdictError.
 """
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from headworks.analyzers.verdicts import (
 )
 from headworks.rules.subjects import Hello, Request, Response
 from headworks.rules.verdicts import Verdict
+from headworks.testing.consulted import finished
 from headworks.testing.questions import Question
 
 
@@ -123,9 +123,7 @@ class Scene:
         self.asked += 1
         method, given, view = self._asking.prepare(question)  # type: ignore[arg-type]  # a double of the engine's
         try:
-            answer = method(*given)
-            if asyncio.iscoroutine(answer):
-                answer = asyncio.run(answer)
+            answer = finished(method(*given))
             encode(answer, question.hook)
         finally:
             if view is not None:

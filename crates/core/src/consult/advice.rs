@@ -67,6 +67,14 @@ impl Advice {
         Self { fault: Some(fault), ..Self::default() }
     }
 
+    /// Notes it as the word of `who`, or says why there is none.
+    pub fn settle(&self, who: &Consultant, findings: &mut Findings, now: Millis) -> Result<(), ConsultFault> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => self.say(who, findings, now).map_err(|_| ConsultFault::Verdict),
+        }
+    }
+
     /// Notes what a rule could say, as the word of `who`. Nothing is noted of an answer that has a part which
     /// cannot be meant.
     pub fn say(&self, who: &Consultant, findings: &mut Findings, now: Millis) -> Result<(), Failure> {

@@ -6,6 +6,7 @@
 //! | `mod.rs` | a Consultant, and the lists of them that listeners, entries and backends have |
 //! | `advice.rs` | an answer, and how it becomes Findings like those of a rule |
 //! | `chain.rs` | a body on its way through those who look at it |
+//! | `foretold.rs` | answers that are known before anybody is asked: an explanation's |
 //! | `rates.rs` | the limits that answers name |
 //!
 //! Questions are the engine's to carry: no Python is known here. Must never hold a connection's bytes or read
@@ -13,14 +14,18 @@
 
 mod advice;
 mod chain;
+mod foretold;
 mod rates;
 
 use std::sync::Arc;
 
 pub use advice::{Advice, AdviceField, AdvicePart, BodyWord};
 pub use chain::{BodyPart, Chain, ChainStep};
+pub use foretold::{Foretold, Word};
 pub use rates::{RateKind, RateLimits};
 
+use crate::close::{CloseReason, ConsultFault};
+use crate::program::Findings;
 use crate::spec::{AnalyzerSpec, Hook, OnFailure};
 
 /// Number of a consultant in its Plan.
@@ -66,6 +71,26 @@ impl Consultant {
     /// Whether what it is asked about goes on when it fails.
     pub fn passes(&self) -> bool {
         self.spec.on_failure == OnFailure::Pass
+    }
+
+    /// Goes on without its answer where that may be missed; else notes why, and returns the reason.
+    pub fn miss(&self, fault: ConsultFault, findings: &mut Option<Box<Findings>>) -> Result<(), CloseReason> {
+        if self.passes() {
+            return Ok(());
+        }
+        findings.get_or_insert_default().note_analyzer(&self.name, Some(fault));
+        Err(fault.reason())
+    }
+
+    /// Says that it would be asked about a client's connection or request, in words.
+    pub fn tell(&self, hook: Hook) -> String {
+        let subject = if hook == Hook::Request { "request" } else { "connection" };
+        let otherwise = if self.passes() { "goes on" } else { "is refused" };
+        let Self { name, spec, .. } = self;
+        format!(
+            "analyzer {name} would be asked; without an answer in {} ms the {subject} {otherwise}",
+            spec.deadline
+        )
     }
 
     /// Admits what has this key at a rate that its verdict named, or says after how many seconds it would be.

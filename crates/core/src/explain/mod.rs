@@ -5,6 +5,7 @@
 //! each step in words. What comes before the end of a handshake is in `secure`. Must never change anything a
 //! real choice depends on.
 
+mod connection;
 mod head;
 mod request;
 mod secure;
@@ -17,6 +18,7 @@ use request::Request;
 
 use crate::balance::Seed;
 use crate::close::CloseReason;
+use crate::consult::{Advice, Foretold};
 use crate::http::answers::Answer;
 use crate::http::facts::ExchangeFacts;
 use crate::http::rules::{Decision, Foreseen, PlanView as _};
@@ -24,6 +26,7 @@ use crate::listener::Listener;
 use crate::message::Message;
 use crate::plan::{ListenerView, Plan};
 use crate::pool::Backend;
+use crate::spec::Hook;
 use crate::table::Target;
 use crate::wire::client_hello::ServerName;
 
@@ -46,6 +49,10 @@ pub struct Asked {
     /// The client's address, which JSON does not give.
     #[serde(skip)]
     pub client: Option<IpAddr>,
+    /// The answers that analyzers have given so far, which JSON does not give; None where nobody is to be
+    /// asked.
+    #[serde(skip)]
+    pub answers: Option<Vec<Advice>>,
 }
 
 /// The fate of a new connection or request.
@@ -89,10 +96,21 @@ pub struct Explanation {
     pub refusal: Option<String>,
     /// The head that the server would get, where there are requests: a character for each byte.
     pub head: Option<String>,
+    /// The analyzer whose answer is wanted before more can be told.
+    pub wanted: Option<WantedAnswer>,
     /// The steps of the decision, a sentence each.
     pub steps: Vec<String>,
     /// Every server of the backend, in file order.
     pub servers: Vec<ServerChoice>,
+}
+
+/// The analyzer whose answer is wanted.
+#[derive(Debug, Serialize)]
+pub struct WantedAnswer {
+    /// Name of the analyzer.
+    pub analyzer: String,
+    /// The moment.
+    pub hook: &'static str,
 }
 
 /// One server that could have been chosen.
@@ -139,7 +157,7 @@ impl Plan {
             }
             Decision::Go(Target::Backend(index)) => {
                 let backend = &self.backends[index as usize];
-                self.explain_server(backend, asked, &mut told);
+                self.explain_server(backend, asked, request.server, &mut told);
                 told.head = head::rewritten(listener, backend, &request, &told);
             }
             Decision::Say(status) => {
@@ -147,8 +165,13 @@ impl Plan {
                 told.status = Some(status);
             }
             Decision::Refuse(reason) => refuse(reason, &mut told),
-            // An explanation asks nobody.
-            Decision::Consult(_) => {}
+            Decision::Consult(index) => {
+                let wanted = told.wanted.get_or_insert_with(|| WantedAnswer {
+                    analyzer: String::new(),
+                    hook: Hook::Request.as_str(),
+                });
+                wanted.analyzer = self.consultants[usize::from(index)].name.to_string();
+            }
         }
         Some(told)
     }
@@ -161,35 +184,12 @@ impl Plan {
         request: &mut Request,
         told: &mut Explanation,
     ) -> Decision {
-        match self.explain_connection(listener, asked, told) {
+        request.foretold = Foretold::new(asked.answers.clone());
+        match self.explain_connection(listener, asked, request, told) {
             Err(reason) => Decision::Refuse(reason),
-            Ok(Some(target)) => Decision::Go(target),
+            Ok(Some(decision)) => decision,
             Ok(None) => self.explain_request(listener, asked, request, told),
         }
-    }
-
-    /// Returns where the client goes as a connection; None where it makes requests.
-    fn explain_connection(
-        &self,
-        listener: &Listener,
-        asked: &Asked,
-        told: &mut Explanation,
-    ) -> Result<Option<Target>, CloseReason> {
-        if let Some(target) = self.explain_handshake(listener, asked, told)? {
-            self.explain_admission(listener, asked.client, told)?;
-            return Ok(Some(target));
-        }
-        if listener.protocol.exchanges() {
-            return Ok(None);
-        }
-        self.explain_admission(listener, asked.client, told)?;
-        told.name = explain_name(listener, asked, told)?;
-        let (name, mut foreseen) = (told.name.as_deref(), Foreseen::default());
-        let view = ListenerView { plan: self, listener };
-        view.tell_way(name, None, &mut foreseen);
-        let routed = self.route(listener, name);
-        told.take(foreseen);
-        routed.map(|routed| Some(routed.target))
     }
 
     /// Whether a client is admitted, where its address is known.
@@ -205,7 +205,8 @@ impl Plan {
         if client.is_none() || listener.admits(client) { Ok(()) } else { Err(CloseReason::Denied) }
     }
 
-    fn explain_server(&self, backend: &Backend, asked: &Asked, told: &mut Explanation) {
+    /// `named`: identity of the server that a rule or an analyzer has named.
+    fn explain_server(&self, backend: &Backend, asked: &Asked, named: Option<u64>, told: &mut Explanation) {
         told.target = Some("backend");
         told.backend = Some(backend.name.to_string());
         let header = backend.spec.hash_header.as_deref().and_then(|name| {
@@ -219,19 +220,23 @@ impl Plan {
             random: EXAMPLE,
             now: 0,
         };
-        let chosen = backend.foresee(&seed);
+        let list = backend.servers.list();
+        let bound = |identity| list.iter().find(|server| server.identity == identity);
+        let bound = named.and_then(bound).filter(|server| server.unusable(0).is_none()).cloned();
+        let is_bound = bound.is_some();
+        let chosen = bound.or_else(|| backend.foresee(&seed));
         told.server = chosen.as_ref().map(|server| server.name.to_string());
         if chosen.is_none() {
             refuse(CloseReason::NoServer, told);
         }
         let backups_rest = chosen.as_ref().is_some_and(|server| !server.backup);
-        told.servers = backend
-            .servers
-            .list()
+        told.servers = list
             .iter()
             .map(|server| {
                 let reason = server.unusable(0).map(|why| why.as_str().to_owned()).unwrap_or_else(|| {
-                    if server.backup && backups_rest {
+                    if is_bound {
+                        "another was named".to_owned()
+                    } else if server.backup && backups_rest {
                         "is a backup".to_owned()
                     } else {
                         format!("{} chose another this time", backend.balance.name())

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Asked, Explanation, secure};
 use crate::close::CloseReason;
+use crate::consult::Foretold;
 use crate::host::{without_port, write_name};
 use crate::http::rules::{self, Case, Decision, Foreseen, Prospect, Unknown};
 use crate::listener::Listener;
@@ -23,8 +24,12 @@ pub(super) struct Request {
     bytes: Vec<u8>,
     /// The client's address, where it is known.
     pub(super) client: Option<IpAddr>,
-    /// The findings of rules that people wrote.
+    /// The findings of rules and analyzers that people wrote.
     pub(super) findings: Findings,
+    /// Identity of the server that one of them names.
+    pub(super) server: Option<u64>,
+    /// The answers of analyzers that are not taken yet.
+    pub(super) foretold: Foretold,
 }
 
 impl Request {
@@ -67,6 +72,7 @@ impl Plan {
         request: &mut Request,
         told: &mut Explanation,
     ) -> Decision {
+        let foretold = std::mem::take(&mut request.foretold);
         if let Err(reason) = request.read(listener, asked, told) {
             return Decision::Refuse(reason);
         }
@@ -75,7 +81,7 @@ impl Plan {
         write_name(&mut name, message.host());
         told.name = (!name.is_empty()).then_some(name);
         told.path = Some(String::from_utf8_lossy(message.target()).into_owned());
-        let mut foreseen = Foreseen::default();
+        let mut foreseen = Foreseen { foretold, ..Foreseen::default() };
         let opened = listener.tls.as_ref().map(|tls| secure::opened(tls, told.sni.as_deref()));
         let denied = asked.client.is_some() && !listener.admits(asked.client);
         let case = Case {
@@ -105,11 +111,12 @@ impl Plan {
             told.target = Some("backend");
             told.backend = Some(self.backends[index as usize].name.to_string());
         }
-        if let Some(End::Redirect { to, .. }) = foreseen.findings.said.end {
-            let location = foreseen.findings.text(to);
+        let findings = foreseen.granted.findings.take().unwrap_or_default();
+        if let Some(End::Redirect { to, .. }) = findings.said.end {
+            let location = findings.text(to);
             told.location = Some(String::from_utf8_lossy(location).into_owned());
         }
-        request.findings = std::mem::take(&mut foreseen.findings);
+        (request.findings, request.server) = (*findings, foreseen.granted.server);
         told.take(foreseen);
         decided
     }

@@ -9,7 +9,6 @@ use crate::close::CloseReason;
 use crate::host::without_port;
 use crate::listener::Listener;
 use crate::plan::{Plan, Routed};
-use crate::table::Target;
 use crate::tls::{Certificate, Termination, TlsFacts};
 
 impl Plan {
@@ -20,14 +19,14 @@ impl Plan {
         listener: &Listener,
         asked: &Asked,
         told: &mut Explanation,
-    ) -> Result<Option<Target>, CloseReason> {
+    ) -> Result<Option<Routed>, CloseReason> {
         let Some(tls) = &listener.tls else { return Ok(None) };
         told.sni = server_name(asked, told)?;
         if let Some(routed) = self.explain_passthrough(listener, told) {
             (told.method, told.path) = (None, None);
             told.name.clone_from(&told.sni);
             told.tls = Some("passed_through");
-            return Ok(Some(routed.target));
+            return Ok(Some(routed));
         }
         told.tls = Some("terminated");
         let presented =

@@ -144,6 +144,12 @@ impl Plan {
         at.ok().map(|at| at as BackendIndex)
     }
 
+    /// Returns the identity of the server of a backend that is called `name`.
+    pub fn server_named(&self, backend: BackendIndex, name: &[u8]) -> Option<u64> {
+        let list = self.backends[backend as usize].servers.list();
+        list.iter().find(|server| server.name.as_bytes() == name).map(|server| server.identity)
+    }
+
     /// Returns the number of the analyzer called `name`.
     pub fn consultant_named(&self, name: &[u8]) -> Option<ConsultantIndex> {
         let at = self.consultants.binary_search_by(|one| one.name.as_bytes().cmp(name));

@@ -10,7 +10,6 @@ use crate::consult::{Consultant, ConsultantIndex, Consultants};
 use crate::http::rules::{Foreseen, PlanView};
 use crate::listener::{Listener, Route};
 use crate::program::Programs;
-use crate::spec::OnFailure;
 use crate::table::{BackendIndex, Target};
 
 /// A Plan as a request at one of its listeners sees it.
@@ -38,8 +37,7 @@ impl PlanView for ListenerView<'_> {
     }
 
     fn server_named(&self, backend: BackendIndex, name: &[u8]) -> Option<u64> {
-        let list = self.plan.backends[backend as usize].servers.list();
-        list.iter().find(|server| server.name.as_bytes() == name).map(|server| server.identity)
+        self.plan.server_named(backend, name)
     }
 
     fn programs(&self, backend: BackendIndex) -> &Programs {
@@ -59,13 +57,8 @@ impl PlanView for ListenerView<'_> {
         self.plan.consultant_named(name)
     }
 
-    fn tell_analyzer(&self, analyzer: ConsultantIndex) -> String {
-        let Consultant { name, spec, .. } = &self.plan.consultants[usize::from(analyzer)];
-        let otherwise = if spec.on_failure == OnFailure::Pass { "goes on" } else { "is refused" };
-        format!(
-            "analyzer {name} would be asked; without an answer in {} ms the request {otherwise}",
-            spec.deadline
-        )
+    fn analyzer(&self, index: ConsultantIndex) -> &Consultant {
+        &self.plan.consultants[usize::from(index)]
     }
 
     fn backend_name(&self, backend: BackendIndex) -> &str {

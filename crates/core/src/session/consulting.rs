@@ -12,7 +12,8 @@ use crate::action::{Action, Side};
 use crate::close::{CloseReason, ConsultFault};
 use crate::consult::{Advice, Consultant, ConsultantIndex, ConsultantSet, Consultants};
 use crate::message::Span;
-use crate::program::End;
+use crate::plan::Plan;
+use crate::program::{End, Findings};
 use crate::spec::Hook;
 use crate::table::{BackendIndex, Match};
 
@@ -34,10 +35,33 @@ pub(super) struct Progress {
     called: bool,
     calls: ConsultantSet,
     pub(super) bypassed: ConsultantSet,
-    /// The backend that a rule or an analyzer has named.
-    pub(super) named: Option<BackendIndex>,
+    /// The way that a rule or an analyzer has named.
+    pub(super) named: Option<Named>,
     /// The table's entry that the connection came by.
     pub(super) entry: Option<Match>,
+}
+
+/// A way that a rule or an analyzer has named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// The backend.
+    pub backend: BackendIndex,
+    /// Identity of its server, where one was named that it has.
+    pub server: Option<u64>,
+}
+
+impl Named {
+    /// Finds the way; None where there is no such backend.
+    pub(crate) fn find(
+        backend: Span,
+        server: Option<Span>,
+        findings: &Findings,
+        plan: &Plan,
+    ) -> Option<Self> {
+        let backend = plan.backend_named(findings.text(backend))?;
+        let server = server.and_then(|server| plan.server_named(backend, findings.text(server)));
+        Some(Self { backend, server })
+    }
 }
 
 /// The stages before the table is consulted.
@@ -138,19 +162,21 @@ impl Session {
             return Action::Show(Side::Client);
         }
         let findings = self.findings.get_or_insert_default();
-        if advice.say(consultant, findings, scene.now).is_err() {
-            return self.unadvised(ConsultFault::Verdict, scene);
+        if let Err(fault) = advice.settle(consultant, findings, scene.now) {
+            return self.unadvised(fault, scene);
         }
         let end = findings.said.end.take();
         match end {
             None => self.end_asking(scene),
-            Some(End::Route { backend, .. }) => match scene.plan.backend_named(findings.text(backend)) {
-                Some(backend) => {
-                    self.progress.named = Some(backend);
-                    self.end_asking(scene)
+            Some(End::Route { backend, server }) => {
+                match Named::find(backend, server, findings, scene.plan) {
+                    Some(named) => {
+                        self.progress.named = Some(named);
+                        self.end_asking(scene)
+                    }
+                    None => self.unadvised(ConsultFault::Verdict, scene),
                 }
-                None => self.unadvised(ConsultFault::Verdict, scene),
-            },
+            }
             Some(End::Consult { analyzer }) => self.call(analyzer, scene),
             Some(End::Limited { .. }) => self.refuse(CloseReason::RateLimited),
             Some(End::Reject { .. }) => {
@@ -166,11 +192,10 @@ impl Session {
     /// Goes on without an answer, where the analyzer may be missed.
     pub(super) fn unadvised(&mut self, fault: ConsultFault, scene: Scene<'_>) -> Action {
         let Some(consultant) = self.asked(scene) else { return Action::Wait };
-        if consultant.passes() {
-            return self.end_asking(scene);
+        match consultant.miss(fault, &mut self.findings) {
+            Ok(()) => self.end_asking(scene),
+            Err(reason) => self.refuse(reason),
         }
-        self.findings.get_or_insert_default().note_analyzer(&consultant.name, Some(fault));
-        self.refuse(fault.reason())
     }
 
     /// Asks the analyzer that a rule or another analyzer names.

@@ -3,12 +3,12 @@
 //! Every kind of listener has the same: whoever takes the client over gets what was found. Must never wait:
 //! the engine does.
 
+use super::consulting::Named;
 use crate::close::{CloseReason, ConsultFault};
 use crate::consult::{Advice, ConsultantIndex, ConsultantSet};
 use crate::plan::Plan;
 use crate::program::{End, Findings};
 use crate::spec::Hook;
-use crate::table::BackendIndex;
 use crate::time::Millis;
 
 /// The way of a client past the analyzers that are asked when it has connected.
@@ -19,8 +19,8 @@ pub struct Greeting {
     pub bypassed: ConsultantSet,
     /// Texts for the record.
     pub findings: Option<Box<Findings>>,
-    /// The backend that an analyzer has named.
-    pub named: Option<BackendIndex>,
+    /// The way that an analyzer has named.
+    pub named: Option<Named>,
 }
 
 /// The next step of a greeting.
@@ -55,15 +55,15 @@ impl Greeting {
             self.bypassed.add(index);
         }
         let findings = self.findings.get_or_insert_default();
-        if advice.say(consultant, findings, now).is_err() {
-            return self.unadvised(ConsultFault::Verdict, plan, listener);
+        if let Err(fault) = advice.settle(consultant, findings, now) {
+            return self.unadvised(fault, plan, listener);
         }
         let end = findings.said.end.take();
         match end {
             None => self.go_on(plan, listener),
-            Some(End::Route { backend, .. }) => match plan.backend_named(findings.text(backend)) {
-                Some(backend) => {
-                    self.named = Some(backend);
+            Some(End::Route { backend, server }) => match Named::find(backend, server, findings, plan) {
+                Some(named) => {
+                    self.named = Some(named);
                     self.go_on(plan, listener)
                 }
                 None => self.unadvised(ConsultFault::Verdict, plan, listener),
@@ -81,12 +81,15 @@ impl Greeting {
     /// Goes on without an answer, where the analyzer may be missed.
     pub fn unadvised(&mut self, fault: ConsultFault, plan: &Plan, listener: u32) -> Greeted {
         let Greeted::Ask(index) = self.begin(plan, listener) else { return Greeted::Enter };
-        let consultant = &plan.consultants[usize::from(index)];
-        if consultant.passes() {
-            return self.go_on(plan, listener);
+        match plan.consultants[usize::from(index)].miss(fault, &mut self.findings) {
+            Ok(()) => self.go_on(plan, listener),
+            Err(reason) => Greeted::Refuse(reason),
         }
-        self.findings.get_or_insert_default().note_analyzer(&consultant.name, Some(fault));
-        Greeted::Refuse(fault.reason())
+    }
+
+    /// Passes over the analyzer whose turn it is: an explanation asks nobody.
+    pub(crate) fn pass(&mut self, plan: &Plan, listener: u32) -> Greeted {
+        self.go_on(plan, listener)
     }
 
     fn go_on(&mut self, plan: &Plan, listener: u32) -> Greeted {

@@ -2,6 +2,7 @@
 //!
 //! Must never read a hello where there is no rule for one.
 
+use super::consulting::Named;
 use super::{Scene, Session};
 use crate::action::Action;
 use crate::close::CloseReason;
@@ -9,7 +10,6 @@ use crate::http::facts::ExchangeFacts;
 use crate::message::Span;
 use crate::program::{End, Findings, Hello, Subject};
 use crate::spec::ProgramKind;
-use crate::table::BackendIndex;
 use crate::wire::client_hello::{self, ClientHello, HelloParsed};
 
 impl Session {
@@ -42,8 +42,8 @@ impl Session {
         self.findings = Some(findings);
         match word? {
             Word::Pass => Ok(None),
-            Word::Route(backend) => {
-                self.progress.named = Some(backend);
+            Word::Route(named) => {
+                self.progress.named = Some(named);
                 Ok(None)
             }
             Word::Consult(name) => {
@@ -57,7 +57,7 @@ impl Session {
 /// The word of rules that do not refuse.
 enum Word {
     Pass,
-    Route(BackendIndex),
+    Route(Named),
     Consult(Span),
 }
 
@@ -71,8 +71,8 @@ fn word(findings: &Findings, scene: Scene<'_>) -> Result<Word, CloseReason> {
     match findings.said.end {
         _ if findings.said.failure.is_some() => Err(CloseReason::RuleFailed),
         None => Ok(Word::Pass),
-        Some(End::Route { backend, .. }) => {
-            let named = scene.plan.backend_named(findings.text(backend));
+        Some(End::Route { backend, server }) => {
+            let named = Named::find(backend, server, findings, scene.plan);
             named.map(Word::Route).ok_or(CloseReason::RuleFailed)
         }
         Some(End::Consult { analyzer }) => Ok(Word::Consult(analyzer)),

@@ -19,6 +19,7 @@ mod inspecting;
 mod judging;
 mod routing;
 
+pub use consulting::Named;
 pub use greeting::{Greeted, Greeting};
 
 use crate::action::{Action, Event, Side, Wait};

@@ -65,7 +65,7 @@ impl Session {
     /// Goes to the backend that was found, or that the last word named.
     fn go(&mut self, scene: Scene<'_>) -> Action {
         let Some(found) = self.attempts.backend() else { return self.refuse(CloseReason::NoMatch) };
-        let backend = self.progress.named.unwrap_or(found);
+        let backend = self.progress.named.map_or(found, |named| named.backend);
         if backend != found {
             self.attempts.begin(backend);
         }
@@ -78,8 +78,8 @@ impl Session {
 
     /// Returns the backend that a rule or an analyzer names, or else the table.
     fn look_up(&mut self, scene: Scene<'_>) -> Result<BackendIndex, CloseReason> {
-        if let Some(backend) = self.progress.named {
-            return Ok(backend);
+        if let Some(named) = self.progress.named {
+            return Ok(named.backend);
         }
         let (listener, name) = (self.listener_of(scene.plan), self.facts.name.as_deref());
         let routed = if self.passed_through {
@@ -107,7 +107,8 @@ impl Session {
             now: scene.now,
             ..Seed::default()
         };
-        let next = self.attempts.next(backend, &seed, None, scene.shard);
+        let named = self.progress.named.filter(|named| named.backend == index);
+        let next = self.attempts.next(backend, &seed, named.and_then(|named| named.server), scene.shard);
         match (next, self.attempts.server()) {
             (Next::Server, Some(server)) => {
                 self.state = State::Connecting;

@@ -79,8 +79,8 @@ impl Exchange {
         let findings = self.granted.findings.get_or_insert_default();
         // A head that is on its way already is not changed by what is said of its body.
         let edits = findings.said.edits.len();
-        if advice.say(consultant, findings, around.now).is_err() {
-            return self.body_unadvised(side, ConsultFault::Verdict, around);
+        if let Err(fault) = advice.settle(consultant, findings, around.now) {
+            return self.body_unadvised(side, fault, around);
         }
         findings.said.edits.truncate(edits);
         let end = findings.said.end.take();
@@ -104,12 +104,13 @@ impl Exchange {
         let Some(index) = self.asked_about(side) else { return ExchangeAction::Wait };
         let consultant = &around.plan.consultants[usize::from(index)];
         self.set_asked(side, None);
-        if consultant.passes() {
-            self.since = around.now;
-            return ExchangeAction::PassOn(side);
+        match consultant.miss(fault, &mut self.granted.findings) {
+            Ok(()) => {
+                self.since = around.now;
+                ExchangeAction::PassOn(side)
+            }
+            Err(reason) => self.refuse(reason, around),
         }
-        self.granted.findings.get_or_insert_default().note_analyzer(&consultant.name, Some(fault));
-        self.refuse(fault.reason(), around)
     }
 
     /// An answer about a part of a body has not come in time.

@@ -61,8 +61,8 @@ impl Exchange {
         }
         let consultant = consultant(consultation, around);
         let findings = self.granted.findings.get_or_insert_default();
-        if advice.say(consultant, findings, around.now).is_err() {
-            return self.unadvised(ConsultFault::Verdict, consultation, around);
+        if let Err(fault) = advice.settle(consultant, findings, around.now) {
+            return self.unadvised(fault, consultation, around);
         }
         if findings.said.end.is_some() {
             findings.note_analyzer(&consultant.name, None);
@@ -77,13 +77,10 @@ impl Exchange {
         consultation: Consultation,
         around: &Surroundings<'_>,
     ) -> ExchangeAction {
-        let consultant = consultant(consultation, around);
-        if consultant.passes() {
-            return self.go_on(consultation, around);
+        match consultant(consultation, around).miss(fault, &mut self.granted.findings) {
+            Ok(()) => self.go_on(consultation, around),
+            Err(reason) => self.refuse(reason, around),
         }
-        let findings = self.granted.findings.get_or_insert_default();
-        findings.note_analyzer(&consultant.name, Some(fault));
-        self.refuse(fault.reason(), around)
     }
 
     /// Returns the bytes of the request's body that an analyzer wants to see at most.

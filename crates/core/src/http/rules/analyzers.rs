@@ -6,7 +6,8 @@
 
 use super::programs::ruling;
 use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling, Setting};
-use crate::consult::{ConsultantIndex, Consultants};
+use crate::close::CloseReason;
+use crate::consult::{Advice, ConsultantIndex, Consultants, Word};
 use crate::spec::Hook;
 use crate::table::Target;
 
@@ -129,10 +130,58 @@ fn answer(case: &Case<'_>, granted: &mut Granted) -> Ruling {
     ruling
 }
 
-/// Says who would be asked.
+/// Foresees what those of a list say, as far as their answers were foretold.
 fn tell(list: &Consultants, case: &Case<'_>, foreseen: &mut Foreseen) -> Ruling {
     for index in list.at(Hook::Request) {
-        foreseen.say(case.plan.tell_analyzer(*index));
+        if foreseen.granted.bypassed.has(*index) {
+            continue;
+        }
+        match foresee(*index, case, foreseen) {
+            Ruling::Pass => {}
+            Ruling::Route(target) => foreseen.target = Some(target),
+            ruling => return ruling,
+        }
     }
     Ruling::Pass
+}
+
+/// Foresees what an analyzer says, and those that are called in its place.
+pub(super) fn foresee(first: ConsultantIndex, case: &Case<'_>, foreseen: &mut Foreseen) -> Ruling {
+    let mut index = first;
+    loop {
+        let who = case.plan.analyzer(index);
+        let advice = match foreseen.foretold.next(index) {
+            Word::Told(advice) => advice,
+            Word::Wanted(index) => return Ruling::Consult(index),
+            Word::Untold => {
+                foreseen.say(who.tell(Hook::Request));
+                return Ruling::Pass;
+            }
+        };
+        foreseen.say(format!("analyzer {} was asked", who.name));
+        match hear(&advice, index, case, foreseen) {
+            Ruling::Consult(called) => index = called,
+            ruling => return ruling,
+        }
+    }
+}
+
+/// Returns what an answer amounts to.
+fn hear(advice: &Advice, index: ConsultantIndex, case: &Case<'_>, foreseen: &mut Foreseen) -> Ruling {
+    let (who, granted) = (case.plan.analyzer(index), &mut foreseen.granted);
+    if advice.bypass {
+        granted.bypassed.add(index);
+    }
+    // Whoever has seen the whole body does not ask for it: more came than it wanted to see.
+    if advice.read_body.is_some() {
+        return Ruling::Refuse(CloseReason::BodyTooLarge);
+    }
+    let findings = granted.findings.get_or_insert_default();
+    if let Err(fault) = advice.settle(who, findings, case.now) {
+        return who.miss(fault, &mut granted.findings).map_or_else(Ruling::Refuse, |()| Ruling::Pass);
+    }
+    if findings.said.end.is_some() {
+        findings.note_analyzer(&who.name, None);
+    }
+    answer(case, granted)
 }

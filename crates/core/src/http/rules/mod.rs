@@ -23,7 +23,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::limits::RequestPermit;
 use super::listener::HttpListener;
 use crate::close::CloseReason;
-use crate::consult::{ConsultantIndex, ConsultantSet, Consultants};
+use crate::consult::{Consultant, ConsultantIndex, ConsultantSet, Consultants, Foretold};
 use crate::message::Message;
 use crate::program::{Findings, Programs};
 use crate::spec::HttpSpec;
@@ -227,8 +227,8 @@ pub trait PlanView: Debug {
     /// Returns the number of the analyzer of this name.
     fn analyzer_named(&self, name: &[u8]) -> Option<ConsultantIndex>;
 
-    /// Says that an analyzer would be asked.
-    fn tell_analyzer(&self, analyzer: ConsultantIndex) -> String;
+    /// Returns the analyzer of this number.
+    fn analyzer(&self, index: ConsultantIndex) -> &Consultant;
 
     /// Returns the name of a backend.
     fn backend_name(&self, backend: BackendIndex) -> &str;
@@ -271,8 +271,10 @@ pub struct Foreseen {
     pub entry: Option<String>,
     /// The target that the request would have, also when a later rule would refuse it.
     pub target: Option<Target>,
-    /// The findings of rules that people wrote.
-    pub findings: Findings,
+    /// The grants, as far as they can be foreseen; their findings are those of rules and analyzers.
+    pub granted: Granted,
+    /// The answers of analyzers.
+    pub foretold: Foretold,
 }
 
 /// Decides where a request goes, or why it goes nowhere; goes on where it stopped to ask an analyzer.

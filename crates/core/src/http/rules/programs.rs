@@ -3,7 +3,7 @@
 //! Turns what programs find into a Ruling. Must never know what a program says beyond that: changes of the
 //! head and fields of the record stay in the findings.
 
-use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling, Setting};
+use super::{Case, Foreseen, Granted, Prospect, Rule, Ruling, Setting, analyzers};
 use crate::close::{CloseReason, ConsultFault};
 use crate::http::facts::ExchangeFacts;
 use crate::program::{End, Findings, Programs, Subject};
@@ -109,15 +109,20 @@ fn judge<'a>(programs: &Programs, case: &Case<'a>, granted: &mut Granted, backen
 }
 
 fn explain<'a>(programs: &Programs, case: &Case<'a>, foreseen: &mut Foreseen, backend: &'a str) -> Ruling {
-    let steps = programs.explain(ProgramKind::Request, &case.subject(backend), &mut foreseen.findings);
-    steps.into_iter().for_each(|step| foreseen.say(step));
-    match ruling(&mut foreseen.findings, case, &mut Granted::default()) {
-        // Its answer is not known: all that follows is told as if it had nothing to say.
-        Ruling::Consult(index) => {
-            foreseen.say(case.plan.tell_analyzer(index));
-            Ruling::Pass
+    foreseen.granted.findings.get_or_insert_default().begin_list();
+    loop {
+        let mut findings = foreseen.granted.findings.take().unwrap_or_default();
+        findings.said.analyzer = None;
+        let steps = programs.explain(ProgramKind::Request, &case.subject(backend), &mut findings);
+        steps.into_iter().for_each(|step| foreseen.say(step));
+        let said = ruling(&mut findings, case, &mut foreseen.granted);
+        foreseen.granted.findings = Some(findings);
+        let Ruling::Consult(index) = said else { return said };
+        // The rules behind the one that had it asked go on.
+        match analyzers::foresee(index, case, foreseen) {
+            Ruling::Pass => {}
+            said => return said,
         }
-        ruling => ruling,
     }
 }
 
