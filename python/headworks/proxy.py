@@ -82,8 +82,8 @@ class Proxy:
             raise
         self._process = os.getpid()
         self._notices = Notices(self._engine)
+        self._take(made, self._loaded)
         if self._company is not None:
-            self._company.take(made, self._loaded.analyzers, self._engine)
             self._company.listen()
         self._watch()
 
@@ -129,8 +129,7 @@ class Proxy:
             except BaseException:
                 self._discard(made)
                 raise
-            if self._company is not None:
-                self._company.take(made, loaded.analyzers, self._running())
+            self._take(made, loaded)
             waiting = _needs_restart(self.config, loaded.config)
             self._loaded, self.config = loaded, loaded.config
         if self._company is not None:
@@ -320,6 +319,12 @@ class Proxy:
             self._company = Company(self)
         with loaded.errors():
             return self._company.prepare(loaded.analyzers)
+
+    def _take(self, made: "dict[str, Member]", loaded: Loaded) -> None:
+        """Have the analyzers of a configuration answer that the engine has taken."""
+        if self._company is not None:
+            turns = loaded.config.proxy.switch_interval.total_seconds()
+            self._company.take(made, loaded.analyzers, self._running(), turns)
 
     def _discard(self, made: "dict[str, Member]") -> None:
         if self._company is not None:

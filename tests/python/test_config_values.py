@@ -37,6 +37,18 @@ def test_durations_are_whole_milliseconds():
         Duration().read(timedelta(microseconds=1500))
 
 
+def test_durations_in_microseconds_where_a_key_has_them():
+    fine = Duration("50us", "1s", step="10us")
+    assert fine.read("500us") == timedelta(microseconds=500)
+    assert show_duration(fine.read("1500us")) == "1500us"
+    assert fine.read("2ms") == timedelta(milliseconds=2)
+    for wrong in ("55us", "40us"):
+        with pytest.raises(PydanticCustomError):
+            fine.read(wrong)
+    with pytest.raises(PydanticCustomError, match="whole milliseconds"):
+        Duration().read("500us")
+
+
 @given(st.integers(1, 86_400_000))
 def test_durations_round_trip(milliseconds):
     kept = timedelta(milliseconds=milliseconds)

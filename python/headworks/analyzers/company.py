@@ -31,8 +31,6 @@ STARTING = 30.0
 """Seconds that ``start`` of an analyzer may take."""
 STOPPING = 10.0
 """Seconds that ``stop`` of an analyzer may take."""
-SWITCH = 0.0005
-"""Seconds after which the interpreter looks whether another thread wants to run, while there are analyzers."""
 
 
 @dataclass(eq=False)
@@ -79,8 +77,13 @@ class Company:
             raise ConfigError(problems)
         return made
 
-    def take(self, made: Mapping[str, Member], declared: Mapping[str, Declared], engine: "Engine") -> None:
-        """Have those answer that were made for the configuration that the engine has taken."""
+    def take(
+        self, made: Mapping[str, Member], declared: Mapping[str, Declared], engine: "Engine", turns: float = 0.0
+    ) -> None:
+        """Have those answer that were made for the configuration that the engine has taken.
+
+        ``turns`` are the seconds after which threads take turns while there are analyzers; 0: as they do already.
+        """
         for name, member in made.items():
             if (old := self._members.get(name)) is not None:
                 self._leaving.append(old)
@@ -92,7 +95,7 @@ class Company:
         for name, one in declared.items():
             # Where it is attached may have changed, though it is the same.
             self._members[name].declared = one
-        self._hurry()
+        self._hurry(turns)
 
     def discard(self, made: Mapping[str, Member]) -> None:
         """Stop what was made for a configuration that was not taken after all."""
@@ -112,9 +115,7 @@ class Company:
         if self._loop is not None:
             self._loop.close()
             self._loop = None
-        if self._switch is not None:
-            sys.setswitchinterval(self._switch)
-            self._switch = None
+        self._rest()
 
     def _made(self, declared: Declared) -> Member:
         analyzer = declared.make()
@@ -168,11 +169,21 @@ class Company:
         if self._listener is not None:
             self._listener.members = wanted
 
-    def _hurry(self) -> None:
+    def _hurry(self, turns: float) -> None:
         """Have threads take turns more often: whoever computes for long keeps answers waiting."""
-        if self._members and self._switch is None and sys.getswitchinterval() > SWITCH:
-            self._switch = sys.getswitchinterval()
-            sys.setswitchinterval(SWITCH)
+        wanted = turns if self._members else 0.0
+        usual = sys.getswitchinterval() if self._switch is None else self._switch
+        if 0.0 < wanted < usual:
+            self._switch = usual
+            sys.setswitchinterval(wanted)
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Have threads take turns as they did before there were analyzers."""
+        if self._switch is not None:
+            sys.setswitchinterval(self._switch)
+            self._switch = None
 
 
 class _Listener:

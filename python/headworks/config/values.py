@@ -89,7 +89,7 @@ class _Scalar:
 
 @dataclass(frozen=True)
 class Duration(_Scalar):
-    """A length of time, kept as timedelta in whole milliseconds.
+    """A length of time, kept as timedelta in whole milliseconds (microseconds where ``step`` is in them).
 
     ``minimum`` and ``maximum`` are inclusive. ``zero`` says what ``"0s"`` means, where it is allowed below the minimum.
     ``step`` is what it must be a whole number of.
@@ -102,14 +102,14 @@ class Duration(_Scalar):
 
     def read(self, value: object) -> timedelta:
         """Read ``"500ms"``, ``"2s"``, ``"10m"``, ``"1h"`` or a timedelta."""
-        kept = value if isinstance(value, timedelta) else timedelta(milliseconds=_milliseconds(value))
-        if kept % timedelta(milliseconds=1):
+        kept = value if isinstance(value, timedelta) else _length(value)
+        if kept % timedelta(milliseconds=1) and not self.step.endswith("us"):
             raise problem("durations are whole milliseconds")
         if not kept and self.zero:
             return kept
-        if kept % timedelta(milliseconds=_milliseconds(self.step)):
+        if kept % _length(self.step):
             raise problem(f"{show_duration(kept)} is not a multiple of {self.step}")
-        low, high = (timedelta(milliseconds=_milliseconds(limit)) for limit in (self.minimum, self.maximum))
+        low, high = _length(self.minimum), _length(self.maximum)
         if not low <= kept <= high:
             off = f' (or "0s": {self.zero})' if self.zero else ""
             raise problem(f"{show_duration(kept)} is not between {self.minimum} and {self.maximum}{off}")
@@ -157,7 +157,9 @@ class Mode(_Scalar):
 
 
 def show_duration(value: timedelta) -> str:
-    """Write a duration of whole milliseconds in the largest unit that divides it."""
+    """Write a duration in the largest unit that divides it."""
+    if value % timedelta(milliseconds=1):
+        return f"{value // timedelta(microseconds=1)}us"
     milliseconds = value // timedelta(milliseconds=1)
     unit = next((unit for unit in ("h", "m", "s") if milliseconds and milliseconds % _MILLISECONDS[unit] == 0), None)
     if unit is None:
@@ -187,11 +189,12 @@ def quote(value: object) -> str:
             return str(value)
 
 
-def _milliseconds(value: object) -> int:
+def _length(value: object) -> timedelta:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         raise problem(f"{value} lacks a unit (ms, s, m or h)", suggestion=f'"{value}s"')
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,12})(ms|s|m|h)", value)):
-        return int(match[1]) * _MILLISECONDS[match[2]]
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,12})(us|ms|s|m|h)", value)):
+        number, unit = int(match[1]), match[2]
+        return timedelta(microseconds=number) if unit == "us" else timedelta(milliseconds=number * _MILLISECONDS[unit])
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value):
         raise problem(f"{quote(value)} lacks a unit (ms, s, m or h)", suggestion=f'"{value}s"')
     guessed = _guess(value) if isinstance(value, str) else None

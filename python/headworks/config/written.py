@@ -44,6 +44,7 @@ class ProxySettingsDict(TypedDict, total=False):
     watch_certificates: bool
     user: str | None
     group: str | None
+    switch_interval: str | timedelta
     resources: models.Resources | ResourcesDict
 
 

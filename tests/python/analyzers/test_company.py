@@ -85,6 +85,25 @@ def test_made_and_started_in_order_and_stopped_at_the_end(said: list[str]) -> No
     assert sys.getswitchinterval() == interval
 
 
+def test_threads_take_turns_more_often_while_there_are_analyzers() -> None:
+    usual = sys.getswitchinterval()
+    company, engine = Company(None), Engine()  # type: ignore[arg-type]
+    wanted = declared("a")
+
+    def take_turns(those: dict[str, Declared], turns: float) -> float:
+        company.take(company.prepare(those), those, engine, turns)  # type: ignore[arg-type]
+        return sys.getswitchinterval()
+
+    assert take_turns(wanted, 0.0) == usual
+    assert take_turns(wanted, 0.0005) == pytest.approx(0.0005)
+    assert take_turns(wanted, 0.001) == pytest.approx(0.001)
+    assert take_turns(wanted, 60.0) == usual, "never less often than before"
+    assert take_turns(wanted, 0.0005) == pytest.approx(0.0005)
+    assert take_turns({}, 0.0005) == usual
+    engine.desks["a"][0].close()
+    company.end()
+
+
 def test_kept_where_it_is_the_same_and_replaced_otherwise(said: list[str]) -> None:
     company, engine = Company(None), Engine()  # type: ignore[arg-type]
     take(company, engine, declared("a", "b"))

@@ -123,6 +123,15 @@ class ProxySettings(Model):
             json_schema_extra={"unset": "the user's own groups"},
         ),
     ] = None
+    switch_interval: Annotated[
+        timedelta,
+        Duration("50us", "1s", zero="leave it as it is", step="10us"),
+        Field(
+            description="Time after which a Python thread lets another run (sys.setswitchinterval), while the proxy "
+            "has analyzers: code that computes for long keeps answers waiting for no longer.",
+            examples=["5ms"],
+        ),
+    ] = timedelta(microseconds=500)
     resources: Annotated[
         Resources,
         Field(description="What it takes of the system.", examples=[{"max_pipes": 1024}]),
