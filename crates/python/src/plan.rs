@@ -52,6 +52,7 @@ impl Plan {
     ///
     /// Raises KeyError for an unknown listener, ValueError for a bad client address.
     #[pyo3(signature = (listener, asked, client, answers=None))]
+    #[expect(clippy::too_many_arguments, reason = "Python hands them over one by one")]
     fn explain(
         &self,
         py: Python<'_>,

@@ -35,12 +35,13 @@ class Consulted:
         name, hook = told["wanted"]["analyzer"], told["wanted"]["hook"]
         if name not in self._made:
             self._made[name] = Asking(name, self._declared[name].make(), self._states)
-        about = {"request": self._request(told), "hello": self._hello(told)}
-        answer = ask(self._made[name], Question(hook, **about))
+        request, hello = self._request(told), self._hello(told)
+        answer = ask(self._made[name], Question(hook, request=request, hello=hello))
         limit = _limit(answer) if hook == "request" else None
         if limit is None or len(self._body) > limit:
             return answer
-        answer = ask(self._made[name], Question(hook, chunk=self._body, last=True, **about))
+        whole = Question(hook, request=request, hello=hello, chunk=self._body, last=True)
+        answer = ask(self._made[name], whole)
         if _limit(answer) is None:
             return answer
         return self._made[name].failed(WrongVerdictError("request asks for the body that it has seen"), hook)
