@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 import headworks
+from headworks.analyzers.connection import Connection
+from headworks.analyzers.views import HelloView
 from headworks.testing import decide
 from headworks.testing.origins import Origins
 
@@ -44,10 +46,10 @@ class Broken(headworks.Analyzer):
 class Door(headworks.Analyzer):
     """Has a say before there is a request, and in what a ClientHello asks for."""
 
-    def accepted(self, connection: headworks.Connection) -> headworks.Verdict | None:
+    def accepted(self, connection: Connection) -> headworks.Verdict | None:
         return headworks.reject("known") if str(connection.client) == "192.0.2.66" else None
 
-    def hello(self, connection: headworks.Connection, hello: headworks.Hello) -> headworks.Verdict | None:
+    def hello(self, connection: Connection, hello: HelloView) -> headworks.Verdict | None:
         return headworks.route("inner") if hello.name == "inner.example" else None
 
 
@@ -78,8 +80,9 @@ def at_night(request: headworks.Request) -> headworks.Verdict | None:  # noqa: A
 
 
 def config(analyzer: headworks.Analyzer | type[headworks.Analyzer], where: str = "listener", **settings) -> dict:
-    web = {"bind": "127.0.0.1:0", "protocol": "http", "backend": "outer"}
-    backends = {"outer": {"servers": "127.0.0.1:1"}, "inner": {"servers": ["127.0.0.1:2", "127.0.0.1:9"]}}
+    web: dict[str, object] = {"bind": "127.0.0.1:0", "protocol": "http", "backend": "outer"}
+    inner: dict[str, object] = {"servers": ["127.0.0.1:2", "127.0.0.1:9"]}
+    backends: dict[str, dict[str, object]] = {"outer": {"servers": "127.0.0.1:1"}, "inner": inner}
     (web if where == "listener" else backends["outer"])["analyzers"] = ["gate"]
     return {
         "listeners": {"web": web},
