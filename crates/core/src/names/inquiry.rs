@@ -50,6 +50,8 @@ pub struct Inquiry {
     attempts: usize,
     edns: bool,
     sent: Option<SentQuery>,
+    /// Whether it was sent over a connection.
+    connected: bool,
     foreign: u32,
     /// Aliases followed so far, and the seconds for which they hold.
     links: usize,
@@ -67,6 +69,7 @@ impl Inquiry {
             attempts,
             edns: true,
             sent: None,
+            connected: false,
             foreign: 0,
             links: 0,
             ttl: u32::MAX,
@@ -96,6 +99,9 @@ impl Inquiry {
     pub fn handle(&mut self, event: InquiryEvent<'_>, random: u128) -> InquiryAction {
         let Some(sent) = &self.sent else { return InquiryAction::Wait };
         match event {
+            // What comes the other way was not asked for.
+            InquiryEvent::Datagram(_) if self.connected => InquiryAction::Wait,
+            InquiryEvent::Stream(_) if !self.connected => InquiryAction::Wait,
             InquiryEvent::Datagram(bytes) => match sent.read_datagram(bytes) {
                 AnswerParsed::Foreign => self.count_foreign(random),
                 AnswerParsed::OtherCase | AnswerParsed::Truncated => {
@@ -161,6 +167,7 @@ impl Inquiry {
 
     fn write(&mut self, random: u128, action: InquiryAction) -> InquiryAction {
         self.sent = SentQuery::new(&self.query, random, self.edns);
+        self.connected = action == InquiryAction::Connect;
         if self.sent.is_some() { action } else { InquiryAction::Finish(Err(Unresolved::BadName)) }
     }
 
