@@ -127,13 +127,12 @@ impl NameCache {
         }
     }
 
-    /// Returns addresses that held once, for when nobody answers.
+    /// Returns what held once, for when nobody answers. A name that did not exist may well do so now.
     pub fn stale(&self, query: &Query, now: Millis) -> Option<Kept> {
         let entry = self.entries.get(query)?;
         let answer = entry.answer.as_ref()?;
         let since = now.saturating_sub(entry.fresh_until);
-        let is_good = matches!(answer.found, Found::Addresses(_) | Found::Services(_));
-        (is_good && since <= self.limits.stale).then(|| Kept {
+        (answer.found != Found::NoSuchName && since <= self.limits.stale).then(|| Kept {
             answer: Arc::clone(answer),
             fresh_for: FAILURE_KEPT,
             stale_since: Some(since),
