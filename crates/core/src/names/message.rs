@@ -221,7 +221,14 @@ impl SentQuery {
             return self.refusal(code);
         }
         let mut answer = Reading { bytes, end: self.end, wanted: self.query_type.code() };
-        answer.read().unwrap_or(AnswerParsed::Failed(Unresolved::Malformed))
+        match answer.read() {
+            // Where there is room for all, records that are said to be missing may be all there are.
+            Some(AnswerParsed::Answer(answer)) if truncated && answer.found.count() == 0 => {
+                AnswerParsed::Failed(Unresolved::Malformed)
+            }
+            Some(parsed) => parsed,
+            None => AnswerParsed::Failed(Unresolved::Malformed),
+        }
     }
 
     fn refusal(&self, code: u8) -> AnswerParsed {

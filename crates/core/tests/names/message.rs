@@ -206,6 +206,8 @@ fn an_answer_without_room_is_asked_for_again_and_taken_on_a_connection() {
     let cut = Answer { bits: TRUNCATED, ..answer(&[record("app.example", A, 60, &[192, 0, 2, 1])]) };
     assert_eq!(sent.read_datagram(&cut.to(sent.bytes())), AnswerParsed::Truncated);
     assert_eq!(addresses(&sent.read_stream(&cut.to(sent.bytes()))), ["192.0.2.1"]);
+    let empty = Answer { bits: TRUNCATED, ..Answer::default() };
+    assert_eq!(sent.read_stream(&empty.to(sent.bytes())), AnswerParsed::Failed(Unresolved::Malformed));
 }
 
 #[test]

@@ -55,7 +55,9 @@ enum Due {
 struct Pending {
     ask: Ask,
     search: Search,
-    /// Time at which it is looked at next, if it waits.
+    /// Whether it waits for a query.
+    waits: bool,
+    /// Time at which it is looked at next.
     due: Option<Millis>,
 }
 
@@ -200,13 +202,9 @@ impl Resolving {
         let id = self.next_ask;
         self.next_ask += 1;
         let first_look = ask.until.min(now.saturating_add(self.timeout()));
-        self.asks.insert(id, Pending { ask, search, due: None });
+        self.asks.insert(id, Pending { ask, search, waits: false, due: None });
         self.advance(id);
-        if self.asks.contains_key(&id) {
-            self.set_ask_due(id, first_look);
-        } else {
-            self.tally.count_cached();
-        }
+        self.set_ask_due(id, first_look);
     }
 
     /// Opens what the search needs now; replies when it needs nothing more.
@@ -285,15 +283,20 @@ impl Resolving {
     }
 
     fn finish_ask(&mut self, id: u64, outcome: Result<Resolution, Unresolved>) {
-        let Some(Pending { ask, due, .. }) = self.asks.remove(&id) else { return };
+        let Some(Pending { ask, waits, due, .. }) = self.asks.remove(&id) else { return };
+        if !waits {
+            self.tally.count_cached();
+        }
         if let Some(due) = due {
             self.deadlines.remove(&(due, Due::Ask(id)));
         }
         ask.answer(outcome);
     }
 
+    /// Has an ask looked at again, if it still waits.
     fn set_ask_due(&mut self, id: u64, due: Millis) {
         if let Some(pending) = self.asks.get_mut(&id) {
+            pending.waits = true;
             pending.due = Some(due);
             self.deadlines.insert((due, Due::Ask(id)));
         }
