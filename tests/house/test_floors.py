@@ -252,6 +252,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "histogram",
             "http/accept_encoding",
             "http/request_id",
+            "names",
             "spec",
             "wire/distinguished_name",
             "wire/http1",
@@ -325,6 +326,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "bind",
             "consult",
+            "names",
             "roster",
         ),
         ("tls",),

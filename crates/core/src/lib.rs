@@ -9,6 +9,7 @@
 //! | [`protocol`], [`analyze`], [`wire`] | what a listener speaks, who looks at held bytes, how they are read |
 //! | [`http`], [`tls`] | requests and responses; what TLS presents, demands and has found out |
 //! | [`program`] | rules that people wrote, compiled |
+//! | [`names`] | what a name resolves to |
 //! | [`table`], [`pool`], [`balance`] | name -> backend -> server |
 //! | [`message`], [`host`], [`close`], [`problem`] | values that know no room: messages, hosts, ends, problems |
 
@@ -29,6 +30,7 @@ pub mod http;
 pub mod listener;
 pub mod lock;
 pub mod message;
+pub mod names;
 pub mod networks;
 pub mod plan;
 pub mod pool;

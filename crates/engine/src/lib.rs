@@ -10,7 +10,7 @@
 //! | `roster`, `token`, `tools` | records and their places; their names in the poll; what is lent |
 //! | `io` | sockets, lanes, relaying, bodies |
 //! | `timer`, `clock`, `random`, `date` | deadlines, time, chance |
-//! | `bind`, `health`, `notice` | around the connections |
+//! | `bind`, `health`, `names`, `notice` | around the connections |
 //! | `record`, `access_log`, `tap`, `row`, `stats` | what is told of them |
 //! | `tls`, `deployment` | TLS records and configurations; [`Deployment`] |
 //! | `sys` | the only `unsafe` |
@@ -27,6 +27,7 @@ mod engine;
 mod health;
 mod hops;
 mod io;
+mod names;
 mod notice;
 mod outcome;
 mod random;
@@ -46,6 +47,7 @@ mod worker;
 pub use bind::BindError;
 pub use consult::{Answer, Batch, DeskStats, Question, Questions, Ticket};
 pub use engine::{ApplyError, Engine, Options, UnknownServer};
+pub use names::{NameResolver, ResolverSettings, ResolverStats};
 pub use notice::Notice;
 pub use record::Format;
 pub use row::ConnectionRow;
