@@ -86,8 +86,9 @@ fmt: $(STAMPS)/dev toolchain ## format every source file
 	$(BIN)/ruff check --fix-only --quiet
 
 .PHONY: docs
-docs: $(STAMPS)/docs package ## write docs/configuration.md and the types of keys anew and build docs/_site
+docs: $(STAMPS)/docs package ## write docs/configuration.md, docs/api.md and the types of keys anew and build docs/_site
 	$(BIN)/python tools/configuration_docs.py docs/configuration.md
+	$(BIN)/python tools/api_docs.py docs/api.md
 	$(BIN)/python tools/written_types.py python/headworks/config/written.py
 	$(BIN)/zensical build --clean
 

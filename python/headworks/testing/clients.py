@@ -24,6 +24,7 @@ class Heard:
     """The bytes that came after raw ones were sent, and how it ended."""
 
     received: bytes
+    """Every byte that came."""
     end: Literal["closed", "reset", "deadline"]
     """``closed`` (FIN), ``reset`` (RST), or neither within ``timeout`` seconds: ``deadline``."""
 
@@ -33,9 +34,11 @@ class Reply:
     """A whole response."""
 
     status: int
+    """Status of the response."""
     headers: Fields
     """Name and value of each field, in order, as received."""
     body: bytes
+    """The whole body, without chunks."""
 
     def header(self, name: str) -> str | None:
         """Return the first value of a field; None when it is absent."""
@@ -58,7 +61,10 @@ class Client:
         self._open: list[socket.socket] = []
 
     def connect(self, address: Address, timeout: float = PATIENCE) -> socket.socket:
-        """Open a connection; it is closed when the test ends. Raises OSError."""
+        """Open a connection; it is closed when the test ends.
+
+        Raises OSError, of which TimeoutError is one: after ``timeout`` seconds.
+        """
         host, port = split(address)
         if host.startswith("/"):
             connection = socket.socket(socket.AF_UNIX)
@@ -84,7 +90,7 @@ class Client:
 
         ``sni`` is the name to ask for, ``ca`` the certificate (PEM) that is trusted: without it nothing is verified.
         The socket says the rest: ``version()``, ``selected_alpn_protocol()``, ``getpeercert(binary_form=True)``.
-        Raises OSError, of which ssl.SSLError is one.
+        Raises OSError, of which ssl.SSLError and (after ``timeout`` seconds) TimeoutError are.
         """
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trust.check_hostname = ca is not None
@@ -164,7 +170,7 @@ class Client:
         """Open a WebSocket (RFC 6455), with ``keys`` as ``websockets.sync.client.connect`` takes them.
 
         Raises ModuleNotFoundError without the package ``websockets`` (the fixture skips the test then), OSError,
-        TimeoutError, and ``websockets.InvalidHandshake`` for another answer.
+        TimeoutError after ``timeout`` seconds, and ``websockets.InvalidHandshake`` for another answer.
         """
         try:
             from websockets.sync.client import connect
