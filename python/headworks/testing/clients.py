@@ -147,14 +147,15 @@ class Client:
     ) -> Reply:
         """Send a request of HTTP/1.1 on a connection of its own, and return the whole response.
 
-        ``host`` is the Host field (by default the address), ``headers`` are further fields, sent as they are.
-        With ``sni`` or ``ca`` it goes over TLS, as ``tls`` has it; the name asked for is by default the host's. Raises
-        TimeoutError after ``timeout`` seconds, ConnectionError for an answer that is cut short or none, OSError.
+        ``host`` is the Host field (by default the address, ``localhost`` for a unix socket), ``headers`` are further
+        fields, sent as they are. With ``sni`` or ``ca`` it goes over TLS, as ``tls`` has it; the name asked for is by
+        default the host's. Raises TimeoutError after ``timeout`` seconds, ConnectionError for an answer that is cut
+        short or none, OSError.
         """
         deadline = Deadline(timeout)
-        name = host or "{}:{}".format(*split(address))
+        name = host or _written(address)
         is_secure = sni is not None or ca is not None
-        asked = sni or name.rpartition(":")[0] or name
+        asked = sni or name.rpartition(":")[0].strip("[]") or name
         connection = self.tls(address, asked, ca=ca, timeout=timeout) if is_secure else self.connect(address, timeout)
         with connection:
             fields = [*(headers.items() if isinstance(headers, Mapping) else headers)]
@@ -179,7 +180,7 @@ class Client:
                 self._absent("a WebSocket needs the package websockets")
             raise
         connection = self.connect(address, timeout)
-        name = host or "{}:{}".format(*split(address))
+        name = host or _written(address)
         opened: ClientConnection = connect(
             f"ws://{name}{path}", sock=connection, open_timeout=timeout, proxy=None, **keys
         )
@@ -200,6 +201,14 @@ def split(address: Address) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise ValueError(f"an address is HOST:PORT, not {address!r}")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _written(address: Address) -> str:
+    """Return an address as a Host field has it; nobody can ask for the path of a unix socket."""
+    host, port = split(address)
+    if host.startswith("/"):
+        return "localhost"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _request(line: str, host: str, fields: Sequence[tuple[str, str]], body: bytes) -> bytes:
