@@ -23,7 +23,7 @@ class Problem:
     """
 
     reason: str
-    """What is wrong, without a place."""
+    """The mistake itself, without a place."""
     path: Path = ()
     """Keys that lead there, from the top; numbers are places in lists."""
     file: str | None = None
@@ -33,7 +33,7 @@ class Problem:
     column: int | None = None
     """The column, from 1."""
     suggestion: str | None = None
-    """What to write instead."""
+    """A remedy, as it is shown behind the reason."""
     is_warning: bool = False
     """The configuration can be used all the same."""
     source: str | None = field(default=None, repr=False, compare=False)

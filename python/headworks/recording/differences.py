@@ -43,9 +43,9 @@ class Difference:
     kind: str
     """The thing that differs, such as ``backend`` or ``status``."""
     before: str | None
-    """Its value before; None where each request has one of its own."""
+    """The value before; None where each request has one of its own."""
     after: str | None
-    """Its value with the new configuration."""
+    """The value with the new configuration."""
     count: int
     """Requests that differ so."""
     example: dict[str, Any]

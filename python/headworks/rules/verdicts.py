@@ -120,7 +120,7 @@ class Verdict:
     """  # noqa: D205  (one sentence)
 
     parts: tuple[Part, ...]
-    """What it is made of, in order."""
+    """Parts that it is made of, in order."""
 
     def __and__(self, other: "Verdict") -> "Verdict":
         """Do both. Raises ValueError when both say where the request goes."""
