@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 import sys
 import threading
 import time
@@ -15,15 +16,17 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 import pytest
 
 import headworks
-from headworks.testing import Client, Scene
+from headworks.testing import Answer, Client, Origins, Proxies, Received, Scene
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from api_keys import ApiKeys
 from bots import KNOWN, Bots
 from jwt_tokens import Tokens
+from mirror import Mirror, sampled
 from ports import Ports
 from redact import Redact
+from replay import Replay, unavailable
 from sessions import Sessions
 from signing import Signing
 from tenants import Tenants
@@ -165,6 +168,117 @@ def test_keys_are_counted_over_requests(client: Client) -> None:
             asked = [client.get(proxy.address("web"), headers={"X-API-Key": "k"}).status for _ in range(3)]
     # Two may fall into the minute before.
     assert asked in ([200, 200, 429], [200, 200, 200])
+
+
+def mirrored(mirror: Mirror, web: str) -> dict[str, object]:
+    """Return a configuration in which every request is mirrored."""
+    return {
+        "analyzers": {"mirror": {"python": mirror, "on_failure": "pass"}},
+        "listeners": {"web": {"bind": "127.0.0.1:0", "protocol": "http", "backend": "app", "analyzers": ["mirror"]}},
+        "backends": {"app": {"servers": [web]}},
+    }
+
+
+def test_a_shadow_gets_a_copy_and_nobody_waits_for_it(
+    headworks_proxy: Proxies, origin: Origins, client: Client
+) -> None:
+    let_go = threading.Event()
+
+    def shadowed(_: Received) -> Answer:
+        assert let_go.wait(10)
+        return Answer(status=500, body="of the shadow")
+
+    app, shadow = origin(body="of the app"), origin(shadowed)
+    mirror = Mirror(shadow.address)
+    proxy = headworks_proxy(mirrored(mirror, app.address))
+    # The client has its answer before the shadow gives one.
+    assert client.get(proxy.address("web"), "/a?b=c", headers={"Cookie": "d=e"}).text == "of the app"
+    let_go.set()
+    copy = shadow.wait_for(1)[0]
+    assert (copy.method, copy.path, copy.header("cookie"), copy.header("x-shadow")) == ("GET", "/a?b=c", "d=e", "yes")
+    # What has a body is not copied.
+    assert client.post(proxy.address("web"), "/a", body=b"f").text == "of the app"
+    assert [record.log.get("mirrored") for record in proxy.recorded(2)] == ["yes", None]
+    assert len(shadow.requests) == 1
+
+
+def test_a_shadow_that_is_slow_or_down_hurts_nobody(headworks_proxy: Proxies, origin: Origins, client: Client) -> None:
+    app, shadow = origin(), origin(Answer(delay=60))
+    mirror = Mirror(shadow.address, at_once=1)
+    proxy = headworks_proxy(mirrored(mirror, app.address))
+    assert [client.get(proxy.address("web")).status for _ in range(3)] == [200] * 3
+    assert [record.log["mirrored"] for record in proxy.recorded(3)] == ["yes", "no", "no"]
+    assert mirror.left_out == 2
+    # Its connection is broken: the copy is counted, and there is a place again.
+    shadow.wait_for(1)
+    shadow.refuse()
+    while client.get(proxy.address("web")).status == 200 and mirror.failed == 0:
+        pass
+    assert mirror.answered == 0
+
+
+def test_one_request_in_a_hundred_is_mirrored() -> None:
+    requests = [headworks.Request(id=f"{number:032x}") for number in range(5000)]
+    assert 25 < sum(sampled(request) == headworks.consult("mirror") for request in requests) < 75
+    assert all(sampled(headworks.Request(id=one.id, method="POST")) is None for one in requests)
+
+
+def test_a_request_is_asked_again_where_a_server_is_not_available(
+    headworks_proxy: Proxies, origin: Origins, client: Client
+) -> None:
+    bad = origin(status=503, body="not now")
+    good = origin(body="well", headers={"X-From": "good"})
+    proxy = headworks_proxy(
+        {
+            "analyzers": {"replay": {"python": Replay(), "on_failure": "pass"}},
+            "listeners": {"web": {"bind": "127.0.0.1:0", "protocol": "http", "backend": "app"}},
+            "backends": {"app": {"servers": [bad.address, good.address], "rules": [unavailable]}},
+        }
+    )
+    web = proxy.address("web")
+    replies = [client.get(web, "/a?b", headers={"X-C": "d"}) for _ in range(4)]
+    assert [(reply.status, reply.text, reply.header("x-from")) for reply in replies] == [(200, "well", "good")] * 4
+    asked, again = bad.requests[0], good.requests
+    assert len(again) == 4
+    assert {(one.method, one.path, one.header("x-c"), one.header("host")) for one in (asked, *again)} == {
+        ("GET", "/a?b", "d", asked.header("host"))
+    }
+    assert {record.log.get("replayed") for record in proxy.recorded(4)} == {None, good.address}
+    # What may not be sent twice is not: half of them go to the server that has no time.
+    statuses = [client.post(web, body=b"e").status for _ in range(4)]
+    assert sorted(statuses) == [200, 200, 503, 503]
+    assert sum(one.method == "POST" for one in good.requests) == 2
+
+
+def test_a_503_stays_when_no_server_is_better(headworks_proxy: Proxies, origin: Origins, client: Client) -> None:
+    servers = [origin(status=503, body=f"of {name}") for name in "ab"]
+    proxy = headworks_proxy(
+        {
+            "analyzers": {"replay": {"python": Replay(), "on_failure": "pass"}},
+            "listeners": {"web": {"bind": "127.0.0.1:0", "protocol": "http", "backend": "app"}},
+            "backends": {"app": {"servers": [one.address for one in servers], "rules": [unavailable]}},
+        }
+    )
+    assert client.get(proxy.address("web")).status == 503
+    assert [len(one.requests) for one in servers] == [1, 1]
+
+
+def test_a_file_closes_and_opens(headworks_proxy: Proxies, client: Client, tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).with_name("maintenance.py"), tmp_path)
+    site = tmp_path / "headworks.toml"
+    listener = '[listeners.web]\nbind = "127.0.0.1:0"\nprotocol = "http"\nrules = ["maintenance:closed"]\n'
+    site.write_text(f"{listener}respond = {{ status = 200 }}\n")
+    proxy = headworks_proxy(site)
+    web = proxy.address("web")
+    assert client.get(web).status == 200
+    (tmp_path / "closed").touch()
+    assert client.get(web).status == 200, "a switch is looked at when the configuration is read"
+    proxy.reload()
+    closed = client.get(web)
+    assert (closed.status, closed.header("retry-after")) == (503, "3600")
+    (tmp_path / "closed").unlink()
+    proxy.reload()
+    assert client.get(web).status == 200
 
 
 def test_the_configuration_is_right() -> None:

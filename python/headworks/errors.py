@@ -9,8 +9,11 @@ class BindFailure:
     """One address that could not be bound."""
 
     listener: str
+    """Name of the listener."""
     address: str
+    """The address as it is written in ``bind``."""
     reason: str
+    """Words of the system, such as ``Address already in use``."""
 
     def __str__(self) -> str:
         """Return one line."""

@@ -20,7 +20,9 @@ class ServerChoice:
     """One server of the backend that was decided for."""
 
     address: str
+    """The address as it is configured."""
     chosen: bool
+    """Whether it is the one."""
     reason: str | None
     """The reason that it was not chosen."""
 
@@ -50,8 +52,11 @@ class Explanation:
     """The decision on a new connection or request. ``str()`` of it is for people."""
 
     listener: str
+    """Name of the listener."""
     protocol: str
+    """Protocol of the listener."""
     client: str | None
+    """Address of the client, as it was given."""
     name: str | None
     """The name as it is looked up: lower case, without a trailing dot (http: or a port)."""
     sni: str | None = None
@@ -65,12 +70,15 @@ class Explanation:
     path: str | None = None
     """Of the request, with its query (http)."""
     table: str | None
+    """Name of the table that was consulted."""
     entry: str | None
     """The pattern that matched."""
     target: Literal["backend", "redirect", "respond"] | None = None
     """The kind of target: ``backend``, ``redirect`` or ``respond``; None for a client that is refused."""
     backend: str | None
+    """Name of the backend."""
     server: str | None
+    """Address of the server that is chosen."""
     status: int | None = None
     """Status of an answer of our own, or of a refusal (http)."""
     location: str | None = None

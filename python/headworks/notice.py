@@ -15,6 +15,7 @@ class Notice:
     """
 
     kind: str
+    """The event, a word such as ``server_down``."""
     facts: Mapping[str, object]
     """Facts of the event, such as ``backend`` and ``server``."""
 

@@ -113,7 +113,8 @@ class Proxy:
         """Swap to another configuration without dropping a connection; without ``source`` the same file is read again.
 
         Certificates are read again in any case. Returns the keys that changed but need a restart, such as
-        ``proxy.workers``. Raises ConfigError with every problem or BindError, and changes nothing then.
+        ``proxy.workers``. Raises ConfigError with every problem or BindError, and changes nothing then; ValueError
+        without ``source`` when the proxy was not made from a file.
         """
         if source is None and not self._loaded.is_from_file:
             raise ValueError("this proxy was not made from a file: give reload the new configuration")
@@ -162,17 +163,20 @@ class Proxy:
         return host.removeprefix("[").removesuffix("]"), int(port)
 
     def addresses(self, listener: str) -> tuple[str, ...]:
-        """Return every bound address as it is written, ``127.0.0.1:443`` or ``unix:PATH``, in the order of ``bind``."""
+        """Return every bound address as it is written, ``127.0.0.1:443`` or ``unix:PATH``, in the order of ``bind``.
+
+        Raises KeyError, RuntimeError when the proxy does not run.
+        """
         return tuple(self._running().addresses()[listener])
 
     def stats(self) -> "Stats":
-        """Return all counters, at one moment."""
+        """Return all counters, at one moment. Raises RuntimeError when the proxy does not run."""
         from headworks.stats import Stats
 
         return Stats.decode(self._running().stats())
 
     def connections(self, limit: int = 1000) -> "list[Connection]":
-        """Return at most ``limit`` live connections."""
+        """Return at most ``limit`` live connections. Raises RuntimeError when the proxy does not run."""
         from headworks.stats import Connection
 
         return Connection.decode(self._running().connections(limit))
@@ -246,25 +250,31 @@ class Proxy:
         return engine.wait_idle(self._patience(timeout))
 
     async def start_async(self) -> None:
-        """Do what ``start`` does, without holding up the event loop."""
+        """Do what ``start`` does, without holding up the event loop. Raises as ``start`` does."""
         import asyncio
 
         await asyncio.to_thread(self.start)
 
     async def stop_async(self) -> None:
-        """Do what ``stop`` does, without holding up the event loop."""
+        """Do what ``stop`` does, without holding up the event loop. May be awaited twice."""
         import asyncio
 
         await asyncio.to_thread(self.stop)
 
     async def reload_async(self, source: Source | None = None) -> tuple[str, ...]:
-        """Do what ``reload`` does, without holding up the event loop. A reload that has begun cannot be cancelled."""
+        """Do what ``reload`` does, without holding up the event loop. Raises as ``reload`` does.
+
+        A reload that has begun cannot be cancelled.
+        """
         import asyncio
 
         return await asyncio.to_thread(self.reload, source)
 
     async def drain_async(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (as drain has it)
-        """Do what ``drain`` does, without holding up the event loop. When cancelled it waits no longer."""
+        """Do what ``drain`` does, without holding up the event loop; ``timeout`` is in seconds.
+
+        When cancelled it waits no longer. Draining itself goes on.
+        """
         import asyncio
 
         deadline = time.monotonic() + self._patience(timeout)

@@ -33,6 +33,7 @@ class AccessRecord:
     ts: datetime
     """The time when it ended, in UTC, to the millisecond."""
     listener: str
+    """Name of the listener that it came by."""
     client: str
     """The client's address and port, from the PROXY header where there is one; ``unix`` for a unix socket."""
     sni: str | None = None
@@ -46,6 +47,7 @@ class AccessRecord:
     status: int | None = None
     """Status of the response that the client got."""
     backend: str | None = None
+    """Name of the backend that it was sent to."""
     server: str | None = None
     """The address of the server."""
     bytes_in: int
@@ -67,7 +69,9 @@ class AccessRecord:
     tls_version: str | None = None
     """The version that the handshake with the client agreed on, such as ``TLSv1.3``."""
     tls_cipher: str | None = None
+    """The suite, as IANA has it, such as ``TLS_AES_128_GCM_SHA256``."""
     tls_group: str | None = None
+    """The group that keys were agreed on in, such as ``X25519``."""
     tls_resumed: bool | None = None
     """Whether an old session was resumed."""
     alpn: str | None = None

@@ -213,6 +213,7 @@ class Connection:
     """One live connection."""
 
     listener: str
+    """Name of the listener that it came by."""
     client: str
     """The client's address, or ``unix``."""
     sni: str | None
@@ -224,7 +225,9 @@ class Connection:
     path: str | None
     """Path of that request, with the query."""
     backend: str | None
+    """Name of the backend that it was sent to; None before that."""
     server: str | None
+    """Address of the server; None before one was chosen."""
     state: str
     """``handshake`` (TLS), ``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP
     client ``header``, ``head``, ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``,
@@ -238,6 +241,7 @@ class Connection:
     idle_ms: int
     """Milliseconds since the last byte."""
     worker: int
+    """Number of the worker that serves it, from 0."""
 
     @classmethod
     def decode(cls, text: str) -> list[Self]:

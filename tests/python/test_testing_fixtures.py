@@ -251,6 +251,16 @@ def test_tls_is_verified_when_asked(headworks_proxy, client):
         client.get(proxy.address("web"), host="b.example", ca=ca)
 
 
+@pytest.mark.parametrize("bind", ["127.0.0.1:0", "[::1]:0", "unix:{}/a.sock"])
+def test_the_address_is_asked_for_unless_a_host_is_given(bind, headworks_proxy, client, tmp_path):
+    answer = {"status": 200, "body": "{name}"}
+    web = {"bind": bind.format(tmp_path), "protocol": "http", "respond": answer}
+    address = headworks_proxy({"listeners": {"web": web}}).address("web")
+
+    assert client.get(address).text == ("localhost" if "unix" in bind else bind.rpartition(":")[0])
+    assert client.get(address, host="a.example").text == "a.example"
+
+
 def test_a_websocket_is_opened(headworks_proxy, client):
     server = pytest.importorskip("websockets.sync.server")
     with server.serve(lambda one: one.send(f"you said {one.recv()}"), "127.0.0.1", 0) as serving:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headworks.rules.verdicts import Verdict
 
     Answer = Verdict | None | Awaitable[Verdict | None]
+    Done = Awaitable[None] | None
 
 
 class Analyzer:
@@ -44,11 +45,16 @@ class Analyzer:
         """Return itself: a configuration that is copied means the same object."""
         return self
 
-    async def start(self, proxy: "Proxy") -> None:
-        """Prepare, before the proxy serves: open pools, load tables. What it raises keeps the proxy from starting."""
+    def start(self, proxy: "Proxy") -> "Done":  # noqa: ARG002  (whoever defines it may want it)
+        """Prepare, before the proxy serves: open pools, load tables. It may take 30 seconds.
 
-    async def stop(self) -> None:
-        """Clean up, after the last question."""
+        What it raises keeps the proxy from starting, and a reload from being taken: ConfigError says so.
+        """
+        return None
+
+    def stop(self) -> "Done":
+        """Clean up, after the last question. It may take 10 seconds; what it raises is logged."""
+        return None
 
     def accepted(self, connection: "Connection") -> "Answer":
         """Answer about a client that has connected; nothing was read of it yet."""

@@ -76,14 +76,20 @@ def bypass() -> Verdict:
 
 
 def wait(need: int) -> Verdict:
-    """Ask again when ``need`` bytes are held in all (1 to 1,048,576): first bytes, or bytes of a body."""
+    """Ask again when ``need`` bytes are held in all (1 to 1,048,576): first bytes, or bytes of a body.
+
+    Raises ValueError for another number.
+    """
     if not 1 <= need <= MOST_NEED:
         raise ValueError(f"need is between 1 and {MOST_NEED:,}, not {need}")
     return Verdict((Wait(need),))
 
 
 def read_body(limit: int) -> Verdict:
-    """Ask ``request`` again with the whole body in ``exchange.body``; a longer one than ``limit`` bytes gets 413."""
+    """Ask ``request`` again with the whole body in ``exchange.body``; a longer one than ``limit`` bytes gets 413.
+
+    ``limit`` is between 1 and 1,073,741,824. Raises ValueError for another number.
+    """
     if not 1 <= limit <= _MOST_BODY:
         raise ValueError(f"limit is between 1 and {_MOST_BODY:,}, not {limit}")
     return Verdict((ReadBody(limit),))

@@ -23,14 +23,21 @@ class Problem:
     """
 
     reason: str
+    """The mistake itself, without a place."""
     path: Path = ()
+    """Keys that lead there, from the top; numbers are places in lists."""
     file: str | None = None
+    """The file that it was read from."""
     line: int | None = None
+    """The line, from 1."""
     column: int | None = None
+    """The column, from 1."""
     suggestion: str | None = None
+    """A remedy, as it is shown behind the reason."""
     is_warning: bool = False
     """The configuration can be used all the same."""
     source: str | None = field(default=None, repr=False, compare=False)
+    """The text of that line."""
     width: int | None = field(default=None, repr=False, compare=False)
     """Characters that it is about; None: the word that begins there."""
 

@@ -41,9 +41,13 @@ class Difference:
     """Requests that would be decided otherwise in the same way."""
 
     kind: str
+    """The thing that differs, such as ``backend`` or ``status``."""
     before: str | None
+    """The value before; None where each request has one of its own."""
     after: str | None
+    """The value with the new configuration."""
     count: int
+    """Requests that differ so."""
     example: dict[str, Any]
     """The first of them, as the recording has it, without what was decided."""
 
@@ -60,7 +64,9 @@ class Replayed:
     """The outcome of a replay."""
 
     requests: int
+    """Requests that were decided once more."""
     changed: int
+    """Of these, those that would be decided otherwise."""
     differences: tuple[Difference, ...]
     """The most frequent first."""
     notes: tuple[str, ...] = field(default=())

@@ -85,7 +85,10 @@ class Recording(Proxy):
             self._tape.close()
 
     def reload(self, source: Source | None = None) -> tuple[str, ...]:
-        """Swap to another configuration; what is taken down stays as it is. Raises as ``Proxy.reload`` does."""
+        """Swap to another configuration; what is taken down stays as it is.
+
+        Raises as ``Proxy.reload`` does: ConfigError, BindError, ValueError.
+        """
         if source is None and not isinstance(self._original, str | Path):
             raise ValueError("this proxy was not made from a file: give reload the new configuration")
         given = self._original if source is None else source

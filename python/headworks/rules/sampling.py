@@ -12,7 +12,7 @@ _MILLION = 1_000_000
 def sample(percent: float, key: str | int | IPv4Address | IPv6Address | None) -> bool:
     """Whether ``key`` is among the ``percent`` (0 to 100, in steps of 0.0001) of keys that are chosen. None never is.
 
-    The same keys are chosen every time and everywhere.
+    The same keys are chosen every time and everywhere. Raises ValueError for less than 0 or more than 100.
     """
     return key is not None and hashed(str(key)) % _MILLION < millionths(percent)
 

@@ -51,15 +51,19 @@ class Request:
     target: str = "/"
     """As sent: path and query, or an absolute URI (RFC 9112, section 3.2)."""
     headers: Headers = field(default_factory=Headers)
+    """The fields of the head."""
     version: str = "1.1"
     """``1.0``, ``1.1`` or ``2``."""
     scheme: str = "http"
+    """``http`` or ``https``."""
     client: Address | None = None
     """Address of the client, IPv4-mapped ones as IPv4; None for unix sockets."""
     client_port: int | None = None
+    """Port of the client; None for unix sockets."""
     tls: Tls | None = None
     """None where TLS does not end at us."""
     listener: str = ""
+    """Name of the listener that it came by."""
     backend: str | None = None
     """Known to rules of backends."""
     id: str | None = None
@@ -130,9 +134,13 @@ class Response:
     """A response's head, and the request that it answers."""
 
     status: int = 200
+    """200 to 599 (RFC 9110, section 15)."""
     headers: Headers = field(default_factory=Headers)
+    """The fields of the head."""
     request: Request = field(default_factory=Request)
+    """The request that it answers."""
     backend: str | None = None
+    """Name of the backend that it comes from."""
     server: str | None = None
     """Address of the server that answered."""
 
@@ -153,8 +161,11 @@ class Hello:
     name: str | None = None
     """Server name that the client asks for."""
     client: Address | None = None
+    """Address of the client, IPv4-mapped ones as IPv4; None for unix sockets."""
     client_port: int | None = None
+    """Port of the client; None for unix sockets."""
     listener: str = ""
+    """Name of the listener that it came by."""
     version: str = "1.3"
     """The highest that is offered."""
     alpn: str = ""

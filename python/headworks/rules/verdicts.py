@@ -120,6 +120,7 @@ class Verdict:
     """  # noqa: D205  (one sentence)
 
     parts: tuple[Part, ...]
+    """Parts that it is made of, in order."""
 
     def __and__(self, other: "Verdict") -> "Verdict":
         """Do both. Raises ValueError when both say where the request goes."""
@@ -146,12 +147,18 @@ def route(backend: str, server: str | None = None) -> Verdict:
 
 
 def respond(status: int, body: str = "", headers: Mapping[str, str] | None = None) -> Verdict:
-    """Answer with ``status`` (200 to 599); ``body`` is sent as UTF-8. Raises ValueError for what is no status."""
+    """Answer with ``status`` (200 to 599) and further fields ``headers``; ``body`` is sent as UTF-8.
+
+    Raises ValueError for what is no status, or no name of a field.
+    """
     return Verdict((Respond(checked_status(status), body, _fields(headers)),))
 
 
 def redirect(to: str, code: int = 302) -> Verdict:
-    """Answer with Location ``to``; ``code`` is 301, 302, 303, 307 or 308 (RFC 9110, section 15.4)."""
+    """Answer with Location ``to``; ``code`` is 301, 302, 303, 307 or 308 (RFC 9110, section 15.4).
+
+    Raises ValueError for another code.
+    """
     return Verdict((Redirect(to, checked_code(code)),))
 
 
@@ -169,7 +176,10 @@ def rewrite(  # noqa: PLR0913  (one for each part of a head)
     host: str | None = None,
     query: str | None = None,
 ) -> Verdict:
-    """Change the head and go on. A value None of ``set_headers`` removes the field; ``query`` is without ``?``."""
+    """Change the head and go on. A value None of ``set_headers`` removes the field; ``query`` is without ``?``.
+
+    Raises ValueError when nothing is changed, and for a name, path, host or query that cannot be sent.
+    """
     remove = (remove_headers,) if isinstance(remove_headers, str) else tuple(remove_headers)
     names = (*(set_headers or ()), *(add_headers or ()), *remove)
     for name in names:
@@ -186,14 +196,15 @@ def rewrite(  # noqa: PLR0913  (one for each part of a head)
 def limit(key: Any, rate: str) -> Verdict:
     """Let at most ``rate`` go on with this ``key`` (text, address or number): ``"100/s"``, ``"600/m"``, ``"5/10s"``.
 
-    More get 429. A key None (an absent field) is counted as one key.
+    More get 429. A key None (an absent field) is counted as one key. Raises ValueError for what is no rate: 1 to
+    1,000,000,000 requests in 1ms to 24h.
     """
     requests, per = parse_rate(rate)
     return Verdict((Limit(key, requests, per, requests),))
 
 
 def log(**fields: Any) -> Verdict:
-    """Put fields into the access record: texts, numbers, truth values."""
+    """Put fields into the access record: texts, numbers, truth values. Raises ValueError for none."""
     if not fields:
         raise ValueError("log() has no field")
     return Verdict((Log(tuple(fields.items())),))

@@ -17,11 +17,13 @@ class Received:
     """One request that an origin got, whole."""
 
     method: str
+    """The method, as sent."""
     path: str
     """The target as sent, with its query."""
     headers: Fields
     """Name and value of each field, in order, as sent."""
     body: bytes
+    """The whole body, without chunks."""
 
     def header(self, name: str) -> str | None:
         """Return the first value of a field; None when it is absent."""
@@ -33,9 +35,11 @@ class Answer:
     """An answer of an origin to one request, or a fault instead. By itself: status 200 with an empty body."""
 
     status: int = 200
+    """Status of the response."""
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
     """Fields, sent as they are. Content-Length is added, unless they have one or Transfer-Encoding."""
     body: bytes | str = b""
+    """The body; a text is sent as UTF-8."""
     delay: float = 0.0
     """Seconds before anything is sent."""
     send: int | None = None

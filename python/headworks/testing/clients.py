@@ -24,6 +24,7 @@ class Heard:
     """The bytes that came after raw ones were sent, and how it ended."""
 
     received: bytes
+    """Every byte that came."""
     end: Literal["closed", "reset", "deadline"]
     """``closed`` (FIN), ``reset`` (RST), or neither within ``timeout`` seconds: ``deadline``."""
 
@@ -33,9 +34,11 @@ class Reply:
     """A whole response."""
 
     status: int
+    """Status of the response."""
     headers: Fields
     """Name and value of each field, in order, as received."""
     body: bytes
+    """The whole body, without chunks."""
 
     def header(self, name: str) -> str | None:
         """Return the first value of a field; None when it is absent."""
@@ -58,7 +61,10 @@ class Client:
         self._open: list[socket.socket] = []
 
     def connect(self, address: Address, timeout: float = PATIENCE) -> socket.socket:
-        """Open a connection; it is closed when the test ends. Raises OSError."""
+        """Open a connection; it is closed when the test ends.
+
+        Raises OSError, of which TimeoutError is one: after ``timeout`` seconds.
+        """
         host, port = split(address)
         if host.startswith("/"):
             connection = socket.socket(socket.AF_UNIX)
@@ -84,7 +90,7 @@ class Client:
 
         ``sni`` is the name to ask for, ``ca`` the certificate (PEM) that is trusted: without it nothing is verified.
         The socket says the rest: ``version()``, ``selected_alpn_protocol()``, ``getpeercert(binary_form=True)``.
-        Raises OSError, of which ssl.SSLError is one.
+        Raises OSError, of which ssl.SSLError and (after ``timeout`` seconds) TimeoutError are.
         """
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trust.check_hostname = ca is not None
@@ -141,14 +147,15 @@ class Client:
     ) -> Reply:
         """Send a request of HTTP/1.1 on a connection of its own, and return the whole response.
 
-        ``host`` is the Host field (by default the address), ``headers`` are further fields, sent as they are.
-        With ``sni`` or ``ca`` it goes over TLS, as ``tls`` has it; the name asked for is by default the host's. Raises
-        TimeoutError after ``timeout`` seconds, ConnectionError for an answer that is cut short or none, OSError.
+        ``host`` is the Host field (by default the address, ``localhost`` for a unix socket), ``headers`` are further
+        fields, sent as they are. With ``sni`` or ``ca`` it goes over TLS, as ``tls`` has it; the name asked for is by
+        default the host's. Raises TimeoutError after ``timeout`` seconds, ConnectionError for an answer that is cut
+        short or none, OSError.
         """
         deadline = Deadline(timeout)
-        name = host or "{}:{}".format(*split(address))
+        name = host or _written(address)
         is_secure = sni is not None or ca is not None
-        asked = sni or name.rpartition(":")[0] or name
+        asked = sni or name.rpartition(":")[0].strip("[]") or name
         connection = self.tls(address, asked, ca=ca, timeout=timeout) if is_secure else self.connect(address, timeout)
         with connection:
             fields = [*(headers.items() if isinstance(headers, Mapping) else headers)]
@@ -164,7 +171,7 @@ class Client:
         """Open a WebSocket (RFC 6455), with ``keys`` as ``websockets.sync.client.connect`` takes them.
 
         Raises ModuleNotFoundError without the package ``websockets`` (the fixture skips the test then), OSError,
-        TimeoutError, and ``websockets.InvalidHandshake`` for another answer.
+        TimeoutError after ``timeout`` seconds, and ``websockets.InvalidHandshake`` for another answer.
         """
         try:
             from websockets.sync.client import connect
@@ -173,7 +180,7 @@ class Client:
                 self._absent("a WebSocket needs the package websockets")
             raise
         connection = self.connect(address, timeout)
-        name = host or "{}:{}".format(*split(address))
+        name = host or _written(address)
         opened: ClientConnection = connect(
             f"ws://{name}{path}", sock=connection, open_timeout=timeout, proxy=None, **keys
         )
@@ -194,6 +201,14 @@ def split(address: Address) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise ValueError(f"an address is HOST:PORT, not {address!r}")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _written(address: Address) -> str:
+    """Return an address as a Host field has it; nobody can ask for the path of a unix socket."""
+    host, port = split(address)
+    if host.startswith("/"):
+        return "localhost"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _request(line: str, host: str, fields: Sequence[tuple[str, str]], body: bytes) -> bytes:

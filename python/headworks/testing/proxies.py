@@ -62,7 +62,8 @@ class TestedProxy(Proxy):
     def reload(self, source: Source | None = None) -> tuple[str, ...]:
         """Swap to another configuration, on free ports too; listeners that keep their name keep their ports.
 
-        Without ``source`` the file that it was made from is read again. Raises as ``Proxy.reload`` does.
+        Without ``source`` the file that it was made from is read again. Raises as ``Proxy.reload`` does: ConfigError,
+        BindError, ValueError.
         """
         if source is None and self._file is None:
             raise ValueError("this proxy was not made from a file: give reload the new configuration")

@@ -53,7 +53,8 @@ class Scene:
     def first_bytes(self, data: bytes, *, split: int | Iterable[int] = 0, client: str | None = None) -> Verdict | None:
         """Return the answer about first bytes that come in pieces: of ``split`` bytes each, or cut at these places.
 
-        None as well when more is waited for than comes: ``verdicts`` has every answer.
+        None as well when more is waited for than comes: ``verdicts`` has every answer. Raises WrongVerdictError for an
+        answer that may not be given there.
         """
         held, need = b"", 1
         for piece in pieces(data, split):
@@ -70,7 +71,11 @@ class Scene:
         return None
 
     def request(self, request: Request, body: bytes | None = None) -> Verdict | None:
-        """Return the answer about a request; ``body`` is what it gets to read. Raises ValueError beyond its limit."""
+        """Return the answer about a request; ``body`` is what it gets to read.
+
+        Raises ValueError for a body beyond the limit that is asked for, WrongVerdictError for an answer that may not be
+        given there.
+        """
         verdict = self._ask(Question("request", request=request))
         wanted = _part(verdict, ReadBody)
         if wanted is None:
@@ -87,11 +92,17 @@ class Scene:
         return self._ask(Question("response", request=response.request, response=response))
 
     def request_body(self, data: bytes, *, split: int | Iterable[int] = 0, request: Request | None = None) -> bytes:
-        """Return what goes on of a request's body that comes in pieces."""
+        """Return what goes on of a request's body that comes in pieces, as ``first_bytes`` has it: of ``split`` bytes.
+
+        Raises WrongVerdictError for an answer that may not be given there.
+        """
         return self._body("request_body", data, split, {"request": request})
 
     def response_body(self, data: bytes, *, split: int | Iterable[int] = 0, response: Response | None = None) -> bytes:
-        """Return what goes on of a response's body that comes in pieces."""
+        """Return what goes on of a response's body that comes in pieces, as ``first_bytes`` has it: of ``split`` bytes.
+
+        Raises WrongVerdictError for an answer that may not be given there.
+        """
         request = response.request if response is not None else None
         return self._body("response_body", data, split, {"request": request, "response": response})
 
