@@ -40,6 +40,8 @@ class Task:
     certificate: Certificate | None = None
     """Of the TLS in front of HTTP; None: plain HTTP. All terminate TLS 1.3 alone, agree on keys by X25519, offer HTTP/1.1
     by ALPN and give tickets; the cipher suite is the one that the clients offer."""
+    answers: bool = False
+    """The proxy answers every request itself, with 204 and without any server, after what people wrote has seen it."""
     reloads: bool = False
     """Whether it will be reloaded: some proxies must be started in another way for that."""
 

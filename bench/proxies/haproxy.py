@@ -77,6 +77,8 @@ backend origin
         return {"": "", "auto": "option splice-auto", "always": always}[self.splice]
 
     def _routing(self, task: Task) -> str:
+        if task.answers:
+            return "http-request return status 204"
         if not task.names:
             return "default_backend origin"
         return f"""tcp-request inspect-delay 10s
