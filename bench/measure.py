@@ -55,17 +55,20 @@ class Bench:
         if not lanes:
             return 0.0
         starts = START_SECONDS * len(lanes) + sum(lane.names for lane in lanes) / 100_000 * 5
+        return starts + self._runs(scenario, lanes)
+
+    def _runs(self, scenario: Scenario, lanes: list[Lane]) -> float:
         if scenario.method == "latency":
-            return starts + latency.seconds(self.stage, scenario, lanes)
+            return latency.seconds(self.stage, scenario, lanes)
         if scenario.method == "skew":
-            return starts + skew.seconds(self.stage, scenario, lanes)
+            return skew.seconds(self.stage, scenario, lanes)
         if scenario.method in ("idle", "slow"):
-            return starts + len(lanes) * memory.lane_seconds(self.stage, scenario)
+            return len(lanes) * memory.lane_seconds(self.stage, scenario)
         if scenario.method == "reload":
-            return starts + len(lanes) * reloading.lane_seconds(self.stage, scenario)
+            return len(lanes) * reloading.lane_seconds(self.stage, scenario)
         if scenario.method in ("consulted", "alone"):
-            return starts + consulting.seconds(self.stage, scenario, lanes)
-        return starts + rounds.seconds(self.stage, scenario, lanes)
+            return consulting.seconds(self.stage, scenario, lanes)
+        return rounds.seconds(self.stage, scenario, lanes)
 
 
 def fit(generator: Generator, options: Options, plans: list[tuple[Scenario, list[Lane]]], budget: float) -> Options:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Literal
 
-from proxies.base import Competitor, Task, named_program, wheel_file
+from proxies.base import ANSWER, Competitor, Task, named_program, wheel_file
 
 
 class HAProxy(Competitor):
@@ -78,7 +78,7 @@ backend origin
 
     def _routing(self, task: Task) -> str:
         if task.answers:
-            return "http-request return status 204"
+            return f"http-request return status 200 content-type text/plain string {ANSWER}"
         if not task.names:
             return "default_backend origin"
         return f"""tcp-request inspect-delay 10s

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from proxies.base import ROOT, Competitor, Protocol, Task
+from proxies.base import ANSWER, ROOT, Competitor, Protocol, Task
 from proxies.certificates import Certificate, made
 
 
@@ -43,7 +43,7 @@ class Headworks(Competitor):
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """Write the configuration; everything that is not named here is a default."""
-        task.write("bench_site.py", _PROGRAM)
+        task.write("bench_site.py", _PROGRAM.replace("{answer}", ANSWER))
         text = configuration(task, listener=_LISTENER[self.python], more=_MORE[self.python])
         return [str(program), "run", str(task.write("headworks.toml", text))]
 
@@ -113,7 +113,7 @@ def route(request: headworks.Request) -> headworks.Verdict | None:
 @headworks.rule
 def answer(request: headworks.Request) -> headworks.Verdict | None:
     """Answer in the place of a server: of a backend, and so after what the listener asks."""
-    return headworks.respond(204)
+    return headworks.respond(200, "{answer}")
 
 
 class Plain(headworks.Analyzer):

@@ -9,7 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from proxies.base import Competitor, Task, named_program, wheel_file
+from proxies.base import ANSWER, Competitor, Task, named_program, wheel_file
 
 
 class Nginx(Competitor):
@@ -119,7 +119,7 @@ def _http(task: Task, *, script: bool) -> str:
         {_tls(task)}
         location / {{
             {"if ($refused) { return 403; }" if script else ""}
-            {"return 204;" if task.answers else ""}
+            {f"return 200 {ANSWER};" if task.answers else ""}
             proxy_pass http://origin;
             proxy_http_version 1.1;    # with the next line: server connections are kept
             proxy_set_header Connection "";
