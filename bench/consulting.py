@@ -62,6 +62,8 @@ def conclude(scenario: Scenario, lane: Lane, results: Mapping[str, LaneResult]) 
     figure = _cpu if scenario.method == "consulted" else _p99
     # The base itself adds nothing, and stands there for its other figures.
     result.take(_beyond(result, base, figure) if lane.base else [0.0])
+    if lane.base and (result.value or 0.0) <= 0:
+        result.problem = f"noise: no more than {lane.base}; run again when others use less of the cores"
     if scenario.method == "alone":
         _waiting(result, base if lane.base else None)
     else:

@@ -112,7 +112,7 @@ core.register_action("bench", { "http-req" }, function(txn)
   local bad = txn.http:req_get_headers()["x-bad"]
   local path = txn.sf:path()
   if bad or string.sub(path, 1, 6) == "/admin" then
-    txn:done()
+    txn:done(txn:reply({ status = 403 }))
   end
 end, 0)
 """
