@@ -91,6 +91,7 @@ _PROGRAM = '''"""What people write: a rule of 20 nodes, and analyzers that have 
 
 import sys
 import threading
+import time
 
 import headworks
 
@@ -139,17 +140,29 @@ class Async(Plain):
 
 
 class Busy(Plain):
-    """The plain one, beside a thread that computes all the time."""
+    """The plain one, beside a thread that computes all the time, as long as there are requests.
+
+    While other proxies are measured it leaves the cores to them.
+    """
 
     interval = 0.0
+    asked = 0.0
 
     def start(self, proxy: headworks.Proxy) -> None:
         """Begin to compute."""
         threading.Thread(target=self.compute, daemon=True).start()
 
+    def request(self, exchange: headworks.Exchange) -> headworks.Verdict | None:
+        """Answer about a request."""
+        self.asked = time.monotonic()
+        return super().request(exchange)
+
     def compute(self) -> None:
         """Hold the interpreter for as long as it lets."""
         while True:
+            if time.monotonic() > self.asked + 0.5:
+                time.sleep(0.05)
+                continue
             if self.interval:
                 sys.setswitchinterval(self.interval)
             for _ in range(100_000):
