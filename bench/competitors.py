@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from proxies.base import ROOT, Competitor, Protocol, Task
 from proxies.caddy import Caddy
-from proxies.envoy import Envoy
+from proxies.envoy import Envoy, EnvoyExtProc
 from proxies.floor import Floor
 from proxies.haproxy import HAProxy, HAProxyNewer
 from proxies.headworks import Headworks
-from proxies.nginx import Nginx, NginxMainline
+from proxies.mitmproxy import Mitmproxy
+from proxies.nginx import Nginx, NginxJs, NginxMainline
 from proxies.sniproxy import Sniproxy
 from proxies.traefik import Traefik
 
@@ -23,8 +24,11 @@ COMPETITORS: dict[str, Competitor] = {
     "headworks-rule": Headworks(python="rule"),
     "headworks-analyzer": Headworks(python="analyzer"),
     "headworks-async": Headworks(python="async"),
+    "headworks-busy": Headworks(python="busy"),
+    "headworks-busy-5ms": Headworks(python="busy-5ms"),
     "sniproxy": Sniproxy(),
     "nginx": Nginx(),
+    "nginx-js": NginxJs(),
     "nginx-mainline": NginxMainline(),
     "haproxy": HAProxy(),
     "haproxy-newer": HAProxyNewer(),
@@ -34,6 +38,8 @@ COMPETITORS: dict[str, Competitor] = {
     # A pipe of 1 MiB moves many more bytes per call; the largest that needs no privilege by default.
     "haproxy-splice-1m": HAProxy(splice="always", pipe=1 << 20),
     "envoy": Envoy(),
+    "envoy-ext-proc": EnvoyExtProc(),
+    "mitmproxy": Mitmproxy(),
     "traefik": Traefik(),
     "caddy": Caddy(),
 }

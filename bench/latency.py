@@ -1,6 +1,6 @@
-"""Latency at one fixed rate for all: half of what the slowest of them can do, on two cores, as an open loop.
+"""Latency at one fixed rate for all, as an open loop: half of what the slowest of them can do, or what the scenario says.
 
-First each proxy's rate is found by a short closed loop, then rounds of A B C ... at the rate. The number is the 99th
+First each proxy's rate is found by a short closed loop (or it is given), then rounds of A B C ... at the rate. The number is the 99th
 percentile, from the moment a request was due, so that a stall counts for all who had to wait in it.
 """
 
@@ -20,7 +20,7 @@ SHARE = 0.5
 
 def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneResult]:
     """Measure `lanes` at half the slowest one's rate."""
-    stage = stage.split()
+    stage = stage.spread() if scenario.spread else stage.split()
     results = {lane.label: empty(lane) for lane in lanes}
     with ExitStack() as stack:
         directory = stack.enter_context(stage.directory())
@@ -31,14 +31,9 @@ def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneRes
                 ups.append(stack.enter_context(stage.proxy(scenario, lane, port, directory)))
             except StartError as error:
                 results[lane.label].problem = str(error)
-        most: dict[str, float] = {}
-        for up in ups:
-            stage.progress(f"{scenario.name} most {up.label}", run_seconds(stage, scenario))
-            found = stage.sample(scenario, up, origin, stage.order(scenario, up))
-            results[up.label].problem = errors_text(found.errors)
-            most[up.label] = found.rate
+        most = {} if scenario.rate else _most(stage, scenario, [(up, results[up.label]) for up in ups], origin)
         fit = [(up, results[up.label]) for up in ups if not results[up.label].problem]
-        rate = SHARE * min((most[up.label] for up, _ in fit), default=0.0)
+        rate = scenario.rate or SHARE * min((most[up.label] for up, _ in fit), default=0.0)
         straight = LaneResult(label="direct", version="")
         names = min((lane.names for lane in lanes), default=0)
         runs = [(direct(port, names, directory), straight), *fit]
@@ -51,8 +46,19 @@ def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneRes
 
 def seconds(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> float:
     """Return how long the runs will take."""
-    runs = len(lanes) + stage.options.rounds * (len(lanes) + 1)
+    runs = len(lanes) * (not scenario.rate) + stage.options.rounds * (len(lanes) + 1)
     return runs * run_seconds(stage, scenario)
+
+
+def _most(stage: Stage, scenario: Scenario, runs: list[tuple[Up, LaneResult]], origin: int) -> dict[str, float]:
+    """Find how many operations a second each can do; one with errors takes no further part."""
+    most = {}
+    for up, result in runs:
+        stage.progress(f"{scenario.name} most {up.label}", run_seconds(stage, scenario))
+        found = stage.sample(scenario, up, origin, stage.order(scenario, up))
+        result.problem = errors_text(found.errors)
+        most[up.label] = found.rate
+    return most
 
 
 def _rounds(stage: Stage, scenario: Scenario, runs: list[tuple[Up, LaneResult]], *, origin: int, rate: float) -> None:

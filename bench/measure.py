@@ -1,6 +1,7 @@
 """Measures scenarios: which method is for which, and how long everything will take. Prints nothing.
 
-The methods are in `rounds.py` (added, two, bulk), `latency.py`, `skew.py`, `memory.py` (idle, slow) and `reloading.py`.
+The methods are in `rounds.py` (added, two, bulk), `latency.py`, `skew.py`, `memory.py` (idle, slow), `reloading.py` and
+`consulting.py` (consulted, alone).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import consulting
 import latency
 import memory
 import reloading
@@ -23,7 +25,7 @@ __all__ = ["GIB", "NEEDS_TWO_CORES", "Bench", "LaneResult", "Options", "fit"]
 
 START_SECONDS = 0.8
 """From starting a proxy to its being ready, with the wait for what it starts after binding."""
-NEEDS_TWO_CORES: frozenset[Method] = frozenset(("two", "latency", "skew", "slow", "reload"))
+NEEDS_TWO_CORES: frozenset[Method] = frozenset(("two", "latency", "skew", "slow", "reload", "consulted", "alone"))
 SHORTEST, LONGEST = 0.5, 3.0
 
 
@@ -44,6 +46,8 @@ class Bench:
             return memory.measure(self.stage, scenario, lanes)
         if scenario.method == "reload":
             return reloading.measure(self.stage, scenario, lanes)
+        if scenario.method in ("consulted", "alone"):
+            return consulting.measure(self.stage, scenario, lanes)
         return rounds.measure(self.stage, scenario, lanes)
 
     def seconds(self, scenario: Scenario, lanes: list[Lane]) -> float:
@@ -51,15 +55,20 @@ class Bench:
         if not lanes:
             return 0.0
         starts = START_SECONDS * len(lanes) + sum(lane.names for lane in lanes) / 100_000 * 5
+        return starts + self._runs(scenario, lanes)
+
+    def _runs(self, scenario: Scenario, lanes: list[Lane]) -> float:
         if scenario.method == "latency":
-            return starts + latency.seconds(self.stage, scenario, lanes)
+            return latency.seconds(self.stage, scenario, lanes)
         if scenario.method == "skew":
-            return starts + skew.seconds(self.stage, scenario, lanes)
+            return skew.seconds(self.stage, scenario, lanes)
         if scenario.method in ("idle", "slow"):
-            return starts + len(lanes) * memory.lane_seconds(self.stage, scenario)
+            return len(lanes) * memory.lane_seconds(self.stage, scenario)
         if scenario.method == "reload":
-            return starts + len(lanes) * reloading.lane_seconds(self.stage, scenario)
-        return starts + rounds.seconds(self.stage, scenario, lanes)
+            return len(lanes) * reloading.lane_seconds(self.stage, scenario)
+        if scenario.method in ("consulted", "alone"):
+            return consulting.seconds(self.stage, scenario, lanes)
+        return rounds.seconds(self.stage, scenario, lanes)
 
 
 def fit(generator: Generator, options: Options, plans: list[tuple[Scenario, list[Lane]]], budget: float) -> Options:

@@ -117,6 +117,17 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return sum(_cpu_of(Path(f"/proc/{pid}")) for pid in pids)
 
 
+def cpu_by_thread(pids: Iterable[int]) -> dict[str, float]:
+    """Return CPU seconds of the living threads of `pids` by their names; without the scheduler's count there are none."""
+    found: dict[str, float] = {}
+    for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()):
+        with suppress(OSError):
+            seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
+            name = (task / "comm").read_text().rstrip("\n")
+            found[name] = found.get(name, 0.0) + seconds
+    return found
+
+
 def anonymous_bytes(pids: Iterable[int]) -> int:
     """Return the memory in bytes that belongs to `pids` alone or in shares: Pss of anonymous and shared pages.
 

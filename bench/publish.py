@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Put a saved run into the documentation: `python bench/publish.py [latest.json]`.
 
-Draws the charts into docs/performance/ and writes the part of docs/performance.md between its two markers: machine,
-versions, ratios, and first of all where others are ahead. It measures nothing and leaves the rest of the page alone.
+Draws the charts into docs/performance/ and writes what stands in docs/performance.md between two markers: machine,
+versions, ratios, and first of all where others are ahead. People's own code (`python-*`) has two markers of its own, as it is
+often measured alone; what a run has nothing of stays as it was. It measures nothing and leaves the rest of the page alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import report
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN, END = "<!-- results: bench/publish.py writes from here -->", "<!-- results: to here -->"
+PYTHON_BEGIN, PYTHON_END = (line.replace("results", "python results") for line in (BEGIN, END))
+PYTHON = "python-"
+"""How the names of scenarios with people's own code begin."""
 CAPTIONS = {
     "tcp-cost.svg": "CPU for each operation of TCP and TLS work, by proxy",
     "http-cost.svg": "CPU for each HTTP request, by proxy",
@@ -34,6 +38,8 @@ BESIDE = {
     "latency": ("p50 µs", "p99.9 µs", "at rate"),
     "slow": ("others' rate %",),
     "reload": ("failed", "reloads"),
+    "consulted": ("worker µs", "Python µs", "most a second", "rate"),
+    "alone": ("added p50 µs", "p50 µs", "p99 µs"),
 }
 """What stands beside the number of each method."""
 CLOSE = 1.02
@@ -42,23 +48,37 @@ CLOSE = 1.02
 
 def main(arguments: Sequence[str]) -> int:
     """Publish the run named, or the latest."""
-    import charts
-
     saved = report.read(Path(arguments[0])) if arguments else report.read()
-    drawn = charts.draw(saved, DOCS / "performance")
-    page = DOCS / "performance.md"
-    page.write_text(renewed(page.read_text(), results(saved, [path.name for path in drawn])))
-    print(f"written: {page} and {len(drawn)} charts")
+    page, drawn = DOCS / "performance.md", 0
+    text = page.read_text()
+    if (own := part(saved, python=True))["scenarios"]:
+        text = renewed(text, results(own, []), python=True)
+    if (rest := part(saved, python=False))["scenarios"]:
+        import charts
+
+        paths = charts.draw(rest, DOCS / "performance")
+        text, drawn = renewed(text, results(rest, [path.name for path in paths])), len(paths)
+    page.write_text(text)
+    print(f"written: {page} and {drawn} charts")
     return 0
 
 
-def renewed(page: str, section: str) -> str:
-    """Return the page with the part between its markers replaced."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def part(saved: Mapping[str, Any], *, python: bool) -> dict[str, Any]:
+    """Return the run with its scenarios of people's own code alone, or without them."""
+    chosen = {name: one for name, one in saved["scenarios"].items() if name.startswith(PYTHON) == python}
+    shown = {result["version"] for one in chosen.values() for result in one["results"]}
+    versions = [line for line in saved["versions"] if line.partition(": ")[2] in shown]
+    return {**saved, "scenarios": chosen, "versions": versions}
+
+
+def renewed(page: str, section: str, *, python: bool = False) -> str:
+    """Return the page with what stands between its markers replaced."""
+    first, last = (PYTHON_BEGIN, PYTHON_END) if python else (BEGIN, END)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{section.strip()}\n\n{END}{after}"
+        raise ValueError(f"the page needs the lines {first} and {last}")
+    return f"{before}{first}\n\n{section.strip()}\n\n{last}{after}"
 
 
 def results(saved: Mapping[str, Any], drawn: Sequence[str]) -> str:
@@ -114,6 +134,12 @@ def _missed(saved: Mapping[str, Any]) -> str:
         for name, scenario in saved["scenarios"].items()
         for target in scenario["targets"]
         if target["verdict"].startswith("miss")
+    ]
+    missed += [
+        f"- `{name}`: {bound['subject']}, {bound['title']}: {report.number(bound['measured'])}, {report.limit(bound)}"
+        for name, scenario in saved["scenarios"].items()
+        for bound in scenario["bounds"]
+        if bound["verdict"].startswith("miss")
     ]
     return "### Missed targets\n\n" + "\n".join(missed) if missed else ""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from results import LaneResult, Outcome
-from scenarios import Target
+from scenarios import Bound, Target
 from stage import Options
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -28,6 +28,8 @@ VALUE_TITLES = {
     "skew": "p99 µs",
     "slow": "bytes/conn",
     "reload": "worst µs",
+    "consulted": "CPU µs each",
+    "alone": "added p99 µs",
 }
 METHODS = {
     "added": "one core for everything: CPU added per operation",
@@ -40,6 +42,10 @@ METHODS = {
     "on all connections in turn; both cores.",
     "slow": "two cores: memory of the proxy per connection whose client reads slowly",
     "reload": "two cores, open loop: worst latency while reloading",
+    "consulted": "CPU of the proxy for each consultation, both sides: what it takes more than the same listener without "
+    "such code; both cores. `worker µs` and `Python µs` are its sides, `most a second` what the slower one allows",
+    "alone": "what the 99th percentile is more than that of the same listener without such code, one request at a time; both "
+    "cores",
 }
 
 Rows = list[list[str]]
@@ -92,6 +98,7 @@ def content(outcomes: Sequence[Outcome], options: Options) -> dict[str, Any]:
                 "foreign": outcome.foreign,
                 "remarks": remarks(outcome),
                 "targets": [judged(outcome, target) for target in outcome.scenario.targets],
+                "bounds": [held(outcome, bound) for bound in outcome.scenario.bounds],
             }
             for outcome in outcomes
         },
@@ -166,14 +173,39 @@ def result_rows(outcome: Outcome) -> Rows:
 
 def target_rows(outcomes: Sequence[Outcome]) -> Rows:
     """Return the table of targets."""
-    rows = [["work", "subject", "against", "measured", "by CPU", "at most", ""]]
+    rows = [["work", "subject", "against", "measured", "by CPU", "target", ""]]
     for outcome in outcomes:
         for target in outcome.scenario.targets:
             found = judged(outcome, target)
             shown = [f"{found[key]:.2f}" if found[key] is not None else "-" for key in ("measured", "by_cpu")]
             names = [outcome.scenario.name, target.subject, target.against]
             rows.append([*names, *shown, f"{target.ratio:g}", str(found["verdict"])])
+        for bound in outcome.scenario.bounds:
+            found = held(outcome, bound)
+            names = [outcome.scenario.name, bound.subject, found["title"]]
+            rows.append([*names, number(found["measured"]), "", limit(found), str(found["verdict"])])
     return rows
+
+
+def held(outcome: Outcome, bound: Bound) -> dict[str, Any]:
+    """The measured figure beside its bound."""
+    subject = outcome.find(bound.subject)
+    measured = (
+        None if subject is None else subject.value if bound.figure == "value" else subject.extra.get(bound.figure)
+    )
+    title = VALUE_TITLES[outcome.scenario.method] if bound.figure == "value" else bound.figure
+    kept = measured is not None and (bound.least or measured) <= measured <= (bound.most or measured)
+    verdict = "not measured" if measured is None else "ok" if kept else "miss"
+    if measured is not None and outcome.foreign > NOISY:
+        verdict += " (noisy)"
+    return asdict(bound) | {"title": title, "measured": measured, "verdict": verdict}
+
+
+def limit(found: Mapping[str, Any]) -> str:
+    """Say how much, or how little, a figure may be."""
+    if found["most"] is not None:
+        return f"at most {number(found['most'])}"
+    return f"at least {number(found['least'])}"
 
 
 def judged(outcome: Outcome, target: Target) -> dict[str, Any]:
@@ -189,7 +221,8 @@ def judged(outcome: Outcome, target: Target) -> dict[str, Any]:
 
 def _to_own(outcome: Outcome, result: LaneResult, *, by_cpu: bool = False) -> float | None:
     """Return what a lane costs in terms of Headworks; 2 is twice as much."""
-    own = next((r for r in outcome.results if r.valid and r.label.startswith("headworks")), None)
+    # What others are held against may be nothing: a base adds nothing to itself.
+    own = next((r for r in outcome.results if r.valid and r.value and r.label.startswith("headworks")), None)
     if own is None or not result.valid:
         return None
     return _ratio(result.cpu_value, own.cpu_value) if by_cpu else _ratio(result.value, own.value)

@@ -24,6 +24,8 @@ class Sample:
     steal: float
     foreign: float
     proxy_busy: float = 0.0
+    threads_us: dict[str, float] = field(default_factory=dict)
+    """The proxy's CPU per operation by the names of its threads."""
 
 
 @dataclass(kw_only=True)

@@ -26,7 +26,7 @@ from proxies import certificates
 from results import Outcome
 from scenarios import SCENARIOS, Lane, Scenario
 
-FULL_SECONDS, QUICK_SECONDS = 2100.0, 130.0
+FULL_SECONDS, QUICK_SECONDS = 2500.0, 130.0
 """What a run should take; the seconds per lane and round follow from it."""
 
 Plan = tuple[Scenario, list[Lane], dict[str, str]]
@@ -118,7 +118,7 @@ def _arguments() -> argparse.Namespace:
         help="lanes to run a second time as LANE-again: how far equals differ by noise",
     )
     parser.add_argument("--rounds", type=int, help="rounds of A B C ...; default 5")
-    parser.add_argument("--seconds", type=float, help="seconds per lane and round; default: what fits 40 minutes")
+    parser.add_argument("--seconds", type=float, help="seconds per lane and round; default: what fits 45 minutes")
     parser.add_argument("--connections", type=int, help="instead of the scenario's own number")
     parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the proxy's (or everything's)")
     parser.add_argument("--load-core", type=int, help="the other core, for what needs two; -1: there is none")

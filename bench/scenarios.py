@@ -7,19 +7,23 @@ from typing import Literal
 
 from proxies.base import Protocol
 
-Method = Literal["added", "own", "two", "bulk", "idle", "latency", "skew", "slow", "reload"]
+Method = Literal["added", "own", "two", "bulk", "idle", "latency", "skew", "slow", "reload", "consulted", "alone"]
 Tool = Literal["load", "wrk", "h2load"]
 Request = Literal["minimal", "browser"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """A competitor in a scenario. `label` tells two lanes of one competitor apart."""
+    """A competitor in a scenario. `label` tells two lanes of one competitor apart.
+
+    `base`: the label of the lane whose cost is taken off, where what is added to that is measured.
+    """
 
     competitor: str
     names: int = 0
     servers: int = 1
     suffix: str = ""
+    base: str = ""
 
     @property
     def label(self) -> str:
@@ -37,13 +41,28 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bound:
+    """How much, or how little, a figure of `subject` may be; `value` is the scenario's number, others stand beside it.
+
+    It depends on the machine, as a ratio does not: it is for what has nothing in the same run to be held against.
+    """
+
+    subject: str
+    figure: str = "value"
+    most: float | None = None
+    least: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """One kind of work. `names` of a lane > 0: TLS routed by SNI; `http`: HTTP; neither: plain TCP.
 
     `https`: the proxy terminates TLS in front of that HTTP. `resumed`: every handshake uses a ticket of an earlier one.
 
     `load` is what the generator `tool` does, `origin` the mode of the origin behind the proxies. `quick`: part of a
-    quick run. `upload`: bodies go to the server. `fresh`: a new client connection for each request.
+    quick run. `upload`: bodies go to the server. `fresh`: a new client connection for each request. `answers`: proxies
+    answer by themselves. `depth`: requests that a client sends in one go. `rate`: of an open loop, operations a second; 0:
+    it is found. `spread`: everything on all cores, wherever the system puts it.
     """
 
     name: str
@@ -54,6 +73,7 @@ class Scenario:
     lanes: tuple[Lane, ...]
     connections: int
     targets: tuple[Target, ...] = ()
+    bounds: tuple[Bound, ...] = ()
     http: bool = False
     https: bool = False
     resumed: bool = False
@@ -62,6 +82,10 @@ class Scenario:
     fresh: bool = False
     upload: bool = False
     quick: bool = False
+    answers: bool = False
+    depth: int = 1
+    rate: float = 0.0
+    spread: bool = False
 
     def protocol(self, lane: Lane) -> Protocol:
         """Return what a lane's proxy has to speak."""
@@ -161,19 +185,68 @@ HTTP_KEPT = Scenario(
     connections=32,
     quick=True,
 )
-HTTP_PYTHON = replace(
+# People's own code in the path of a request. It is the same everywhere: is there a field x-bad, does the path begin
+# with /admin; there is not, and it does not.
+OWN_CODE = ("headworks", "headworks-rule", "headworks-analyzer", "headworks-async", "haproxy", "haproxy-lua")
+OTHERS_CODE = ("nginx", "nginx-js", "envoy", "envoy-ext-proc", "mitmproxy")
+PYTHON_HTTP = replace(
     HTTP_KEPT,
-    name="http-python",
-    title="the same with people's own code in it: a rule, an analyzer, a coroutine; HAProxy with an action in Lua",
-    lanes=lanes(
-        "headworks", "headworks-rule", "headworks-analyzer", "headworks-async", "haproxy", "haproxy-lua", "floor"
-    ),
+    name="python-http",
+    title="HTTP/1.1, kept connections, with people's own code: a rule, an analyzer, a coroutine; an action in Lua, a "
+    "function in JavaScript, a server in Python that is asked by gRPC, an addon of mitmproxy",
+    lanes=lanes(*OWN_CODE, *OTHERS_CODE, "floor"),
     targets=(
         Target(subject="headworks-rule", against="headworks", ratio=1.03),
         Target(subject="headworks-analyzer", against="headworks", ratio=1.5),
         Target(subject="headworks-analyzer", against="haproxy-lua", ratio=1.0),
     ),
     quick=False,
+)
+PYTHON_CONSULTED = replace(
+    PYTHON_HTTP,
+    name="python-consulted",
+    title="consultations, 64 outstanding, answered by the proxy itself, 16 requests in one go",
+    method="consulted",
+    lanes=(
+        *lanes("headworks", "haproxy", "nginx"),
+        *(Lane(competitor=one, base="headworks") for one in ("headworks-analyzer", "headworks-async")),
+        Lane(competitor="haproxy-lua", base="haproxy"),
+        Lane(competitor="nginx-js", base="nginx"),
+    ),
+    targets=(),
+    bounds=(
+        Bound(subject="headworks-analyzer", most=5.0),
+        Bound(subject="headworks-analyzer", figure="most a second", least=250_000),
+        Bound(subject="headworks-async", figure="most a second", least=120_000),
+    ),
+    connections=64,
+    answers=True,
+    depth=16,
+    spread=True,
+)
+PYTHON_ALONE = replace(
+    PYTHON_CONSULTED,
+    name="python-alone",
+    title="one request at a time through an idle proxy, answered by the proxy itself",
+    method="alone",
+    tool="load",
+    bounds=(
+        Bound(subject="headworks-analyzer", figure="added p50 µs", most=60.0),
+        Bound(subject="headworks-analyzer", most=150.0),
+    ),
+    connections=1,
+    depth=1,
+)
+PYTHON_BUSY = replace(
+    PYTHON_ALONE,
+    name="python-busy",
+    title="latency at 2,000 requests a second, while another thread of the analyzer's interpreter computes all the time; "
+    "answered by the proxy itself",
+    method="latency",
+    lanes=lanes("headworks", "headworks-analyzer", "headworks-busy", "headworks-busy-5ms"),
+    bounds=(Bound(subject="headworks-busy", most=5_000.0),),
+    connections=64,
+    rate=2_000.0,
 )
 HTTP_FRESH = replace(
     HTTP_KEPT,
@@ -322,7 +395,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     HTTP_KEPT,
     two_cores(HTTP_KEPT),
-    HTTP_PYTHON,
+    PYTHON_HTTP,
+    PYTHON_CONSULTED,
+    PYTHON_ALONE,
+    PYTHON_BUSY,
     replace(
         HTTP_KEPT,
         name="http-browser",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -159,6 +159,7 @@ class Stage:
             certificate=certificates.made() if scenario.https else None,
             reloads=scenario.method == "reload",
             servers=lane.servers,
+            answers=scenario.answers,
             workers=2 if scenario.method == "skew" else 1,
         )
 
@@ -181,6 +182,7 @@ class Stage:
             certificate=certificates.made().certificate if scenario.https else None,
             resumed=scenario.resumed,
             turns=scenario.method == "skew",
+            depth=scenario.depth,
         )
 
     def sample(self, scenario: Scenario, up: Up, origin: int, order: tools.Order) -> Sample:
@@ -240,6 +242,7 @@ class _Reading:
     busy: float
     origin: float
     proxy: float
+    threads: Mapping[str, float]
     cores: int
 
     @classmethod
@@ -251,6 +254,7 @@ class _Reading:
             busy=sum(core.busy for core in times),
             origin=processes.cpu_seconds([origin]),
             proxy=processes.cpu_seconds(pids),
+            threads=processes.cpu_by_thread(pids),
             cores=len(cores),
         )
 
@@ -273,4 +277,7 @@ def _sample(report: Report, before: _Reading, after: _Reading, *, died: bool = F
         steal=(after.stolen - before.stolen) / wall / after.cores,
         foreign=max(0.0, after.busy - before.busy - ours) / wall / after.cores,
         proxy_busy=proxy / wall,
+        threads_us={
+            name: (seconds - before.threads.get(name, 0.0)) / count * 1e6 for name, seconds in after.threads.items()
+        },
     )

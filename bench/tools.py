@@ -63,6 +63,8 @@ class Order:
     resumed: bool = False
     turns: bool = False
     """Whether all connections are used in turn; else the one that was used last."""
+    depth: int = 1
+    """Requests in one go, the next ones after all their answers; wrk alone can."""
 
     @property
     def patience(self) -> float:
@@ -123,9 +125,16 @@ def wrk_script(order: Order) -> str:
     """Return wrk's script: the fields of the request, and a report as one line of JSON."""
     fields = BROWSER if order.request == "browser" else {"Host": "www.bench.example"}
     lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in fields.items()]
-    return "\n".join(lines) + _WRK_DONE
+    return "\n".join([*lines, *([_WRK_DEPTH.format(depth=order.depth)] if order.depth > 1 else [])]) + _WRK_DONE
 
 
+_WRK_DEPTH = """
+function init(args)
+  asked = string.rep(wrk.format(), {depth})
+end
+function request()
+  return asked
+end"""
 _WRK_DONE = """
 function done(summary, latency, requests)
   local e = summary.errors

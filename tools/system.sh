@@ -69,8 +69,9 @@ case "${1:-}" in
     ;;
   bench)
     have_packages 'some competitors will be skipped' haproxy=haproxy nginx=nginx \
-      '/usr/lib/nginx/modules/ngx_stream_module.so=libnginx-mod-stream' sniproxy=sniproxy wrk=wrk h2load=nghttp2-client \
-      openssl=openssl
+      '/usr/lib/nginx/modules/ngx_stream_module.so=libnginx-mod-stream' \
+      '/usr/lib/nginx/modules/ngx_http_js_module.so=libnginx-mod-http-js' sniproxy=sniproxy wrk=wrk \
+      h2load=nghttp2-client openssl=openssl
     ;;
   *)
     printf 'usage: tools/system.sh python|rust|tests|bench\n' >&2

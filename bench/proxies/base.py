@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WHEELS = Path(os.environ.get("BENCH_VENV", ROOT / ".venv-bench"))
 
 Protocol = Literal["tcp", "tls", "http", "https"]
+ANSWER = "".join(chr(ord("a") + index % 26) for index in range(200))
+"""What the origin has for every path, and the generator expects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class Task:
     certificate: Certificate | None = None
     """Of the TLS in front of HTTP; None: plain HTTP. All terminate TLS 1.3 alone, agree on keys by X25519, offer HTTP/1.1
     by ALPN and give tickets; the cipher suite is the one that the clients offer."""
+    answers: bool = False
+    """The proxy answers every request itself, with `ANSWER` and no server, after what people wrote has seen it."""
     reloads: bool = False
     """Whether it will be reloaded: some proxies must be started in another way for that."""
 

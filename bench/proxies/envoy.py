@@ -11,6 +11,7 @@ from proxies.certificates import Certificate
 
 _TYPES = "type.googleapis.com/envoy"
 _ANY = 1_000_000
+_SERVER = Path(__file__).resolve().parent / "programs" / "ext_proc_server.py"
 
 
 class Envoy(Competitor):
@@ -30,13 +31,17 @@ class Envoy(Competitor):
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """Static configuration, or (to be reloaded) clusters from a file that Envoy watches."""
-        static: dict[str, Any] = {"listeners": [_listener(task)]}
+        return self._command(program, task, asks=False)
+
+    def _command(self, program: Path, task: Task, *, asks: bool) -> list[str]:
+        """`asks`: a server is asked about each request."""
+        static: dict[str, Any] = {"listeners": [_listener(task, asks=asks)]}
         boot: dict[str, Any] = {"node": {"id": "bench", "cluster": "bench"}, "static_resources": static}
         if task.reloads:
             source = {"path_config_source": {"path": str(_write_clusters(task))}}
             boot["dynamic_resources"] = {"cds_config": source | {"resource_api_version": "V3"}}
         else:
-            static["clusters"] = [_cluster(task)]
+            static["clusters"] = [_cluster(task), *([_asked(task)] if asks else [])]
         config = task.write("envoy.json", json.dumps(boot))
         return [
             *(str(program), "-c", str(config)),
@@ -50,14 +55,34 @@ class Envoy(Competitor):
         _write_clusters(task)
 
 
+class EnvoyExtProc(Envoy):
+    """Envoy whose filter ext_proc asks a server in Python (grpcio, asyncio) about the head of each request."""
+
+    speaks = frozenset(("http",))
+    reloadable = False
+
+    def find(self) -> Path | None:
+        """Without grpcio in `.venv-bench` it is not there."""
+        return super().find() if wheel_file("lib/python*/site-packages/grpc/aio") else None
+
+    def arguments(self, program: Path, task: Task) -> list[str]:
+        """Run the server, which starts Envoy: both are the proxy."""
+        return [str(wheel_file("bin/python")), str(_SERVER), _socket(task), *self._command(program, task, asks=True)]
+
+
+def _socket(task: Task) -> str:
+    """A unix socket is quicker than TCP, and cannot lose a race for a port."""
+    return f"{task.directory}/asked.sock"
+
+
 def _write_clusters(task: Task) -> Path:
     resource = {"@type": f"{_TYPES}.config.cluster.v3.Cluster", **_cluster(task)}
     answer = {"version_info": str(task.origin), "resources": [resource]}
     return task.write("clusters.json", json.dumps(answer))
 
 
-def _listener(task: Task) -> dict[str, Any]:
-    chain: dict[str, Any] = {"filters": [_http() if task.http else _tcp()]}
+def _listener(task: Task, *, asks: bool) -> dict[str, Any]:
+    chain: dict[str, Any] = {"filters": [_http(asks=asks) if task.http else _tcp()]}
     listener: dict[str, Any] = {
         "name": "bench",
         "address": _address(task.listen),
@@ -101,7 +126,7 @@ def _tcp() -> dict[str, Any]:
     return {"name": "tcp_proxy", "typed_config": config}
 
 
-def _http() -> dict[str, Any]:
+def _http(*, asks: bool) -> dict[str, Any]:
     router = {
         "@type": f"{_TYPES}.extensions.filters.http.router.v3.Router",
         "suppress_envoy_headers": True,  # no headers of its own: all proxies send the same
@@ -120,9 +145,39 @@ def _http() -> dict[str, Any]:
         "stream_idle_timeout": "0s",
         # The cluster may come later, from the watched file.
         "route_config": {"name": "all", "virtual_hosts": [host], "validate_clusters": False},
-        "http_filters": [{"name": "router", "typed_config": router}],
+        "http_filters": [*([_ext_proc()] if asks else []), {"name": "router", "typed_config": router}],
     }
     return {"name": "http", "typed_config": config}
+
+
+def _ext_proc() -> dict[str, Any]:
+    """Ask about heads of requests, and about nothing else."""
+    nothing_else = dict.fromkeys(("response_header_mode", "request_trailer_mode", "response_trailer_mode"), "SKIP")
+    config = {
+        "@type": f"{_TYPES}.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+        "grpc_service": {"envoy_grpc": {"cluster_name": "asked"}, "timeout": "1s"},
+        "message_timeout": "1s",  # the default of our analyzers; its own is 200 ms
+        "processing_mode": {"request_header_mode": "SEND", **nothing_else},
+    }
+    return {"name": "ext_proc", "typed_config": config}
+
+
+def _asked(task: Task) -> dict[str, Any]:
+    """The server that is asked, over HTTP/2 as gRPC is."""
+    options = {
+        "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    return {
+        "name": "asked",
+        "type": "STATIC",
+        "connect_timeout": "10s",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+        "load_assignment": {
+            "cluster_name": "asked",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": _socket(task)}}}}]}],
+        },
+    }
 
 
 def _cluster(task: Task) -> dict[str, Any]:

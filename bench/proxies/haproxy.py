@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Literal
 
-from proxies.base import Competitor, Task, named_program, wheel_file
+from proxies.base import ANSWER, Competitor, Task, named_program, wheel_file
 
 
 class HAProxy(Competitor):
@@ -77,6 +77,8 @@ backend origin
         return {"": "", "auto": "option splice-auto", "always": always}[self.splice]
 
     def _routing(self, task: Task) -> str:
+        if task.answers:
+            return f"http-request return status 200 content-type text/plain string {ANSWER}"
         if not task.names:
             return "default_backend origin"
         return f"""tcp-request inspect-delay 10s
@@ -110,7 +112,7 @@ core.register_action("bench", { "http-req" }, function(txn)
   local bad = txn.http:req_get_headers()["x-bad"]
   local path = txn.sf:path()
   if bad or string.sub(path, 1, 6) == "/admin" then
-    txn:done()
+    txn:done(txn:reply({ status = 403 }))
   end
 end, 0)
 """

