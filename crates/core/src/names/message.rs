@@ -1,14 +1,15 @@
-//! Messages of the domain name system (RFC 1035): queries as bytes, and answers as far as they answer a query.
+//! Messages of the domain name system (RFC 1035): queries as bytes, and answers as far as they answer a
+//! query.
 //!
-//! Whoever can send datagrams can pretend to be a nameserver. So a query has a random id and its name in random case
-//! (draft-vixie-dnsext-dns0x20), and an answer is believed only if both come back; what it says of other names than
-//! the one that was asked for, or than those that this one is an alias of, is passed over. Must never panic,
-//! whatever the bytes.
+//! Whoever can send datagrams can pretend to be a nameserver. So a query has a random id and its name in
+//! random case (draft-vixie-dnsext-dns0x20), and an answer is believed only if both come back; what it says
+//! of other names than the one that was asked for, or than those that this one is an alias of, is passed
+//! over. Must never panic, whatever the bytes.
 
 use std::net::IpAddr;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode};
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RData as Content, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use super::Unresolved;
@@ -65,7 +66,7 @@ pub struct Query {
     pub query_type: QueryType,
 }
 
-/// What nameservers know of a [`Query`], and for how many seconds.
+/// Knowledge of nameservers about a [`Query`], and for how many seconds it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameAnswer {
     /// The records.
@@ -143,7 +144,7 @@ pub enum AnswerParsed {
 #[derive(Debug, Clone)]
 pub struct SentQuery {
     bytes: Vec<u8>,
-    /// Where the question section ends.
+    /// Offset at which the question section ends.
     end: usize,
     query_type: QueryType,
     edns: bool,
@@ -187,8 +188,8 @@ impl SentQuery {
         self.read(bytes, false)
     }
 
-    /// Judges a message from a connection to the nameserver. Nobody else can have written it, so that case does
-    /// not matter.
+    /// Judges a message from a connection to the nameserver. Nobody else can have written it, so that case
+    /// does not matter.
     pub fn read_stream(&self, bytes: &[u8]) -> AnswerParsed {
         self.read(bytes, true)
     }
@@ -251,7 +252,7 @@ fn mix(byte: u8, cases: &mut u128) -> u8 {
 struct Known {
     owner: Domain,
     ttl: u32,
-    content: RData,
+    content: Content,
 }
 
 impl Known {
@@ -266,8 +267,8 @@ impl Known {
 
     fn address(&self) -> Option<IpAddr> {
         match &self.content {
-            RData::A(address) => Some(address.0.into()),
-            RData::AAAA(address) => Some(address.0.into()),
+            Content::A(address) => Some(address.0.into()),
+            Content::AAAA(address) => Some(address.0.into()),
             _ => None,
         }
     }
@@ -280,7 +281,7 @@ fn domain(name: &Name) -> Option<Domain> {
 /// One answer that belongs to the query, while it is read. None means everywhere: the bytes are no message.
 struct Reading<'a> {
     bytes: &'a [u8],
-    /// Where the question ends.
+    /// Offset at which the question ends.
     end: usize,
     wanted: RecordType,
 }
@@ -325,7 +326,7 @@ impl Reading<'_> {
         }
         let services = found.iter().filter_map(|record| read_service(&record.content)).collect();
         for _ in 0..authorities {
-            Record::<RData>::read(&mut decoder).ok()?;
+            Record::<Content>::read(&mut decoder).ok()?;
         }
         Some(AnswerParsed::Answer(read_additionals(services, ttl, &mut decoder, additionals)))
     }
@@ -343,8 +344,8 @@ impl Reading<'_> {
             let record: Record = Record::read(decoder).ok()?;
             match &record.data {
                 // RFC 2308 section 5.
-                RData::SOA(start) => negative = Some(record.ttl.min(start.minimum)),
-                RData::NS(_) => delegated = true,
+                Content::SOA(start) => negative = Some(record.ttl.min(start.minimum)),
+                Content::NS(_) => delegated = true,
                 _ => {}
             }
         }
@@ -380,7 +381,7 @@ impl Chain {
                 return Ok(chain);
             }
             let alias = of_name.find_map(|record| match &record.content {
-                RData::CNAME(alias) => Some((domain(&alias.0), record.ttl)),
+                Content::CNAME(alias) => Some((domain(&alias.0), record.ttl)),
                 _ => None,
             });
             let Some((name, ttl)) = alias else { return Ok(chain) };
@@ -395,8 +396,8 @@ impl Chain {
 }
 
 /// Reads a host of a service. None: it is no host, by which the service says that it is not there.
-fn read_service(content: &RData) -> Option<Service> {
-    let RData::SRV(service) = content else { return None };
+fn read_service(content: &Content) -> Option<Service> {
+    let Content::SRV(service) = content else { return None };
     Some(Service {
         priority: service.priority,
         weight: service.weight,
@@ -406,7 +407,8 @@ fn read_service(content: &RData) -> Option<Service> {
     })
 }
 
-/// Gives hosts of a service the addresses that stand beside them; the first record that cannot be read ends that.
+/// Gives hosts of a service the addresses that stand beside them; the first record that cannot be read ends
+/// that.
 fn read_additionals(
     mut services: Vec<Service>,
     mut ttl: u32,
