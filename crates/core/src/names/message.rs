@@ -30,6 +30,9 @@ const MOST_AUTHORITIES: u16 = 32;
 /// Values of TTL from here on are none (RFC 2181 section 8).
 const NO_TTL: u32 = 1 << 31;
 
+/// Labels and pointers of a name: one pointer for each label is more than anybody needs.
+const LONGEST_WAY: usize = 256;
+
 const NO_ERROR: u8 = 0;
 const FORMAT_ERROR: u8 = 1;
 const NO_SUCH_NAME: u8 = 3;
@@ -256,8 +259,8 @@ struct Known {
 }
 
 impl Known {
-    fn read(decoder: &mut BinDecoder<'_>) -> Option<Option<Self>> {
-        let record: Record = Record::read(decoder).ok()?;
+    fn read(bytes: &[u8], decoder: &mut BinDecoder<'_>) -> Option<Option<Self>> {
+        let Some(record) = read_record(bytes, decoder)? else { return Some(None) };
         if record.dns_class != DNSClass::IN {
             return Some(None);
         }
@@ -276,6 +279,46 @@ impl Known {
 
 fn domain(name: &Name) -> Option<Domain> {
     Domain::of_labels(name.iter())
+}
+
+/// Reads the next record of a message, of a type that matters here; the others are stepped over.
+///
+/// Names are walked before they are read: rows of pointers would cost time that grows with the square of the
+/// message.
+fn read_record(bytes: &[u8], decoder: &mut BinDecoder<'_>) -> Option<Option<Record>> {
+    let owner_end = name_end(bytes, decoder.index())?;
+    let content = owner_end + 10;
+    let [kind_high, kind_low, .., high, low] = bytes.get(owner_end..content)? else { return None };
+    match RecordType::from(u16::from_be_bytes([*kind_high, *kind_low])) {
+        RecordType::A | RecordType::AAAA => {}
+        RecordType::CNAME | RecordType::NS => _ = name_end(bytes, content)?,
+        RecordType::SRV => _ = name_end(bytes, content + 6)?,
+        RecordType::SOA => _ = name_end(bytes, name_end(bytes, content)?)?,
+        _ => {
+            let end = content + usize::from(u16::from_be_bytes([*high, *low]));
+            decoder.read_slice(end - decoder.index()).ok()?;
+            return Some(None);
+        }
+    }
+    Record::read(decoder).ok().map(Some)
+}
+
+/// Returns where a name ends in the message. None: it leads too far.
+fn name_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let mut end = None;
+    for _ in 0..LONGEST_WAY {
+        let first = *bytes.get(at)?;
+        match first >> 6 {
+            0 if first == 0 => return Some(end.unwrap_or(at + 1)),
+            0 => at += 1 + usize::from(first),
+            3 => {
+                end.get_or_insert(at + 2);
+                at = usize::from(u16::from_be_bytes([first & 0x3f, *bytes.get(at + 1)?]));
+            }
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// One answer that belongs to the query, while it is read. None means everywhere: the bytes are no message.
@@ -301,7 +344,7 @@ impl Reading<'_> {
         }
         let mut records = Vec::with_capacity(usize::from(answers).min(64));
         for _ in 0..answers {
-            records.extend(Known::read(&mut decoder)?);
+            records.extend(Known::read(self.bytes, &mut decoder)?);
         }
         let chain = match Chain::follow(domain(&asked.name)?, &records, self.wanted) {
             Ok(chain) => chain,
@@ -326,9 +369,10 @@ impl Reading<'_> {
         }
         let services = found.iter().filter_map(|record| read_service(&record.content)).collect();
         for _ in 0..authorities {
-            Record::<Content>::read(&mut decoder).ok()?;
+            read_record(self.bytes, &mut decoder)?;
         }
-        Some(AnswerParsed::Answer(read_additionals(services, ttl, &mut decoder, additionals)))
+        let beside = Beside { bytes: self.bytes, decoder, count: additionals };
+        Some(AnswerParsed::Answer(beside.read(services, ttl)))
     }
 
     /// Reads why an answer has no records: there are none, or they are asked for by another name.
@@ -341,7 +385,7 @@ impl Reading<'_> {
         let mut negative = None;
         let mut delegated = false;
         for _ in 0..authorities.min(MOST_AUTHORITIES) {
-            let record: Record = Record::read(decoder).ok()?;
+            let Some(record) = read_record(self.bytes, decoder)? else { continue };
             match &record.data {
                 // RFC 2308 section 5.
                 Content::SOA(start) => negative = Some(record.ttl.min(start.minimum)),
@@ -407,31 +451,35 @@ fn read_service(content: &Content) -> Option<Service> {
     })
 }
 
-/// Gives hosts of a service the addresses that stand beside them; the first record that cannot be read ends
-/// that.
-fn read_additionals(
-    mut services: Vec<Service>,
-    mut ttl: u32,
-    decoder: &mut BinDecoder<'_>,
-    additionals: u16,
-) -> NameAnswer {
-    let mut kept = 0;
-    for _ in 0..additionals.min(MOST_RECORDS) {
-        let Some(record) = Known::read(decoder) else { break };
-        let Some((record, address)) = record.and_then(|record| record.address().map(|found| (record, found)))
-        else {
-            continue;
-        };
-        for service in services.iter_mut().filter(|service| service.target == record.owner) {
-            if kept < MOST_KEPT {
-                push_new(&mut service.addresses, address);
-                ttl = ttl.min(record.ttl);
-                kept += 1;
+/// The additional section, in which hosts of a service may have their addresses.
+struct Beside<'a> {
+    bytes: &'a [u8],
+    decoder: BinDecoder<'a>,
+    count: u16,
+}
+
+impl Beside<'_> {
+    /// Gives the hosts their addresses; the first record that cannot be read ends that.
+    fn read(mut self, mut services: Vec<Service>, mut ttl: u32) -> NameAnswer {
+        let mut kept = 0;
+        for _ in 0..self.count.min(MOST_RECORDS) {
+            let Some(record) = Known::read(self.bytes, &mut self.decoder) else { break };
+            let Some((record, address)) =
+                record.and_then(|record| record.address().map(|found| (record, found)))
+            else {
+                continue;
+            };
+            for service in services.iter_mut().filter(|service| service.target == record.owner) {
+                if kept < MOST_KEPT {
+                    push_new(&mut service.addresses, address);
+                    ttl = ttl.min(record.ttl);
+                    kept += 1;
+                }
             }
         }
+        let found = if services.is_empty() { Found::NoRecords } else { Found::Services(services.into()) };
+        NameAnswer { found, ttl }
     }
-    let found = if services.is_empty() { Found::NoRecords } else { Found::Services(services.into()) };
-    NameAnswer { found, ttl }
 }
 
 fn push_new(addresses: &mut Vec<IpAddr>, address: IpAddr) {
