@@ -1,7 +1,8 @@
-//! The cache: answers of nameservers as long as they hold, and for a while after that, when no nameserver answers.
+//! The cache: answers of nameservers as long as they hold, and for a while after that, when no nameserver
+//! answers.
 //!
-//! Failures are kept for a moment too, so that a name nobody answers for is not asked about by every client. Must never
-//! hold more than its limits; the oldest go first.
+//! Failures are kept for a moment too, so that a name nobody answers for is not asked about by every
+//! client. Must never hold more than its limits; the oldest go first.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -51,13 +52,13 @@ pub struct Kept {
     pub stale_since: Option<Millis>,
 }
 
-/// What the cache says to a query.
+/// Knowledge of the cache about a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cached {
     /// The answer; nobody need be asked.
     Settled(Result<Kept, Unresolved>),
-    /// A stale answer, for nameservers failed when they were asked last. They are to be asked again, but nobody waits
-    /// for it.
+    /// A stale answer, for nameservers failed when they were asked last. They are to be asked again, but
+    /// nobody waits for it.
     Failing(Kept),
     /// Nameservers are to be asked.
     Unknown,

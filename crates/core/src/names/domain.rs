@@ -1,4 +1,5 @@
-//! A domain name, absolute and checked. Must never hold what cannot be asked for, or what reads as another name.
+//! A domain name, absolute and checked. Must never hold what cannot be asked for, or what reads as another
+//! name.
 
 use std::fmt;
 
@@ -47,7 +48,8 @@ impl Domain {
         &self.0
     }
 
-    /// Whether it is `localhost` or below it, which is loopback whatever a nameserver says (RFC 6761 section 6.3).
+    /// Whether it is `localhost` or below it, which is loopback whatever a nameserver says (RFC 6761
+    /// section 6.3).
     pub fn is_localhost(&self) -> bool {
         self.0.strip_suffix("localhost").is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }

@@ -1,5 +1,5 @@
-//! The file of hosts, as `/etc/hosts` is written: an address, then its names. Must never fail: a line that says
-//! nothing is passed over.
+//! The file of hosts, as `/etc/hosts` is written: an address, then its names. Must never fail: a line that
+//! says nothing is passed over.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,9 +1,9 @@
 //! An inquiry: one query on its way from nameserver to nameserver until it is answered.
 //!
-//! Events in, actions out. Each time it is sent, a query has another id and another case of letters. Datagrams come
-//! first; whatever a datagram cannot settle is settled by a connection to the same nameserver: an answer without room,
-//! one that lost the case of letters, a flood of answers that are none. Must come to an end after a number of steps
-//! that nameservers cannot raise.
+//! Events in, actions out. Each time it is sent, a query has another id and another case of letters.
+//! Datagrams come first; whatever a datagram cannot settle is settled by a connection to the same
+//! nameserver: an answer without room, one that lost the case of letters, a flood of answers that are none.
+//! Must come to an end after a number of steps that nameservers cannot raise.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use super::message::{AnswerParsed, MOST_ALIASES, NameAnswer, Query, SentQuery};
 /// Datagrams that answer something else, after which somebody seems to guess.
 const MOST_FOREIGN: u32 = 32;
 
-/// What happened to the query that was sent last.
+/// An event of the query that was sent last.
 #[derive(Debug, Clone, Copy)]
 pub enum InquiryEvent<'a> {
     /// A datagram came from the nameserver.
@@ -26,7 +26,7 @@ pub enum InquiryEvent<'a> {
     Unreachable,
 }
 
-/// What is to be done next.
+/// The next thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InquiryAction {
     /// Send the query in a datagram, from a new socket.

@@ -1,14 +1,15 @@
-//! Messages of the domain name system (RFC 1035): queries as bytes, and answers as far as they answer a query.
+//! Messages of the domain name system (RFC 1035): queries as bytes, and answers as far as they answer a
+//! query.
 //!
-//! Whoever can send datagrams can pretend to be a nameserver. So a query has a random id and its name in random case
-//! (draft-vixie-dnsext-dns0x20), and an answer is believed only if both come back; what it says of other names than
-//! the one that was asked for, or than those that this one is an alias of, is passed over. Must never panic,
-//! whatever the bytes.
+//! Whoever can send datagrams can pretend to be a nameserver. So a query has a random id and its name in
+//! random case (draft-vixie-dnsext-dns0x20), and an answer is believed only if both come back; what it says
+//! of other names than the one that was asked for, or than those that this one is an alias of, is passed
+//! over. Must never panic, whatever the bytes.
 
 use std::net::IpAddr;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode};
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RData as Content, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use super::Unresolved;
@@ -28,6 +29,9 @@ const MOST_KEPT: usize = 1_024;
 const MOST_AUTHORITIES: u16 = 32;
 /// Values of TTL from here on are none (RFC 2181 section 8).
 const NO_TTL: u32 = 1 << 31;
+
+/// Labels and pointers of a name: one pointer for each label is more than anybody needs.
+const LONGEST_WAY: usize = 256;
 
 const NO_ERROR: u8 = 0;
 const FORMAT_ERROR: u8 = 1;
@@ -65,7 +69,7 @@ pub struct Query {
     pub query_type: QueryType,
 }
 
-/// What nameservers know of a [`Query`], and for how many seconds.
+/// Knowledge of nameservers about a [`Query`], and for how many seconds it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameAnswer {
     /// The records.
@@ -143,7 +147,7 @@ pub enum AnswerParsed {
 #[derive(Debug, Clone)]
 pub struct SentQuery {
     bytes: Vec<u8>,
-    /// Where the question section ends.
+    /// Offset at which the question section ends.
     end: usize,
     query_type: QueryType,
     edns: bool,
@@ -187,8 +191,8 @@ impl SentQuery {
         self.read(bytes, false)
     }
 
-    /// Judges a message from a connection to the nameserver. Nobody else can have written it, so that case does
-    /// not matter.
+    /// Judges a message from a connection to the nameserver. Nobody else can have written it, so that case
+    /// does not matter.
     pub fn read_stream(&self, bytes: &[u8]) -> AnswerParsed {
         self.read(bytes, true)
     }
@@ -251,12 +255,12 @@ fn mix(byte: u8, cases: &mut u128) -> u8 {
 struct Known {
     owner: Domain,
     ttl: u32,
-    content: RData,
+    content: Content,
 }
 
 impl Known {
-    fn read(decoder: &mut BinDecoder<'_>) -> Option<Option<Self>> {
-        let record: Record = Record::read(decoder).ok()?;
+    fn read(bytes: &[u8], decoder: &mut BinDecoder<'_>) -> Option<Option<Self>> {
+        let Some(record) = read_record(bytes, decoder)? else { return Some(None) };
         if record.dns_class != DNSClass::IN {
             return Some(None);
         }
@@ -266,8 +270,8 @@ impl Known {
 
     fn address(&self) -> Option<IpAddr> {
         match &self.content {
-            RData::A(address) => Some(address.0.into()),
-            RData::AAAA(address) => Some(address.0.into()),
+            Content::A(address) => Some(address.0.into()),
+            Content::AAAA(address) => Some(address.0.into()),
             _ => None,
         }
     }
@@ -277,10 +281,50 @@ fn domain(name: &Name) -> Option<Domain> {
     Domain::of_labels(name.iter())
 }
 
+/// Reads the next record of a message, of a type that matters here; the others are stepped over.
+///
+/// Names are walked before they are read: rows of pointers would cost time that grows with the square of the
+/// message.
+fn read_record(bytes: &[u8], decoder: &mut BinDecoder<'_>) -> Option<Option<Record>> {
+    let owner_end = name_end(bytes, decoder.index())?;
+    let content = owner_end + 10;
+    let [kind_high, kind_low, .., high, low] = bytes.get(owner_end..content)? else { return None };
+    match RecordType::from(u16::from_be_bytes([*kind_high, *kind_low])) {
+        RecordType::A | RecordType::AAAA => {}
+        RecordType::CNAME | RecordType::NS => _ = name_end(bytes, content)?,
+        RecordType::SRV => _ = name_end(bytes, content + 6)?,
+        RecordType::SOA => _ = name_end(bytes, name_end(bytes, content)?)?,
+        _ => {
+            let end = content + usize::from(u16::from_be_bytes([*high, *low]));
+            decoder.read_slice(end - decoder.index()).ok()?;
+            return Some(None);
+        }
+    }
+    Record::read(decoder).ok().map(Some)
+}
+
+/// Returns where a name ends in the message. None: it leads too far.
+fn name_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let mut end = None;
+    for _ in 0..LONGEST_WAY {
+        let first = *bytes.get(at)?;
+        match first >> 6 {
+            0 if first == 0 => return Some(end.unwrap_or(at + 1)),
+            0 => at += 1 + usize::from(first),
+            3 => {
+                end.get_or_insert(at + 2);
+                at = usize::from(u16::from_be_bytes([first & 0x3f, *bytes.get(at + 1)?]));
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// One answer that belongs to the query, while it is read. None means everywhere: the bytes are no message.
 struct Reading<'a> {
     bytes: &'a [u8],
-    /// Where the question ends.
+    /// Offset at which the question ends.
     end: usize,
     wanted: RecordType,
 }
@@ -300,7 +344,7 @@ impl Reading<'_> {
         }
         let mut records = Vec::with_capacity(usize::from(answers).min(64));
         for _ in 0..answers {
-            records.extend(Known::read(&mut decoder)?);
+            records.extend(Known::read(self.bytes, &mut decoder)?);
         }
         let chain = match Chain::follow(domain(&asked.name)?, &records, self.wanted) {
             Ok(chain) => chain,
@@ -325,9 +369,10 @@ impl Reading<'_> {
         }
         let services = found.iter().filter_map(|record| read_service(&record.content)).collect();
         for _ in 0..authorities {
-            Record::<RData>::read(&mut decoder).ok()?;
+            read_record(self.bytes, &mut decoder)?;
         }
-        Some(AnswerParsed::Answer(read_additionals(services, ttl, &mut decoder, additionals)))
+        let beside = Beside { bytes: self.bytes, decoder, count: additionals };
+        Some(AnswerParsed::Answer(beside.read(services, ttl)))
     }
 
     /// Reads why an answer has no records: there are none, or they are asked for by another name.
@@ -340,11 +385,11 @@ impl Reading<'_> {
         let mut negative = None;
         let mut delegated = false;
         for _ in 0..authorities.min(MOST_AUTHORITIES) {
-            let record: Record = Record::read(decoder).ok()?;
+            let Some(record) = read_record(self.bytes, decoder)? else { continue };
             match &record.data {
                 // RFC 2308 section 5.
-                RData::SOA(start) => negative = Some(record.ttl.min(start.minimum)),
-                RData::NS(_) => delegated = true,
+                Content::SOA(start) => negative = Some(record.ttl.min(start.minimum)),
+                Content::NS(_) => delegated = true,
                 _ => {}
             }
         }
@@ -380,7 +425,7 @@ impl Chain {
                 return Ok(chain);
             }
             let alias = of_name.find_map(|record| match &record.content {
-                RData::CNAME(alias) => Some((domain(&alias.0), record.ttl)),
+                Content::CNAME(alias) => Some((domain(&alias.0), record.ttl)),
                 _ => None,
             });
             let Some((name, ttl)) = alias else { return Ok(chain) };
@@ -395,8 +440,8 @@ impl Chain {
 }
 
 /// Reads a host of a service. None: it is no host, by which the service says that it is not there.
-fn read_service(content: &RData) -> Option<Service> {
-    let RData::SRV(service) = content else { return None };
+fn read_service(content: &Content) -> Option<Service> {
+    let Content::SRV(service) = content else { return None };
     Some(Service {
         priority: service.priority,
         weight: service.weight,
@@ -406,30 +451,35 @@ fn read_service(content: &RData) -> Option<Service> {
     })
 }
 
-/// Gives hosts of a service the addresses that stand beside them; the first record that cannot be read ends that.
-fn read_additionals(
-    mut services: Vec<Service>,
-    mut ttl: u32,
-    decoder: &mut BinDecoder<'_>,
-    additionals: u16,
-) -> NameAnswer {
-    let mut kept = 0;
-    for _ in 0..additionals.min(MOST_RECORDS) {
-        let Some(record) = Known::read(decoder) else { break };
-        let Some((record, address)) = record.and_then(|record| record.address().map(|found| (record, found)))
-        else {
-            continue;
-        };
-        for service in services.iter_mut().filter(|service| service.target == record.owner) {
-            if kept < MOST_KEPT {
-                push_new(&mut service.addresses, address);
-                ttl = ttl.min(record.ttl);
-                kept += 1;
+/// The additional section, in which hosts of a service may have their addresses.
+struct Beside<'a> {
+    bytes: &'a [u8],
+    decoder: BinDecoder<'a>,
+    count: u16,
+}
+
+impl Beside<'_> {
+    /// Gives the hosts their addresses; the first record that cannot be read ends that.
+    fn read(mut self, mut services: Vec<Service>, mut ttl: u32) -> NameAnswer {
+        let mut kept = 0;
+        for _ in 0..self.count.min(MOST_RECORDS) {
+            let Some(record) = Known::read(self.bytes, &mut self.decoder) else { break };
+            let Some((record, address)) =
+                record.and_then(|record| record.address().map(|found| (record, found)))
+            else {
+                continue;
+            };
+            for service in services.iter_mut().filter(|service| service.target == record.owner) {
+                if kept < MOST_KEPT {
+                    push_new(&mut service.addresses, address);
+                    ttl = ttl.min(record.ttl);
+                    kept += 1;
+                }
             }
         }
+        let found = if services.is_empty() { Found::NoRecords } else { Found::Services(services.into()) };
+        NameAnswer { found, ttl }
     }
-    let found = if services.is_empty() { Found::NoRecords } else { Found::Services(services.into()) };
-    NameAnswer { found, ttl }
 }
 
 fn push_new(addresses: &mut Vec<IpAddr>, address: IpAddr) {

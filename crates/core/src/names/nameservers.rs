@@ -1,5 +1,5 @@
-//! Nameservers: whom to ask first. One that was silent lately is asked after all others, so that it costs each name
-//! no time; it must never be left out, for it may be the only one that answers.
+//! Nameservers: whom to ask first. One that was silent lately is asked after all others, so that it costs
+//! each name no time; it must never be left out, for it may be the only one that answers.
 
 use std::net::SocketAddr;
 

@@ -17,7 +17,7 @@ const MOST_DOTS: u64 = 15;
 const LONGEST_TIMEOUT: u64 = 30;
 const MOST_ATTEMPTS: u64 = 5;
 
-/// What the file says, or what holds without it.
+/// Content of the file, or what holds without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolverConf {
     /// Nameservers in the order in which they are asked.
@@ -105,7 +105,8 @@ mod tests {
         let conf = ResolverConf::read(
             b"# made by hand\ndomain old\nnameserver 192.0.2.53 ; first\nnameserver 2001:db8::53\n\
               nameserver fe80::1%2\nnameserver fe80::1%eth0\nnameserver nonsense\n\
-              search svc.cluster.local cluster.local bad..name\noptions ndots:5 timeout:3 attempts:4 rotate edns0\n",
+              search svc.cluster.local cluster.local bad..name\n\
+              options ndots:5 timeout:3 attempts:4 rotate edns0\n",
         );
         assert_eq!(
             conf.nameservers.iter().map(SocketAddr::to_string).collect::<Vec<_>>(),

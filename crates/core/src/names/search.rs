@@ -1,9 +1,10 @@
 //! A search: one name that somebody wants the addresses of, from what was written to the endpoints.
 //!
-//! Literal addresses answer themselves; then the file of hosts, then `localhost`, then nameservers. A name that is not
-//! absolute is tried in the domains of the search list; both families are asked side by side, and so are all hosts of a
-//! service, and one that fails does not lose the others. Whoever drives a search answers its [`open`](Search::open)
-//! queries by [`settle`](Search::settle), then asks for its [`outcome`](Search::outcome), which may open others.
+//! Literal addresses answer themselves; then the file of hosts, then `localhost`, then nameservers. A name
+//! that is not absolute is tried in the domains of the search list; both families are asked side by side,
+//! and so are all hosts of a service, and one that fails does not lose the others. Whoever drives a search
+//! answers its [`open`](Search::open) queries by [`settle`](Search::settle), then asks for its
+//! [`outcome`](Search::outcome), which may open others.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -107,7 +108,7 @@ pub struct Endpoint {
     pub host: Box<str>,
 }
 
-/// What a name resolved to.
+/// Endpoints that a name resolved to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
     /// At least one endpoint, in the order in which they are to be tried.
@@ -289,7 +290,8 @@ impl Search {
         self.try_next();
     }
 
-    /// Tries the next name. A nameserver that fails may fail for one domain only; silence is the same for all.
+    /// Tries the next name. A nameserver that fails may fail for one domain only; silence is the same for
+    /// all.
     fn try_next(&mut self) {
         self.names.pop_front();
         let goes_on = matches!(self.failure, None | Some(Unresolved::ServerFailure));

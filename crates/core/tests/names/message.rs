@@ -266,6 +266,31 @@ fn pointers_that_run_in_circles_or_forward_are_no_message() {
 }
 
 #[test]
+fn pointers_in_long_rows_are_no_message() {
+    let sent = sent("app.example", QueryType::A);
+    let rows = |pointers: u16, kind: u16| {
+        let mut bytes = answer(&[record("row", 99, 1, &vec![0; usize::from(2 * pointers)])]).to(sent.bytes());
+        let begin = bytes.len() as u16 - 2 * pointers;
+        for n in 1..pointers {
+            let at = usize::from(begin + 2 * n);
+            bytes[at..at + 2].copy_from_slice(&(0xc000 | (begin + 2 * (n - 1))).to_be_bytes());
+        }
+        let last = (0xc000 | (begin + 2 * (pointers - 1))).to_be_bytes();
+        let (owner, target) =
+            if kind == CNAME { (name("x"), last.to_vec()) } else { (last.to_vec(), vec![1; 4]) };
+        bytes.extend_from_slice(&owner);
+        bytes.extend_from_slice(&[0, kind as u8, 0, 1, 0, 0, 0, 1, 0, target.len() as u8]);
+        bytes.extend_from_slice(&target);
+        bytes[7] = 2;
+        sent.read_stream(&bytes)
+    };
+    for kind in [A, CNAME] {
+        assert_eq!(rows(100, kind), absent(Found::NoRecords, 0), "{kind}");
+        assert_eq!(rows(4_000, kind), AnswerParsed::Failed(Unresolved::Malformed), "{kind}");
+    }
+}
+
+#[test]
 fn counts_that_promise_more_than_there_is_take_no_memory() {
     let sent = sent("app.example", QueryType::A);
     let mut bytes = Answer::default().to(sent.bytes());

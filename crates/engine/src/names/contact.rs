@@ -1,5 +1,6 @@
-//! A contact: one query on its way to one nameserver, by a datagram or over a connection, each from a socket of its own
-//! whose port the kernel chose by chance. Must never wait, and never take what the nameserver has not sent.
+//! A contact: one query on its way to one nameserver, by a datagram or over a connection, each from a
+//! socket of its own whose port the kernel chose by chance. Must never wait, and never take what the
+//! nameserver has not sent.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -26,7 +27,7 @@ pub(super) enum Contact {
     },
 }
 
-/// What a contact has come to.
+/// Result of going on with a contact.
 #[derive(Debug)]
 pub(super) enum Contacted {
     /// Nothing yet.
@@ -35,7 +36,7 @@ pub(super) enum Contacted {
     Datagram(usize),
     /// A message.
     Message(Vec<u8>),
-    /// Its end.
+    /// An end without an answer.
     Broken,
 }
 

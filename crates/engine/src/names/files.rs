@@ -1,6 +1,6 @@
-//! The system's files: hosts and the resolver's configuration, as they were when they were last looked at. They are
-//! looked at when somebody asks, at most once a second, and read when they have changed. Must never fail: a file that
-//! is not there says nothing.
+//! The system's files: hosts and the resolver's configuration, as they were when they were last looked at.
+//! They are looked at when somebody asks, at most once a second, and read when they have changed. Must
+//! never fail: a file that is not there says nothing.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +27,7 @@ pub(super) struct SystemFiles {
     next_look: Millis,
 }
 
-/// What changes when a file does. None: there is no file.
+/// Facts that change when a file does: its time, its length, its number. None: there is no file.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
 impl SystemFiles {

@@ -7,8 +7,8 @@
 //! | `files` | the system's files, read again when they change |
 //! | `ask`, `tally` | one who waits for a name; what is counted |
 //!
-//! What to ask, what to believe and what to keep is decided in core. Must never make a caller wait, and never leave
-//! one without a reply.
+//! What to ask, what to believe and what to keep is decided in core. Must never make a caller wait, and
+//! never leave one without a reply.
 
 mod ask;
 mod contact;
@@ -69,12 +69,12 @@ impl Default for ResolverSettings {
     }
 }
 
-/// Resolves names; a handle that is cheap to clone. When the last one is dropped, whoever still waits is told that
-/// the resolver has stopped, and its thread ends.
+/// Resolves names; a handle that is cheap to clone. When the last one is dropped, whoever still waits is
+/// told that the resolver has stopped, and its thread ends.
 #[derive(Debug, Clone)]
 pub struct NameResolver(Arc<Desired>);
 
-/// What all handles share.
+/// State that all handles share.
 #[derive(Debug)]
 struct Desired {
     settings: Mutex<ResolverSettings>,
@@ -106,8 +106,9 @@ impl NameResolver {
         Self(Arc::new(Desired { settings: Mutex::new(settings), running: Mutex::new(None), tally }))
     }
 
-    /// Asks for a name. The reply comes once, within `patience`: on the resolver's thread, or at once on the caller's
-    /// if the name is a literal address or too much is asked already. It must not take long: others wait for theirs.
+    /// Asks for a name. The reply comes once, within `patience`: on the resolver's thread, or at once on
+    /// the caller's if the name is a literal address or too much is asked already. It must not take long:
+    /// others wait for theirs.
     pub fn ask(
         &self,
         sought: Sought,
@@ -135,7 +136,7 @@ impl NameResolver {
         *lock(&self.0.settings) = settings.clone();
         if let Some(running) = &*lock(&self.0.running) {
             // A thread that has ended takes the settings when it starts again.
-            let _ = running.post(Order::Configure(settings));
+            let _ = running.post(Order::Configure(Box::new(settings)));
         }
     }
 

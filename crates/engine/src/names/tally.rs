@@ -33,7 +33,7 @@ impl Default for ResolverTally {
     }
 }
 
-/// What a resolver has counted.
+/// Counters of a resolver at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolverStats {
     /// Names that were asked for.

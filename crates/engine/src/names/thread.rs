@@ -1,8 +1,8 @@
 //! The resolver's thread: it takes asks, sends queries, and replies.
 //!
-//! Whoever asks for what is asked already waits for the same answer. So many queries are under way, others wait in
-//! order. An ask that has something in hand, stale or of one family, waits for the rest no longer than one nameserver may
-//! take. Must never block but on the poll and on two small files.
+//! Whoever asks for what is asked already waits for the same answer. So many queries are under way, others
+//! wait in order. An ask that has something in hand, stale or of one family, waits for the rest no longer
+//! than one nameserver may take. Must never block but on the poll and on two small files.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -34,16 +34,16 @@ const ATTEMPTS: usize = 2;
 /// The largest datagram there is.
 const LARGEST: usize = 65_535;
 
-/// What the thread is told.
+/// A word to the thread.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Somebody wants a name.
     Ask(Ask),
     /// Other settings hold.
-    Configure(ResolverSettings),
+    Configure(Box<ResolverSettings>),
 }
 
-/// What is due at a time.
+/// A matter that is due at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Ask(u64),
@@ -61,7 +61,7 @@ struct Pending {
     due: Option<Millis>,
 }
 
-/// Those who wait for a query.
+/// Asks that wait for a query.
 #[derive(Debug, Default)]
 struct Awaited {
     asks: BTreeSet<u64>,
@@ -91,7 +91,7 @@ pub(super) struct Resolving {
     next_ask: u64,
     /// Every query that waits to be sent or is under way.
     awaited: HashMap<Query, Awaited>,
-    /// Those that wait to be sent.
+    /// Queries that wait to be sent, in order.
     waiting: VecDeque<Query>,
     under_way: Slab<UnderWay>,
     deadlines: BTreeSet<(Millis, Due)>,
@@ -158,7 +158,7 @@ impl Resolving {
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Ask(ask)) => self.begin(ask),
-                Ok(Order::Configure(settings)) => self.configure(settings),
+                Ok(Order::Configure(settings)) => self.configure(*settings),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
@@ -358,7 +358,8 @@ impl Resolving {
         under_way.inquiry.handle(event, random)
     }
 
-    /// Does what an inquiry says; returns false if there is no descriptor to do it with, and the query waits again.
+    /// Does what an inquiry says; returns false if there is no descriptor to do it with, and the query
+    /// waits again.
     fn act(&mut self, key: usize, mut action: InquiryAction) -> bool {
         loop {
             let contact = match action {
