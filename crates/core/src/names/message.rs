@@ -261,7 +261,8 @@ struct Known {
 impl Known {
     fn read(bytes: &[u8], decoder: &mut BinDecoder<'_>) -> Option<Option<Self>> {
         let Some(record) = read_record(bytes, decoder)? else { return Some(None) };
-        if record.dns_class != DNSClass::IN {
+        // One without content says nothing, whatever its type.
+        if record.dns_class != DNSClass::IN || matches!(record.data, Content::Update0(_)) {
             return Some(None);
         }
         let ttl = if record.ttl < NO_TTL { record.ttl } else { 0 };

@@ -118,6 +118,18 @@ fn records_of_other_names_are_passed_over() {
 }
 
 #[test]
+fn records_without_content_or_of_another_class_say_nothing() {
+    let sent = sent("app.example", QueryType::A);
+    let empty = record("app.example", A, 60, &[]);
+    let mut other_class = record("app.example", A, 60, &[192, 0, 2, 66]);
+    other_class[name("app.example").len() + 3] = 3;
+    for record in [empty, other_class] {
+        let parsed = sent.read_datagram(&answer(&[record]).to(sent.bytes()));
+        assert_eq!(parsed, absent(Found::NoRecords, 0));
+    }
+}
+
+#[test]
 fn aliases_are_followed_as_far_as_the_answer_goes() {
     let sent = sent("www.example", QueryType::A);
     // In no order, and with what does not belong to the chain.
