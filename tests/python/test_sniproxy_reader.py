@@ -143,7 +143,7 @@ def test_the_end_of_the_file_closes_blocks() -> None:
 def test_a_brace_too_many_ends_the_file() -> None:
     source = "user daemon\n}\nnonsense here\n"
     assert "ignores the rest" in warned(source)[0]
-    assert [one.words[0].text for one in read(source.encode())[0].unread] == ["nonsense"]
+    assert [one.words[0].text for one in read(source.encode())[0].idle] == ["nonsense"]
 
 
 def test_an_empty_file_is_read() -> None:

@@ -23,7 +23,7 @@ def read(source: bytes, name: str | None = None) -> tuple[File, list[Problem]]:
         flaws.place(flaw.line, flaw.column, flaw.reason, flaw.suggestion, is_warning=flaw.is_warning)
     reader = _Reader(flaws)
     reader.read(parsed.block)
-    reader.file.unread += parsed.unread
+    reader.file.idle += parsed.unread
     return reader.file, sorted(flaws.problems, key=lambda one: (one.line or 0, one.column or 0))
 
 
@@ -53,6 +53,7 @@ class _Reader:
         refuse_block(name, statement, self._flaws)
         if len(statement.words) == 1:
             self._flaws.add(statement, f"{name} has no value and does nothing", is_warning=True)
+            self.file.idle.append(statement)
         for word in statement.words[1:]:
             if getattr(self.file, field) is not None:
                 self._flaws.add(word, f"{name} is given twice, and sniproxy refuses that", "keep one")
@@ -68,17 +69,18 @@ class _Reader:
             return
         if statement.block is None:
             self._flaws.add(statement, f"{name} without a block does nothing", is_warning=True)
+            self.file.idle.append(statement)
             return
-        if name == "resolver":
-            self.file.resolver = read_resolver(statement, self._flaws)
-        elif name == "error_log":
-            self.file.error_log = read_log(statement, self._flaws) or self.file.error_log
-        else:
-            self.file.access_log = read_log(statement, self._flaws) or self.file.access_log
+        found = read_resolver(statement, self._flaws) if name == "resolver" else read_log(statement, self._flaws)
+        if found is not None:
+            before = getattr(self.file, name)
+            # Of several the last counts.
+            self.file.idle += [before.statement] if before is not None else []
+            setattr(self.file, name, found)
 
     def _listener(self, statement: Statement) -> None:
         if is_lost(statement, self._flaws):
-            self.file.unread.append(statement)
+            self.file.idle.append(statement)
             return
         if (listener := read_listener(statement, self._flaws)) is not None:
             self.file.listeners.append(listener)
@@ -86,7 +88,7 @@ class _Reader:
 
     def _table(self, statement: Statement) -> None:
         if is_lost(statement, self._flaws):
-            self.file.unread.append(statement)
+            self.file.idle.append(statement)
             return
         for word in statement.words[2:]:
             self._flaws.add(word, f'a table has one name, and "{word.text}" is another', "take it out")
@@ -95,7 +97,7 @@ class _Reader:
         entries = []
         for one in inside:
             if is_lost(one, self._flaws):
-                self.file.unread.append(one)
+                self.file.idle.append(one)
             else:
                 entries.append(_entry(one, self._flaws))
         table = Table(statement, name, tuple(entries))

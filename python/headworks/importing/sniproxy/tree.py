@@ -135,7 +135,7 @@ class File:
     tables: list[Table] = field(default_factory=list)
     order: list[Listener | Table] = field(default_factory=list)
     """Listeners and tables as they come in the file."""
-    unread: list[Statement] = field(default_factory=list)
-    """Statements that sniproxy never comes to, or forgets."""
+    idle: list[Statement] = field(default_factory=list)
+    """Statements that sniproxy never comes to, forgets, or does nothing with."""
     after: list[str] = field(default_factory=list)
     """Comments at the end."""
