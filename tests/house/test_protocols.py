@@ -24,8 +24,9 @@ SCHEMES = {
     ("config/models/answers.py", "https"),
     ("config/models/table.py", "https"),
     ("config/redirects.py", "https"),
+    ("importing/sniproxy/listeners.py", "https"),
 }
-"""Redirects lead to a scheme, and URLs begin with one, which is called as a protocol is."""
+"""Redirects lead to a scheme, and URLs begin with one, which is called as a protocol is; sniproxy has words of its own."""
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

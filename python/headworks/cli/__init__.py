@@ -4,7 +4,7 @@
 |---|---|
 | commands.py | the app: which commands there are |
 | quick.py | `run` without what only help and options need |
-| run.py, check.py, show.py, certs.py, explain.py, demo.py | one command each: its words and options |
+| run.py, check.py, show.py, certs.py, explain.py, convert.py, demo.py | one command each: its words and options |
 | files.py, shared.py | exit codes, how files are found and loaded, how it is said what is wrong |
 
 0 fine, 1 failed while running, 2 wrong configuration or usage. A command is a few calls of the package, imported when

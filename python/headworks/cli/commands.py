@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from headworks.cli import certs, check, demo, explain, record, run, show
+from headworks.cli import certs, check, convert, demo, explain, record, run, show
 
 app = typer.Typer(
     name="headworks",
@@ -41,6 +41,7 @@ for _command, _example in (
     (show.show, show.EXAMPLE),
     (certs.certs, certs.EXAMPLE),
     (explain.explain, explain.EXAMPLE),
+    (convert.convert, convert.EXAMPLE),
     (record.record, record.EXAMPLE),
     (record.replay, record.REPLAY_EXAMPLE),
     (demo.demo, demo.EXAMPLE),

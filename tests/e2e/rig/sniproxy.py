@@ -36,6 +36,6 @@ def needs_names() -> None:
 def translated(text: str) -> Translation:
     """Translate what has no mistake."""
     found = translate(text.encode())
-    wrong = [str(one) for one in found.problems if not one.is_warning]
+    wrong = [str(one) for one in (*found.problems, *found.unsupported) if not one.is_warning]
     assert not wrong, "\n".join(wrong)
     return found

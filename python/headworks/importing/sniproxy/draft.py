@@ -20,8 +20,10 @@ class Draft:
     """A configuration in the making."""
 
     flaws: Flaws
+    unsupported: Flaws
+    """Statements that cannot be told in ours."""
     value: dict[str, Any] = field(default_factory=dict)
-    positions: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    positions: dict[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict)
     remarks: dict[Path, Remarks] = field(default_factory=dict)
     order: list[Path] = field(default_factory=list)
     """Listeners and tables as they come in the file."""
@@ -56,7 +58,7 @@ class Draft:
     def left_out(self, statement: Statement, section: Path, reason: str, *, is_supported: bool = True) -> None:
         """Say that a statement became nothing, and move its comments to the end of a section.
 
-        What is not supported is a problem: clients or servers would see something else.
+        What is not supported is a problem for who runs it: clients or servers would see something else.
         """
         if self._settle(statement, Bin.NOTHING if is_supported else Bin.UNSUPPORTED, reason):
             here = self.at(section)
@@ -67,7 +69,7 @@ class Draft:
             here.after.append(f"{said}: {outcome.text}{beside}")
             here.after.append(f"  {reason}")
             if not is_supported:
-                self.flaws.add(statement, f"not supported: {outcome.text}", reason)
+                self.unsupported.add(statement, f"not supported: {outcome.text}", reason)
 
     def close(self, statements: Iterable[Statement], section: Path) -> None:
         """Keep the comments at the end of blocks."""

@@ -53,7 +53,7 @@ class _Earlier:
 
 
 class _Table:
-    """What came so far."""
+    """The entries so far."""
 
     def __init__(self) -> None:
         self._exact: dict[str, int] = {}

@@ -107,13 +107,14 @@ class _Reader:
 
 def _entry(statement: Statement, flaws: Flaws) -> Entry:
     """Read one line of a table: ``PATTERN TARGET [PORT] [proxy_protocol]``."""
-    refuse_block("an entry of a table", statement, flaws)
     pattern, *rest = statement.words
-    if not rest:
+    if statement.block is not None:
+        reason = "an entry of a table takes no block, and a { outside of quotes begins one"
+        flaws.add(statement, reason, f'quote a pattern that has one: "{pattern.text}{{1,3}}"')
+    elif not rest:
         reason = "an entry without an address: names that it matches get the fallback or are refused"
         flaws.add(pattern, reason, "write the address of a server", is_warning=True)
-        return Entry(statement, pattern.text, None)
-    address = read_address(rest[0], flaws)
+    address = read_address(rest[0], flaws) if rest else None
     proxy = False
     for word in rest[1:]:
         if address is not None and not address.port and is_number(word.text):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from headworks.importing.sniproxy.draft import Draft
 from headworks.importing.sniproxy.names import free, of_backend
 from headworks.importing.sniproxy.order import Told, tell
+from headworks.importing.sniproxy.statements import Statement
 from headworks.importing.sniproxy.syntax import Pattern, PatternError, parse
 from headworks.importing.sniproxy.tree import Entry, Form, Listener, Route, Table
 
@@ -61,12 +62,13 @@ class Routes:
         """Whether there is such a table."""
         return name in self._tables
 
-    def backend(self, route: Route, listener: Listener) -> str:
-        """Return the backend for a route, made if need be."""
-        statement = listener.statement
+    def backend(self, route: Route, listener: Listener, statement: Statement) -> str:
+        """Return the backend for a route that a statement has, made if need be."""
         address = route.address.with_port(listener.address.port)
         if not address.port and address.form is not Form.UNIX:
-            reason = f"{address} has no port, and the listener at line {statement.line} none that it could inherit"
+            reason = (
+                f"{address} has no port, and the listener at line {listener.statement.line} none that it could inherit"
+            )
             self._draft.flaws.add(statement, reason, "write ADDRESS:PORT")
         source = str(listener.source) if listener.source is not None else None
         route = Route(address, route.proxy)
@@ -99,7 +101,9 @@ class Routes:
                 is_kept = False
             elif fallback is not None or read.any is not None:
                 rest = fallback if read.any is None else None
-                self._draft.put((*path, "fallback"), self.backend(nameless, listener), listener.statement)
+                is_kept = rest is not None
+                backend = self.backend(nameless, listener, listener.statement)
+                self._draft.put((*path, "fallback"), backend, listener.statement)
             else:
                 self._differs(read, "clients without a name are refused, since there is no fallback")
         name = self._variant(read, listener, rest, fallback)
@@ -133,7 +137,7 @@ class Routes:
             self._draft.left_out(statement, path, "nothing gets to it: an entry of the table takes all that comes")
             return
         if "fallback" not in self._draft.value["listeners"][path[1]]:
-            self._draft.put(here, self.backend(listener.fallback, listener), statement)
+            self._draft.put(here, self.backend(listener.fallback, listener, statement), statement)
         difference = None if listener.is_http else "bytes that are no TLS are refused, and do not come here"
         if is_rest:
             difference = 'it is "*" of the table, since clients without a name go elsewhere'
@@ -191,17 +195,16 @@ class Routes:
                 self._draft.put((*path, one), target, entry.statement)
             self._draft.converted(entry.statement, (*path, told.patterns[0]), self._difference(entry, pattern))
         if rest is not None:
-            self._draft.put(
-                (*path, "*"), self.backend(rest, listener), listener.fallback_statement or listener.statement
-            )
+            statement = listener.fallback_statement or listener.statement
+            self._draft.put((*path, "*"), self.backend(rest, listener, statement), statement)
         self._draft.close([read.table.statement], path)
 
     def _target(self, entry: Entry, listener: Listener, fallback: Route | None) -> object:
         """Return what an entry leads to; None where that is nothing that a table can say."""
         if entry.route is not None:
-            return self.backend(entry.route, listener)
+            return self.backend(entry.route, listener, entry.statement)
         if fallback is not None:
-            return self.backend(fallback, listener)
+            return self.backend(fallback, listener, entry.statement)
         return {"respond": {"status": 503, "body": "Backend not available"}} if listener.is_http else None
 
     def _no_target(self, read: _Read, entry: Entry, path: tuple[str, ...]) -> None:

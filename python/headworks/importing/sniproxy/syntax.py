@@ -199,8 +199,10 @@ class _Reading:
         if self.text.startswith("?", self.at):
             found = _GROUP.match(self.text, self.at)
             if found is None:
-                shown = self.text[self.at - 1 : self.at + 3]
-                raise PatternError(f'"{shown}" looks around, goes back or asks, which no automaton can')
+                shown = re.compile(r"\(\?<?.?").match(self.text, self.at - 1)
+                raise PatternError(
+                    f'"{shown[0] if shown else "(?"}" looks around, goes back or asks, which no automaton can'
+                )
             if found["comment"]:
                 self._skip_comment()
                 return None

@@ -33,13 +33,15 @@ class Translation:
 
     file: File
     value: dict[str, Any]
-    positions: dict[Path, tuple[int, int]]
+    positions: dict[tuple[str | int, ...], tuple[int, int]]
     remarks: dict[Path, Remarks]
     order: tuple[Path, ...]
     """Sections that come in an order of their own."""
     outcomes: tuple[Outcome, ...]
     problems: tuple[Problem, ...]
     """Everything wrong with it, warnings besides."""
+    unsupported: tuple[Problem, ...]
+    """Statements that cannot be told in ours, as problems."""
     lines: tuple[str, ...]
 
 
@@ -47,7 +49,7 @@ def translate(source: bytes, name: str | None = None) -> Translation:
     """Translate a sniproxy.conf; ``name`` is what problems are reported against."""
     file, problems = read(source, name)
     lines = lines_of(source)
-    draft = Draft(Flaws(lines, name))
+    draft = Draft(Flaws(lines, name), Flaws(lines, name))
     _Translating(file, draft).translate()
     found = sorted([*problems, *draft.flaws.problems], key=lambda one: (one.line or 0, one.column or 0))
     return Translation(
@@ -58,6 +60,7 @@ def translate(source: bytes, name: str | None = None) -> Translation:
         tuple(draft.order),
         tuple(draft.outcomes),
         tuple(found),
+        tuple(draft.unsupported.problems),
         lines,
     )
 
@@ -150,7 +153,7 @@ class _Translating:
         path = ("resolver",)
         if resolver.nameservers:
             names = [one.value for one in resolver.nameservers]
-            self._draft.put((*path, "nameservers"), names, resolver.nameservers[0].statement)
+            self._draft.put(path, {"nameservers": names}, resolver.statement)
             self._draft.converted(resolver.statement, path)
         else:
             self._draft.left_out(resolver.statement, (), "the system's resolver is asked")

@@ -70,7 +70,7 @@ class Resolver:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where connections go."""
+    """The way that connections go."""
 
     address: Address
     proxy: bool
