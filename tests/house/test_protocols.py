@@ -26,7 +26,7 @@ SCHEMES = {
     ("config/redirects.py", "https"),
     ("importing/sniproxy/listeners.py", "https"),
 }
-"""Redirects lead to a scheme, and URLs begin with one, which is called as a protocol is; sniproxy has words of its own."""
+"""Schemes of redirects and URLs, and words of sniproxy, that are called as a protocol is."""
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

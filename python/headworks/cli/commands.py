@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from headworks.cli import certs, check, convert, demo, explain, record, run, show
+from headworks.cli import certs, check, convert, demo, explain, record, run, show, sniproxy
 
 app = typer.Typer(
     name="headworks",
@@ -44,6 +44,7 @@ for _command, _example in (
     (convert.convert, convert.EXAMPLE),
     (record.record, record.EXAMPLE),
     (record.replay, record.REPLAY_EXAMPLE),
+    (sniproxy.sniproxy, sniproxy.EXAMPLE),
     (demo.demo, demo.EXAMPLE),
 ):
     app.command(epilog=_example)(_command)

@@ -13,7 +13,7 @@ from headworks.importing.sniproxy.tree import Address
 
 
 class Flaws:
-    """What is wrong with one file, each with its line."""
+    """Findings about one file, each with its line."""
 
     def __init__(self, lines: Sequence[str], name: str | None = None) -> None:
         self.problems: list[Problem] = []

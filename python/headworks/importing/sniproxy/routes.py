@@ -3,7 +3,8 @@
 Owns ports that are inherited, and what becomes of clients without a name. A table that listeners of several ports
 share, or that leads elsewhere for each of them, becomes a table for each.
 
-There, clients without a name get what matches the empty name; then the fallback. Here they get the fallback, then `*`.
+There, clients without a name get what matches the empty name, if there is a fallback, and then the fallback. Here they
+get the fallback, then `*`.
 """
 
 from collections.abc import Hashable
@@ -95,17 +96,21 @@ class Routes:
         nameless = read.nameless.route if read.nameless is not None else None
         rest = None
         is_kept = fallback is not None
-        if nameless is not None and nameless.address.form is not Form.ASKED:
-            if read.nameless is read.any:
-                # All that comes takes an entry: there is nothing left for a fallback.
-                is_kept = False
-            elif fallback is not None or read.any is not None:
-                rest = fallback if read.any is None else None
-                is_kept = rest is not None
-                backend = self.backend(nameless, listener, listener.statement)
-                self._draft.put((*path, "fallback"), backend, listener.statement)
-            else:
-                self._differs(read, "clients without a name are refused, since there is no fallback")
+        if nameless is None or nameless.address.form is Form.ASKED:
+            pass  # nobody without a name gets there
+        elif fallback is None:
+            if read.any is not None:
+                self._differs(
+                    read.any, "clients without a name come here, too: without a fallback sniproxy refuses them"
+                )
+        elif read.nameless is read.any:
+            # All that comes takes an entry: there is nothing left for a fallback.
+            is_kept = False
+        else:
+            rest = fallback if read.any is None else None
+            is_kept = rest is not None
+            backend = self.backend(nameless, listener, listener.statement)
+            self._draft.put((*path, "fallback"), backend, listener.statement)
         name = self._variant(read, listener, rest, fallback)
         self._draft.put((*path, "table"), name, listener.table.statement if listener.table else listener.statement)
         self._fallback(listener, path, is_kept=is_kept, is_rest=rest is not None)
@@ -123,10 +128,8 @@ class Routes:
                 self._draft.left_out(entry.statement, (), reason)
             self._draft.close([table.statement], ())
 
-    def _differs(self, read: _Read, difference: str) -> None:
-        for entry, _, told in read.entries:
-            if told.takes_nameless:
-                self._differences[id(entry)] = difference
+    def _differs(self, entry: Entry, difference: str) -> None:
+        self._differences[id(entry)] = difference
 
     def _fallback(self, listener: Listener, path: tuple[str, ...], *, is_kept: bool, is_rest: bool) -> None:
         statement = listener.fallback_statement
