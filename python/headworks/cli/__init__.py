@@ -4,7 +4,8 @@
 |---|---|
 | commands.py | the app: which commands there are |
 | quick.py | `run` without what only help and options need |
-| run.py, check.py, show.py, certs.py, explain.py, convert.py, demo.py | one command each: its words and options |
+| run.py, check.py, show.py, certs.py, explain.py, demo.py | one command each: its words and options |
+| convert.py, lint.py | the same, of files of other proxies |
 | sniproxy.py | `sniproxy`, with options of its own kind |
 | files.py, shared.py | exit codes, how files are found and loaded, how it is said what is wrong |
 

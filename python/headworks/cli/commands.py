@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from headworks.cli import certs, check, convert, demo, explain, record, run, show, sniproxy
+from headworks.cli import certs, check, convert, demo, explain, lint, record, run, show, sniproxy
 
 app = typer.Typer(
     name="headworks",
@@ -42,6 +42,7 @@ for _command, _example in (
     (certs.certs, certs.EXAMPLE),
     (explain.explain, explain.EXAMPLE),
     (convert.convert, convert.EXAMPLE),
+    (lint.lint, lint.EXAMPLE),
     (record.record, record.EXAMPLE),
     (record.replay, record.REPLAY_EXAMPLE),
     (sniproxy.sniproxy, sniproxy.EXAMPLE),
