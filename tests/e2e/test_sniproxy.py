@@ -281,12 +281,12 @@ def test_names_reach_the_same_server_as_with_sniproxy(
     try:
         until((tmp_path / "theirs.sock").exists, "their socket")
         with Proxy(files["ours"]):
-            for name in [*ASKED, None]:
-                sent = hello(name, protocol)
+            for asked in [*ASKED, None]:
+                sent = hello(asked, protocol)
                 found = {one: reached((str(tmp_path / f"{one}.sock"), 0), sent, protocol) for one in files}
-                if name is None and not fallback and table == "order":
+                if asked is None and not fallback and table == "order":
                     found["theirs"] = found["theirs"] or "c"  # what takes everything takes these, too: a difference
-                assert found["ours"] == found["theirs"], (name, found)
+                assert found["ours"] == found["theirs"], (asked, found)
     finally:
         theirs.terminate()
         theirs.wait(PATIENCE)

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.importing.lint import of_sniproxy
+from headworks.importing.sniproxy.emit import expression
+from headworks.importing.sniproxy.syntax import parse
 from rig.invoked import headworks
 
 
@@ -123,4 +125,4 @@ def test_names_that_are_shown_match(patterns: list[str]) -> None:
     for one in of_sniproxy(text.encode()):
         assert str(one)
         if one.example is not None:
-            assert re.search(one.pattern.lower(), one.example)
+            assert re.search(expression(parse(one.pattern).node), one.example)

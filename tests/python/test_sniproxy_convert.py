@@ -1,11 +1,14 @@
 """`headworks convert`, and commands that take a sniproxy.conf as it is."""
 
 import os
+import re
 import time
 import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from headworks import Proxy, explain
 from headworks.config import Config, ConfigError
@@ -213,3 +216,22 @@ def test_many_entries_are_converted_quickly() -> None:
     assert time.process_time() - began < 30
     assert len(found.value["tables"]["default"]) == 30_000
     assert not [name for name in found.value["tables"]["default"] if name.startswith("~")]
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"listener 443 {\n", b"listener 443\ntable {\n", b"user x\n"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_file_is_read_or_refused_in_words(file: Path, before: bytes, source: bytes) -> None:
+    file.write_bytes(source + before)
+    for command in (("check",), ("convert", "--from", "sniproxy"), ("lint",)):
+        code, said, listed = headworks(*command, file)
+        assert code in (0, 1, 2)
+        assert said or listed or command == ("lint",)
+
+
+def test_the_page_shows_what_is_made_of_its_file(file: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "coming-from-sniproxy.md").read_text()
+    (theirs,) = re.findall(r"^```text\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (ours,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    file.write_text(theirs)
+    code, written, _ = headworks("convert", file)
+    assert (code, written) == (0, ours)

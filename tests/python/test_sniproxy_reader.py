@@ -1,5 +1,7 @@
 """sniproxy.conf, byte for byte: words, statements, directives, and what is wrong with them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def words(source: bytes) -> list[str]:
     return found
 
 
-def good(source: str | bytes) -> File:
+def good(source: str | bytes) -> Any:
     file, problems = read(source.encode() if isinstance(source, str) else source)
     assert not problems, "\n".join(map(str, problems))
     return file

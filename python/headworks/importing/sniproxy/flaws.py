@@ -30,6 +30,9 @@ class Flaws:
         self, line: int, column: int, reason: str, suggestion: str | None = None, *, is_warning: bool = False
     ) -> None:
         """Add what is wrong at a place."""
+        # Bytes that are no UTF-8 cannot be shown.
+        reason = reason.encode(errors="surrogateescape").decode(errors="replace")
+        suggestion = suggestion and suggestion.encode(errors="surrogateescape").decode(errors="replace")
         source = self._lines[line - 1] if line <= len(self._lines) else None
         self.problems.append(
             Problem(

@@ -9,7 +9,7 @@ from headworks.importing.sniproxy.addresses import is_number
 from headworks.importing.sniproxy.flaws import Flaws, is_lost, known, read_address, refuse_block, with_port
 from headworks.importing.sniproxy.listeners import read_listener
 from headworks.importing.sniproxy.logs import read_log, read_resolver
-from headworks.importing.sniproxy.statements import Block, Statement, parse
+from headworks.importing.sniproxy.statements import Block, Statement, every, parse
 from headworks.importing.sniproxy.switches import GLOBAL
 from headworks.importing.sniproxy.tree import Entry, File, Route, Setting, Table
 from headworks.importing.sniproxy.words import lines_of
@@ -21,10 +21,17 @@ def read(source: bytes, name: str | None = None) -> tuple[File, list[Problem]]:
     parsed = parse(source)
     for flaw in parsed.flaws:
         flaws.place(flaw.line, flaw.column, flaw.reason, flaw.suggestion, is_warning=flaw.is_warning)
+    for word in (word for one in every(parsed.block) for word in one.words if not _is_text(word.text)):
+        flaws.add(word, f'"{word.text}" is no UTF-8 text, and a configuration of ours must be')
     reader = _Reader(flaws)
     reader.read(parsed.block)
     reader.file.idle += parsed.unread
     return reader.file, sorted(flaws.problems, key=lambda one: (one.line or 0, one.column or 0))
+
+
+def _is_text(word: str) -> bool:
+    """Whether all of a word was UTF-8: bytes that are none are surrogates in it."""
+    return word.isascii() or not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 class _Reader:
