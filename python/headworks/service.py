@@ -37,22 +37,29 @@ _GLANCE = 0.1
 _P = TypeVar("_P", bound=Proxy)
 
 
-def run(file: Path, make: Callable[[Path], _P] = Proxy, seconds: float | None = None) -> _P:  # type: ignore[assignment]
+def run(
+    file: Path,
+    make: Callable[[Path], _P] = Proxy,  # type: ignore[assignment]
+    seconds: float | None = None,
+    *,
+    service: "Callable[[Proxy, Log], Service] | None" = None,
+) -> _P:
     """Serve until TERM, INT or QUIT, or for so many seconds. Returns the proxy, which has ended.
 
-    Raises ConfigError, BindError or OSError when it cannot start, and what ``make`` raises.
+    ``service`` makes another Service than ours. Raises ConfigError, BindError or OSError when it cannot start, and what
+    ``make`` raises.
     """
     # Threads and the binder inherit the mask: only the main thread's sigwait takes these.
     before = hold()
     try:
         proxy = make(file)
-        _run(file, proxy, seconds)
+        _run(file, proxy, seconds, service or Service)
         return proxy
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(file: Path, proxy: Proxy, seconds: float | None) -> None:
+def _run(file: Path, proxy: Proxy, seconds: float | None, service: "Callable[[Proxy, Log], Service]") -> None:
     config = proxy.config
     try:
         identity = Identity.of(config)
@@ -67,7 +74,7 @@ def _run(file: Path, proxy: Proxy, seconds: float | None) -> None:
             _become(identity, config)
         if seconds is not None:
             _end_after(seconds)
-        _Service(proxy, log).serve()
+        service(proxy, log).serve()
     finally:
         proxy.stop()
         if binder:
@@ -92,20 +99,20 @@ _AGAIN = 1.0
 """Seconds after which imports that found no descriptor are tried again."""
 
 
-class _Service:
-    """A started proxy and its log."""
+class Service:
+    """A started proxy and its log. Who does otherwise overrides ``ready``, ``act``, ``reopen`` or ``stop``."""
 
     def __init__(self, proxy: Proxy, log: Log) -> None:
-        self._proxy = proxy
-        self._log = log
+        self.proxy = proxy
+        self.lines = log
 
     def serve(self) -> None:
         """Say that we are ready, then act on signals until one says stop."""
         threading.Thread(target=self._log_notices, name="notices", daemon=True).start()
-        self._ready()
+        self.ready()
         while (number := self._next_signal()) not in STOP:
-            self._act(number)
-        self._stop(signal.Signals(number).name)
+            self.act(number)
+        self.stop(signal.Signals(number).name)
 
     def _next_signal(self) -> int:
         """Wait for a signal. What may be needed later is imported first, or once there is a descriptor for it."""
@@ -114,52 +121,54 @@ class _Service:
                 return held.si_signo
         return signal.sigwaitinfo(HELD).si_signo
 
-    def _act(self, number: int) -> None:
+    def act(self, number: int) -> None:
         """Do what a signal that does not stop us says."""
         if number == RELOAD:
             self._reload()
         elif number == REOPEN:
-            if self._reopen():
-                self._log.info("logs reopened")
+            if self.reopen():
+                self.lines.info("logs reopened")
         elif number == UPGRADE:
             self._ignore(number, "there is no upgrade in place; start anew, or reload with HUP")
         else:
             self._ignore(number, "it has no meaning here; HUP reloads, USR1 reopens logs, TERM and QUIT stop")
 
     def _ignore(self, number: int, reason: str) -> None:
-        self._log.warning("signal ignored", ("signal", signal.Signals(number).name), ("reason", reason))
+        self.lines.warning("signal ignored", ("signal", signal.Signals(number).name), ("reason", reason))
 
-    def _ready(self) -> None:
+    def ready(self) -> None:
+        """Say that every listener is bound."""
         self._warn()
         self._listening()
-        self._log.info("ready", *self._bound())
+        self.lines.info("ready", *self._bound())
         notify("READY=1")
 
     def _listening(self) -> None:
         """Write one line a listener, always of the same keys."""
-        for name in self._proxy.config.listeners:
-            self._log.info("listening", ("listener", name), ("address", self._proxy.addresses(name)))
+        for name in self.proxy.config.listeners:
+            self.lines.info("listening", ("listener", name), ("address", self.proxy.addresses(name)))
 
     def _bound(self) -> list[tuple[str, str]]:
         return [
             pair
-            for name in self._proxy.config.listeners
-            for address in self._proxy.addresses(name)
+            for name in self.proxy.config.listeners
+            for address in self.proxy.addresses(name)
             for pair in (("listener", name), ("address", address))
         ]
 
     def _warn(self) -> None:
-        for name, listener in self._proxy.config.listeners.items():
+        for name, listener in self.proxy.config.listeners.items():
             if listener.tls is not None and listener.tls.self_signed:
                 file = listener.tls.self_signed_ca
-                self._log.info("throwaway certificates", ("listener", name), *([("ca", file)] if file else []))
-        for warning in self._proxy.warnings:
-            self._log.warning("doubtful", ("key", warning.key), ("reason", warning.reason))
+                self.lines.info("throwaway certificates", ("listener", name), *([("ca", file)] if file else []))
+        for warning in self.proxy.warnings:
+            where = warning.key or f"line {warning.line}"
+            self.lines.warning("doubtful", ("key", where), ("reason", warning.reason))
 
     def _reload(self) -> None:
         notify("RELOADING=1")
         try:
-            waiting = self._proxy.reload()
+            waiting = self.proxy.reload()
         except ConfigError as error:
             self._not_reloaded(map(str, error.problems))
         except BindError as error:
@@ -167,39 +176,40 @@ class _Service:
         except OSError as error:
             self._not_reloaded([str(error)])
         else:
-            self._log.level = self._proxy.config.logs.level
+            self.lines.level = self.proxy.config.logs.level
             self._warn()
             self._listening()
-            self._log.info("reloaded", *self._bound())
+            self.lines.info("reloaded", *self._bound())
             for key in waiting:
-                self._log.warning("needs a restart to change", ("key", key))
-        self._reopen()
+                self.lines.warning("needs a restart to change", ("key", key))
+        self.reopen()
         notify("READY=1")
 
     def _not_reloaded(self, reasons: Iterable[str]) -> None:
         for reason in reasons:
-            self._log.error("not reloaded", ("reason", reason))
+            self.lines.error("not reloaded", ("reason", reason))
 
-    def _reopen(self) -> bool:
+    def reopen(self) -> bool:
         """Open the access log again; whether that went well."""
         try:
-            self._proxy.reopen_logs()
+            self.proxy.reopen_logs()
         except OSError as error:
-            self._log.error("access log not reopened", ("reason", error))
+            self.lines.error("access log not reopened", ("reason", error))
             return False
         return True
 
-    def _stop(self, name: str) -> None:
+    def stop(self, name: str) -> None:
+        """Let connections finish, up to ``proxy.drain``. The signal called ``name`` says so."""
         notify("STOPPING=1")
-        drain = self._proxy.config.proxy.drain
-        open_now = self._proxy.stats().connections
-        self._log.info("draining", ("signal", name), ("connections", open_now), ("drain", show_duration(drain)))
+        drain = self.proxy.config.proxy.drain
+        open_now = self.proxy.stats().connections
+        self.lines.info("draining", ("signal", name), ("connections", open_now), ("drain", show_duration(drain)))
         deadline = time.monotonic() + drain.total_seconds()
-        while not self._proxy.drain(min(_GLANCE, max(0.0, deadline - time.monotonic()))):
+        while not self.proxy.drain(min(_GLANCE, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline or self._is_told_to_end():
                 break
-        left = self._proxy.stats().connections
-        self._log.info("stopped", ("closed", left))
+        left = self.proxy.stats().connections
+        self.lines.info("stopped", ("closed", left))
 
     def _is_told_to_end(self) -> bool:
         """Take the signals that came while draining; whether one of them stops us at once."""
@@ -209,19 +219,19 @@ class _Service:
             if taken.si_signo == RELOAD:
                 self._ignore(RELOAD, "draining: nothing is loaded any more")
             else:
-                self._act(taken.si_signo)
+                self.act(taken.si_signo)
         return False
 
     def _log_notices(self) -> None:
         pauses = Pauses(self._write)
-        for notice in self._proxy.notices():
+        for notice in self.proxy.notices():
             if notice.kind in KINDS:
                 pauses.take(notice)
             else:
                 self._write(notice)
 
     def _write(self, notice: Notice) -> None:
-        self._log.write(notice.level, notice.kind, *notice.facts.items())
+        self.lines.write(notice.level, notice.kind, *notice.facts.items())
 
 
 def _become(identity: Identity, config: Config) -> None:

@@ -25,8 +25,9 @@ SCHEMES = {
     ("config/models/table.py", "https"),
     ("config/redirects.py", "https"),
     ("testing/consulted.py", "https"),
+    ("importing/sniproxy/listeners.py", "https"),
 }
-"""Redirects lead to a scheme, and URLs begin with one, which is called as a protocol is."""
+"""Schemes of redirects and URLs, and words of sniproxy, that are called as a protocol is."""
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

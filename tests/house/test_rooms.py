@@ -40,6 +40,7 @@ NEVER_IMPORTS = {
     "errors": {"cli", "service", "proxy", "demo", "config"},
     "stats": {"cli", "service", "proxy", "demo", "config"},
     "explanation": {"cli", "service", "demo"},
+    "importing": {"cli", "service", "proxy", "demo", "explanation", "stats", "privileges", "binder"},
     "listing": {"cli", "service", "proxy", "demo"},
     "proxy": {"cli", "service", "demo", "listing"},
     "renewal": {"cli", "service", "proxy", "demo", "listing"},

@@ -164,7 +164,7 @@ def test_shapes_and_places(old, new, expected):
         ]),
         ("listeners:\n  web:\n    bind: :80\n    - x\n", ["1: this is YAML, and a configuration is TOML"]),
         ('{"listeners": {}}', ["1: this is JSON, and a configuration is TOML"]),
-        ("user daemon\nlistener 0.0.0.0:80 {\n    proto http\n}\n", ["1: this is sniproxy's format"]),
+        ("user daemon\nlistener 0.0.0.0:80 {\n    proto http\n}\n", ["2: there is no table without a name"]),
         ("# x\nserver {\n  listen 80;\n}\n", ["1: this is nginx's format"]),
         ("global\n  daemon\nfrontend web\n  bind *:80\n", ["1: this is HAProxy's format"]),
     ],

@@ -5,6 +5,8 @@
 | commands.py | the app: which commands there are |
 | quick.py | `run` without what only help and options need |
 | run.py, check.py, show.py, certs.py, explain.py, demo.py | one command each: its words and options |
+| convert.py, lint.py | the same, of files of other proxies |
+| sniproxy.py | `sniproxy`, with options of its own kind |
 | files.py, shared.py | exit codes, how files are found and loaded, how it is said what is wrong |
 
 0 fine, 1 failed while running, 2 wrong configuration or usage. A command is a few calls of the package, imported when
@@ -26,6 +28,11 @@ def main() -> None:
     """Run the command line."""
     from headworks.cli import quick
 
+    if sys.argv[1:2] == ["sniproxy"] and "--help" not in sys.argv:
+        # Its options are read as sniproxy reads them.
+        from headworks.cli.sniproxy import main as in_place
+
+        in_place(sys.argv[2:])
     if (file := quick.plain(sys.argv[1:])) is not None:
         quick.run(file)
     else:

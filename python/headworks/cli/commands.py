@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from headworks.cli import certs, check, demo, explain, record, run, show
+from headworks.cli import certs, check, convert, demo, explain, lint, record, run, show, sniproxy
 
 app = typer.Typer(
     name="headworks",
@@ -41,8 +41,11 @@ for _command, _example in (
     (show.show, show.EXAMPLE),
     (certs.certs, certs.EXAMPLE),
     (explain.explain, explain.EXAMPLE),
+    (convert.convert, convert.EXAMPLE),
+    (lint.lint, lint.EXAMPLE),
     (record.record, record.EXAMPLE),
     (record.replay, record.REPLAY_EXAMPLE),
+    (sniproxy.sniproxy, sniproxy.EXAMPLE),
     (demo.demo, demo.EXAMPLE),
 ):
     app.command(epilog=_example)(_command)

@@ -63,7 +63,9 @@ def examine(document: Document, store: Store) -> Examined:
     config = examination.shape()
     plan = examination.whole(config) if config is not None else None
     if config is None or plan is None or examination.problems:
-        raise ConfigError(examination.problems)
+        # What could not be translated at all is missed all over.
+        told = [note for note in document.notes if not note.is_warning]
+        raise ConfigError(told or examination.problems)
     doubtful = [*examination.warnings, *map(document.place, doubts(config))]
     return Examined(config, plan, tuple(doubtful))
 
@@ -75,8 +77,8 @@ class _Examination:
         self.document = document
         self.store = store
         self.value: dict[str, Any] = copy.deepcopy(document.value)
-        self.problems: list[Problem] = []
-        self.warnings: list[Problem] = []
+        self.problems = [note for note in document.notes if not note.is_warning]
+        self.warnings = [note for note in document.notes if note.is_warning]
         self.reported: set[Path] = set()
         self.renamed: dict[Path, Path] = {}
 

@@ -1,6 +1,7 @@
 """A configuration as it was written: plain values, and where each of them stands.
 
-Owns reading TOML and the way from a path of keys to a line. Must never know which keys mean something.
+Owns reading TOML and the way from a path of keys to a line. Must never know which keys mean something. A file that is
+no TOML but a sniproxy.conf is translated (importing/): its lines are the positions.
 """
 
 import json
@@ -24,6 +25,8 @@ class Document:
     file: str | None = None
     positions: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+    notes: tuple[Problem, ...] = ()
+    """Findings of a translation: warnings, and statements that cannot be told in ours."""
 
     @property
     def directory(self) -> FilePath:
@@ -32,10 +35,16 @@ class Document:
 
     @classmethod
     def read(cls, file: str | FilePath) -> "Document":
-        """Read a TOML file. Raises ConfigError when it is not TOML, OSError when it cannot be read."""
+        """Read a TOML file, or a sniproxy.conf.
+
+        Raises ConfigError when it is neither, OSError when it cannot be read.
+        """
+        source = FilePath(file).read_bytes()
         try:
-            text = FilePath(file).read_bytes().decode()
+            text = source.decode()
         except UnicodeDecodeError as error:
+            if (translated := cls._translated(source, str(file))) is not None:
+                return translated
             line = error.object[: error.start].count(b"\n") + 1
             problem = Problem(reason="not UTF-8 text, which TOML must be", file=str(file), line=line)
             raise ConfigError([problem]) from None
@@ -43,15 +52,17 @@ class Document:
 
     @classmethod
     def parse(cls, text: str, file: str | None = None) -> "Document":
-        """Read TOML text; ``file`` is what problems are reported against.
+        """Read TOML text, or a sniproxy.conf; ``file`` is what problems are reported against.
 
-        Raises ConfigError with every error when it is not TOML.
+        Raises ConfigError with every error when it is neither.
         """
         lines = tuple(text.splitlines())
         text = text.removeprefix("\ufeff")
         try:
             parsed = json.loads(_engine.parse_toml(text))
         except _engine.TomlError:
+            if (translated := cls._translated(text.encode(errors="surrogateescape"), file)) is not None:
+                return translated
             raise ConfigError(
                 Problem(
                     reason=one.reason,
@@ -73,6 +84,16 @@ class Document:
         if not isinstance(value, dict):
             raise TypeError(f"a configuration is a mapping, not {type(mapping).__name__}")
         return cls(value)
+
+    @classmethod
+    def _translated(cls, source: bytes, file: str | None) -> "Document | None":
+        """Translate a sniproxy.conf; None when it is none."""
+        from headworks.importing.sniproxy.source import document, is_sniproxy
+
+        if not is_sniproxy(source):
+            return None
+        found = document(source, file)
+        return cls(found.value, file, found.positions, found.lines, (*found.problems, *found.unsupported))
 
     def problem(self, path: Path, reason: str, suggestion: str | None = None) -> Problem:
         """Make a problem at ``path``; what is not written itself (a missing key) is placed at the nearest key above."""

@@ -1,0 +1,92 @@
+"""Flaws: everything that is wrong with one file, each with its line, and the checks that several directives share.
+
+Must never know a directive.
+"""
+
+from collections.abc import Sequence
+
+from headworks.config.problems import Problem, closest, did_you_mean
+from headworks.importing.sniproxy.addresses import AddressError, address_of, port_of
+from headworks.importing.sniproxy.statements import Statement, Word
+from headworks.importing.sniproxy.switches import keyword
+from headworks.importing.sniproxy.tree import Address
+
+
+class Flaws:
+    """Findings about one file, each with its line."""
+
+    def __init__(self, lines: Sequence[str], name: str | None = None) -> None:
+        self.problems: list[Problem] = []
+        self._lines = lines
+        self._name = name
+
+    def add(
+        self, at: Word | Statement, reason: str, suggestion: str | None = None, *, is_warning: bool = False
+    ) -> None:
+        """Add what is wrong with a word, or with the statement that begins there."""
+        self.place(at.line, at.column, reason, suggestion, is_warning=is_warning)
+
+    def place(
+        self, line: int, column: int, reason: str, suggestion: str | None = None, *, is_warning: bool = False
+    ) -> None:
+        """Add what is wrong at a place."""
+        # Bytes that are no UTF-8 cannot be shown.
+        reason = reason.encode(errors="surrogateescape").decode(errors="replace")
+        suggestion = suggestion and suggestion.encode(errors="surrogateescape").decode(errors="replace")
+        source = self._lines[line - 1] if line <= len(self._lines) else None
+        self.problems.append(
+            Problem(
+                reason=reason,
+                file=self._name,
+                line=line,
+                column=column,
+                suggestion=suggestion,
+                is_warning=is_warning,
+                source=source,
+            )
+        )
+
+
+def known(statement: Statement, names: Sequence[str], flaws: Flaws) -> str | None:
+    """Return the keyword of a statement; None, and a problem, when there is no such."""
+    written = statement.words[0]
+    name = keyword(written.text, names)
+    if name is None:
+        near = keyword(written.text.lower(), names) or closest(written.text, names)
+        flaws.add(written, f'"{written.text}" is no keyword here; known: {", ".join(names)}', did_you_mean(near))
+    elif not written.text:
+        flaws.add(written, f"an empty word stands for the first keyword, {name}", f"write {name}", is_warning=True)
+    return name
+
+
+def is_lost(statement: Statement, flaws: Flaws) -> bool:
+    """Whether sniproxy forgets a statement that it acts upon at its end only, since it never comes to that."""
+    if statement.is_ended or statement.block is not None:
+        return False
+    reason = "sniproxy loses this: nothing ends it before the } or the end of the file"
+    flaws.add(statement, reason, "write ; after it, or begin a line", is_warning=True)
+    return True
+
+
+def refuse_block(name: str, statement: Statement, flaws: Flaws) -> None:
+    """Say so when a statement that takes none has a block."""
+    if statement.block is not None:
+        flaws.add(statement, f"{name} takes no block", "take { and } out")
+
+
+def read_address(word: Word, flaws: Flaws) -> Address | None:
+    """Read an address; None, and a problem, when it is none."""
+    try:
+        return address_of(word.text)
+    except AddressError as error:
+        flaws.add(word, str(error))
+        return None
+
+
+def with_port(address: Address, word: Word, flaws: Flaws) -> Address:
+    """Give an address the port in a word of its own."""
+    try:
+        return address.with_port(port_of(word.text))
+    except AddressError as error:
+        flaws.add(word, str(error))
+        return address
