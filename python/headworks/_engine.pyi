@@ -199,6 +199,15 @@ class Engine:
         At once None when they are not handed out, or when the engine is stopped and none are left.
         """
 
+    def add_server(self, backend: str, server: str) -> None:
+        """Add a server, given as JSON of the file's shape; see ``Proxy.add_server``. Raises KeyError, ValueError."""
+
+    def remove_server(self, backend: str, server: str) -> None:
+        """Remove a server by its address. Raises KeyError."""
+
+    def set_servers(self, backend: str, source: str, servers: str) -> None:
+        """Make these the servers that ``source`` gives, a JSON list. Raises KeyError, ValueError."""
+
     def set_server(self, backend: str, server: str, admin: str | None, weight: int | None) -> None:
         """Set ``admin`` (``ready``, ``drain``, ``maintenance``) and the weight (None: as configured). Raises KeyError."""
 

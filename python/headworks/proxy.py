@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -196,6 +196,44 @@ class Proxy:
         if weight is not None and not 0 <= weight <= 256:  # noqa: PLR2004  (the range of `weight`)
             raise ValueError(f"a weight is between 0 and 256, not {weight}")
         self._running().set_server(backend, server, admin, weight)
+
+    def add_server(
+        self,
+        backend: str,
+        address: str,
+        *,
+        weight: int = 1,
+        backup: bool = False,
+        max_connections: int | None = None,
+    ) -> None:
+        """Add a server (``IP:PORT`` or ``unix:PATH``) to a backend, or give the one with this address other settings.
+
+        It stays until it is removed, or until the configuration has other servers for this backend: a reload of the
+        same ones keeps it. Raises KeyError when there is no such backend, ValueError for what can be no server.
+        """
+        server = {"address": address, "weight": weight, "backup": backup, "max_connections": max_connections}
+        self._running().add_server(backend, json.dumps(server))
+
+    def remove_server(self, backend: str, address: str) -> None:
+        """Remove a server from a backend, whoever put it there; its connections go on.
+
+        It stays away until it is added, or until the configuration has other servers for this backend. Raises KeyError
+        when there is no such server.
+        """
+        self._running().remove_server(backend, address)
+
+    def set_servers(self, backend: str, source: str, servers: Iterable[str | Mapping[str, Any]]) -> None:
+        """Make ``servers`` those that ``source`` gives to a backend, beside the configured ones and other sources'.
+
+        Each is an address, or a mapping with ``address`` and optionally ``weight`` (0 to 256), ``backup`` and
+        ``max_connections``. They are kept over reloads. Raises KeyError when there is no such backend, ValueError for
+        what can be no server; nothing is changed then.
+        """
+        if not source:
+            raise ValueError("a source has a name")
+        usual = {"weight": 1, "backup": False, "max_connections": None}
+        listed = [{**usual, **({"address": one} if isinstance(one, str) else one)} for one in servers]
+        self._running().set_servers(backend, source, json.dumps(listed))
 
     def notices(self) -> Subscription[Notice]:
         """Return an iterator, for ``for`` and ``async for``, over rare events as they come.

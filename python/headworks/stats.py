@@ -20,7 +20,9 @@ __all__ = [
     "Connection",
     "Counters",
     "ListenerStats",
+    "NameStats",
     "Notice",
+    "ResolverStats",
     "ServerStats",
     "Stats",
 ]
@@ -124,6 +126,40 @@ class ServerStats(Counters):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NameStats:
+    """One name that servers are found by."""
+
+    addresses: int
+    """Addresses that it leads to."""
+    age: float | None
+    """Seconds since its last good answer; None when there was none."""
+    failure: str | None
+    """The reason why there is no better answer now: ``no_such_name``, ``servfail``, ``timeout`` ..."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolverStats:
+    """Counters of the resolver of names."""
+
+    asks: int = 0
+    """Names asked for."""
+    answers: int = 0
+    """Asks that got addresses."""
+    cached: int = 0
+    """Asks for which no nameserver had to be waited for."""
+    stale: int = 0
+    """Asks that got addresses of an answer that has ended, since no nameserver answered."""
+    datagrams: int = 0
+    """Datagrams sent to nameservers."""
+    connections: int = 0
+    """Connections to nameservers."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Asks that got no addresses, by reason."""
+    waiting: int = 0
+    """Asks that wait for their answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackendStats(Counters):
     """One backend."""
 
@@ -131,6 +167,8 @@ class BackendStats(Counters):
     """Connects tried again on another server."""
     servers: Mapping[str, ServerStats]
     """By address."""
+    names: Mapping[str, NameStats] = field(default_factory=dict)
+    """Names that servers are found by, as they are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +213,8 @@ class Stats:
     """By name."""
     analyzers: Mapping[str, AnalyzerStats] = field(default_factory=dict)
     """By name."""
+    resolver: ResolverStats = field(default_factory=ResolverStats)
+    """The resolver of names."""
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -185,8 +225,9 @@ class Stats:
             for name, one in raw["listeners"].items()
         }
         analyzers = {name: _make(AnalyzerStats, one) for name, one in raw.get("analyzers", {}).items()}
-        backends = _backends(raw["backends"])
-        return _make(cls, {**raw, "listeners": listeners, "backends": backends, "analyzers": analyzers})
+        resolver = _make(ResolverStats, raw.get("resolver", {}))
+        made = {"listeners": listeners, "backends": _backends(raw["backends"]), "analyzers": analyzers}
+        return _make(cls, {**raw, **made, "resolver": resolver})
 
     def __repr__(self) -> str:
         """Return one line: the counters themselves are many."""
@@ -256,6 +297,7 @@ def _backends(raw: dict[str, Any]) -> dict[str, BackendStats]:
             {
                 **one,
                 "servers": {address: _make(ServerStats, server) for address, server in one["servers"].items()},
+                "names": {name: _make(NameStats, known) for name, known in one["names"].items()},
             },
         )
         for name, one in raw.items()

@@ -339,7 +339,10 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "health",
             "record",
         ),
-        ("access_log",),
+        (
+            "access_log",
+            "following",
+        ),
         ("tools",),
         ("arrival",),
         (

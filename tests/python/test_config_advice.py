@@ -28,12 +28,12 @@ def problems(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("written", "meant", "word"),
     [
-        ("localhost:8000", "127.0.0.1:8000", "not resolved"),
+        ("-:8000 x", None, "no port"),
         ("http://127.0.0.1:8000", "127.0.0.1:8000", "is a URL"),
         ("http://localhost:8000/", "127.0.0.1:8000", "is a URL"),
         ("https://127.0.0.1", "127.0.0.1:443", "[backends.NAME.tls]"),
         ("http://app.internal:80", None, "is a URL"),
-        ("app.internal:80", None, "not resolved"),
+        ("app..internal:80", None, "neither an IP address nor a name"),
         ("::1:8080", "[::1]:8080", "needs brackets"),
         ("2001:db8::7", "[2001:db8::7]:80", "needs brackets"),
         ("[::1]", "[::1]:80", "no port"),

@@ -12,9 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use headworks_core::address::Address;
 use headworks_core::lock::lock;
 use headworks_core::plan::Plan;
-use headworks_core::pool::Admin;
+use headworks_core::pool::{Admin, Backend, MOST_SERVERS, RollChange, ServerSettings};
+use headworks_core::spec::ServerSpec;
 use mio::{Poll, Waker};
 use serde::Deserialize;
 
@@ -22,6 +24,7 @@ use crate::access_log::AccessLog;
 use crate::bind::{self, BindError, Binder, Bound, BoundKey};
 use crate::clock;
 use crate::consult::{AnswerBox, Questions};
+use crate::following::{Follower, tell_change};
 use crate::health::Checker;
 use crate::notice::{Notice, Notices};
 use crate::record::Format;
@@ -64,9 +67,14 @@ impl From<io::Error> for ApplyError {
     }
 }
 
-/// There is no such server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownServer;
+/// The reason why a server could not be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerError {
+    /// There is no such backend, or no such server in it.
+    Unknown,
+    /// No server can be as it was said.
+    Wrong(String),
+}
 
 /// A running configuration.
 #[derive(Debug)]
@@ -74,7 +82,8 @@ pub struct Engine {
     control: Mutex<Control>,
     mailboxes: Vec<Arc<Mailbox>>,
     shared: Arc<Shared>,
-    checker: Checker,
+    checker: Arc<Checker>,
+    follower: Follower,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -90,6 +99,9 @@ struct Control {
 /// Time that a worker may take to answer its mail; a worker's turn is far shorter.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Time that the names of servers may take to be resolved before clients are served without them.
+const RESOLVED: Duration = Duration::from_secs(5);
+
 impl Engine {
     /// Binds every listener of what was compiled, and serves.
     pub fn start(compiled: &Deployment, options: Options) -> Result<Self, ApplyError> {
@@ -103,10 +115,18 @@ impl Engine {
         let log = AccessLog::open(&access_log, log_format, workers, Arc::clone(&notices))?;
         let shared = Arc::new(Shared::new(sys::descriptor_limit(), log, Arc::clone(&notices)));
         let (mailboxes, threads) = spawn(workers, &plan, &shared)?;
-        let checker = Checker::start(Arc::clone(&plan), notices)?;
+        let checker = Arc::new(Checker::start(Arc::clone(&plan), Arc::clone(&notices))?);
+        let follower = Follower::new(&plan, Arc::clone(&checker), notices);
+        follower.apply(&plan, RESOLVED);
         let control = Control { plan, binder, bound, draining: false };
-        let engine =
-            Self { control: Mutex::new(control), mailboxes, shared, checker, threads: Mutex::new(threads) };
+        let engine = Self {
+            control: Mutex::new(control),
+            mailboxes,
+            shared,
+            checker,
+            follower,
+            threads: Mutex::new(threads),
+        };
         engine.publish(&engine.control());
         Ok(engine)
     }
@@ -122,6 +142,7 @@ impl Engine {
             bind_all(&plan, &control.binder, &control.bound).map_err(ApplyError::Bind)?
         };
         control.plan = Arc::new(plan);
+        self.follower.apply(&control.plan, RESOLVED);
         let wanted = keys(&control.plan);
         tell_what_is_missing(&control.plan, &fresh, &self.shared.notices);
         control.bound.extend(fresh);
@@ -150,6 +171,7 @@ impl Engine {
         // count at the end of a turn; who was accepted in this very turn has its permit already.
         let permits: u64 = stats.listeners.values().map(|listener| listener.counters.active).sum();
         stats.connections = permits.max(self.shared.open.load(Relaxed) as u64);
+        stats.resolver = self.follower.resolver().stats();
         stats.records_dropped = self.shared.log.as_ref().map_or(0, |log| log.dropped());
         stats
     }
@@ -190,15 +212,65 @@ impl Engine {
         server: &str,
         admin: Option<Admin>,
         weight: Option<u32>,
-    ) -> Result<(), UnknownServer> {
+    ) -> Result<(), ServerError> {
         let control = self.control();
-        let backend = control.plan.backend(backend).ok_or(UnknownServer)?;
+        let backend = control.plan.backend(backend).ok_or(ServerError::Unknown)?;
         let list = backend.servers.list();
-        let server = list.iter().find(|entry| &*entry.name == server).ok_or(UnknownServer)?;
+        let server = list.iter().find(|entry| &*entry.name == server).ok_or(ServerError::Unknown)?;
         if let Some(admin) = admin {
             server.state.set_admin(admin);
         }
         server.state.set_weight(weight);
+        Ok(())
+    }
+
+    /// Adds a server to a backend, or gives the one with its address other settings, until the configuration
+    /// of the backend's servers changes.
+    pub fn add_server(&self, backend: &str, server: &ServerSpec) -> Result<(), ServerError> {
+        let settings = ServerSettings::read(server).map_err(ServerError::Wrong)?;
+        self.change_servers(backend, |backend| {
+            let most = backend.servers.list().len() >= MOST_SERVERS;
+            if most {
+                Err(format!("it has {MOST_SERVERS} servers already"))
+            } else {
+                Ok(backend.add_server(settings))
+            }
+        })
+    }
+
+    /// Removes a server from a backend, whoever put it there; connections to it go on.
+    pub fn remove_server(&self, backend: &str, server: &str) -> Result<(), ServerError> {
+        let address = Address::parse(server).map_err(|_| ServerError::Unknown)?;
+        let has = |backend: &Backend| backend.servers.list().iter().any(|one| one.address == address);
+        if !self.control().plan.backend(backend).is_some_and(has) {
+            return Err(ServerError::Unknown);
+        }
+        self.change_servers(backend, |backend| Ok(backend.remove_server(&address)))
+    }
+
+    /// Makes these the servers that `source` gives to a backend, beside those that are configured.
+    pub fn give_servers(
+        &self,
+        backend: &str,
+        source: &str,
+        servers: &[ServerSpec],
+    ) -> Result<(), ServerError> {
+        let settings: Result<Vec<_>, String> = servers.iter().map(ServerSettings::read).collect();
+        let settings = settings.map_err(ServerError::Wrong)?;
+        self.change_servers(backend, |backend| Ok(backend.give_servers(source, settings)))
+    }
+
+    fn change_servers(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Backend) -> Result<RollChange, String>,
+    ) -> Result<(), ServerError> {
+        let control = self.control();
+        let backend = control.plan.backend(name).ok_or(ServerError::Unknown)?;
+        let change = change(backend).map_err(ServerError::Wrong)?;
+        if tell_change(&self.shared.notices, name.to_owned(), &change) {
+            self.checker.apply(Arc::clone(&control.plan));
+        }
         Ok(())
     }
 
@@ -249,6 +321,7 @@ impl Engine {
             let _ = thread.join();
         }
         self.control().plan.close_desks();
+        self.follower.stop();
         self.checker.stop();
         self.shared.notices.close();
         self.shared.tap.close();

@@ -10,7 +10,7 @@
 //! | `roster`, `token`, `tools` | records and their places; their names in the poll; what is lent |
 //! | `io` | sockets, lanes, relaying, bodies |
 //! | `timer`, `clock`, `random`, `date` | deadlines, time, chance |
-//! | `bind`, `health`, `names`, `notice` | around the connections |
+//! | `bind`, `health`, `names`, `following`, `notice` | around the connections |
 //! | `record`, `access_log`, `tap`, `row`, `stats` | what is told of them |
 //! | `tls`, `deployment` | TLS records and configurations; [`Deployment`] |
 //! | `sys` | the only `unsafe` |
@@ -24,6 +24,7 @@ mod consult;
 mod date;
 mod deployment;
 mod engine;
+mod following;
 mod health;
 mod hops;
 mod io;
@@ -46,11 +47,11 @@ mod worker;
 
 pub use bind::BindError;
 pub use consult::{Answer, Batch, DeskStats, Question, Questions, Ticket};
-pub use engine::{ApplyError, Engine, Options, UnknownServer};
+pub use engine::{ApplyError, Engine, Options, ServerError};
 pub use names::{NameResolver, ResolverSettings, ResolverStats};
 pub use notice::Notice;
 pub use record::Format;
 pub use row::ConnectionRow;
-pub use stats::{BackendStats, Buckets, Counters, ListenerStats, ServerStats, Stats};
+pub use stats::{BackendStats, Buckets, Counters, ListenerStats, NameStats, ServerStats, Stats};
 pub use tap::Tapped;
 pub use tls::Deployment;

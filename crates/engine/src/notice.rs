@@ -28,6 +28,33 @@ pub enum Notice {
         /// The fault that the last check met.
         reason: String,
     },
+    /// Servers of a backend came or left while it runs.
+    ServersChanged {
+        /// Backend.
+        backend: String,
+        /// Addresses of those that came.
+        added: Vec<String>,
+        /// Addresses of those that left; their connections go on.
+        removed: Vec<String>,
+    },
+    /// A name of a server has no answer.
+    NameUnresolved {
+        /// Backend.
+        backend: String,
+        /// The name as it is written.
+        name: String,
+        /// The reason.
+        reason: String,
+        /// Whether there is a good answer of before, which is used still.
+        kept: bool,
+    },
+    /// A name that had no answer has one again.
+    NameResolved {
+        /// Backend.
+        backend: String,
+        /// The name as it is written.
+        name: String,
+    },
     /// A worker panicked: its connections are lost, it goes on with new ones.
     WorkerPanicked {
         /// Number of the worker.

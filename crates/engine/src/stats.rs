@@ -8,13 +8,15 @@ use headworks_core::close::CloseReason;
 use headworks_core::histogram::{BOUNDS, Distribution};
 use headworks_core::http::limits::RateLimit;
 use headworks_core::listener::Listener;
-use headworks_core::pool::{Admin, Server};
+use headworks_core::names::Unresolved;
+use headworks_core::pool::{Admin, FollowedName, Server};
 use headworks_core::tally::{Count, Sums, Tally};
 use headworks_core::time::Millis;
 use headworks_core::tls::{HandshakeFault, Termination};
 use serde::Serialize;
 
 use crate::consult::DeskStats;
+use crate::names::ResolverStats;
 use crate::tls::Deployment;
 
 /// All counters at one moment.
@@ -32,6 +34,8 @@ pub struct Stats {
     pub backends: BTreeMap<String, BackendStats>,
     /// Counters by name.
     pub analyzers: BTreeMap<String, DeskStats>,
+    /// Counters of the resolver of names.
+    pub resolver: ResolverStats,
 }
 
 /// Upper bounds in milliseconds, each with how many took less. The last bound is infinite: null in JSON.
@@ -100,6 +104,19 @@ pub struct BackendStats {
     pub retries: u64,
     /// Counters by address.
     pub servers: BTreeMap<String, ServerStats>,
+    /// Names that servers are found by, as they are written.
+    pub names: BTreeMap<String, NameStats>,
+}
+
+/// The state of one name that servers are found by.
+#[derive(Debug, Serialize)]
+pub struct NameStats {
+    /// Addresses that it leads to.
+    pub addresses: usize,
+    /// Seconds since its last good answer; None: there was none.
+    pub age: Option<f64>,
+    /// The reason why there is no better answer now.
+    pub failure: Option<&'static str>,
 }
 
 /// The counters and the state of one server.
@@ -149,7 +166,8 @@ impl Stats {
             let active = servers.values().map(|server| server.counters.active).sum();
             let counters = Counters::new(&backend.tally, active);
             let retries = backend.tally.sum(Count::Retries);
-            (backend.name.to_string(), BackendStats { counters, retries, servers })
+            let names = backend.roll.names().iter().map(|name| NameStats::of(name, now)).collect();
+            (backend.name.to_string(), BackendStats { counters, retries, servers, names })
         });
         let analyzers = plan
             .consultants
@@ -162,8 +180,17 @@ impl Stats {
             records_dropped: 0,
             backends: backends.collect(),
             analyzers: analyzers.collect(),
+            resolver: ResolverStats::default(),
             listeners,
         }
+    }
+}
+
+impl NameStats {
+    fn of(name: &FollowedName, now: Millis) -> (String, Self) {
+        let age = name.known.answered.map(|at| now.saturating_sub(at) as f64 / 1000.0);
+        let failure = name.known.failure.map(Unresolved::as_str);
+        (name.locator.to_string(), Self { addresses: name.addresses, age, failure })
     }
 }
 

@@ -8,14 +8,15 @@ use std::os::fd::RawFd;
 use std::process;
 
 use headworks_core::pool::Admin;
-use headworks_engine::{ApplyError, Engine as Inner, Options};
+use headworks_core::spec::ServerSpec;
+use headworks_engine::{ApplyError, Engine as Inner, Options, ServerError};
 use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::consult::Questions;
 use crate::plan::{BindError, Plan};
-use crate::{seconds, to_json};
+use crate::{from_json, seconds, to_json};
 
 /// Worker threads that serve a Plan.
 #[pyclass(frozen, module = "headworks._engine")]
@@ -126,6 +127,26 @@ impl Engine {
             .map_err(|_| PyKeyError::new_err(format!("backend \"{backend}\" has no server \"{server}\"")))
     }
 
+    /// Adds a server, given as JSON. Raises KeyError, ValueError.
+    fn add_server(&self, py: Python<'_>, backend: &str, server: &str) -> PyResult<()> {
+        let (inner, server) = (self.inner()?, from_json::<ServerSpec>(server)?);
+        py.detach(|| inner.add_server(backend, &server)).map_err(|error| server_error(backend, &error))
+    }
+
+    /// Removes a server by its address. Raises KeyError.
+    fn remove_server(&self, py: Python<'_>, backend: &str, server: &str) -> PyResult<()> {
+        let inner = self.inner()?;
+        let missing = || PyKeyError::new_err(format!("backend \"{backend}\" has no server \"{server}\""));
+        py.detach(|| inner.remove_server(backend, server)).map_err(|_| missing())
+    }
+
+    /// Makes these the servers that `source` gives, a JSON list. Raises KeyError, ValueError.
+    fn set_servers(&self, py: Python<'_>, backend: &str, source: &str, servers: &str) -> PyResult<()> {
+        let (inner, servers) = (self.inner()?, from_json::<Vec<ServerSpec>>(servers)?);
+        let given = py.detach(|| inner.give_servers(backend, source, &servers));
+        given.map_err(|error| server_error(backend, &error))
+    }
+
     /// The questions put to an analyzer of the configuration that runs. Raises KeyError.
     fn analyzer(&self, py: Python<'_>, name: &str) -> PyResult<Questions> {
         let inner = self.inner()?;
@@ -174,5 +195,13 @@ fn parse_admin(text: &str) -> PyResult<Admin> {
         "drain" => Ok(Admin::Drain),
         "maintenance" => Ok(Admin::Maintenance),
         _ => Err(PyValueError::new_err(format!("\"{text}\" is none of ready, drain, maintenance"))),
+    }
+}
+
+/// Returns what is raised when servers cannot be changed.
+fn server_error(backend: &str, error: &ServerError) -> PyErr {
+    match error {
+        ServerError::Unknown => PyKeyError::new_err(format!("there is no backend \"{backend}\"")),
+        ServerError::Wrong(reason) => PyValueError::new_err(reason.clone()),
     }
 }

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from headworks.certificates import Store
-from headworks.config import analyzers, pages, redirects, rules
+from headworks.config import analyzers, pages, ports, redirects, rules
 from headworks.config.models.whole import Whole
 from headworks.config.modules import Modules
 from headworks.config.problems import ConfigError, Problem
@@ -38,10 +38,12 @@ def draft(config: Whole, inherited: Mapping[str, tuple[int, ...]] | None, store:
     }
     # The rest of [proxy] is not read by the engine.
     value["proxy"] = {"resources": plain(config.proxy.resources)}
+    value["resolver"] = plain(config.resolver)
     redirects.settle(value, config)
     modules: dict[Path, Modules] = {}
     rules.settle(value, config, problems, modules)
     analyzers.settle(value, config, problems, modules)
+    ports.settle(value, config, problems)
     names = stand_ins(config, {}) if inherited is None else inherited
     tls = TlsSpecs(config, store, problems)
     for name, listener in value["listeners"].items():

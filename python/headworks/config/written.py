@@ -56,6 +56,20 @@ class LogSettingsDict(TypedDict, total=False):
     level: Literal["debug", "info", "warning", "error"]
 
 
+class ResolverDict(TypedDict, total=False):
+    """Keys of a Resolver, as they may be given."""
+
+    nameservers: str | Sequence[str]
+    timeout: str | timedelta | None
+    attempts: int | None
+    families: Literal["both", "ipv4", "ipv6", "ipv4_first", "ipv6_first"]
+    min_ttl: str | timedelta
+    max_ttl: str | timedelta
+    stale: str | timedelta
+    hosts: FilePath
+    resolv_conf: FilePath
+
+
 class RedirectDict(TypedDict, total=False):
     """Keys of a Redirect, as they may be given."""
 
@@ -333,6 +347,7 @@ class ConfigDict(TypedDict, total=False):
 
     proxy: models.ProxySettings | ProxySettingsDict
     logs: models.LogSettings | LogSettingsDict
+    resolver: models.Resolver | ResolverDict
     listeners: Required[Mapping[str, models.Listener | ListenerDict]]
     tables: Mapping[str, Mapping[str, AnyTarget]]
     backends: Mapping[str, models.Backend | BackendDict]

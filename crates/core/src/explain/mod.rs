@@ -225,8 +225,10 @@ impl Plan {
         let bound = named.and_then(bound).filter(|server| server.unusable(0).is_none()).cloned();
         let is_bound = bound.is_some();
         let chosen = bound.or_else(|| backend.foresee(&seed));
-        told.server = chosen.as_ref().map(|server| server.name.to_string());
-        if chosen.is_none() {
+        let names = backend.roll.names();
+        let first = || names.first().map(|name| name.locator.to_string());
+        told.server = chosen.as_ref().map(|server| server.name.to_string()).or_else(first);
+        if told.server.is_none() {
             refuse(CloseReason::NoServer, told);
         }
         let backups_rest = chosen.as_ref().is_some_and(|server| !server.backup);
@@ -250,6 +252,11 @@ impl Plan {
                 }
             })
             .collect();
+        told.servers.extend(names.iter().map(|name| ServerChoice {
+            address: name.locator.to_string(),
+            chosen: told.server.as_deref() == Some(&*name.locator.to_string()),
+            reason: Some("is resolved while the proxy runs".to_owned()),
+        }));
     }
 }
 

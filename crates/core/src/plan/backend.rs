@@ -7,25 +7,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Compiler;
-use crate::address::Address;
 use crate::balance;
 use crate::http::check::HttpCheck;
 use crate::path;
-use crate::pool::{Backend, Health, HealthKind, ServerSet, ServerSettings};
+use crate::pool::{Backend, Health, HealthKind, Locator, MOST_SERVERS, Roll, Written};
 use crate::problem::Problem;
 use crate::spec::{BackendSpec, HealthSpec, ServerSpec};
 use crate::tally::Tally;
 use crate::wire::proxy_protocol::HeaderVersion;
-
-/// Servers of one backend at most: every choice looks at each of them.
-const MOST_SERVERS: usize = 10_000;
 
 impl Compiler<'_> {
     pub(super) fn backend(&mut self, name: &str, spec: &BackendSpec) -> Backend {
         if spec.servers.is_empty() {
             self.error(path!["backends", name, "servers"], "at least one server is needed");
         }
-        let servers = self.servers(name, spec);
+        let roll = Roll::new(self.servers(name, spec));
         self.check_hash_header(name, spec);
         let balance = balance::find(&spec.balance).unwrap_or_else(|| {
             let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
@@ -36,7 +32,8 @@ impl Compiler<'_> {
         Backend {
             name: name.into(),
             spec: Arc::new(spec.without_files()),
-            servers: ServerSet::new(servers, None, 1),
+            servers: roll.servers(),
+            roll,
             balance,
             proxy_header: self.header_version(name, spec),
             source: self.source(name, spec),
@@ -48,15 +45,15 @@ impl Compiler<'_> {
         }
     }
 
-    fn servers(&mut self, name: &str, spec: &BackendSpec) -> Vec<ServerSettings> {
+    fn servers(&mut self, name: &str, spec: &BackendSpec) -> Vec<Written> {
         let mut servers = Vec::with_capacity(spec.servers.len());
         let mut listed = BTreeSet::new();
         for (index, server) in spec.servers.iter().enumerate() {
             let Some(server) = self.server(name, index, server) else { continue };
-            if listed.insert(server.address.clone()) {
+            if listed.insert(server.locator.to_string()) {
                 servers.push(server);
             } else {
-                let reason = format!("{} is listed twice", server.address);
+                let reason = format!("{} is listed twice", server.locator);
                 self.error(path!["backends", name, "servers", index, "address"], reason);
             }
         }
@@ -66,34 +63,26 @@ impl Compiler<'_> {
         servers
     }
 
-    fn server(&mut self, backend: &str, index: usize, spec: &ServerSpec) -> Option<ServerSettings> {
+    fn server(&mut self, backend: &str, index: usize, spec: &ServerSpec) -> Option<Written> {
         let mut problem = |key: &str, reason: String| {
             self.errors.push(Problem::new(path!["backends", backend, "servers", index, key], reason));
         };
         if spec.weight > 256 {
             problem("weight", format!("{} is more than 256", spec.weight));
         }
-        let address = match Address::parse(&spec.address) {
-            Ok(Address::Descriptor(_)) => {
-                problem("address", "a descriptor can be listened on, not connected to".into());
+        let locator = match Locator::parse(&spec.address) {
+            Ok(Locator::Asked(_)) => {
+                problem("address", format!("\"{}\" is no address to connect to", spec.address));
                 return None;
             }
-            Ok(Address::Ip(ip)) if ip.port() == 0 => {
-                problem("address", "port 0 cannot be connected to".into());
-                return None;
-            }
-            Ok(Address::Ip(ip)) if ip.ip().is_unspecified() => {
-                problem("address", format!("{ip} is no address to connect to"));
-                return None;
-            }
-            Ok(address) => address,
+            Ok(locator) => locator,
             Err(reason) => {
                 problem("address", reason);
                 return None;
             }
         };
-        Some(ServerSettings {
-            address,
+        Some(Written {
+            locator,
             weight: spec.weight,
             backup: spec.backup,
             max_connections: spec.max_connections.unwrap_or(u32::MAX),

@@ -8,10 +8,12 @@ mod backend;
 mod compiler;
 mod http;
 mod listener;
+mod resolver;
 mod tables;
 mod tls;
 mod view;
 
+pub use resolver::Resolver;
 pub use view::ListenerView;
 
 use std::sync::Arc;
@@ -31,6 +33,8 @@ use crate::table::{BackendIndex, Match, Table, Target};
 pub struct Plan {
     /// The values of the file that concern the process.
     pub proxy: ProxySpec,
+    /// How names are resolved.
+    pub resolver: Arc<Resolver>,
     /// In the order of their names.
     pub listeners: Box<[Listener]>,
     /// In the order of their names.
@@ -80,6 +84,7 @@ impl Plan {
         let tables = compiler.tables();
         let listeners =
             spec.listeners.iter().filter_map(|(name, listener)| compiler.listener(name, listener)).collect();
+        let resolver = Arc::new(compiler.resolver());
         compiler.check_binds();
         compiler.check_balances();
         if compiler.errors.is_empty() {
@@ -90,6 +95,7 @@ impl Plan {
                 || backends.iter().any(|backend| backend.http.programs.asks_time());
             Ok(Self {
                 proxy,
+                resolver,
                 listeners,
                 tables: tables.into(),
                 backends,
@@ -121,6 +127,7 @@ impl Plan {
         };
         Self {
             proxy: self.proxy,
+            resolver: Arc::clone(&self.resolver),
             listeners: self.listeners.iter().map(listener).collect(),
             tables: Arc::clone(&self.tables),
             backends: self.backends.iter().map(backend).collect(),

@@ -7,14 +7,16 @@
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
 use crate::consult::Consultants;
 use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
 use crate::lock::lock;
+use crate::names::Resolution;
 use crate::pool::set::{Eligible, Freshness, Shard};
 use crate::pool::state::changes;
-use crate::pool::{Place, Server, ServerList, ServerSet, Unusable};
+use crate::pool::{Place, Roll, RollChange, Server, ServerList, ServerSet, ServerSettings, Unusable};
 use crate::spec::{BackendSpec, HealthSpec};
 use crate::tally::Tally;
 use crate::time::{Millis, NEVER};
@@ -31,6 +33,8 @@ pub struct Backend {
     pub spec: Arc<BackendSpec>,
     /// The backend's servers.
     pub servers: ServerSet,
+    /// The roll of them: how they came to be.
+    pub roll: Roll,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
     /// PROXY header sent to the servers.
@@ -74,12 +78,14 @@ impl Backend {
     /// Copies it for an engine with `shards` workers, with the live state of `previous`, if there is any.
     /// `secret` signs what only this process must recognise.
     pub(crate) fn adopt(&self, previous: Option<&Self>, shards: usize, secret: &[u8; 32]) -> Self {
-        let settings = self.servers.list().iter().map(|server| server.settings()).collect();
+        let roll = self.roll.adopt(previous.map(|previous| &previous.roll));
+        let old = previous.map(|previous| &previous.servers);
         let fresh = || Arc::new(Tally::new(shards));
         Self {
             name: self.name.clone(),
             spec: Arc::clone(&self.spec),
-            servers: ServerSet::new(settings, previous.map(|previous| &previous.servers), shards),
+            servers: ServerSet::new(roll.settings(), old, shards),
+            roll,
             balance: self.balance,
             proxy_header: self.proxy_header,
             source: self.source,
@@ -89,6 +95,26 @@ impl Backend {
             consultants: self.consultants.clone(),
             tally: previous.map_or_else(fresh, |previous| Arc::clone(&previous.tally)),
         }
+    }
+
+    /// Takes what a name of its roll was resolved to. None: nothing of that can be connected to.
+    pub fn resolved(&self, number: usize, resolution: &Resolution, now: Millis) -> Option<RollChange> {
+        self.roll.resolved(number, resolution, now, &self.servers)
+    }
+
+    /// Adds a server, or gives the one with its address other settings, until the file says otherwise.
+    pub fn add_server(&self, server: ServerSettings) -> RollChange {
+        self.roll.add(server, &self.servers)
+    }
+
+    /// Takes a server off the list until the file says otherwise; connections to it go on.
+    pub fn remove_server(&self, address: &Address) -> RollChange {
+        self.roll.remove(address, &self.servers)
+    }
+
+    /// Makes these the servers that `source` gives.
+    pub fn give_servers(&self, source: &str, listed: Vec<ServerSettings>) -> RollChange {
+        self.roll.give(source, listed, &self.servers)
     }
 
     /// Chooses a server for a new connection, or None when none is usable. `shard`: number of the worker.
@@ -292,6 +318,7 @@ pub(super) mod tests {
         Backend {
             name: "app".into(),
             servers: ServerSet::new((0..4).map(|index| settings(index, 1, index >= 2)).collect(), None, 1),
+            roll: Roll::new(Vec::new()),
             balance: balance::find("round_robin").unwrap(),
             spec: Arc::new(spec()),
             proxy_header: None,

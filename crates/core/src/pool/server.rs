@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::address::Address;
 use crate::balance;
-use crate::pool::{Admin, ServerState};
+use crate::pool::{Admin, Locator, ServerState};
+use crate::spec::ServerSpec;
 use crate::time::{Millis, NEVER};
 
 /// One server of a Backend, immutable but for its state.
@@ -76,6 +77,21 @@ impl Unusable {
             Self::Ejected => "is ejected after failures",
             Self::Tried => "was tried already",
         }
+    }
+}
+
+impl ServerSettings {
+    /// Reads what is written of a server that is given while running, which has an address; the error says
+    /// what is wrong.
+    pub fn read(spec: &ServerSpec) -> Result<Self, String> {
+        if spec.weight > 256 {
+            return Err(format!("weight: {} is more than 256", spec.weight));
+        }
+        let Locator::Address(address) = Locator::parse(&spec.address)? else {
+            return Err(format!("\"{}\" is a name: its address is needed", spec.address));
+        };
+        let max_connections = spec.max_connections.unwrap_or(u32::MAX);
+        Ok(Self { address, weight: spec.weight, backup: spec.backup, max_connections })
     }
 }
 

@@ -72,12 +72,17 @@ pub(super) const TABLE: u8 = 3;
 pub(super) const CHOSEN: u8 = 8;
 
 impl Session {
+    /// Returns how far rules and analyzers were asked.
+    pub(super) fn progress(&mut self) -> &mut Progress {
+        self.progress.get_or_insert_default()
+    }
+
     /// Returns the analyzers of the present stage, and what they are asked about.
     fn listed<'p>(&self, scene: Scene<'p>) -> Option<Listed<'p>> {
         let listener = self.listener_of(scene.plan);
-        let of_entry = || scene.plan.entry_analyzers(listener, self.progress.entry?);
+        let of_entry = || scene.plan.entry_analyzers(listener, self.progress.as_ref()?.entry?);
         let of_backend = || Some(&scene.plan.backends[self.attempts.backend()? as usize].consultants);
-        let (list, hook) = match self.progress.stage {
+        let (list, hook) = match self.progress.as_ref()?.stage {
             0 => (Some(&listener.consultants), Hook::FirstBytes),
             2 => (Some(&listener.consultants), Hook::Hello),
             4 => (of_entry(), Hook::FirstBytes),
@@ -92,21 +97,22 @@ impl Session {
     /// Asks whoever is next in the present stage. None: nobody is left there.
     pub(super) fn ask_next(&mut self, held: &[u8], scene: Scene<'_>) -> Option<Action> {
         if let Some(Listed { list, hook }) = self.listed(scene) {
-            let bypassed = self.progress.bypassed;
-            let rest = list.at(hook).iter().enumerate().skip(usize::from(self.progress.turn));
+            let bypassed = self.progress().bypassed;
+            let rest = list.at(hook).iter().enumerate().skip(usize::from(self.progress().turn));
             if let Some((turn, index)) = rest.into_iter().find(|(_, index)| !bypassed.has(**index)) {
-                self.progress.turn = turn as u8;
+                self.progress().turn = turn as u8;
                 return Some(self.ask_when_held(*index, hook, held, scene));
             }
         }
-        (self.progress.stage, self.progress.turn) = (self.progress.stage + 1, 0);
+        let progress = self.progress();
+        (progress.stage, progress.turn) = (progress.stage + 1, 0);
         None
     }
 
     /// Asks an analyzer, or waits until as much is held as it needs.
     fn ask_when_held(&mut self, index: ConsultantIndex, hook: Hook, held: &[u8], scene: Scene<'_>) -> Action {
         let own = held.len().saturating_sub(self.flows[Side::Client as usize].consumed as usize);
-        let need = (self.progress.need as usize).max(1);
+        let need = (self.progress().need as usize).max(1);
         if hook == Hook::FirstBytes && own < need {
             let limit = self.listener_of(scene.plan).spec.first_bytes_limit as usize;
             if own < limit && need <= limit {
@@ -119,13 +125,13 @@ impl Session {
                 self.refuse(CloseReason::TooLarge)
             };
         }
-        self.progress.shown = u32::try_from(own).unwrap_or(u32::MAX);
+        self.progress().shown = u32::try_from(own).unwrap_or(u32::MAX);
         self.ask(index, hook, scene)
     }
 
     fn ask(&mut self, index: ConsultantIndex, hook: Hook, scene: Scene<'_>) -> Action {
         self.state = State::Consulting;
-        self.progress.asked = Some(index);
+        self.progress().asked = Some(index);
         let flow = &mut self.flows[Side::Client as usize];
         (flow.hold, flow.since) = (true, scene.now);
         Action::Consult { analyzer: index, hook }
@@ -134,31 +140,32 @@ impl Session {
     /// Returns the number of the analyzer that is asked.
     #[inline]
     pub(super) fn asked_index(&self) -> Option<ConsultantIndex> {
-        self.progress.asked
+        self.progress.as_ref()?.asked
     }
 
     /// Returns the analyzer that is asked.
     pub(super) fn asked<'p>(&self, scene: Scene<'p>) -> Option<&'p Consultant> {
-        scene.plan.consultants.get(usize::from(self.progress.asked?))
+        scene.plan.consultants.get(usize::from(self.asked_index()?))
     }
 
     /// Takes an answer.
     pub(super) fn advised(&mut self, advice: &Advice, scene: Scene<'_>) -> Action {
-        let Some((index, consultant)) = self.progress.asked.zip(self.asked(scene)) else {
+        let Some((index, consultant)) = self.asked_index().zip(self.asked(scene)) else {
             return Action::Wait;
         };
         if let Some(fault) = advice.fault {
             return self.unadvised(fault, scene);
         }
         if advice.bypass {
-            self.progress.bypassed.add(index);
+            self.progress().bypassed.add(index);
         }
         if let Some(need) = advice.need {
-            if need <= self.progress.shown {
+            if need <= self.progress().shown {
                 // As many were shown: to wait for them would never end.
                 return self.unadvised(ConsultFault::Verdict, scene);
             }
-            (self.progress.asked, self.progress.need) = (None, need);
+            let progress = self.progress();
+            (progress.asked, progress.need) = (None, need);
             return Action::Show(Side::Client);
         }
         let findings = self.findings.get_or_insert_default();
@@ -171,7 +178,7 @@ impl Session {
             Some(End::Route { backend, server }) => {
                 match Named::find(backend, server, findings, scene.plan) {
                     Some(named) => {
-                        self.progress.named = Some(named);
+                        self.progress().named = Some(named);
                         self.end_asking(scene)
                     }
                     None => self.unadvised(ConsultFault::Verdict, scene),
@@ -202,10 +209,10 @@ impl Session {
     pub(super) fn call(&mut self, name: Span, scene: Scene<'_>) -> Action {
         let findings = self.findings.get_or_insert_default();
         let index = scene.plan.consultant_named(findings.text(name));
-        match index.filter(|index| !self.progress.calls.has(*index)) {
+        match index.filter(|index| !self.progress().calls.has(*index)) {
             Some(index) => {
-                self.progress.calls.add(index);
-                self.progress.called = true;
+                self.progress().calls.add(index);
+                self.progress().called = true;
                 self.ask(index, Hook::Hello, scene)
             }
             None => self.refuse(CloseReason::AnalyzerFailed),
@@ -214,9 +221,10 @@ impl Session {
 
     /// Ends the turn of the analyzer that was asked: what is held is looked at again.
     fn end_asking(&mut self, scene: Scene<'_>) -> Action {
-        (self.progress.asked, self.progress.need) = (None, 0);
-        if !std::mem::take(&mut self.progress.called) {
-            self.progress.turn += 1;
+        let progress = self.progress();
+        (progress.asked, progress.need) = (None, 0);
+        if !std::mem::take(&mut progress.called) {
+            progress.turn += 1;
         }
         self.state = State::Consulting;
         let flow = &mut self.flows[Side::Client as usize];

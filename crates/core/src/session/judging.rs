@@ -43,7 +43,7 @@ impl Session {
         match word? {
             Word::Pass => Ok(None),
             Word::Route(named) => {
-                self.progress.named = Some(named);
+                self.progress().named = Some(named);
                 Ok(None)
             }
             Word::Consult(name) => {

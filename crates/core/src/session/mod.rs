@@ -99,8 +99,8 @@ pub struct Session {
     permit: Permit,
     /// The findings of rules that people wrote; none where there are no such rules.
     findings: Option<Box<Findings>>,
-    /// How far rules and analyzers that people wrote were asked.
-    progress: Progress,
+    /// How far rules and analyzers that people wrote were asked; none where there are none.
+    progress: Option<Box<Progress>>,
 }
 
 impl Session {
@@ -119,7 +119,7 @@ impl Session {
             facts,
             permit,
             findings: None,
-            progress: Progress::default(),
+            progress: None,
         }
     }
 
@@ -140,8 +140,9 @@ impl Session {
     /// Takes over what analyzers have said of the client when it had connected.
     #[must_use]
     pub fn greeted(mut self, greeting: Greeting) -> Self {
-        self.progress.named = greeting.named;
-        self.progress.bypassed = greeting.bypassed;
+        let Greeting { named, bypassed, .. } = greeting;
+        let progress = self.progress();
+        (progress.named, progress.bypassed) = (named, bypassed);
         self.findings = greeting.findings;
         self
     }

@@ -10,6 +10,7 @@ use crate::pool::Next;
 use crate::spec::ProgramKind;
 use crate::table::{BackendIndex, Target};
 
+use super::consulting::Named;
 use super::{Scene, Session, State, consulting};
 
 impl Session {
@@ -21,9 +22,9 @@ impl Session {
         }
         self.state = State::Inspecting;
         loop {
-            match self.progress.stage {
+            match self.progress().stage {
                 consulting::RULES => match self.judge_hello(held, scene) {
-                    Ok(None) => self.progress.stage += 1,
+                    Ok(None) => self.progress().stage += 1,
                     Ok(Some(action)) => return action,
                     Err(reason) => return self.refuse(reason),
                 },
@@ -32,7 +33,7 @@ impl Session {
                         Ok(backend) => self.attempts.begin(backend),
                         Err(reason) => return self.refuse(reason),
                     }
-                    self.progress.stage += 1;
+                    self.progress().stage += 1;
                 }
                 consulting::CHOSEN => return self.go(scene),
                 _ => {
@@ -65,7 +66,7 @@ impl Session {
     /// Goes to the backend that was found, or that the last word named.
     fn go(&mut self, scene: Scene<'_>) -> Action {
         let Some(found) = self.attempts.backend() else { return self.refuse(CloseReason::NoMatch) };
-        let backend = self.progress.named.map_or(found, |named| named.backend);
+        let backend = self.named().map_or(found, |named| named.backend);
         if backend != found {
             self.attempts.begin(backend);
         }
@@ -78,7 +79,7 @@ impl Session {
 
     /// Returns the backend that a rule or an analyzer names, or else the table.
     fn look_up(&mut self, scene: Scene<'_>) -> Result<BackendIndex, CloseReason> {
-        if let Some(named) = self.progress.named {
+        if let Some(named) = self.named() {
             return Ok(named.backend);
         }
         let (listener, name) = (self.listener_of(scene.plan), self.facts.name.as_deref());
@@ -89,12 +90,19 @@ impl Session {
         };
         let Routed { target, entry } = routed?;
         // The entries of what is passed through are another table's, which has no analyzers.
-        self.progress.entry = entry.filter(|_| !self.passed_through);
+        if let Some(progress) = &mut self.progress {
+            progress.entry = entry.filter(|_| !self.passed_through);
+        }
         match target {
             Target::Backend(backend) => Ok(backend),
             // No table of a listener without requests leads to an answer: compiling a Plan sees to that.
             Target::Answer(_) => Err(CloseReason::NoMatch),
         }
+    }
+
+    /// Returns the way that a rule or an analyzer has named.
+    fn named(&self) -> Option<Named> {
+        self.progress.as_ref()?.named
     }
 
     /// Chooses a server of the backend, taking a place there.
@@ -107,7 +115,7 @@ impl Session {
             now: scene.now,
             ..Seed::default()
         };
-        let named = self.progress.named.filter(|named| named.backend == index);
+        let named = self.named().filter(|named| named.backend == index);
         let next = self.attempts.next(backend, &seed, named.and_then(|named| named.server), scene.shard);
         match (next, self.attempts.server()) {
             (Next::Server, Some(server)) => {

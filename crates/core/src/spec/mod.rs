@@ -12,6 +12,7 @@ mod listener;
 mod order;
 mod program;
 mod proxy;
+mod resolver;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use program::{
     StatementSpec, VerdictSpec,
 };
 pub use proxy::{ProxySpec, ResourcesSpec};
+pub use resolver::ResolverSpec;
 pub use tls::{BackendTlsSpec, CertificateSpec, ClientCertificatesSpec, Der, HstsSpec, ListenerTlsSpec};
 
 /// A whole configuration.
@@ -35,6 +37,9 @@ pub use tls::{BackendTlsSpec, CertificateSpec, ClientCertificatesSpec, Der, Hsts
 pub struct Spec {
     /// `[proxy]`.
     pub proxy: ProxySpec,
+    /// `[resolver]`.
+    #[serde(default)]
+    pub resolver: ResolverSpec,
     /// `[listeners.NAME]`.
     pub listeners: BTreeMap<String, ListenerSpec>,
     /// `[tables.NAME]`.

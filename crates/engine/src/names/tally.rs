@@ -1,9 +1,11 @@
 //! What is counted of the resolver. Must never hold anybody up: counters are atomic.
 
 use std::array;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use headworks_core::names::{Resolution, Unresolved};
+use serde::Serialize;
 
 /// Counters of a resolver.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Default for ResolverTally {
 }
 
 /// Counters of a resolver at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct ResolverStats {
     /// Names that were asked for.
     pub asks: u64,
@@ -48,8 +50,8 @@ pub struct ResolverStats {
     pub datagrams: u64,
     /// Connections to nameservers.
     pub connections: u64,
-    /// Asks that got no endpoints, by the reason.
-    pub failures: Vec<(Unresolved, u64)>,
+    /// Asks that got no endpoints, by the reason; reasons that did not occur are left out.
+    pub failures: BTreeMap<&'static str, u64>,
     /// Asks that wait for their reply.
     pub waiting: usize,
 }
@@ -106,7 +108,8 @@ impl ResolverTally {
             connections: read(&self.connections),
             failures: Unresolved::ALL
                 .iter()
-                .map(|each| (*each, read(&self.failures[each.index()])))
+                .map(|each| (each.as_str(), read(&self.failures[each.index()])))
+                .filter(|(_, count)| *count > 0)
                 .collect(),
             waiting: self.waiting(),
         }

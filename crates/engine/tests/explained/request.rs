@@ -47,6 +47,7 @@ impl Request {
             method: Some(self.method.to_owned()),
             headers: self.fields(),
             client: Some([127, 0, 0, 1].into()),
+            answers: None,
         }
     }
 

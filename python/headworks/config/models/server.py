@@ -26,8 +26,10 @@ class Server(Model):
     address: Annotated[
         Address,
         Field(
-            description="IP:PORT or unix:PATH. Names are not resolved.",
-            examples=["127.0.0.1:8001", "[::1]:8001", "unix:/run/app.sock"],
+            description="IP:PORT, unix:PATH, NAME:PORT or srv:SERVICE (RFC 2782). A name is as many servers as it has "
+            "addresses, kept up to date while the proxy runs. Without a port it is that of the listeners that lead "
+            "there.",
+            examples=["127.0.0.1:8001", "unix:/run/app.sock", "app.internal:8000", "srv:_http._tcp.app.internal"],
         ),
     ]
     weight: Annotated[

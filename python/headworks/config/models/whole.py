@@ -13,6 +13,7 @@ from headworks.config.models.backend import Backend
 from headworks.config.models.base import Model, Name, table
 from headworks.config.models.listener import Listener
 from headworks.config.models.process import LogSettings, ProxySettings
+from headworks.config.models.resolver import Resolver
 from headworks.config.models.table import Table
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class Whole(Model):
     logs: Annotated[LogSettings, Field(description="What is written where.", examples=[{"access": "off"}])] = (
         LogSettings.model_construct()
     )
+    resolver: Annotated[
+        Resolver, Field(description="How the names of servers are resolved.", examples=[{"nameservers": "192.0.2.53"}])
+    ] = Resolver.model_construct()
     listeners: Annotated[
         dict[Name, Listener],
         BeforeValidator(table),

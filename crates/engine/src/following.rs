@@ -1,0 +1,299 @@
+//! Following: the names of servers are resolved before anybody is served, and again whenever their answers
+//! end.
+//!
+//! One thread, started when the first Plan has names: it asks the resolver, waits for nothing else, and hands
+//! what was found to the backend, whose list of servers changes while it runs. A name that has no answer
+//! keeps its last good one and is asked for again, ever more seldom. Must never make a worker wait.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use headworks_core::lock::lock;
+use headworks_core::names::{Resolution, Sought, Unresolved};
+use headworks_core::pool::{Locator, RollChange};
+use headworks_core::time::Millis;
+
+use crate::clock;
+use crate::health::Checker;
+use crate::names::{NameResolver, ResolverSettings};
+use crate::notice::{Notice, Notices};
+use crate::random::Random;
+use crate::tls::Deployment;
+
+/// Time that one name may take before it counts as unresolved.
+const PATIENCE: Millis = 20_000;
+/// Time after which a name without an answer is asked for again, at first; it doubles with every failure.
+const AGAIN: Millis = 1_000;
+/// The longest such time.
+const SELDOM: Millis = 30_000;
+/// Time for which what was found is gathered before others are told.
+const GATHERED: Millis = 20;
+
+/// The thread's handle.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    resolver: NameResolver,
+    checker: Arc<Checker>,
+    notices: Arc<Notices>,
+    orders: Mutex<Option<Sender<Order>>>,
+}
+
+enum Order {
+    /// Follow the names of this Plan; answered once each of them was asked for once.
+    Apply(Arc<Deployment>, Sender<()>),
+    /// The outcome of a name: its number among those followed, and that of the Plan.
+    Found(u64, usize, Result<Resolution, Unresolved>),
+    Stop,
+}
+
+impl Follower {
+    /// Makes one that has nothing to follow.
+    pub(crate) fn new(plan: &Deployment, checker: Arc<Checker>, notices: Arc<Notices>) -> Self {
+        let resolver = NameResolver::new(settings(plan));
+        Self { resolver, checker, notices, orders: Mutex::new(None) }
+    }
+
+    /// Returns who resolves names.
+    pub(crate) fn resolver(&self) -> &NameResolver {
+        &self.resolver
+    }
+
+    /// Follows the names of another Plan from now on. Waits until each was asked for, at most `patience`.
+    pub(crate) fn apply(&self, plan: &Arc<Deployment>, patience: Duration) {
+        self.resolver.configure(settings(plan));
+        let mut orders = lock(&self.orders);
+        if orders.is_none() {
+            if names(plan).next().is_none() {
+                return;
+            }
+            *orders = self.begin();
+        }
+        let Some(thread) = &*orders else { return };
+        let (done, asked) = channel();
+        if thread.send(Order::Apply(Arc::clone(plan), done)).is_ok() {
+            let _ = asked.recv_timeout(patience);
+        }
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        if let Some(thread) = lock(&self.orders).take() {
+            // Fails only when it has ended.
+            let _ = thread.send(Order::Stop);
+        }
+    }
+
+    fn begin(&self) -> Option<Sender<Order>> {
+        let (sender, orders) = channel();
+        let following = Following {
+            orders,
+            replies: sender.clone(),
+            resolver: self.resolver.clone(),
+            checker: Arc::clone(&self.checker),
+            notices: Arc::clone(&self.notices),
+            random: Random::new(),
+            plan: None,
+            number: 0,
+            names: Vec::new(),
+            open: 0,
+            done: None,
+            changed: false,
+        };
+        let thread = std::thread::Builder::new().name("headworks-following".into());
+        thread.spawn(move || following.run()).ok().map(|_| sender)
+    }
+}
+
+/// One name that is followed.
+struct Followed {
+    backend: usize,
+    /// The number in the backend's roll.
+    number: usize,
+    sought: Sought,
+    locator: Locator,
+    /// Time at which it is asked for; NEVER while it is.
+    due: Millis,
+    /// Failures in a row.
+    failures: u32,
+    /// Whether it was asked for once under this Plan, or known before.
+    asked: bool,
+}
+
+struct Following {
+    orders: Receiver<Order>,
+    replies: Sender<Order>,
+    resolver: NameResolver,
+    checker: Arc<Checker>,
+    notices: Arc<Notices>,
+    random: Random,
+    plan: Option<Arc<Deployment>>,
+    /// Number of the Plan: replies to those before are not for this one.
+    number: u64,
+    names: Vec<Followed>,
+    /// Names that were never answered for, either way.
+    open: usize,
+    done: Option<Sender<()>>,
+    /// A list of servers has changed, and the checker does not know yet.
+    changed: bool,
+}
+
+impl Following {
+    fn run(mut self) {
+        loop {
+            let now = clock::now();
+            let due = self.names.iter().map(|name| name.due).min().unwrap_or(Millis::MAX);
+            let gathered = if self.changed { now.saturating_add(GATHERED) } else { Millis::MAX };
+            let wait = due.min(gathered).saturating_sub(now).min(3_600_000);
+            match self.orders.recv_timeout(Duration::from_millis(wait)) {
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Order::Apply(plan, done)) => self.apply(plan, done),
+                Ok(Order::Found(number, at, found)) if number == self.number => self.found(at, found),
+                Ok(Order::Found(..)) => {}
+                Err(RecvTimeoutError::Timeout) => self.tell(),
+            }
+            self.ask_due();
+        }
+    }
+
+    /// Follows the names of a Plan. Those that were followed keep their time.
+    fn apply(&mut self, plan: Arc<Deployment>, done: Sender<()>) {
+        self.number += 1;
+        let known: HashMap<_, _> = self
+            .plan
+            .iter()
+            .flat_map(|plan| {
+                let row = |name: &Followed| {
+                    let backend = plan.backends[name.backend].name.clone();
+                    ((backend, name.locator.clone()), (name.due, name.failures))
+                };
+                self.names.iter().map(row).collect::<Vec<_>>()
+            })
+            .collect();
+        let now = clock::now();
+        self.names = names(&plan)
+            .map(|(backend, number, sought)| {
+                let roll = &plan.backends[backend].roll;
+                let locator = roll.locator(number).clone();
+                let old = known.get(&(plan.backends[backend].name.clone(), locator.clone()));
+                let asked = old.is_some() && roll.known(number).answered.is_some();
+                // Whoever was being asked is asked again: the reply is for another Plan.
+                let due = old.map_or(now, |(due, _)| if *due == Millis::MAX { now } else { *due });
+                let failures = old.map_or(0, |(_, failures)| *failures);
+                Followed { backend, number, sought, locator, due, failures, asked }
+            })
+            .collect();
+        self.plan = Some(plan);
+        self.open = self.names.iter().filter(|name| !name.asked).count();
+        self.done = Some(done);
+        self.settle();
+    }
+
+    /// Says that every name was asked for, once that is so.
+    fn settle(&mut self) {
+        if self.open == 0 {
+            self.done = None;
+        }
+    }
+
+    fn ask_due(&mut self) {
+        let now = clock::now();
+        for (at, name) in self.names.iter_mut().enumerate().filter(|(_, name)| name.due <= now) {
+            name.due = Millis::MAX;
+            let (number, replies) = (self.number, self.replies.clone());
+            self.resolver.ask(name.sought.clone(), PATIENCE, move |found| {
+                // Fails only when nobody follows any more.
+                let _ = replies.send(Order::Found(number, at, found));
+            });
+        }
+    }
+
+    fn found(&mut self, at: usize, found: Result<Resolution, Unresolved>) {
+        let Some(plan) = self.plan.clone() else { return };
+        let name = &mut self.names[at];
+        let backend = &plan.backends[name.backend];
+        let now = clock::now();
+        let had = backend.roll.known(name.number).failure;
+        let change = found.as_ref().ok().and_then(|found| backend.resolved(name.number, found, now));
+        if let Err(reason) = &found {
+            backend.roll.unresolved(name.number, *reason);
+        }
+        let fresh_for = match (&found, &change) {
+            (Ok(found), Some(_)) if found.stale_since.is_none() => {
+                name.failures = 0;
+                found.fresh_for
+            }
+            _ => {
+                name.failures += 1;
+                (AGAIN << (name.failures - 1).min(5)).min(SELDOM)
+            }
+        };
+        name.due = now.saturating_add(self.random.around(fresh_for.max(1)));
+        if !std::mem::replace(&mut name.asked, true) {
+            self.open -= 1;
+        }
+        let (backend_name, locator) = (backend.name.to_string(), name.locator.to_string());
+        match (had, backend.roll.known(name.number).failure) {
+            (None, Some(reason)) => {
+                let kept = backend.roll.known(name.number).answered.is_some();
+                let reason = reason.as_str().to_owned();
+                self.notices.push(Notice::NameUnresolved {
+                    backend: backend_name.clone(),
+                    name: locator,
+                    reason,
+                    kept,
+                });
+            }
+            (Some(_), None) => {
+                self.notices.push(Notice::NameResolved { backend: backend_name.clone(), name: locator });
+            }
+            _ => {}
+        }
+        if let Some(change) = change {
+            self.changed |= tell_change(&self.notices, backend_name, &change);
+        }
+        self.settle();
+    }
+
+    /// Has the checker look at the servers that there are now.
+    fn tell(&mut self) {
+        if let Some(plan) = self.plan.as_ref().filter(|_| self.changed) {
+            self.changed = false;
+            self.checker.apply(Arc::clone(plan));
+        }
+    }
+}
+
+/// Tells of servers that came or left; whether any did.
+pub(crate) fn tell_change(notices: &Notices, backend: String, change: &RollChange) -> bool {
+    let names = |list: &[headworks_core::address::Address]| list.iter().map(ToString::to_string).collect();
+    let (added, removed): (Vec<String>, Vec<String>) = (names(&change.added), names(&change.removed));
+    let any = !added.is_empty() || !removed.is_empty();
+    if any {
+        notices.push(Notice::ServersChanged { backend, added, removed });
+    }
+    any
+}
+
+/// Yields every name of a Plan: its backend, its number there, and what is sought.
+fn names(plan: &Deployment) -> impl Iterator<Item = (usize, usize, Sought)> + '_ {
+    let families = plan.resolver.families;
+    let of_backend = move |(at, backend): (usize, &'_ headworks_core::pool::Backend)| {
+        backend.roll.sought(families).map(|(number, sought)| (at, number, sought)).collect::<Vec<_>>()
+    };
+    plan.backends.iter().enumerate().flat_map(of_backend)
+}
+
+fn settings(plan: &Deployment) -> ResolverSettings {
+    let resolver = &*plan.resolver;
+    ResolverSettings {
+        nameservers: resolver.nameservers.clone(),
+        timeout: resolver.spec.timeout,
+        attempts: resolver.spec.attempts,
+        cache: resolver.cache.clone(),
+        hosts: (&resolver.spec.hosts).into(),
+        resolver_conf: (&resolver.spec.resolv_conf).into(),
+        ..ResolverSettings::default()
+    }
+}
