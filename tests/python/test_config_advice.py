@@ -37,7 +37,6 @@ def problems(text: str) -> list[str]:
         ("::1:8080", "[::1]:8080", "needs brackets"),
         ("2001:db8::7", "[2001:db8::7]:80", "needs brackets"),
         ("[::1]", "[::1]:80", "no port"),
-        ("*:80", "127.0.0.1:80", "no address to connect to"),
         ("0.0.0.0:80", "127.0.0.1:80", "no address to connect to"),
         ("8000", "127.0.0.1:8000", "is not an address"),
         ("127.0.0.1:http", "127.0.0.1:80", "no port"),

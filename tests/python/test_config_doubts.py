@@ -52,6 +52,8 @@ def test_both_families_of_one_listener_are_meant():
         ("0.0.0.0:80", "[::1]:80", False),
         (":80", "192.0.2.1:80", False),
         (":80", "127.0.0.1:81", False),
+        (":80", "localhost:80", True),
+        (":80", "app.internal:80", False),
     ],
 )
 def test_a_server_that_is_the_listener_itself(bind, server, is_round):

@@ -12,7 +12,7 @@ from headworks.importing.sniproxy.source import is_sniproxy
 from headworks.importing.sniproxy.statements import Block, every, parse
 from headworks.importing.sniproxy.translation import translate
 from headworks.importing.written import write
-from rig.sniproxy import names_are_supported, needs_names, translated
+from rig.sniproxy import translated
 
 SITES = "table sites {\n ^a\\\\.example$ 192.0.2.1:8443\n ^b\\\\.example$ 192.0.2.2 proxy_protocol\n}\n"
 
@@ -215,7 +215,7 @@ NAMED = "resolver { nameserver 192.0.2.53; mode ipv6_first; }\nlistener 443\ntab
 
 def test_names_are_told_as_servers() -> None:
     value = translated(NAMED).value
-    assert value["resolver"] == {"nameservers": ["192.0.2.53"]}
+    assert value["resolver"] == {"nameservers": ["192.0.2.53"], "families": "ipv6_first"}
     assert value["backends"] == {
         "app.internal:80": {"servers": "app.internal:80"},
         "*:443": {"servers": "*:443", "allow_destinations": ["0.0.0.0/0", "::/0"]},
@@ -223,7 +223,6 @@ def test_names_are_told_as_servers() -> None:
 
 
 def test_names_can_be_run() -> None:
-    needs_names()
     of(NAMED)
 
 
@@ -295,8 +294,7 @@ def test_every_statement_has_one_outcome(text: str) -> None:
     assert len(found.outcomes) == len(statements)
     for comment in [line[1:].strip() for line in text.splitlines() if line.startswith("#")]:
         assert f"# {comment}" in output
-    is_named = any("*:" in name or "d.e" in name for name in found.value.get("backends", ()))
-    if "listeners" in found.value and (names_are_supported() or not is_named):
+    if "listeners" in found.value:
         Config.parse(found.value)
 
 

@@ -5,6 +5,7 @@
 
 use crate::close::{ConsultFault, Fault};
 use crate::consult::{Advice, ConsultantIndex};
+use crate::names::{Resolution, Unresolved};
 use crate::spec::Hook;
 use crate::table::BackendIndex;
 
@@ -37,6 +38,8 @@ pub enum Event<'a> {
     Accepted,
     /// A held flow grew: all that this side has sent and is held, oldest first.
     Held(Side, &'a [u8]),
+    /// The name that the client asks for was resolved, or could not be.
+    Resolved(Result<&'a Resolution, Unresolved>),
     /// The server socket is connected.
     Connected,
     /// The server socket cannot be connected.
@@ -64,6 +67,9 @@ pub enum Action {
     /// Open a socket to this server (see [`Attempts::server`](crate::pool::Attempts::server)) and pass on
     /// what is held.
     Connect(Choice),
+    /// Resolve the name that the client asks for, as [`AskedFor`](crate::pool::AskedFor) of this backend
+    /// has it.
+    Resolve(BackendIndex),
     /// Autonomous mode: move bytes of every flow that is not held, both ways.
     Relay,
     /// Show what is held of this side again, as [`Event::Held`]: the turn of another analyzer has come.

@@ -193,6 +193,10 @@ reasons! {
     NoName = "no_name", Some(400), failed;
     /// No server could be reached.
     NoServer = "no_server", Some(503), failed;
+    /// The name that the client asks for cannot be resolved, so that there is no server.
+    NameUnresolved = "name_unresolved", Some(503), failed;
+    /// The name that the client asks for, or the addresses that it leads to, are not allowed as servers.
+    DestinationDenied = "destination_denied", Some(403), failed;
     /// The server is a listener of this proxy, and `max_hops` connections had come back by it already.
     Loop = "loop", Some(508), failed;
     /// No server had a place within `queue_timeout`.

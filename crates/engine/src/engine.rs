@@ -26,6 +26,7 @@ use crate::clock;
 use crate::consult::{AnswerBox, Questions};
 use crate::following::{Follower, tell_change};
 use crate::health::Checker;
+use crate::names::{NameResolver, ResolverSettings};
 use crate::notice::{Notice, Notices};
 use crate::record::Format;
 use crate::row::ConnectionRow;
@@ -113,10 +114,12 @@ impl Engine {
         let notices = Arc::new(Notices::default());
         tell_what_is_missing(&plan, &bound, &notices);
         let log = AccessLog::open(&access_log, log_format, workers, Arc::clone(&notices))?;
-        let shared = Arc::new(Shared::new(sys::descriptor_limit(), log, Arc::clone(&notices)));
+        let resolver = NameResolver::new(ResolverSettings::default());
+        let shared =
+            Arc::new(Shared::new(sys::descriptor_limit(), log, Arc::clone(&notices), resolver.clone()));
         let (mailboxes, threads) = spawn(workers, &plan, &shared)?;
         let checker = Arc::new(Checker::start(Arc::clone(&plan), Arc::clone(&notices))?);
-        let follower = Follower::new(&plan, Arc::clone(&checker), notices);
+        let follower = Follower::new(resolver, Arc::clone(&checker), notices);
         follower.apply(&plan, RESOLVED);
         let control = Control { plan, binder, bound, draining: false };
         let engine = Self {

@@ -50,8 +50,7 @@ enum Order {
 
 impl Follower {
     /// Makes one that has nothing to follow.
-    pub(crate) fn new(plan: &Deployment, checker: Arc<Checker>, notices: Arc<Notices>) -> Self {
-        let resolver = NameResolver::new(settings(plan));
+    pub(crate) fn new(resolver: NameResolver, checker: Arc<Checker>, notices: Arc<Notices>) -> Self {
         Self { resolver, checker, notices, orders: Mutex::new(None) }
     }
 

@@ -5,9 +5,11 @@
 //! decide.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use headworks_core::listener::Listener;
 use headworks_core::message::Head;
+use headworks_core::names::Sought;
 use headworks_core::plan::Plan;
 use headworks_core::session::Scene;
 use headworks_core::time::Millis;
@@ -17,9 +19,19 @@ use crate::access_log::Recorder;
 use crate::clock;
 use crate::date::Date;
 use crate::io::{Compressors, Leaving, Pipes, SCRATCH};
+use crate::names::{FoundBox, NameResolver, Waiter};
 use crate::random::Random;
 use crate::record::Record;
 use crate::sys;
+
+/// The way to names, and back.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// The one who resolves them.
+    pub(crate) resolver: NameResolver,
+    /// The worker's box for what is found.
+    pub(crate) found: Arc<dyn FoundBox>,
+}
 
 /// One worker's tools.
 #[derive(Debug)]
@@ -46,6 +58,8 @@ pub(crate) struct Tools {
     pub(crate) date: Date,
     /// A descriptor kept for a server's socket when there is no other.
     spare: Option<OwnedFd>,
+    /// Resolves names that clients ask for.
+    names: Names,
     /// Number of the worker.
     pub(crate) shard: usize,
     /// The clock, as read at the beginning of this turn.
@@ -54,7 +68,13 @@ pub(crate) struct Tools {
 
 impl Tools {
     /// Makes the tools of worker number `shard`.
-    pub(crate) fn new(registry: Registry, recorder: Recorder, pipes: Pipes, shard: usize) -> Self {
+    pub(crate) fn new(
+        registry: Registry,
+        recorder: Recorder,
+        pipes: Pipes,
+        names: Names,
+        shard: usize,
+    ) -> Self {
         Self {
             registry,
             recorder,
@@ -67,6 +87,7 @@ impl Tools {
             leaving: Leaving::default(),
             date: Date::default(),
             spare: sys::spare_descriptor().ok(),
+            names,
             shard,
             now: clock::now(),
         }
@@ -75,6 +96,12 @@ impl Tools {
     /// Returns what surrounds a call of a session.
     pub(crate) fn scene<'p>(&self, plan: &'p Plan, random: u64) -> Scene<'p> {
         Scene { plan, now: self.now, random, shard: self.shard, wall: wall(plan) }
+    }
+
+    /// Has a name resolved for a record of this worker, which is told by its mail.
+    pub(crate) fn resolve(&self, waiter: Waiter, sought: Sought, patience: Millis) {
+        let found = Arc::clone(&self.names.found);
+        self.names.resolver.ask(sought, patience, move |outcome| found.put_found(waiter, outcome));
     }
 
     /// Returns an id that no other connection or exchange of this process has.

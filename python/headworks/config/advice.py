@@ -124,9 +124,10 @@ def _address(value: object, reason: str, *, is_bound: bool) -> tuple[str, str | 
         return f"{quote(text)} is a URL, and an address is IP:PORT without a scheme{tls}", suggestion
     if text.count(":") > 1 and suggestion and "brackets" in reason:
         return "an IPv6 address needs brackets", suggestion
+    if text.startswith("*") and is_bound:
+        return f"{quote(text)} is written as a port alone, which is every address", suggestion
     if text.startswith("*"):
-        what = "is written as a port alone, which is every address" if is_bound else "is no address to connect to"
-        return f"{quote(text)} {what}", suggestion
+        return reason, None
     return reason, suggestion
 
 

@@ -125,7 +125,11 @@ def _place(server: str) -> str:
 
 def _is_reached(server: str, bound: _Bound) -> bool:
     """Whether a server is one of our addresses. Of the machine's own addresses only loopback is surely ours."""
-    ip, port = _parsed(server)
+    try:
+        ip, port = _parsed(server.replace("localhost:", "127.0.0.1:"))
+    except ValueError:
+        # A name may lead anywhere.
+        return False
     if ip is None or bound.ip is None:
         return server == bound.written and server.startswith("unix:")
     if not port or port != bound.port:

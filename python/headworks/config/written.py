@@ -301,6 +301,7 @@ class BackendDict(TypedDict, total=False):
     """Keys of a Backend, as they may be given."""
 
     servers: Required[AnyServer | Sequence[AnyServer]]
+    allow_destinations: str | Sequence[str]
     balance: BalanceName
     connect_timeout: str | timedelta
     retries: int

@@ -25,7 +25,7 @@ use crate::http::rules::{Decision, Foreseen, PlanView as _};
 use crate::listener::Listener;
 use crate::message::Message;
 use crate::plan::{ListenerView, Plan};
-use crate::pool::Backend;
+use crate::pool::{AskedFor, Backend};
 use crate::spec::Hook;
 use crate::table::Target;
 use crate::wire::client_hello::ServerName;
@@ -205,10 +205,27 @@ impl Plan {
         if client.is_none() || listener.admits(client) { Ok(()) } else { Err(CloseReason::Denied) }
     }
 
+    /// Says which server the client names.
+    fn explain_asked(&self, asked_for: &AskedFor, told: &mut Explanation) {
+        match asked_for.sought(told.name.as_deref(), self.resolver.families) {
+            Ok(sought) => {
+                let locator = asked_for.locator().to_string();
+                let name = sought.name.trim_end_matches('.');
+                told.server = Some(locator.replacen('*', name, 1));
+                let step = "the client names the server: addresses that are not allowed are refused (403)";
+                told.steps.push(step.to_owned());
+            }
+            Err(reason) => refuse(reason, told),
+        }
+    }
+
     /// `named`: identity of the server that a rule or an analyzer has named.
     fn explain_server(&self, backend: &Backend, asked: &Asked, named: Option<u64>, told: &mut Explanation) {
         told.target = Some("backend");
         told.backend = Some(backend.name.to_string());
+        if let Some(asked_for) = &backend.asked_for {
+            return self.explain_asked(asked_for, told);
+        }
         let header = backend.spec.hash_header.as_deref().and_then(|name| {
             asked.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });

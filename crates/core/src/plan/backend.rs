@@ -10,7 +10,7 @@ use super::Compiler;
 use crate::balance;
 use crate::http::check::HttpCheck;
 use crate::path;
-use crate::pool::{Backend, Health, HealthKind, Locator, MOST_SERVERS, Roll, Written};
+use crate::pool::{AskedFor, Backend, Health, HealthKind, Locator, MOST_SERVERS, Roll, Written};
 use crate::problem::Problem;
 use crate::spec::{BackendSpec, HealthSpec, ServerSpec};
 use crate::tally::Tally;
@@ -21,7 +21,9 @@ impl Compiler<'_> {
         if spec.servers.is_empty() {
             self.error(path!["backends", name, "servers"], "at least one server is needed");
         }
-        let roll = Roll::new(self.servers(name, spec));
+        let written = self.servers(name, spec);
+        let asked_for = self.asked_for(name, spec, &written);
+        let roll = Roll::new(written);
         self.check_hash_header(name, spec);
         let balance = balance::find(&spec.balance).unwrap_or_else(|| {
             let names: Vec<_> = balance::REGISTRY.iter().map(|balance| balance.name()).collect();
@@ -34,6 +36,7 @@ impl Compiler<'_> {
             spec: Arc::new(spec.without_files()),
             servers: roll.servers(),
             roll,
+            asked_for,
             balance,
             proxy_header: self.header_version(name, spec),
             source: self.source(name, spec),
@@ -71,10 +74,6 @@ impl Compiler<'_> {
             problem("weight", format!("{} is more than 256", spec.weight));
         }
         let locator = match Locator::parse(&spec.address) {
-            Ok(Locator::Asked(_)) => {
-                problem("address", format!("\"{}\" is no address to connect to", spec.address));
-                return None;
-            }
             Ok(locator) => locator,
             Err(reason) => {
                 problem("address", reason);
@@ -87,6 +86,46 @@ impl Compiler<'_> {
             backup: spec.backup,
             max_connections: spec.max_connections.unwrap_or(u32::MAX),
         })
+    }
+
+    /// Returns the servers that clients name, where they do: then there are no others.
+    fn asked_for(&mut self, name: &str, spec: &BackendSpec, written: &[Written]) -> Option<AskedFor> {
+        let listed = &spec.allow_destinations;
+        let is_asked = |server: &&Written| matches!(server.locator, Locator::Asked(_));
+        let Some(server) = written.iter().find(is_asked) else {
+            if !listed.is_empty() {
+                let reason = "only servers = \"*\", which clients name, may lead to others than are written";
+                self.error(path!["backends", name, "allow_destinations"], reason);
+            }
+            return None;
+        };
+        let Locator::Asked(port) = server.locator else { return None };
+        let mut wrong = |key: &str, reason: &str| self.error(path!["backends", name, key], reason);
+        if written.len() > 1 {
+            wrong("servers", "\"*\" is whatever clients name: it stands alone");
+        }
+        if listed.is_empty() {
+            let all = "[\"0.0.0.0/0\", \"::/0\"] is every public address";
+            wrong("servers", &format!("\"*\" needs allow_destinations, names or networks: {all}"));
+        }
+        for (key, is_set) in [
+            ("health", spec.health.is_some()),
+            ("affinity", spec.affinity.is_some()),
+            ("tls", spec.tls.is_some()),
+        ] {
+            if is_set {
+                wrong(key, "it is for servers that are known, and clients name those of this backend");
+            }
+        }
+        match AskedFor::compile(port, server.max_connections, listed) {
+            Ok(asked) => Some(asked),
+            Err(errors) => {
+                for (index, reason) in errors {
+                    self.error(path!["backends", name, "allow_destinations", index], reason);
+                }
+                None
+            }
+        }
     }
 
     fn check_hash_header(&mut self, name: &str, spec: &BackendSpec) {

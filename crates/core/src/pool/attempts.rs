@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::balance::Seed;
 use crate::close::Fault;
-use crate::pool::{Backend, Place, Server, Tried};
+use crate::pool::{Backend, Place, Server, Tried, Unusable};
 use crate::table::BackendIndex;
 use crate::tally::Count;
 use crate::time::Millis;
@@ -21,6 +21,8 @@ pub struct Attempts {
     backend: Option<BackendIndex>,
     /// The server chosen last, with the place taken there until it is given back.
     place: Option<Place>,
+    /// The servers that the name leads to which the client asked for, once it was resolved.
+    found: Option<Box<[Arc<Server>]>>,
     /// The servers that failed.
     tried: Tried,
     /// The server chosen last is the one that affinity names.
@@ -34,6 +36,8 @@ pub struct Attempts {
 pub enum Next {
     /// A server was chosen and a place taken there.
     Server,
+    /// The name that the client asks for is to be resolved first.
+    Unresolved,
     /// Nothing was tried, and usable servers hold all they may: waiting may help.
     Full,
     /// There is no server.
@@ -54,6 +58,9 @@ impl Attempts {
     ///
     /// A retry is counted when another server than the first was chosen, not when one was looked for.
     pub fn next(&mut self, backend: &Backend, seed: &Seed<'_>, bound: Option<u64>, shard: usize) -> Next {
+        if backend.asked_for.is_some() {
+            return self.next_found(backend, seed.now, shard);
+        }
         let named = |identity| backend.engage_identity(identity, seed.now, &self.tried, shard);
         let bound = bound.and_then(named);
         self.bound = bound.is_some();
@@ -61,6 +68,26 @@ impl Attempts {
             let may_wait = self.is_first() && backend.is_full(seed.now, shard);
             return if may_wait { Next::Full } else { Next::Nobody };
         };
+        self.place = Some(place);
+        if !self.is_first() {
+            backend.tally.add(shard, Count::Retries, 1);
+        }
+        Next::Server
+    }
+
+    /// Takes the servers that the name leads to which the client asked for.
+    pub fn found(&mut self, servers: Vec<Arc<Server>>) {
+        self.found = Some(servers.into());
+    }
+
+    /// Chooses the next server that the name leads to.
+    fn next_found(&mut self, backend: &Backend, now: Millis, shard: usize) -> Next {
+        let Some(found) = &self.found else { return Next::Unresolved };
+        let usable = |server: &&Arc<Server>| {
+            !self.tried.contains(&server.identity)
+                && server.unusable(now).is_none_or(|why| why == Unusable::Ejected)
+        };
+        let Some(place) = found.iter().filter(usable).find_map(Place::take) else { return Next::Nobody };
         self.place = Some(place);
         if !self.is_first() {
             backend.tally.add(shard, Count::Retries, 1);

@@ -9,14 +9,17 @@ use std::sync::Arc;
 
 use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
+use crate::close::CloseReason;
 use crate::consult::Consultants;
 use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
 use crate::lock::lock;
-use crate::names::Resolution;
+use crate::names::{Resolution, Unresolved};
 use crate::pool::set::{Eligible, Freshness, Shard};
 use crate::pool::state::changes;
-use crate::pool::{Place, Roll, RollChange, Server, ServerList, ServerSet, ServerSettings, Unusable};
+use crate::pool::{
+    AskedFor, Place, Roll, RollChange, Server, ServerList, ServerSet, ServerSettings, Unusable,
+};
 use crate::spec::{BackendSpec, HealthSpec};
 use crate::tally::Tally;
 use crate::time::{Millis, NEVER};
@@ -35,6 +38,8 @@ pub struct Backend {
     pub servers: ServerSet,
     /// The roll of them: how they came to be.
     pub roll: Roll,
+    /// The servers that clients name, where they do.
+    pub asked_for: Option<AskedFor>,
     /// Chooses among the eligible servers.
     pub balance: &'static dyn Balance,
     /// PROXY header sent to the servers.
@@ -80,12 +85,14 @@ impl Backend {
     pub(crate) fn adopt(&self, previous: Option<&Self>, shards: usize, secret: &[u8; 32]) -> Self {
         let roll = self.roll.adopt(previous.map(|previous| &previous.roll));
         let old = previous.map(|previous| &previous.servers);
+        let asked_before = previous.and_then(|previous| previous.asked_for.as_ref());
         let fresh = || Arc::new(Tally::new(shards));
         Self {
             name: self.name.clone(),
             spec: Arc::clone(&self.spec),
             servers: ServerSet::new(roll.settings(), old, shards),
             roll,
+            asked_for: self.asked_for.as_ref().map(|asked| asked.adopt(asked_before, shards)),
             balance: self.balance,
             proxy_header: self.proxy_header,
             source: self.source,
@@ -115,6 +122,18 @@ impl Backend {
     /// Makes these the servers that `source` gives.
     pub fn give_servers(&self, source: &str, listed: Vec<ServerSettings>) -> RollChange {
         self.roll.give(source, listed, &self.servers)
+    }
+
+    /// Returns the servers that a client's name leads to, or why there is none.
+    pub fn reached_by(
+        &self,
+        found: Result<&Resolution, Unresolved>,
+    ) -> Result<Vec<Arc<Server>>, CloseReason> {
+        match (&self.asked_for, found) {
+            (Some(asked), Ok(found)) => asked.servers(found),
+            (_, Err(Unresolved::BadName)) => Err(CloseReason::DestinationDenied),
+            _ => Err(CloseReason::NameUnresolved),
+        }
     }
 
     /// Chooses a server for a new connection, or None when none is usable. `shard`: number of the worker.
@@ -319,6 +338,7 @@ pub(super) mod tests {
             name: "app".into(),
             servers: ServerSet::new((0..4).map(|index| settings(index, 1, index >= 2)).collect(), None, 1),
             roll: Roll::new(Vec::new()),
+            asked_for: None,
             balance: balance::find("round_robin").unwrap(),
             spec: Arc::new(spec()),
             proxy_header: None,

@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `asked.rs` | servers that clients name themselves, and which those may be |
 //! | `attempts.rs` | Attempts: the search for a server, retries included |
 //! | `backend.rs` | a Backend: policy and servers |
 //! | `locator.rs` | where a server is found, as it is written |
@@ -11,6 +12,7 @@
 //! | `server.rs` | a Server, and why it is not chosen |
 //! | `state.rs` | what changes while running |
 
+mod asked;
 mod attempts;
 mod backend;
 mod locator;
@@ -20,6 +22,7 @@ mod server;
 mod set;
 mod state;
 
+pub use asked::AskedFor;
 pub use attempts::{Attempts, Next};
 pub use backend::{Backend, Health, HealthKind, Tried};
 pub use locator::Locator;

@@ -226,11 +226,14 @@ impl Session {
         match (event, self.state) {
             (_, State::Closed) => Action::Close,
             (Event::Accepted, State::Inspecting) => self.accepted(scene),
+            (Event::Resolved(found), State::Connecting) => self.resolved(found, scene),
             (Event::Connected, State::Connecting) => self.connected(scene),
             (Event::ConnectFailed(fault), State::Connecting) => self.connect_failed(fault, scene),
             // The events below speak of a thing that is over or has not begun: they change nothing.
             (Event::Held(..), State::Refused) => Action::Wait,
-            (Event::Accepted | Event::Connected | Event::ConnectFailed(_), _) => Action::Wait,
+            (Event::Accepted | Event::Resolved(_) | Event::Connected | Event::ConnectFailed(_), _) => {
+                Action::Wait
+            }
             (
                 Event::Ended(Side::Server) | Event::Reset(Side::Server) | Event::Truncated(Side::Server),
                 State::Inspecting | State::Consulting | State::Connecting | State::Refused,

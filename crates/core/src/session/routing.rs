@@ -5,6 +5,7 @@
 use crate::action::{Action, Choice, Side};
 use crate::balance::Seed;
 use crate::close::{CloseReason, Fault};
+use crate::names::{Resolution, Unresolved};
 use crate::plan::Routed;
 use crate::pool::Next;
 use crate::spec::ProgramKind;
@@ -122,8 +123,26 @@ impl Session {
                 self.state = State::Connecting;
                 Action::Connect(Choice { backend: index, server: server.identity })
             }
+            (Next::Unresolved, _) => {
+                self.state = State::Connecting;
+                Action::Resolve(index)
+            }
             // Connections do not wait in line.
             _ => self.refuse(self.attempts.fault().map_or(CloseReason::NoServer, Fault::reason)),
+        }
+    }
+
+    /// Chooses among the servers that the name leads to.
+    pub(super) fn resolved(&mut self, found: Result<&Resolution, Unresolved>, scene: Scene<'_>) -> Action {
+        let Some(index) = self.attempts.backend().filter(|_| self.attempts.server().is_none()) else {
+            return Action::Wait;
+        };
+        match scene.plan.backends[index as usize].reached_by(found) {
+            Ok(servers) => {
+                self.attempts.found(servers);
+                self.choose(index, scene)
+            }
+            Err(reason) => self.refuse(reason),
         }
     }
 
@@ -142,6 +161,9 @@ impl Session {
             return self.refuse(CloseReason::NoServer);
         };
         let backend = &scene.plan.backends[index as usize];
+        if self.attempts.server().is_none() && backend.asked_for.is_some() {
+            return self.refuse(CloseReason::NameUnresolved);
+        }
         self.attempts.failed(backend, fault, scene.now, scene.shard);
         if self.attempts.may_try_another(backend) {
             self.choose(index, scene)

@@ -59,6 +59,9 @@ pub struct BackendSpec {
     pub affinity: Option<AffinitySpec>,
     /// Bodies of error responses by status; win over the listener's.
     pub error_pages: BTreeMap<String, PageSpec>,
+    /// Names and networks that clients may name as servers, where `servers` is `*`.
+    #[serde(default)]
+    pub allow_destinations: Vec<String>,
     /// Rules that people wrote, in order.
     #[serde(default)]
     pub rules: Vec<ProgramSpec>,

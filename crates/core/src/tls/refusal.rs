@@ -28,11 +28,14 @@ pub fn refusal(reason: CloseReason) -> &'static [u8] {
     match reason {
         CloseReason::NoMatch => UNRECOGNIZED_NAME,
         CloseReason::NoServer
+        | CloseReason::NameUnresolved
         | CloseReason::Loop
         | CloseReason::RuleFailed
         | CloseReason::AnalyzerFailed
         | CloseReason::AnalyzerTimeout => INTERNAL_ERROR,
-        CloseReason::RuleRejected | CloseReason::AnalyzerRejected => ACCESS_DENIED,
+        CloseReason::RuleRejected | CloseReason::AnalyzerRejected | CloseReason::DestinationDenied => {
+            ACCESS_DENIED
+        }
         CloseReason::VersionNotSupported => PROTOCOL_VERSION,
         CloseReason::BadRequest
         | CloseReason::NoName

@@ -65,7 +65,10 @@ impl Ledger {
                 let own = self.told.is_some() || self.said || self.chosen.is_empty();
                 assert!(own || self.answered, "finished before the response was whole");
             }
-            ExchangeAction::Write(_) | ExchangeAction::Line | ExchangeAction::Ask => {
+            ExchangeAction::Write(_)
+            | ExchangeAction::Line
+            | ExchangeAction::Ask
+            | ExchangeAction::Resolve => {
                 assert_eq!(self.heads, 0, "answered already");
             }
             ExchangeAction::Consult(_) | ExchangeAction::Collect | ExchangeAction::Reread => {

@@ -5,6 +5,7 @@
 //! | `thread` | the thread: who asked for what, which queries are under way |
 //! | `contact` | one query on its way to a nameserver: a socket |
 //! | `files` | the system's files, read again when they change |
+//! | `waiter` | a record of a worker that waits for a name |
 //! | `ask`, `tally` | one who waits for a name; what is counted |
 //!
 //! What to ask, what to believe and what to keep is decided in core. Must never make a caller wait, and
@@ -15,6 +16,7 @@ mod contact;
 mod files;
 mod tally;
 mod thread;
+mod waiter;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ use self::ask::{Ask, Reply};
 pub use self::tally::ResolverStats;
 use self::tally::ResolverTally;
 use self::thread::{Order, Resolving};
+pub(crate) use self::waiter::{FoundBox, Waiter};
 use crate::clock;
 
 /// How names are resolved.

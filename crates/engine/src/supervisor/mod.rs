@@ -15,6 +15,7 @@ pub(crate) mod handshakes;
 pub(crate) mod http;
 pub(crate) mod lobby;
 
+use headworks_core::names::{Resolution, Unresolved};
 use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
 
@@ -25,6 +26,7 @@ use self::lobby::Lobby;
 use crate::arrival::Arrival;
 use crate::consult::Answer;
 use crate::deployment::LocalPlan;
+use crate::names::Waiter;
 use crate::row::ConnectionRow;
 use crate::token::{Kind, Meaning};
 use crate::tools::Tools;
@@ -68,6 +70,9 @@ pub(crate) trait Supervisor {
 
     /// Takes an answer to a question that was asked here; stale ones are ignored.
     fn advise(&mut self, _tools: &mut Tools, _answer: &Answer) {}
+
+    /// Takes what a name was resolved to that one of its records waits for; stale ones are ignored.
+    fn resolved(&mut self, _tools: &mut Tools, _waiter: Waiter, _found: Result<&Resolution, Unresolved>) {}
 
     /// Closes what can be spared, since no descriptor is left; returns whether there was anything.
     fn make_room(&mut self) -> bool {
@@ -150,6 +155,20 @@ impl Supervisors {
                 self.let_in(tools);
             }
             Kind::Handshake | Kind::Mail | Kind::Listener => {}
+        }
+    }
+
+    /// Gives what a name was resolved to, to whoever waits for it.
+    pub(crate) fn resolved(
+        &mut self,
+        tools: &mut Tools,
+        waiter: Waiter,
+        found: Result<&Resolution, Unresolved>,
+    ) {
+        match waiter.kind {
+            Kind::Connection => self.connections.resolved(tools, waiter, found),
+            Kind::Http => self.http.resolved(tools, waiter, found),
+            Kind::Lobby | Kind::Handshake | Kind::Mail | Kind::Listener => {}
         }
     }
 

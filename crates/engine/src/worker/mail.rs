@@ -6,10 +6,12 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use headworks_core::lock::lock;
+use headworks_core::names::{Resolution, Unresolved};
 use mio::Waker;
 
 use crate::bind::BoundKey;
 use crate::consult::{Answer, AnswerBox};
+use crate::names::{FoundBox, Waiter};
 use crate::row::ConnectionRow;
 use crate::tls::Deployment;
 
@@ -31,6 +33,8 @@ pub(crate) enum Mail {
     Stop,
     /// Answers to questions that were asked here.
     Advice(Vec<Answer>),
+    /// A name that a record waits for was resolved, or could not be.
+    Found(Waiter, Result<Resolution, Unresolved>),
     /// List at most so many connections.
     List(usize, Sender<Vec<ConnectionRow>>),
 }
@@ -56,6 +60,12 @@ pub(crate) struct Mailbox {
 impl AnswerBox for Mailbox {
     fn put(&self, answers: Vec<Answer>) {
         self.post(Mail::Advice(answers));
+    }
+}
+
+impl FoundBox for Mailbox {
+    fn put_found(&self, waiter: Waiter, found: Result<Resolution, Unresolved>) {
+        self.post(Mail::Found(waiter, found));
     }
 }
 

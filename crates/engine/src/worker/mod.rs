@@ -23,12 +23,13 @@ use crate::access_log::{AccessLog, Recorder};
 use crate::clock;
 use crate::deployment::LocalPlan;
 use crate::io::Pipes;
+use crate::names::NameResolver;
 use crate::notice::{Notice, Notices};
 use crate::supervisor::Supervisors;
 use crate::tap::Tap;
 use crate::tls::Deployment;
 use crate::token::{self, Kind};
-use crate::tools::Tools;
+use crate::tools::{Names, Tools};
 
 /// The state that all workers share.
 #[derive(Debug)]
@@ -43,17 +44,25 @@ pub(crate) struct Shared {
     pub(crate) tap: Arc<Tap>,
     /// Rare events.
     pub(crate) notices: Arc<Notices>,
+    /// Resolves names.
+    pub(crate) resolver: NameResolver,
     idle: Mutex<()>,
     became_idle: Condvar,
 }
 
 impl Shared {
     /// For a process that may open `descriptors`.
-    pub(crate) fn new(descriptors: usize, log: Option<Arc<AccessLog>>, notices: Arc<Notices>) -> Self {
+    pub(crate) fn new(
+        descriptors: usize,
+        log: Option<Arc<AccessLog>>,
+        notices: Arc<Notices>,
+        resolver: NameResolver,
+    ) -> Self {
         Self {
             open: AtomicUsize::new(0),
             descriptors,
             log,
+            resolver,
             tap: Arc::default(),
             notices,
             idle: Mutex::default(),
@@ -111,7 +120,7 @@ impl Worker {
         plan: Arc<Deployment>,
     ) -> std::io::Result<Self> {
         let plan = Rc::new(plan);
-        let tools = tools(number, &poll, &shared, &plan)?;
+        let tools = tools(number, &poll, Arc::clone(&mailbox), &shared, &plan)?;
         let supervisors = Supervisors::new(&plan, tools.now);
         Ok(Self {
             number,
@@ -213,6 +222,10 @@ impl Worker {
                         self.supervisors.advise(&mut self.tools, answer);
                     }
                 }
+                Mail::Found(waiter, found) => {
+                    let found = found.as_ref().map_err(|reason| *reason);
+                    self.supervisors.resolved(&mut self.tools, waiter, found);
+                }
                 Mail::List(limit, answer) => {
                     self.count();
                     let rows = self.supervisors.rows(&self.tools, limit);
@@ -249,7 +262,7 @@ impl Worker {
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
         let lost = self.connections();
-        match tools(self.number, &self.poll, &self.shared, &self.plan) {
+        match tools(self.number, &self.poll, Arc::clone(&self.mailbox), &self.shared, &self.plan) {
             Ok(tools) => {
                 self.tools = tools;
                 self.supervisors = Supervisors::new(&self.plan, self.tools.now);
@@ -263,8 +276,15 @@ impl Worker {
     }
 }
 
-fn tools(number: usize, poll: &Poll, shared: &Shared, plan: &LocalPlan) -> std::io::Result<Tools> {
+fn tools(
+    number: usize,
+    poll: &Poll,
+    mailbox: Arc<Mailbox>,
+    shared: &Shared,
+    plan: &LocalPlan,
+) -> std::io::Result<Tools> {
     let recorder = Recorder::new(shared.log.clone(), Arc::clone(&shared.tap), number);
     let pipes = Pipes::new(plan.proxy.resources);
-    Ok(Tools::new(poll.registry().try_clone()?, recorder, pipes, number))
+    let names = Names { resolver: shared.resolver.clone(), found: mailbox };
+    Ok(Tools::new(poll.registry().try_clone()?, recorder, pipes, names, number))
 }

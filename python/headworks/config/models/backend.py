@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from headworks import _engine
 from headworks.config.models.analyzers import AnalyzerNames
 from headworks.config.models.answers import ErrorPages
-from headworks.config.models.base import FieldName, Host, Model, Prefix, known, one_or_many
+from headworks.config.models.base import Address, FieldName, Host, Model, Prefix, known, one_or_many
 from headworks.config.models.headers import Headers
 from headworks.config.models.literals import BalanceName
 from headworks.config.models.rules import Rules
@@ -99,6 +99,17 @@ class Backend(Model):
             examples=[["127.0.0.1:8001", {"address": "127.0.0.1:8002", "weight": 2}]],
         ),
     ]
+    allow_destinations: Annotated[
+        tuple[Address, ...],
+        BeforeValidator(one_or_many),
+        Field(
+            description='With servers = "*": the names and networks that clients may name as servers; where there are '
+            "some of both kinds, both have to be met. Addresses of this machine, of private networks and of nobody are "
+            "refused unless a network within theirs is listed.",
+            examples=[["*.example.com"], ["0.0.0.0/0", "::/0"], ["10.1.0.0/16"]],
+            json_schema_extra={"unset": "nobody names a server"},
+        ),
+    ] = ()
     balance: Annotated[
         BalanceName,
         known("balance", _engine.balances()),

@@ -65,6 +65,15 @@ def translate(source: bytes, name: str | None = None) -> Translation:
     )
 
 
+FAMILIES = {
+    "ipv4_only": "ipv4",
+    "ipv6_only": "ipv6",
+    "ipv4_first": "ipv4_first",
+    "ipv6_first": "ipv6_first",
+}
+"""``families`` of ``[resolver]`` for each mode of sniproxy's that has one."""
+
+
 class _Translating:
     """One file."""
 
@@ -151,19 +160,24 @@ class _Translating:
             self._all(resolver.statement, ("proxy",), "no address is a name: nothing is resolved")
             return
         path = ("resolver",)
+        keys: dict[str, object] = {}
         if resolver.nameservers:
-            names = [one.value for one in resolver.nameservers]
-            self._draft.put(path, {"nameservers": names}, resolver.statement)
+            keys["nameservers"] = [one.value for one in resolver.nameservers]
+        if resolver.mode is not None and resolver.mode.value in FAMILIES:
+            keys["families"] = FAMILIES[resolver.mode.value]
+        if keys:
+            self._draft.put(path, keys, resolver.statement)
             self._draft.converted(resolver.statement, path)
         else:
             self._draft.left_out(resolver.statement, (), "the system's resolver is asked")
         for server in resolver.nameservers:
             self._draft.converted(server.statement, (*path, "nameservers"))
-        section = path if resolver.nameservers else ()
+        section = path if keys else ()
         self._searched(resolver, section)
-        if resolver.mode is not None:
-            reason = "all addresses of a name are tried, of both families"
-            self._draft.left_out(resolver.mode.statement, section, reason)
+        if resolver.mode is not None and "families" in keys:
+            self._draft.converted(resolver.mode.statement, (*path, "families"))
+        elif resolver.mode is not None:
+            self._draft.left_out(resolver.mode.statement, section, "addresses of both families are servers already")
         self._draft.close([resolver.statement], section)
 
     def _searched(self, resolver: Resolver, section: Path) -> None:

@@ -10,6 +10,7 @@ use crate::http::coding::Coding;
 use crate::http::facts::ClientFacts;
 use crate::listener::Listener;
 use crate::message::Message;
+use crate::names::{Resolution, Unresolved};
 use crate::plan::Plan;
 use crate::table::{AnswerIndex, BackendIndex};
 use crate::time::Millis;
@@ -36,6 +37,8 @@ pub struct Surroundings<'a> {
 /// An event in the life of an exchange.
 #[derive(Debug, Clone, Copy)]
 pub enum ExchangeEvent<'a> {
+    /// The name that the client asks for was resolved, or could not be.
+    Resolved(Result<&'a Resolution, Unresolved>),
     /// The head of the request is complete, and as much of its body as had come was counted.
     Asked(&'a Incoming<'a>),
     /// The connection has no request to answer: one that cannot be read, or is not to be waited for.
@@ -152,6 +155,9 @@ pub struct Lost {
 pub enum ExchangeAction {
     /// Do nothing until the next event.
     Wait,
+    /// Resolve the name that the client asks for, as [`AskedFor`](crate::pool::AskedFor) of its backend
+    /// has it.
+    Resolve,
     /// Hold the head that was just read, and ask an analyzer.
     Consult(Consultation),
     /// Hold the body of the request, too, until all of it has come or it is longer than

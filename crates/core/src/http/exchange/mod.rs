@@ -244,6 +244,7 @@ impl Exchange {
             }
             (ExchangeEvent::Overflown, Ruling) => self.refuse(CloseReason::Overflow, &around),
             (ExchangeEvent::LineFull, InLine) => self.refuse(CloseReason::QueueFull, &around),
+            (ExchangeEvent::Resolved(found), Connecting) => self.resolved(found, &around),
             (ExchangeEvent::Connected { kept }, Connecting) => self.connected(kept, &around),
             (ExchangeEvent::ConnectFailed(fault), Connecting) => self.connect_failed(fault, &around),
             (ExchangeEvent::Lost(lost), Asking(attempt) | Awaiting(attempt)) => {
@@ -284,6 +285,7 @@ impl Exchange {
                 | ExchangeEvent::Overflown
                 | ExchangeEvent::Called
                 | ExchangeEvent::LineFull
+                | ExchangeEvent::Resolved(_)
                 | ExchangeEvent::Connected { .. }
                 | ExchangeEvent::ConnectFailed(_)
                 | ExchangeEvent::RequestPassed(_)

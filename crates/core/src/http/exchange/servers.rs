@@ -9,12 +9,18 @@ use std::sync::Arc;
 use super::{Attempt, Exchange, ExchangeAction, ExchangeState, Lost, Sent, Surroundings};
 use crate::balance::Seed;
 use crate::close::{CloseReason, Fault};
+use crate::names::{Resolution, Unresolved};
 use crate::pool::{Attempts, Backend, Next, Server};
 
 impl Exchange {
     /// Returns the backend that it was routed to.
     pub fn backend<'p>(&self, around: &Surroundings<'p>) -> Option<&'p Backend> {
         self.attempts.backend().map(|index| &around.plan.backends[index as usize])
+    }
+
+    /// Returns the name that the client asks for, as tables know it.
+    pub fn name(&self) -> Option<&str> {
+        self.said.name()
     }
 
     /// Returns the servers tried and the one chosen.
@@ -58,6 +64,10 @@ impl Exchange {
                 self.go_to(ExchangeState::Connecting, around.now);
                 ExchangeAction::Connect { fresh: self.fresh }
             }
+            Next::Unresolved => {
+                self.go_to(ExchangeState::Connecting, around.now);
+                ExchangeAction::Resolve
+            }
             Next::Full if waited => ExchangeAction::Wait,
             Next::Full if self.attempts.is_first() => self.stand_in_line(around),
             Next::Full | Next::Nobody => self.refuse(self.failure.unwrap_or(CloseReason::NoServer), around),
@@ -67,6 +77,24 @@ impl Exchange {
     fn stand_in_line(&mut self, around: &Surroundings<'_>) -> ExchangeAction {
         self.go_to(ExchangeState::InLine, around.now);
         ExchangeAction::Line
+    }
+
+    /// Chooses among the servers that the name leads to.
+    pub(super) fn resolved(
+        &mut self,
+        found: Result<&Resolution, Unresolved>,
+        around: &Surroundings<'_>,
+    ) -> ExchangeAction {
+        let Some(backend) = self.backend(around).filter(|_| self.attempts.server().is_none()) else {
+            return ExchangeAction::Wait;
+        };
+        match backend.reached_by(found) {
+            Ok(servers) => {
+                self.attempts.found(servers);
+                self.look_for_server(around)
+            }
+            Err(reason) => self.refuse(reason, around),
+        }
     }
 
     pub(super) fn connected(&mut self, kept: bool, around: &Surroundings<'_>) -> ExchangeAction {
@@ -84,6 +112,9 @@ impl Exchange {
 
     pub(super) fn connect_failed(&mut self, fault: Fault, around: &Surroundings<'_>) -> ExchangeAction {
         if let Some(backend) = self.backend(around) {
+            if self.attempts.server().is_none() && backend.asked_for.is_some() {
+                return self.refuse(CloseReason::NameUnresolved, around);
+            }
             self.attempts.failed(backend, fault, around.now, around.shard);
         }
         self.try_another(fault.reason(), around)

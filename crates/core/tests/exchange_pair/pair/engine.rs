@@ -6,6 +6,7 @@ use std::sync::Arc;
 use headworks_core::close::{CloseReason, ConsultFault, Fault};
 use headworks_core::http::exchange::{ExchangeAction, ExchangeEvent, ExchangeState, Surroundings};
 use headworks_core::message::Head;
+use headworks_core::names::Unresolved;
 use headworks_core::plan::Plan;
 
 use super::{APP, Connection, Flow, Pair, Stream};
@@ -125,6 +126,7 @@ impl Pair {
                     }
                     ExchangeEvent::LineFull
                 }
+                ExchangeAction::Resolve => ExchangeEvent::Resolved(Err(Unresolved::Timeout)),
                 ExchangeAction::Connect { fresh } => match self.connect(at, fresh) {
                     Some(event) => event,
                     None => return Flow::Again,

@@ -8,13 +8,17 @@ use std::sync::Arc;
 
 use headworks_core::action::{Action, Choice, Event, Side};
 use headworks_core::close::Fault;
+use headworks_core::names::Unresolved;
 use headworks_core::pool::Backend;
+use headworks_core::table::BackendIndex;
 use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::event::Event as Readiness;
 
 use super::{Connection, Connections};
 use crate::io::{Dial, Socket};
+use crate::names::Waiter;
 use crate::outcome::{Read, Written};
+use crate::token::Kind;
 use crate::tools::Tools;
 
 impl Connections {
@@ -48,6 +52,26 @@ impl Connections {
         };
         tools.scratch = scratch;
         action
+    }
+
+    /// Has the name resolved that the client asks for. Nothing more is read of it meanwhile.
+    pub(super) fn resolve(&mut self, tools: &mut Tools, place: usize, backend: BackendIndex) -> Action {
+        let generation = self.connections.generation(place);
+        let connection = &mut self.connections[place];
+        connection.times.since = tools.now;
+        connection.times.decided.get_or_insert(tools.now);
+        let plan = &connection.who.plan;
+        let backend = &plan.backends[backend as usize];
+        let name = connection.session.facts().name.as_deref();
+        let sought = backend.asked_for.as_ref().map(|asked| asked.sought(name, plan.resolver.families));
+        match sought {
+            Some(Ok(sought)) => {
+                let waiter = Waiter { kind: Kind::Connection, place, generation };
+                tools.resolve(waiter, sought, backend.spec.connect_timeout);
+                Action::Wait
+            }
+            _ => self.feed(tools, place, Event::Resolved(Err(Unresolved::BadName))),
+        }
     }
 
     #[cfg(feature = "fault-injection")]

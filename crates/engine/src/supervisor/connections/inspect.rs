@@ -59,7 +59,7 @@ impl Connections {
         let kept = if flow.hold { fresh } else { &fresh[flow.consumed as usize..] };
         match action {
             Action::Connect(choice) => self.open(tools, place, choice, kept),
-            Action::Wait | Action::Relay | Action::Consult { .. } => {
+            Action::Wait | Action::Relay | Action::Consult { .. } | Action::Resolve(_) => {
                 lane.buffer.push(kept);
                 action
             }

@@ -16,6 +16,7 @@ mod relaying;
 use headworks_core::action::{Action, Event, Side, Wait};
 use headworks_core::analyze::Facts;
 use headworks_core::close::{CloseReason, ConsultFault};
+use headworks_core::names::{Resolution, Unresolved};
 use headworks_core::session::{Session, State};
 use headworks_core::time::Millis;
 use mio::Token;
@@ -27,6 +28,7 @@ use super::Supervisor;
 use crate::arrival::Arrival;
 use crate::consult::{Answer, Outcome};
 use crate::io::{DISCARDS, Lane};
+use crate::names::Waiter;
 use crate::outcome::{Read, Written};
 use crate::record::Record;
 use crate::roster::Roster;
@@ -150,6 +152,13 @@ impl Supervisor for Connections {
     fn advise(&mut self, tools: &mut Tools, answer: &Answer) {
         self.take_answer(tools, answer);
     }
+
+    fn resolved(&mut self, tools: &mut Tools, waiter: Waiter, found: Result<&Resolution, Unresolved>) {
+        if self.connections.find(waiter.place, waiter.generation).is_some() {
+            let action = self.feed(tools, waiter.place, Event::Resolved(found));
+            self.perform(tools, waiter.place, action);
+        }
+    }
 }
 
 impl Connections {
@@ -194,6 +203,7 @@ impl Connections {
                 Action::Wait => return self.rest(tools, place),
                 Action::Close => return self.remove(tools, place),
                 Action::Connect(choice) => self.open(tools, place, choice, &[]),
+                Action::Resolve(backend) => self.resolve(tools, place, backend),
                 Action::Show(side) => match self.show_held(tools, place, side) {
                     // What has come meanwhile is not announced again.
                     Action::Wait => match self.inspect(tools, place, side) {

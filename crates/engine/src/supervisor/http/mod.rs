@@ -38,6 +38,7 @@ use std::rc::Rc;
 use headworks_core::action::Side;
 use headworks_core::close::{CloseReason, ConsultFault};
 use headworks_core::http::exchange::ExchangeEvent;
+use headworks_core::names::{Resolution, Unresolved};
 use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
 
@@ -51,6 +52,7 @@ use crate::arrival::Arrival;
 use crate::consult::{Answer, Outcome};
 use crate::deployment::LocalPlan;
 use crate::io::BodyForm;
+use crate::names::Waiter;
 use crate::roster::Roster;
 use crate::row::ConnectionRow;
 use crate::token::{self, Kind, Meaning};
@@ -202,6 +204,12 @@ impl Supervisor for HttpSupervisor {
 
     fn advise(&mut self, tools: &mut Tools, answer: &Answer) {
         self.take_answer(tools, answer);
+    }
+
+    fn resolved(&mut self, tools: &mut Tools, waiter: Waiter, found: Result<&Resolution, Unresolved>) {
+        let Some(stream) = self.streams.find(waiter.place, waiter.generation) else { return };
+        let place = stream.client;
+        self.act(tools, place, |this, tools| this.turn(tools, waiter.place, ExchangeEvent::Resolved(found)));
     }
 
     /// Connections to servers that nobody uses can be spared.

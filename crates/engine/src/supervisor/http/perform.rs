@@ -72,6 +72,7 @@ impl HttpSupervisor {
                 ExchangeAction::Write(index) => Err(self.write_request(tools, at, index, bytes)),
                 ExchangeAction::Line => self.stand_in_line(at),
                 ExchangeAction::Connect { fresh } => self.connect(at, fresh),
+                ExchangeAction::Resolve => self.resolve(tools, at),
                 ExchangeAction::Listen => {
                     if let Some(server) = self.servers.of(&self.streams[at]) {
                         server.socket.readable = true;

@@ -7,6 +7,7 @@
 use headworks_core::action::Side;
 use headworks_core::close::Fault;
 use headworks_core::http::exchange::{ExchangeEvent, Lost};
+use headworks_core::names::Unresolved;
 use headworks_core::wire::http1::{self, Parsed};
 
 use super::pool::{Keep, Server};
@@ -15,6 +16,7 @@ use super::stream::{Part, Stream};
 use super::{HttpSupervisor, Step};
 use crate::hops::may_lead_back;
 use crate::io::{Dial, Socket};
+use crate::names::Waiter;
 use crate::outcome::{Read, Written};
 use crate::sys;
 use crate::token::{self, Kind};
@@ -43,6 +45,26 @@ impl HttpSupervisor {
         let chosen = stream.work.exchange.server();
         stream.server = chosen.map(|server| self.servers.add(socket, &server.state, at));
         Ok(Step::Again)
+    }
+
+    /// Has the name resolved that the request is for. Nothing more is read of it meanwhile.
+    pub(super) fn resolve(&mut self, tools: &mut Tools, at: usize) -> Part {
+        let generation = self.streams.generation(at);
+        let stream = &self.streams[at];
+        let exchange = &stream.work.exchange;
+        let backend = exchange.attempts().backend().map(|index| &stream.plan.backends[index as usize]);
+        let asked = backend.and_then(|backend| Some((backend, backend.asked_for.as_ref()?)));
+        let Some((backend, asked)) = asked else {
+            return Err(ExchangeEvent::Resolved(Err(Unresolved::BadName)));
+        };
+        match asked.sought(exchange.name(), stream.plan.resolver.families) {
+            Ok(sought) => {
+                let waiter = Waiter { kind: Kind::Http, place: at, generation };
+                tools.resolve(waiter, sought, backend.spec.connect_timeout);
+                Ok(Step::Wait)
+            }
+            Err(_) => Err(ExchangeEvent::Resolved(Err(Unresolved::BadName))),
+        }
     }
 
     /// Opens a connection to the server chosen; where no descriptor is left for it, connections that are only
@@ -80,6 +102,10 @@ impl HttpSupervisor {
         let Stream { work, client, server, .. } = &mut self.streams[at];
         if self.clients[*client].who.socket.broken {
             return Err(ExchangeEvent::Left { broken: true });
+        }
+        if work.exchange.server().is_none() {
+            // Its name is being resolved.
+            return Ok(Step::Wait);
         }
         let Some((number, server)) = server.and_then(|at| Some((at, self.servers.get_mut(at)?))) else {
             return Err(ExchangeEvent::ConnectFailed(Fault::Exhausted));

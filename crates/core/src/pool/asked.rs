@@ -1,0 +1,369 @@
+//! AskedFor: servers that clients name themselves: which names and addresses they may lead to.
+//!
+//! What is judged is the address that is connected to, whatever name led there and however it is written: a
+//! name of a stranger may resolve to our own network. Must never let an address through that means this
+//! machine or its neighbours unless a network within theirs was listed.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::{Locator, Server, ServerSettings, ServerState};
+use crate::address::Address;
+use crate::close::CloseReason;
+use crate::lock::lock;
+use crate::names::{Domain, Families, Resolution, Sought, SoughtKind};
+use crate::networks::Networks;
+
+/// Addresses whose state is kept; beyond, all but those in use are forgotten.
+const MOST_KNOWN: usize = 4_096;
+/// Addresses of one name that are tried.
+const MOST_TRIED: usize = 8;
+
+/// Networks that mean this machine, its neighbours or nobody (RFC 6890 and the registries that it began).
+const SPECIAL: [&str; 25] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/3",
+    "::/128",
+    "::1/128",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "2001:2::/48",
+    "2001:db8::/32",
+    "3fff::/20",
+    "5f00::/16",
+    "fc00::/7",
+    "fe80::/9",
+    "ff00::/8",
+];
+
+/// The servers that clients may name.
+#[derive(Debug)]
+pub struct AskedFor {
+    written: Locator,
+    port: u16,
+    max_connections: u32,
+    /// Networks that were listed; empty: every one but special ones.
+    networks: Networks,
+    /// The networks among them that lie within special ones.
+    special: Networks,
+    /// Names that were listed; empty: every one.
+    names: Box<[NamePattern]>,
+    shards: usize,
+    known: Arc<Mutex<HashMap<Address, Arc<Server>>>>,
+}
+
+/// A name, or every name below one.
+#[derive(Debug, Clone)]
+struct NamePattern {
+    name: Box<str>,
+    below: bool,
+}
+
+impl AskedFor {
+    /// Compiles it for a port; `listed` are networks and names. The errors are `(index, reason)`.
+    pub(crate) fn compile(
+        port: u16,
+        max_connections: u32,
+        listed: &[String],
+    ) -> Result<Self, Vec<(usize, String)>> {
+        let (mut networks, mut names, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, text) in listed.iter().enumerate() {
+            let bare = text.strip_prefix("*.").unwrap_or(text);
+            match Domain::new(bare) {
+                Some(name) => {
+                    let below = bare.len() < text.len();
+                    names.push(NamePattern { name: name.as_str().into(), below });
+                }
+                None => match Networks::parse(std::slice::from_ref(text)) {
+                    Ok(_) => networks.push(text.clone()),
+                    Err(found) => errors.extend(found.into_iter().map(|(_, reason)| (index, reason))),
+                },
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let within: Vec<_> = networks.iter().filter(|text| is_within_special(text)).cloned().collect();
+        let parse = |list: &[String]| Networks::parse(list).unwrap_or_default();
+        Ok(Self {
+            written: Locator::Asked(port),
+            port,
+            max_connections,
+            networks: parse(&networks),
+            special: parse(&within),
+            names: names.into(),
+            shards: 1,
+            known: Arc::default(),
+        })
+    }
+
+    /// Copies it for an engine with `shards` workers; what is known of servers goes on.
+    pub(super) fn adopt(&self, previous: Option<&Self>, shards: usize) -> Self {
+        let known = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.known));
+        Self {
+            written: self.written.clone(),
+            networks: self.networks.clone(),
+            special: self.special.clone(),
+            names: self.names.clone(),
+            shards,
+            known,
+            ..*self
+        }
+    }
+
+    /// Returns the locator that it was written as.
+    pub fn locator(&self) -> &Locator {
+        &self.written
+    }
+
+    /// Returns what is to be resolved for a client that asks for `name`, or why nothing is.
+    pub fn sought(&self, name: Option<&str>, families: Families) -> Result<Sought, CloseReason> {
+        let name = name.ok_or(CloseReason::NoName)?;
+        let domain = Domain::new(name).ok_or(CloseReason::DestinationDenied)?;
+        let listed = self.names.is_empty() || self.names.iter().any(|pattern| pattern.takes(domain.as_str()));
+        if !listed {
+            return Err(CloseReason::DestinationDenied);
+        }
+        // Absolute: a client's name is not looked for in our own domains.
+        let name = format!("{domain}.").into();
+        Ok(Sought { name, kind: SoughtKind::Addresses(families) })
+    }
+
+    /// Returns the servers that a name leads to, in the order in which they are tried, or why there is none.
+    pub fn servers(&self, found: &Resolution) -> Result<Vec<Arc<Server>>, CloseReason> {
+        let addresses = found.endpoints.iter().map(|endpoint| endpoint.address);
+        let allowed: Vec<_> = addresses.filter(|address| self.allows(*address)).take(MOST_TRIED).collect();
+        if allowed.is_empty() {
+            return Err(CloseReason::DestinationDenied);
+        }
+        Ok(allowed.into_iter().map(|address| self.server(address)).collect())
+    }
+
+    /// Whether an address may be connected to.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let written = address.to_canonical();
+        let inner = [Some(written)].into_iter().chain(embedded(written)).flatten();
+        let listed = |address| self.networks.is_empty() || self.networks.contains(address);
+        let is_free = |address: IpAddr| !special().contains(address) || self.special.contains(address);
+        listed(written) && inner.into_iter().all(is_free)
+    }
+
+    fn server(&self, address: IpAddr) -> Arc<Server> {
+        let address = Address::Ip((address, self.port).into());
+        let mut known = lock(&self.known);
+        if let Some(server) = known.get(&address) {
+            return Arc::clone(server);
+        }
+        if known.len() >= MOST_KNOWN {
+            known.retain(|_, server| server.state.active() > 0);
+        }
+        let settings = ServerSettings {
+            address: address.clone(),
+            weight: 1,
+            backup: false,
+            max_connections: self.max_connections,
+        };
+        let server = Arc::new(Server::new(settings, Arc::new(ServerState::new(self.shards))));
+        if known.len() < MOST_KNOWN {
+            known.insert(address, Arc::clone(&server));
+        }
+        server
+    }
+}
+
+impl NamePattern {
+    fn takes(&self, name: &str) -> bool {
+        if !self.below {
+            return *self.name == *name;
+        }
+        name.strip_suffix(&*self.name).is_some_and(|rest| rest.ends_with('.'))
+    }
+}
+
+fn special() -> &'static Networks {
+    static NETWORKS: OnceLock<Networks> = OnceLock::new();
+    NETWORKS.get_or_init(|| Networks::parse(&SPECIAL.map(str::to_owned)).unwrap_or_default())
+}
+
+/// Whether a network lies within one that is special.
+fn is_within_special(text: &str) -> bool {
+    let Ok(net) = text.parse::<ipnet::IpNet>().or_else(|_| text.parse::<IpAddr>().map(ipnet::IpNet::from))
+    else {
+        return false;
+    };
+    let outer = |special: &&str| special.parse::<ipnet::IpNet>().is_ok_and(|outer| outer.contains(&net));
+    SPECIAL.iter().any(|special| outer(&special))
+}
+
+/// Returns the IPv4 addresses that an IPv6 address stands for or is reached by: NAT64 (RFC 6052), 6to4
+/// (RFC 3056), Teredo (RFC 4380: the server, and the client behind it), and the compatible form that nobody
+/// uses any more (RFC 4291).
+fn embedded(address: IpAddr) -> [Option<IpAddr>; 2] {
+    let IpAddr::V6(address) = address else { return [None, None] };
+    let words = address.segments();
+    let v4 = |high: u16, low: u16| Some(IpAddr::V4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))));
+    match words {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => [v4(high, low), None],
+        [0x2002, high, low, ..] => [v4(high, low), None],
+        [0x2001, 0, high, low, _, _, client_high, client_low] => {
+            [v4(high, low), v4(!client_high, !client_low)]
+        }
+        [0, 0, 0, 0, 0, 0, high, low] if address != Ipv6Addr::LOCALHOST => [v4(high, low), None],
+        _ => [None, None],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Endpoint;
+
+    fn asked_for(listed: &[&str]) -> AskedFor {
+        let listed: Vec<_> = listed.iter().map(|text| (*text).to_owned()).collect();
+        AskedFor::compile(443, 9, &listed).unwrap()
+    }
+
+    fn allows(asked: &AskedFor, text: &str) -> bool {
+        asked.allows(text.parse().unwrap())
+    }
+
+    /// Ways in that others have let through.
+    const WAYS_IN: [&str; 44] = [
+        "127.0.0.1",
+        "127.1.2.3",
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.1",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::a00:1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001:db8::1",
+        "2001:2::1",
+        "2002:7f00:1::1",
+        "2002:a00:1::",
+        "2002:c0a8:101::1",
+        "2001:0:7f00:1::",
+        "2001:0:4136:e378:8000:63bf:80ff:fffe",
+        "3fff::1",
+        "5f00::1",
+        "fc00::1",
+        "fd12::1",
+        "fe80::1",
+        "ff02::1",
+    ];
+
+    #[test]
+    fn none_of_the_ways_in_leads_in() {
+        for listed in [&["0.0.0.0/0", "::/0"][..], &[], &["*.example.com"]] {
+            let asked = asked_for(listed);
+            for text in WAYS_IN {
+                assert!(!allows(&asked, text), "{text} with {listed:?}");
+            }
+            for text in
+                ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
+            {
+                assert!(allows(&asked, text), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_within_a_special_one_lets_that_through_and_no_other() {
+        let asked = asked_for(&["10.1.0.0/16", "127.0.0.1", "8.8.8.0/24"]);
+        for (text, allowed) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("10.2.0.1", false),
+            ("127.0.0.1", true),
+            ("127.0.0.2", false),
+            ("8.8.8.8", true),
+            ("9.9.9.9", false),
+        ] {
+            assert_eq!(allows(&asked, text), allowed, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_may_be_asked_for() {
+        let asked = asked_for(&["example.com", "*.example.org"]);
+        let sought = |name| asked.sought(Some(name), Families::default());
+        for name in ["example.com", "a.example.org", "a.b.Example.org"] {
+            assert!(sought(name).unwrap().name.ends_with('.'), "{name}");
+        }
+        for name in
+            ["example.org", "a.example.com", "badexample.org", "10.0.0.1", "[::1]", "a..b", "127.1", ""]
+        {
+            assert_eq!(sought(name), Err(CloseReason::DestinationDenied), "{name}");
+        }
+        assert_eq!(asked.sought(None, Families::default()), Err(CloseReason::NoName));
+        assert!(asked_for(&["0.0.0.0/0"]).sought(Some("anything.at.all"), Families::default()).is_ok());
+    }
+
+    #[test]
+    fn servers_keep_their_state_and_few_are_tried() {
+        let asked = asked_for(&["0.0.0.0/0"]);
+        let endpoint = |number: u32| Endpoint {
+            address: IpAddr::V4(Ipv4Addr::from(0x0808_0000 + number)),
+            port: None,
+            priority: 0,
+            weight: 0,
+            host: "h".into(),
+        };
+        let found = |range: std::ops::Range<u32>| Resolution {
+            endpoints: range.map(endpoint).collect(),
+            fresh_for: 1,
+            stale_since: None,
+        };
+        let first = asked.servers(&found(1..100)).unwrap();
+        assert_eq!((first.len(), &*first[0].name), (MOST_TRIED, "8.8.0.1:443"));
+        let next = asked.adopt(Some(&asked), 2);
+        assert!(Arc::ptr_eq(&first[0], &next.servers(&found(1..2)).unwrap()[0]), "over a reload, too");
+        for number in 0..2 * MOST_KNOWN as u32 {
+            asked.servers(&found(number..number + 1)).unwrap();
+        }
+        assert!(lock(&asked.known).len() <= MOST_KNOWN);
+    }
+
+    #[test]
+    fn what_is_neither_a_network_nor_a_name() {
+        let listed = ["10.0.0.0/33".to_owned(), "a b".to_owned(), "*".to_owned()];
+        let errors = AskedFor::compile(1, 1, &listed).unwrap_err();
+        assert_eq!(errors.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+}
