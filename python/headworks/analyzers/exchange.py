@@ -1,15 +1,28 @@
 """Exchange: a request and its response as analyzers see them. Must never be changed: a verdict says what is to be."""
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from headworks.analyzers.connection import Connection
-from headworks.analyzers.views import Lasting, RequestView, ResponseView
+from headworks.analyzers.states import States
+from headworks.analyzers.views import Lasting, RequestView, ResponseView, put_asked, put_states
+
+if TYPE_CHECKING:
+    from headworks._engine import Question
 
 
 class Exchange(Lasting):
     """A request, and its response once that has come; the same one has the same ``id`` and ``state`` all along."""
 
-    __slots__ = ()
+    __slots__ = ("_request", "_response")
+    _request: RequestView | None
+    _response: ResponseView | None
+
+    def __init__(self, question: "Question", states: States) -> None:
+        put_asked(self, question)
+        put_states(self, states)
+        put_request(self, None)
+        put_response(self, None)
 
     @property
     def id(self) -> int:
@@ -19,12 +32,20 @@ class Exchange(Lasting):
     @property
     def request(self) -> RequestView:
         """Return the request: as its client sent it, and in hooks of the response as its server got it."""
-        return RequestView(self._asked)
+        request = self._request
+        if request is None:
+            request = RequestView(self._asked)
+            put_request(self, request)
+        return request
 
     @property
     def response(self) -> ResponseView | None:
         """Return the response; None before it has come."""
-        return ResponseView(self._asked) if self._asked.hook in ("response", "response_body") else None
+        response = self._response
+        if response is None and self._asked.hook in ("response", "response_body"):
+            response = ResponseView(self._asked)
+            put_response(self, response)
+        return response
 
     @property
     def body(self) -> bytes | None:
@@ -53,3 +74,7 @@ class Exchange(Lasting):
 
     def __repr__(self) -> str:
         return f"<Exchange {self.request!r}>"
+
+
+put_request = Exchange.__dict__["_request"].__set__
+put_response = Exchange.__dict__["_response"].__set__
