@@ -1,28 +1,15 @@
 """Exchange: a request and its response as analyzers see them. Must never be changed: a verdict says what is to be."""
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 from headworks.analyzers.connection import Connection
-from headworks.analyzers.states import States
-from headworks.analyzers.views import Lasting, RequestView, ResponseView, put_asked, put_states
-
-if TYPE_CHECKING:
-    from headworks._engine import Question
+from headworks.analyzers.views import RequestView, ResponseView, WithHeads, put_request, put_response
 
 
-class Exchange(Lasting):
+class Exchange(WithHeads):
     """A request, and its response once that has come; the same one has the same ``id`` and ``state`` all along."""
 
-    __slots__ = ("_request", "_response")
-    _request: RequestView | None
-    _response: ResponseView | None
-
-    def __init__(self, question: "Question", states: States) -> None:
-        put_asked(self, question)
-        put_states(self, states)
-        put_request(self, None)
-        put_response(self, None)
+    __slots__ = ()
 
     @property
     def id(self) -> int:
@@ -74,7 +61,3 @@ class Exchange(Lasting):
 
     def __repr__(self) -> str:
         return f"<Exchange {self.request!r}>"
-
-
-put_request = Exchange.__dict__["_request"].__set__
-put_response = Exchange.__dict__["_response"].__set__

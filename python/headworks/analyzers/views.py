@@ -240,6 +240,24 @@ class ResponseView(View):
 put_response_headers = ResponseView.__dict__["_headers"].__set__
 
 
+class WithHeads(Lasting):
+    """An exchange, with the views of its heads that were made."""
+
+    __slots__ = ("_request", "_response")
+    _request: RequestView | None
+    _response: ResponseView | None
+
+    def __init__(self, question: "Question", states: States) -> None:
+        put_asked(self, question)
+        put_states(self, states)
+        put_request(self, None)
+        put_response(self, None)
+
+
+put_request = WithHeads.__dict__["_request"].__set__
+put_response = WithHeads.__dict__["_response"].__set__
+
+
 class HelloView(View):
     """A TLS ClientHello: what :class:`headworks.Hello` has."""
 
