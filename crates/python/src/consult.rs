@@ -72,7 +72,7 @@ impl Questions {
             given.push(Answer { ticket: question.get().inner.ticket, advice });
         }
         let busy = Duration::try_from_secs_f64(busy).unwrap_or_default();
-        // It waits for nothing, so others need not run meanwhile.
+        // Nothing is waited for here, so that others need not run meanwhile.
         self.inner.answer(given, busy);
         Ok(())
     }

@@ -275,7 +275,7 @@ impl Drop for Asked {
         if let Ok(at) = state.questions.binary_search_by_key(number, |question| question.ticket.number) {
             state.questions.remove(at);
         } else {
-            // Somebody works on it, or its answer is on its way here: then that is nobody's number any more.
+            // An answer is being worked on, or is on its way here: then the number is of no use to anybody.
             state.cancelled.push(*number);
             desk.ring(state);
         }
@@ -303,7 +303,7 @@ impl Questions {
             let (back, _) =
                 self.desk.came.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner);
             state = back;
-            // One whose time was up may take the place of one who was called, who then counts as a waiter.
+            // A thread whose time was up may take the place of a called one, which counts as a waiter then.
             if state.called > 0 {
                 state.called -= 1;
             } else {
