@@ -17,6 +17,7 @@ use mio::Registry;
 
 use crate::access_log::Recorder;
 use crate::clock;
+use crate::consult::Asking;
 use crate::date::Date;
 use crate::io::{Compressors, Leaving, Pipes, SCRATCH};
 use crate::names::{FoundBox, NameResolver, Waiter};
@@ -54,6 +55,8 @@ pub(crate) struct Tools {
     pub(crate) compressors: Compressors,
     /// Sockets that are closed when their last bytes have arrived.
     pub(crate) leaving: Leaving,
+    /// The analyzers that were asked in this turn.
+    pub(crate) asking: Asking,
     /// The value of the Date field.
     pub(crate) date: Date,
     /// A descriptor kept for a server's socket when there is no other.
@@ -85,6 +88,7 @@ impl Tools {
             pipes,
             compressors: Compressors::default(),
             leaving: Leaving::default(),
+            asking: Asking::default(),
             date: Date::default(),
             spare: sys::spare_descriptor().ok(),
             names,

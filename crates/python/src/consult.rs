@@ -42,7 +42,12 @@ impl Questions {
     /// Takes what has come; see `_engine.pyi`.
     fn pull(&self, py: Python<'_>, most: usize, timeout: f64) -> PyResult<Option<Pulled>> {
         let timeout = seconds(timeout)?;
-        let batch = py.detach(|| self.inner.pull(most, timeout));
+        // Letting others run may cost a turn of theirs: only who has to wait does so.
+        let batch = if timeout.is_zero() || self.inner.is_ready() {
+            self.inner.pull(most, Duration::ZERO)
+        } else {
+            py.detach(|| self.inner.pull(most, timeout))
+        };
         Ok(batch.map(|batch| {
             let questions = batch.questions.into_iter().map(|inner| Question { inner }).collect();
             (questions, batch.cancelled, batch.over)
@@ -58,7 +63,6 @@ impl Questions {
     #[expect(clippy::needless_pass_by_value, reason = "Python's list is read into values of ours")]
     fn answer(
         &self,
-        py: Python<'_>,
         answers: Vec<(Bound<'_, Question>, Option<Bound<'_, PyTuple>>)>,
         busy: f64,
     ) -> PyResult<()> {
@@ -68,7 +72,8 @@ impl Questions {
             given.push(Answer { ticket: question.get().inner.ticket, advice });
         }
         let busy = Duration::try_from_secs_f64(busy).unwrap_or_default();
-        py.detach(|| self.inner.answer(given, busy));
+        // Nothing is waited for here, so that others need not run meanwhile.
+        self.inner.answer(given, busy);
         Ok(())
     }
 }
@@ -76,8 +81,9 @@ impl Questions {
 #[pymethods]
 impl Question {
     #[getter]
-    fn hook(&self) -> &'static str {
-        self.inner.hook().as_str()
+    fn hook<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        // The one object that Python has of each, so that methods are found by it at once.
+        PyString::intern(py, self.inner.hook().as_str())
     }
 
     #[getter]

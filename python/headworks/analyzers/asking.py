@@ -30,6 +30,8 @@ _QUIET = 60.0
 """Seconds in which a failure of one kind is told once."""
 _MOST_KINDS = 1000
 _OURS = str(Path(__file__).parent)
+_HEADS = ("request", "response")
+_BODIES = ("request_body", "response_body")
 
 Prepared = tuple[Callable[..., Any], tuple[Any, ...], memoryview | None]
 """A method, what it is called with, and the bytes that it may look at until it returns."""
@@ -45,16 +47,14 @@ class Asking:
         self._told: dict[tuple[str, str, int], float] = {}
         self._telling = threading.Lock()
 
-    def prepare(self, question: "Question") -> Prepared:
-        """Return what is to be called for a question."""
-        hook = question.hook
+    def prepare(self, question: "Question", hook: str) -> Prepared:
+        """Return what is to be called for a question at this moment."""
         method = getattr(self.analyzer, hook)
-        if question.exchange:
-            exchange = Exchange(question, self.states)
-            if hook in ("request", "response"):
-                return method, (exchange,), None
+        if hook in _HEADS:
+            return method, (Exchange(question, self.states),), None
+        if hook in _BODIES:
             chunk = memoryview(question.chunk)
-            return method, (exchange, chunk), chunk
+            return method, (Exchange(question, self.states), chunk), chunk
         connection = Connection(question, self.states)
         if hook == "first_bytes":
             held = memoryview(question.chunk)
@@ -63,16 +63,18 @@ class Asking:
 
     def ask(self, question: "Question") -> Encoded | None:
         """Call a plain method. Never raises."""
+        hook = question.hook
         try:
-            method, given, view = self.prepare(question)
+            method, given, view = self.prepare(question, hook)
             try:
                 # Variables that it sets are this question's alone, not those of the next one.
-                return encode(copy_context().run(method, *given), question.hook)
+                verdict = copy_context().run(method, *given)
+                return None if verdict is None else encode(verdict, hook)
             finally:
                 if view is not None:
                     let_go(view)
         except BaseException as error:  # noqa: BLE001  (whatever it is: exits and interrupts of user code too)
-            return self.failed(error, question.hook)
+            return self.failed(error, hook)
 
     def failed(self, error: BaseException, hook: str) -> Encoded:
         """Return the answer of one that has failed, and tell of it."""

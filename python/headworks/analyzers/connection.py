@@ -1,5 +1,6 @@
 """Connection: a client's connection as analyzers see it. Must never be changed: a verdict says what is to happen."""
 
+from ipaddress import ip_address
 from types import SimpleNamespace
 
 from headworks.analyzers.views import Address, Lasting, TlsView
@@ -23,24 +24,27 @@ class Connection(Lasting):
     @property
     def client(self) -> Address | None:
         """Return the client's address; None for unix sockets."""
-        return self._address("client")
+        value = self._asked.attribute("client")
+        return ip_address(value) if isinstance(value, str) else None
 
     @property
     def client_port(self) -> int | None:
         """Return the client's port."""
-        return self._number("client_port")
+        value = self._asked.attribute("client_port")
+        return value if isinstance(value, int) else None
 
     @property
     def listener(self) -> str:
         """Return the name of the listener that it came by."""
-        return self._text("listener")
+        value = self._asked.attribute("listener")
+        return value if isinstance(value, str) else ""
 
     @property
     def tls(self) -> TlsView | None:
         """Return the handshake; None where TLS does not end at us, and before it is complete."""
         if self._asked.exchange == 0:
             return None
-        return TlsView(self._asked) if self._is("tls") else None
+        return TlsView(self._asked) if self._asked.attribute("tls") else None
 
     def __repr__(self) -> str:
         return f"<Connection of {self.client} at {self.listener}>"

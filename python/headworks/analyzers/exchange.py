@@ -3,10 +3,10 @@
 from types import SimpleNamespace
 
 from headworks.analyzers.connection import Connection
-from headworks.analyzers.views import Lasting, RequestView, ResponseView
+from headworks.analyzers.views import RequestView, ResponseView, WithHeads, put_request, put_response
 
 
-class Exchange(Lasting):
+class Exchange(WithHeads):
     """A request, and its response once that has come; the same one has the same ``id`` and ``state`` all along."""
 
     __slots__ = ()
@@ -19,12 +19,20 @@ class Exchange(Lasting):
     @property
     def request(self) -> RequestView:
         """Return the request: as its client sent it, and in hooks of the response as its server got it."""
-        return RequestView(self._asked)
+        request = self._request
+        if request is None:
+            request = RequestView(self._asked)
+            put_request(self, request)
+        return request
 
     @property
     def response(self) -> ResponseView | None:
         """Return the response; None before it has come."""
-        return ResponseView(self._asked) if self._asked.hook in ("response", "response_body") else None
+        response = self._response
+        if response is None and self._asked.hook in ("response", "response_body"):
+            response = ResponseView(self._asked)
+            put_response(self, response)
+        return response
 
     @property
     def body(self) -> bytes | None:

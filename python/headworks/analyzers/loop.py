@@ -151,10 +151,11 @@ class Coroutines:
 
     async def _work(self) -> None:
         """Answer one question after the other."""
+        task = asyncio.current_task()
         while True:
             while self._come:
                 question = self._come.popleft()
-                answer = await self._ask(question)
+                answer = await self._ask(question, task)
                 # Only now: the list is another one, if answers were given meanwhile.
                 self._answers.append((question, answer))
                 if len(self._answers) >= _BATCH:
@@ -173,48 +174,52 @@ class Coroutines:
             busy, self._busy = self._busy, 0.0
             self._asking.give(self._questions, answers, busy)
 
-    async def _ask(self, question: "Question") -> "Encoded | None":
+    async def _ask(self, question: "Question", task: "asyncio.Task[Any] | None") -> "Encoded | None":
         begun = perf_counter()
+        hook = question.hook
         try:
-            method, given, view = self._asking.prepare(question)
+            method, given, view = self._asking.prepare(question, hook)
             # Variables that it sets are this question's alone: the task goes on to others.
             own = copy_context()
             try:
                 answer = own.run(method, *given)
-                self._busy += perf_counter() - begun
                 if asyncio.iscoroutine(answer):
-                    answer = await self._watched(answer, question, own)
-                return encode(answer, question.hook)
+                    # Most wait for nothing: they are over by this.
+                    try:
+                        awaited = own.run(answer.send, None)
+                    except StopIteration as done:
+                        answer = done.value
+                    else:
+                        self._busy += perf_counter() - begun
+                        try:
+                            answer = await self._watched(answer, awaited, question, own)
+                        finally:
+                            begun = perf_counter()
+                return None if answer is None else encode(answer, hook)
             finally:
                 if view is not None:
                     let_go(view)
         except asyncio.CancelledError as error:
             if question.ticket not in self._cancelled:
                 # The loop is being closed, or the user's code cancels itself.
-                return self._asking.failed(error, question.hook)
+                return self._asking.failed(error, hook)
             # The client is gone, or its deadline has passed: nobody waits for the answer.
             return None
         except BaseException as error:  # noqa: BLE001  (whatever it is: exits and interrupts of user code too)
-            return self._asking.failed(error, question.hook)
+            return self._asking.failed(error, hook)
         finally:
-            self._cancelled.discard(question.ticket)
+            self._busy += perf_counter() - begun
+            if self._cancelled:
+                self._cancelled.discard(question.ticket)
             # Whether it heeded that or not: the task goes on to others.
-            task = asyncio.current_task()
             if task is not None and task.cancelling():
                 await _absolved(task)
 
     @coroutine
     def _watched(
-        self, answer: Coroutine[Any, Any, Any], question: "Question", own: Context
+        self, answer: Coroutine[Any, Any, Any], awaited: Any, question: "Question", own: Context
     ) -> Generator[Any, Any, Any]:
-        """Await an answer; when it waits for something for the first time, another task takes the other questions."""
-        begun = perf_counter()
-        try:
-            awaited = own.run(answer.send, None)
-        except StopIteration as done:
-            return done.value
-        finally:
-            self._busy += perf_counter() - begun
+        """Await an answer that waits for something, ``awaited``; another task takes the other questions meanwhile."""
         task = asyncio.current_task()
         if task is not None:
             self._waiting[question.ticket] = task

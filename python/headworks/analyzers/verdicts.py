@@ -142,7 +142,7 @@ def encode(verdict: object, hook: str) -> Encoded | None:
             words = ", ".join(sorted(kind.word for kind in allowed))
             raise WrongVerdictError(f"{hook} may not answer {getattr(part, 'word', part)}; it may answer {words}")
     try:
-        return tuple(_encoded(part) for part in verdict.parts)
+        return tuple([_encoded(part) for part in verdict.parts])
     except (AttributeError, TypeError, ValueError) as error:
         raise WrongVerdictError(f"{hook} answered {verdict!r}: {error}") from None
 

@@ -40,26 +40,11 @@ class View(ReadOnly):
     _asked: "Question"
 
     def __init__(self, question: "Question") -> None:
-        object.__setattr__(self, "_asked", question)
+        put_asked(self, question)
 
-    def _text(self, name: str) -> str:
-        value = self._asked.attribute(name)
-        return value if isinstance(value, str) else ""
 
-    def _optional(self, name: str) -> str | None:
-        value = self._asked.attribute(name)
-        return value if isinstance(value, str) else None
-
-    def _number(self, name: str) -> int | None:
-        value = self._asked.attribute(name)
-        return value if isinstance(value, int) else None
-
-    def _is(self, name: str) -> bool:
-        return bool(self._asked.attribute(name))
-
-    def _address(self, name: str) -> Address | None:
-        text = self._optional(name)
-        return None if text is None else ip_address(text)
+# Views are made for each question: the slots are written directly, past what keeps everybody else from it.
+put_asked = View.__dict__["_asked"].__set__
 
 
 class Lasting(View):
@@ -69,8 +54,56 @@ class Lasting(View):
     _states: States
 
     def __init__(self, question: "Question", states: States) -> None:
-        super().__init__(question)
-        object.__setattr__(self, "_states", states)
+        put_asked(self, question)
+        put_states(self, states)
+
+
+put_states = Lasting.__dict__["_states"].__set__
+
+
+def text(name: str) -> property:
+    """Return an attribute that is a text; where there is none it is empty."""
+
+    def read(self: View) -> str:
+        value = self._asked.attribute(name)
+        return value if isinstance(value, str) else ""
+
+    return property(read)
+
+
+def optional(name: str) -> property:
+    """Return an attribute that is a text, or None."""
+
+    def read(self: View) -> str | None:
+        value = self._asked.attribute(name)
+        return value if isinstance(value, str) else None
+
+    return property(read)
+
+
+def number(name: str) -> property:
+    """Return an attribute that is a number, or None."""
+
+    def read(self: View) -> int | None:
+        value = self._asked.attribute(name)
+        return value if isinstance(value, int) else None
+
+    return property(read)
+
+
+def truth(name: str) -> property:
+    """Return an attribute that is so or not."""
+    return property(lambda self: bool(self._asked.attribute(name)))
+
+
+def address(name: str) -> property:
+    """Return an attribute that is an address, or None."""
+
+    def read(self: View) -> Address | None:
+        value = self._asked.attribute(name)
+        return ip_address(value) if isinstance(value, str) else None
+
+    return property(read)
 
 
 class HeadersView(Headers):
@@ -107,49 +140,58 @@ class TlsView(View):
 
     __slots__ = ()
 
-    version = property(lambda self: self._optional("tls.version"))
-    cipher = property(lambda self: self._optional("tls.cipher"))
-    name = property(lambda self: self._optional("tls.name"))
-    alpn = property(lambda self: self._optional("tls.alpn"))
-    subject = property(lambda self: self._optional("tls.subject"))
-    issuer = property(lambda self: self._optional("tls.issuer"))
-    serial = property(lambda self: self._optional("tls.serial"))
-    fingerprint = property(lambda self: self._optional("tls.fingerprint"))
-    verified = property(lambda self: self._is("tls.verified"))
+    version = optional("tls.version")
+    cipher = optional("tls.cipher")
+    name = optional("tls.name")
+    alpn = optional("tls.alpn")
+    subject = optional("tls.subject")
+    issuer = optional("tls.issuer")
+    serial = optional("tls.serial")
+    fingerprint = optional("tls.fingerprint")
+    verified = truth("tls.verified")
 
 
 class RequestView(View):
     """A request's head, and whose it is: what :class:`headworks.Request` has."""
 
-    __slots__ = ()
+    __slots__ = ("_headers",)
+    _headers: HeadersView | None
 
-    method = property(lambda self: self._text("method"))
-    target = property(lambda self: self._text("target"))
-    path = property(lambda self: self._text("path"))
-    query = property(lambda self: self._text("query"))
-    host = property(lambda self: self._optional("host"))
-    authority = property(lambda self: self._text("authority"))
-    scheme = property(lambda self: self._text("scheme"))
-    version = property(lambda self: self._text("version"))
-    listener = property(lambda self: self._text("listener"))
-    backend = property(lambda self: self._optional("backend"))
-    id = property(lambda self: self._optional("id"))
-    early = property(lambda self: self._is("early"))
-    content_length = property(lambda self: self._number("content_length"))
-    chunked = property(lambda self: self._is("chunked"))
-    upgrade = property(lambda self: self._is("upgrade"))
-    client = property(lambda self: self._address("client"))
-    client_port = property(lambda self: self._number("client_port"))
+    def __init__(self, question: "Question") -> None:
+        put_asked(self, question)
+        put_request_headers(self, None)
+
+    method = text("method")
+    target = text("target")
+    path = text("path")
+    query = text("query")
+    host = optional("host")
+    authority = text("authority")
+    scheme = text("scheme")
+    version = text("version")
+    listener = text("listener")
+    backend = optional("backend")
+    id = optional("id")
+    early = truth("early")
+    content_length = number("content_length")
+    chunked = truth("chunked")
+    upgrade = truth("upgrade")
+    client = address("client")
+    client_port = number("client_port")
 
     @property
     def tls(self) -> TlsView | None:
         """Return the handshake; None where TLS does not end at us."""
-        return TlsView(self._asked) if self._is("tls") else None
+        return TlsView(self._asked) if self._asked.attribute("tls") else None
 
     @property
     def headers(self) -> HeadersView:
         """Return the fields."""
-        return HeadersView(self._asked.header, self._asked.headers)
+        headers = self._headers
+        if headers is None:
+            headers = HeadersView(self._asked.header, self._asked.headers)
+            put_request_headers(self, headers)
+        return headers
 
     @property
     def cookies(self) -> Cookies:
@@ -165,22 +207,55 @@ class RequestView(View):
         return f"<Request {self.method} {self.target} of {self.host}>"
 
 
+put_request_headers = RequestView.__dict__["_headers"].__set__
+
+
 class ResponseView(View):
     """A response's head: what :class:`headworks.Response` has."""
 
-    __slots__ = ()
+    __slots__ = ("_headers",)
+    _headers: HeadersView | None
 
-    status = property(lambda self: self._number("status") or 0)
-    backend = property(lambda self: self._optional("backend"))
-    server = property(lambda self: self._optional("server"))
+    def __init__(self, question: "Question") -> None:
+        put_asked(self, question)
+        put_response_headers(self, None)
+
+    status = property(lambda self: self._asked.attribute("status") or 0)
+    backend = optional("backend")
+    server = optional("server")
 
     @property
     def headers(self) -> HeadersView:
         """Return the fields."""
-        return HeadersView(self._asked.response_header, self._asked.response_headers)
+        headers = self._headers
+        if headers is None:
+            headers = HeadersView(self._asked.response_header, self._asked.response_headers)
+            put_response_headers(self, headers)
+        return headers
 
     def __repr__(self) -> str:
         return f"<Response {self.status} of {self.server}>"
+
+
+put_response_headers = ResponseView.__dict__["_headers"].__set__
+
+
+class WithHeads(Lasting):
+    """An exchange, with the views of its heads that were made."""
+
+    __slots__ = ("_request", "_response")
+    _request: RequestView | None
+    _response: ResponseView | None
+
+    def __init__(self, question: "Question", states: States) -> None:
+        put_asked(self, question)
+        put_states(self, states)
+        put_request(self, None)
+        put_response(self, None)
+
+
+put_request = WithHeads.__dict__["_request"].__set__
+put_response = WithHeads.__dict__["_response"].__set__
 
 
 class HelloView(View):
@@ -188,13 +263,13 @@ class HelloView(View):
 
     __slots__ = ()
 
-    name = property(lambda self: self._optional("name"))
-    client = property(lambda self: self._address("client"))
-    client_port = property(lambda self: self._number("client_port"))
-    listener = property(lambda self: self._text("listener"))
-    version = property(lambda self: self._text("version"))
-    alpn = property(lambda self: self._text("alpn"))
-    ja4 = property(lambda self: self._optional("ja4"))
+    name = optional("name")
+    client = address("client")
+    client_port = number("client_port")
+    listener = text("listener")
+    version = text("version")
+    alpn = text("alpn")
+    ja4 = optional("ja4")
 
     def __repr__(self) -> str:
         return f"<Hello for {self.name}>"

@@ -69,7 +69,7 @@ class Consulted:
 def ask(asking: Asking, question: Question) -> Encoded | None:
     """Ask as a runner does. What is raised becomes the answer that the proxy would have."""
     try:
-        method, given, view = asking.prepare(question)  # type: ignore[arg-type]  # a double of the engine's
+        method, given, view = asking.prepare(question, question.hook)  # type: ignore[arg-type]  # a double
         try:
             return encode(finished(method(*given)), question.hook)
         finally:

@@ -132,7 +132,7 @@ class Scene:
         if self._bypassed:
             return None
         self.asked += 1
-        method, given, view = self._asking.prepare(question)  # type: ignore[arg-type]  # a double of the engine's
+        method, given, view = self._asking.prepare(question, question.hook)  # type: ignore[arg-type]  # a double
         try:
             answer = finished(method(*given))
             encode(answer, question.hook)

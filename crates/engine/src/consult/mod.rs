@@ -26,7 +26,7 @@ use headworks_core::plan::Plan;
 
 pub(crate) use self::desk::Desk;
 pub use self::desk::{Answer, Batch, Questions};
-pub(crate) use self::desk::{AnswerBox, Asked};
+pub(crate) use self::desk::{AnswerBox, Asked, Asking};
 pub(crate) use self::question::{Matter, Texts};
 pub use self::question::{Question, Ticket};
 pub use self::tally::DeskStats;

@@ -110,7 +110,7 @@ impl Lobby {
         };
         let ticket = Ticket { number: 0, worker: tools.shard, kind: Kind::Lobby, place, generation };
         let desk = who.plan.desk(analyzer).cloned().ok_or(ConsultFault::Stopping)?;
-        *asked = Some(desk.ask(ticket, matter)?);
+        *asked = Some(desk.ask(&mut tools.asking, ticket, matter)?);
         *until = tools.now.saturating_add(who.plan.consultants[usize::from(analyzer)].spec.deadline);
         let until = *until;
         self.guests.arm(place, until);

@@ -175,6 +175,7 @@ impl Worker {
             }
             self.supervisors.let_in(&mut self.tools);
         }
+        self.tools.asking.tell();
         self.tools.leaving.turn(self.tools.now);
         self.tools.recorder.flush();
         self.count();

@@ -45,7 +45,7 @@ impl Connections {
         if who.id == 0 {
             who.id = tools.next_id();
         }
-        desk.ask(ticket, self.matter(place, hook))
+        desk.ask(&mut tools.asking, ticket, self.matter(place, hook))
     }
 
     /// Returns what an analyzer may know of a connection.

@@ -83,7 +83,7 @@ impl HttpSupervisor {
             generation: self.streams.generation(at),
         };
         let matter = self.matter(tools, at, consultation, texts);
-        desk.ask(ticket, matter)
+        desk.ask(&mut tools.asking, ticket, matter)
     }
 
     /// Returns what an analyzer may know of a stream.
