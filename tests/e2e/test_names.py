@@ -241,6 +241,6 @@ def test_what_is_no_name_is_a_problem() -> None:
     for wrong in ("app..internal:80", "127.1:80", "256.1.1.1:80", "-:80 x", "srv:app.internal", "http://app:80"):
         with pytest.raises(ConfigError):
             headworks.Config.parse(web("127.0.0.1:1", servers=wrong))
-    for wrong in ({"nameservers": "dns.internal"}, {"families": "ipv5"}, {"min_ttl": "2s", "max_ttl": "1s"}):
+    for keys in ({"nameservers": "dns.internal"}, {"families": "ipv5"}, {"min_ttl": "2s", "max_ttl": "1s"}):
         with pytest.raises(ConfigError):
-            headworks.Config.parse(web("127.0.0.1:1", servers="a:1") | {"resolver": wrong})
+            headworks.Config.parse(web("127.0.0.1:1", servers="a:1") | {"resolver": keys})

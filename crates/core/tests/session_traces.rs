@@ -199,7 +199,7 @@ fn perform(client: &mut Client<'_>, row: &str) -> Action {
 fn state_after(action: Action, row: &str) -> Option<State> {
     match action {
         Action::Wait | Action::Show(_) => None,
-        Action::Connect(_) => Some(State::Connecting),
+        Action::Connect(_) | Action::Resolve(_) => Some(State::Connecting),
         Action::Consult { .. } => Some(State::Consulting),
         Action::Relay => Some(State::Relaying),
         Action::Finish(_) if row.starts_with("client") => Some(State::HalfClosed(Side::Client)),

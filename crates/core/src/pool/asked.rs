@@ -204,8 +204,8 @@ fn is_within_special(text: &str) -> bool {
     else {
         return false;
     };
-    let outer = |special: &&str| special.parse::<ipnet::IpNet>().is_ok_and(|outer| outer.contains(&net));
-    SPECIAL.iter().any(|special| outer(&special))
+    let is_outer = |special: &&str| special.parse::<ipnet::IpNet>().is_ok_and(|outer| outer.contains(&net));
+    SPECIAL.iter().any(is_outer)
 }
 
 /// Returns the IPv4 addresses that an IPv6 address stands for or is reached by: NAT64 (RFC 6052), 6to4
