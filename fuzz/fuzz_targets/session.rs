@@ -9,8 +9,8 @@ use headworks_core::close::Fault;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::spec::{
-    BackendSpec, EjectionSpec, HeadersSpec, HttpSpec, ListenerSpec, PoolSpec, ProxySpec, ResourcesSpec,
-    ServerSpec, Spec, TableSpec, TargetSpec, TimeoutsSpec,
+    BackendSpec, EjectionSpec, HeadersSpec, HttpSpec, ListenerSpec, PoolSpec, ProxySpec, ResolverSpec,
+    ResourcesSpec, ServerSpec, Spec, TableSpec, TargetSpec, TimeoutsSpec,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -39,6 +39,7 @@ impl Choices<'_> {
 fn backend(choices: &mut Choices<'_>) -> BackendSpec {
     let servers = 1 + choices.next() % 4;
     BackendSpec {
+        allow_destinations: Vec::new(),
         servers: (0..servers)
             .map(|n| ServerSpec {
                 address: format!("192.0.2.1:{}", 8000 + u16::from(n)),
@@ -138,6 +139,7 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         (pattern.to_owned(), target)
     };
     Spec {
+        resolver: ResolverSpec::default(),
         proxy: ProxySpec {
             resources: ResourcesSpec {
                 reserved_descriptors: 0,
