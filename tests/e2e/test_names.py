@@ -244,3 +244,35 @@ def test_what_is_no_name_is_a_problem() -> None:
     for keys in ({"nameservers": "dns.internal"}, {"families": "ipv5"}, {"min_ttl": "2s", "max_ttl": "1s"}):
         with pytest.raises(ConfigError):
             headworks.Config.parse(web("127.0.0.1:1", servers="a:1") | {"resolver": keys})
+
+
+def test_thousands_of_names_are_resolved_before_anybody_is_served(start: Start, dns: Nameserver) -> None:
+    count = 2_000
+    for number in range(count):
+        dns.set(f"n{number}.internal", f"127.{1 + number // 65_536}.{number // 256 % 256}.{number % 256}")
+    config = named(
+        tcp(*(f"n{number}.internal:1" for number in range(count))), dns, families="ipv4", min_ttl="1h", max_ttl="1h"
+    )
+    proxy = start(config)
+    # What a socket of the nameserver could not hold is asked for again.
+    until(lambda: len(servers(proxy)) == count)
+
+
+def test_a_dead_name_does_not_hold_a_reload_up(start: Start, origin: Make, dns: Nameserver) -> None:
+    """It was asked for once: a reload does not wait for it again."""
+    app = origin(name="app")
+    dns.is_silent = True
+    config = named(tcp(f"gone.internal:{port_of(app)}", app.address), dns)
+    proxy = start(config)
+    asked = proxy.stats().resolver.asks
+    proxy.reload(config | {"logs": {"level": "debug"}})
+    assert served_by(proxy.address("raw"), b"x\n") == "app"
+    until(lambda: proxy.stats().resolver.asks > asked)
+
+
+def test_a_backend_whose_servers_clients_name_is_given_none(start: Start) -> None:
+    config = tcp("127.0.0.1:1")
+    config["backends"]["any"] = {"servers": "*:443", "allow_destinations": ["0.0.0.0/0"]}
+    proxy = start(config)
+    with pytest.raises(ValueError, match="clients name"):
+        proxy.add_server("any", "192.0.2.1:80")

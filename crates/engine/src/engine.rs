@@ -270,6 +270,9 @@ impl Engine {
     ) -> Result<(), ServerError> {
         let control = self.control();
         let backend = control.plan.backend(name).ok_or(ServerError::Unknown)?;
+        if backend.asked_for.is_some() {
+            return Err(ServerError::Wrong("its servers are those that clients name".into()));
+        }
         let change = change(backend).map_err(ServerError::Wrong)?;
         if tell_change(&self.shared.notices, name.to_owned(), &change) {
             self.checker.apply(Arc::clone(&control.plan));

@@ -5,7 +5,7 @@
 //! what was found to the backend, whose list of servers changes while it runs. A name that has no answer
 //! keeps its last good one and is asked for again, ever more seldom. Must never make a worker wait.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,6 +28,8 @@ const PATIENCE: Millis = 20_000;
 const AGAIN: Millis = 1_000;
 /// The longest such time.
 const SELDOM: Millis = 30_000;
+/// Orders that are read in one go.
+const TOGETHER: usize = 256;
 /// Time for which what was found is gathered before others are told.
 const GATHERED: Millis = 20;
 
@@ -98,7 +100,8 @@ impl Follower {
             names: Vec::new(),
             open: 0,
             done: None,
-            changed: false,
+            dirty: BTreeSet::new(),
+            gathered: None,
         };
         let thread = std::thread::Builder::new().name("headworks-following".into());
         thread.spawn(move || following.run()).ok().map(|_| sender)
@@ -134,8 +137,10 @@ struct Following {
     /// Names that were never answered for, either way.
     open: usize,
     done: Option<Sender<()>>,
-    /// A list of servers has changed, and the checker does not know yet.
-    changed: bool,
+    /// Backends whose names lead elsewhere, which do not know yet.
+    dirty: BTreeSet<usize>,
+    /// Time at which the checker is told of lists of servers that have changed.
+    gathered: Option<Millis>,
 }
 
 impl Following {
@@ -143,20 +148,48 @@ impl Following {
         loop {
             let now = clock::now();
             let due = self.names.iter().map(|name| name.due).min().unwrap_or(Millis::MAX);
-            let gathered = if self.changed { now.saturating_add(GATHERED) } else { Millis::MAX };
-            let wait = due.min(gathered).saturating_sub(now).min(3_600_000);
-            match self.orders.recv_timeout(Duration::from_millis(wait)) {
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Order::Apply(plan, done)) => self.apply(plan, done),
-                Ok(Order::Found(number, at, found)) if number == self.number => self.found(at, found),
-                Ok(Order::Found(..)) => {}
-                Err(RecvTimeoutError::Timeout) => self.tell(),
+            let next = due.min(self.gathered.unwrap_or(Millis::MAX));
+            let wait = next.saturating_sub(now).min(3_600_000);
+            let mut order = match self.orders.recv_timeout(Duration::from_millis(wait)) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // Whatever has come together changes each list of servers once.
+            for _ in 0..TOGETHER {
+                match order {
+                    None => break,
+                    Some(Order::Stop) => return,
+                    Some(Order::Apply(plan, done)) => self.apply(plan, done),
+                    Some(Order::Found(number, at, found)) if number == self.number => self.found(at, found),
+                    Some(Order::Found(..)) => {}
+                }
+                order = self.orders.try_recv().ok();
             }
+            if let Some(order) = order {
+                // Fails only when nobody follows any more.
+                let _ = self.replies.send(order);
+            }
+            self.refresh();
+            self.settle();
+            self.tell();
             self.ask_due();
         }
     }
 
-    /// Follows the names of a Plan. Those that were followed keep their time.
+    /// Has backends know where their names lead now.
+    fn refresh(&mut self) {
+        let Some(plan) = &self.plan else { return };
+        for backend in std::mem::take(&mut self.dirty) {
+            let backend = &plan.backends[backend];
+            let change = backend.refresh_servers();
+            if tell_change(&self.notices, backend.name.to_string(), &change) {
+                self.gathered.get_or_insert(clock::now() + GATHERED);
+            }
+        }
+    }
+
+    /// Follows the names of a Plan. All are asked for again: what came meanwhile was for the Plan before.
     fn apply(&mut self, plan: Arc<Deployment>, done: Sender<()>) {
         self.number += 1;
         let known: HashMap<_, _> = self
@@ -165,7 +198,7 @@ impl Following {
             .flat_map(|plan| {
                 let row = |name: &Followed| {
                     let backend = plan.backends[name.backend].name.clone();
-                    ((backend, name.locator.clone()), (name.due, name.failures))
+                    ((backend, name.locator.clone()), (name.failures, name.asked))
                 };
                 self.names.iter().map(row).collect::<Vec<_>>()
             })
@@ -176,17 +209,15 @@ impl Following {
                 let roll = &plan.backends[backend].roll;
                 let locator = roll.locator(number).clone();
                 let old = known.get(&(plan.backends[backend].name.clone(), locator.clone()));
-                let asked = old.is_some() && roll.known(number).answered.is_some();
-                // Whoever was being asked is asked again: the reply is for another Plan.
-                let due = old.map_or(now, |(due, _)| if *due == Millis::MAX { now } else { *due });
-                let failures = old.map_or(0, |(_, failures)| *failures);
-                Followed { backend, number, sought, locator, due, failures, asked }
+                let asked = old.is_some_and(|(_, asked)| *asked);
+                let failures = old.map_or(0, |(failures, _)| *failures);
+                Followed { backend, number, sought, locator, due: now, failures, asked }
             })
             .collect();
         self.plan = Some(plan);
         self.open = self.names.iter().filter(|name| !name.asked).count();
         self.done = Some(done);
-        self.settle();
+        self.dirty.clear();
     }
 
     /// Says that every name was asked for, once that is so.
@@ -214,11 +245,17 @@ impl Following {
         let backend = &plan.backends[name.backend];
         let now = clock::now();
         let had = backend.roll.known(name.number).failure;
-        let change = found.as_ref().ok().and_then(|found| backend.resolved(name.number, found, now));
-        if let Err(reason) = &found {
-            backend.roll.unresolved(name.number, *reason);
+        let taken = match &found {
+            Ok(found) => backend.roll.resolved(name.number, found, now),
+            Err(reason) => {
+                backend.roll.unresolved(name.number, *reason);
+                None
+            }
+        };
+        if taken == Some(true) {
+            self.dirty.insert(name.backend);
         }
-        let fresh_for = match (&found, &change) {
+        let fresh_for = match (&found, taken) {
             (Ok(found), Some(_)) if found.stale_since.is_none() => {
                 name.failures = 0;
                 found.fresh_for
@@ -249,16 +286,13 @@ impl Following {
             }
             _ => {}
         }
-        if let Some(change) = change {
-            self.changed |= tell_change(&self.notices, backend_name, &change);
-        }
-        self.settle();
     }
 
     /// Has the checker look at the servers that there are now.
     fn tell(&mut self) {
-        if let Some(plan) = self.plan.as_ref().filter(|_| self.changed) {
-            self.changed = false;
+        let is_due = self.gathered.is_some_and(|at| at <= clock::now());
+        if let Some(plan) = self.plan.as_ref().filter(|_| is_due) {
+            self.gathered = None;
             self.checker.apply(Arc::clone(plan));
         }
     }

@@ -104,9 +104,9 @@ impl Backend {
         }
     }
 
-    /// Takes what a name of its roll was resolved to. None: nothing of that can be connected to.
-    pub fn resolved(&self, number: usize, resolution: &Resolution, now: Millis) -> Option<RollChange> {
-        self.roll.resolved(number, resolution, now, &self.servers)
+    /// Makes those the servers that its roll has now.
+    pub fn refresh_servers(&self) -> RollChange {
+        self.roll.refresh(&self.servers)
     }
 
     /// Adds a server, or gives the one with its address other settings, until the file says otherwise.

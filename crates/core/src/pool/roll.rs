@@ -153,14 +153,9 @@ impl Roll {
         self.listed(&lock(&self.state))
     }
 
-    /// Takes what the name of this number was resolved to. None: nothing of that can be connected to.
-    pub(super) fn resolved(
-        &self,
-        number: usize,
-        resolution: &Resolution,
-        now: Millis,
-        servers: &ServerSet,
-    ) -> Option<RollChange> {
+    /// Takes what the name of this number was resolved to; whether that is other than before. None: nothing of
+    /// it can be connected to.
+    pub fn resolved(&self, number: usize, resolution: &Resolution, now: Millis) -> Option<bool> {
         let written = &self.written[number];
         let reachable = |endpoint: &&Endpoint| written.locator.reached(endpoint).is_some();
         let mut endpoints: Vec<_> = resolution.endpoints.iter().filter(reachable).cloned().collect();
@@ -171,13 +166,12 @@ impl Roll {
         // Nameservers turn their answers around: the list stays the same if its servers do.
         endpoints.sort_by_key(|endpoint| (endpoint.priority, endpoint.address, endpoint.port));
         endpoints.dedup_by_key(|endpoint| (endpoint.address, endpoint.port));
-        let stale = resolution.stale_since;
-        Some(self.change(servers, |state| {
-            let known = &mut state.found[number];
-            known.answered = Some(now.saturating_sub(stale.unwrap_or(0)));
-            known.failure = stale.map(|_| Unresolved::Timeout);
-            known.endpoints = endpoints;
-        }))
+        let (stale, known) = (resolution.stale_since, &mut lock(&self.state).found[number]);
+        known.answered = Some(now.saturating_sub(stale.unwrap_or(0)));
+        known.failure = stale.map(|_| Unresolved::Timeout);
+        let is_other = known.endpoints != endpoints;
+        known.endpoints = endpoints;
+        Some(is_other)
     }
 
     /// Notes that the name of this number could not be resolved; its last good answer stays. Returns whether
@@ -213,11 +207,16 @@ impl Roll {
         })
     }
 
+    /// Hands the list on, if it is another one by now.
+    pub(super) fn refresh(&self, servers: &ServerSet) -> RollChange {
+        self.change(servers, |_| {})
+    }
+
     /// Makes a change, and hands on the list if that is another one.
     fn change(&self, servers: &ServerSet, edit: impl FnOnce(&mut RollState)) -> RollChange {
         let mut state = lock(&self.state);
-        let before = self.listed(&state);
         edit(&mut state);
+        let before: Vec<_> = servers.list().iter().map(|server| server.settings()).collect();
         let after = self.listed(&state);
         if before == after {
             return RollChange::default();
@@ -336,7 +335,7 @@ mod tests {
         }
 
         fn resolved(&self, number: usize, addresses: &[&str]) -> Option<RollChange> {
-            self.roll.resolved(number, &found(addresses), 5, &self.servers)
+            self.roll.resolved(number, &found(addresses), 5).map(|_| self.roll.refresh(&self.servers))
         }
     }
 
@@ -380,7 +379,9 @@ mod tests {
             endpoint("192.0.2.5", Some(0), 10, 7),
         ];
         let service = Resolution { endpoints, fresh_for: 1000, stale_since: None };
-        pool.roll.resolved(0, &service, 5, &pool.servers).unwrap();
+        assert_eq!(pool.roll.resolved(0, &service, 5), Some(true));
+        assert_eq!(pool.roll.resolved(0, &service, 6), Some(false));
+        pool.roll.refresh(&pool.servers);
         let list = pool.servers.list();
         let rows: Vec<_> = list.iter().map(|one| (&*one.name, one.weight, one.backup)).collect();
         assert_eq!(

@@ -64,7 +64,7 @@ impl Default for ResolverSettings {
             timeout: None,
             attempts: None,
             cache: CacheLimits::default(),
-            most_queries: 1_024,
+            most_queries: 256,
             most_waiting: 16_384,
             hosts: "/etc/hosts".into(),
             resolver_conf: "/etc/resolv.conf".into(),
