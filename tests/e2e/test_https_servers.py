@@ -64,6 +64,17 @@ def test_servers_are_verified_by_name(start: Start, https_origin: MakeTls, pki: 
     assert app.requests[0].host == "a.test", "what clients ask for is passed on all the same"
 
 
+def test_servers_are_verified_by_the_name_they_are_written_with(start: Start, https_origin: MakeTls, pki: Pki) -> None:
+    app = https_origin(pki.server("localhost"))
+    written = app.address.replace("127.0.0.1", "localhost")
+    config = front(written, tls=trusting(pki, None)) | {"resolver": {"families": "ipv4"}}
+    assert ask(start(config).address("web"), get()).status == 200
+    assert app.agreed[0]["name"] == "localhost"
+    other = https_origin(pki.server("app.test"))
+    config = front(other.address.replace("127.0.0.1", "localhost"), tls=trusting(pki, None))
+    assert ask(start(config | {"resolver": {"families": "ipv4"}}).address("web"), get()).status == 503
+
+
 def test_servers_are_verified_by_address(start: Start, https_origin: MakeTls, pki: Pki) -> None:
     app = https_origin(pki.server("127.0.0.1"))
     proxy = start(front(app.address, tls=trusting(pki, None)))

@@ -122,6 +122,22 @@ fn failures_have_their_reasons() {
 }
 
 #[test]
+fn a_name_that_may_not_be_asked_for_is_not_resolved() {
+    for (name, reason) in [
+        (None, CloseReason::NoName),
+        (Some("a.test"), CloseReason::DestinationDenied),
+        (Some("example"), CloseReason::DestinationDenied),
+    ] {
+        let mut trace = Trace::new(1);
+        assert!(
+            matches!(trace.event(Event::Held(Side::Client, &hello(name))), Action::Refuse(_)),
+            "{name:?}"
+        );
+        assert_eq!(trace.session.reason(), Some(reason));
+    }
+}
+
+#[test]
 fn a_client_may_leave_meanwhile() {
     let mut trace = Trace::asked(1);
     assert_eq!(trace.event(Event::Ended(Side::Client)), Action::Wait, "a half-close is passed on");

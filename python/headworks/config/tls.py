@@ -4,6 +4,7 @@ Paths are made whole when a configuration is read, files are read here, by the s
 certificate a client gets: that is the Plan's.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from os import PathLike
@@ -19,6 +20,10 @@ from headworks.config.routes import led_to_by_http, names_of
 
 if TYPE_CHECKING:
     from headworks.certificates import Certificate
+
+
+_HOST = re.compile(r"(?!(.*\.)?[0-9]+\.?$)[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
+"""A name of a host, which is no address."""
 
 
 class TlsSpecs:
@@ -65,10 +70,18 @@ class TlsSpecs:
             "ca": self._roots(path, tls.ca) if tls.verify else [],
             "certificate": self._own(path, tls.certificate, tls.key),
         }
+        if tls.server_name is None:
+            keys["server_name"] = self._common_name(name)
         if tls.alpn is None:
             keys["alpn"] = list(self._versions(name)[:1])
         del keys["key"]
         return keys
+
+    def _common_name(self, backend: str) -> str | None:
+        """Return the host that all servers of a backend are written as; None where that is an address, or several."""
+        hosts = {_host(server.address) for server in self._config.backends[backend].servers}
+        host = hosts.pop() if len(hosts) == 1 else ""
+        return host.removesuffix(".") if _HOST.fullmatch(host) else None
 
     def _versions(self, backend: str) -> tuple[str, ...]:
         """The versions that its servers are asked in, by their names in ALPN; none where bytes are passed on."""
@@ -214,3 +227,11 @@ def _whole(value: Any, directory: Path) -> Any:
     if isinstance(value, list):
         return [_whole(item, directory) for item in value]
     return str(directory / value) if isinstance(value, PathLike) or (isinstance(value, str) and value) else value
+
+
+def _host(address: str) -> str:
+    """Return the host of a server, as it is written; nothing of a service or a socket."""
+    if address.startswith(("srv:", "unix:")):
+        return ""
+    host, _, port = address.rpartition(":")
+    return host if port.isdigit() else address

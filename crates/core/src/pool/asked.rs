@@ -129,14 +129,17 @@ impl AskedFor {
         &self.written
     }
 
+    /// Whether a client may ask for `name`, or why not.
+    pub fn admits(&self, name: Option<&str>) -> Result<Domain, CloseReason> {
+        let domain = Domain::new(name.ok_or(CloseReason::NoName)?).ok_or(CloseReason::DestinationDenied)?;
+        let takes = |pattern: &NamePattern| pattern.takes(domain.as_str());
+        let listed = self.names.is_empty() || self.names.iter().any(takes);
+        if listed { Ok(domain) } else { Err(CloseReason::DestinationDenied) }
+    }
+
     /// Returns what is to be resolved for a client that asks for `name`, or why nothing is.
     pub fn sought(&self, name: Option<&str>, families: Families) -> Result<Sought, CloseReason> {
-        let name = name.ok_or(CloseReason::NoName)?;
-        let domain = Domain::new(name).ok_or(CloseReason::DestinationDenied)?;
-        let listed = self.names.is_empty() || self.names.iter().any(|pattern| pattern.takes(domain.as_str()));
-        if !listed {
-            return Err(CloseReason::DestinationDenied);
-        }
+        let domain = self.admits(name)?;
         // Absolute: a client's name is not looked for in our own domains.
         let name = format!("{domain}.").into();
         Ok(Sought { name, kind: SoughtKind::Addresses(families) })

@@ -124,6 +124,11 @@ impl Backend {
         self.roll.give(source, listed, &self.servers)
     }
 
+    /// Whether a client may name its server, where clients do: that it asks for `name`, or why not.
+    pub fn admits(&self, name: Option<&str>) -> Result<(), CloseReason> {
+        self.asked_for.as_ref().map_or(Ok(()), |asked| asked.admits(name).map(|_| ()))
+    }
+
     /// Returns the servers that a client's name leads to, or why there is none.
     pub fn reached_by(
         &self,

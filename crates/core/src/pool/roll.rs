@@ -153,8 +153,8 @@ impl Roll {
         self.listed(&lock(&self.state))
     }
 
-    /// Takes what the name of this number was resolved to; whether that is other than before. None: nothing of
-    /// it can be connected to.
+    /// Takes what the name of this number was resolved to; whether that is other than before. None: nothing
+    /// of it can be connected to.
     pub fn resolved(&self, number: usize, resolution: &Resolution, now: Millis) -> Option<bool> {
         let written = &self.written[number];
         let reachable = |endpoint: &&Endpoint| written.locator.reached(endpoint).is_some();

@@ -123,10 +123,13 @@ impl Session {
                 self.state = State::Connecting;
                 Action::Connect(Choice { backend: index, server: server.identity })
             }
-            (Next::Unresolved, _) => {
-                self.state = State::Connecting;
-                Action::Resolve(index)
-            }
+            (Next::Unresolved, _) => match backend.admits(self.facts.name.as_deref()) {
+                Ok(()) => {
+                    self.state = State::Connecting;
+                    Action::Resolve(index)
+                }
+                Err(reason) => self.refuse(reason),
+            },
             // Connections do not wait in line.
             _ => self.refuse(self.attempts.fault().map_or(CloseReason::NoServer, Fault::reason)),
         }

@@ -328,7 +328,9 @@ class BackendTls(Model):
         Field(
             description="Name that servers are asked for (SNI) and that their certificates must have.",
             examples=["app.internal"],
-            json_schema_extra={"unset": "the server's address, which is verified and not asked for"},
+            json_schema_extra={
+                "unset": "the name that all servers are written with, else the server's address, which is not asked for"
+            },
         ),
     ] = None
     min_version: Annotated[Version, Field(description="The least version of TLS that is spoken.", examples=["1.3"])] = (

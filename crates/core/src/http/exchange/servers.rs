@@ -64,10 +64,13 @@ impl Exchange {
                 self.go_to(ExchangeState::Connecting, around.now);
                 ExchangeAction::Connect { fresh: self.fresh }
             }
-            Next::Unresolved => {
-                self.go_to(ExchangeState::Connecting, around.now);
-                ExchangeAction::Resolve
-            }
+            Next::Unresolved => match backend.admits(self.said.name()) {
+                Ok(()) => {
+                    self.go_to(ExchangeState::Connecting, around.now);
+                    ExchangeAction::Resolve
+                }
+                Err(reason) => self.refuse(reason, around),
+            },
             Next::Full if waited => ExchangeAction::Wait,
             Next::Full if self.attempts.is_first() => self.stand_in_line(around),
             Next::Full | Next::Nobody => self.refuse(self.failure.unwrap_or(CloseReason::NoServer), around),
