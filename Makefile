@@ -53,7 +53,7 @@ check: format lint types licences builds test-rust ## what CI runs: format, lint
 
 .PHONY: check-rules
 check-rules: package ## compare compiled rules with Python's answers in 100,000 cases (CASES=1000000)
-	HEADWORKS_CASES=$(or $(CASES),100000) $(BIN)/python -m pytest -q tests/python/test_rules_compiled.py
+	HEADWORKS_CASES=$(or $(CASES),100000) $(BIN)/python -m pytest -q --timeout=600 tests/python/test_rules_compiled.py
 
 .PHONY: wheels
 wheels: $(STAMPS)/wheels toolchain ## build wheels for any Linux with glibc 2.28 (x86-64, aarch64) in dist/, and try them

@@ -70,9 +70,9 @@ fn each_kind_of_problem_has_its_path_and_reason() {
         ),
         (
             "/backends/app/servers",
-            server("address", json!("host:80")),
+            server("address", json!("ho..st:80")),
             "backends.app.servers.0.address",
-            "not an IP address",
+            "neither an IP address nor a name",
         ),
         (
             "/backends/app/servers",
