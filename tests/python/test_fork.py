@@ -88,6 +88,9 @@ def refusals(calls: dict[str, Callable[[], object]]) -> dict[str, str]:
     return found
 
 
+_SERVER = '{"address": "127.0.0.1:1", "weight": 1, "backup": false, "max_connections": null}'
+
+
 def test_everything_else_is_refused_in_a_forked_copy(raw, tmp_path, origin):
     with headworks.Proxy(raw) as proxy:
         calls = {
@@ -97,6 +100,9 @@ def test_everything_else_is_refused_in_a_forked_copy(raw, tmp_path, origin):
             "stats": proxy.stats,
             "connections": proxy.connections,
             "set_server": lambda: proxy.set_server("app", origin, weight=2),
+            "add_server": lambda: proxy.add_server("app", "127.0.0.1:1"),
+            "remove_server": lambda: proxy.remove_server("app", origin),
+            "set_servers": lambda: proxy.set_servers("app", "x", []),
             "reopen_logs": proxy.reopen_logs,
             "drain": lambda: proxy.drain(0),
         }
@@ -118,6 +124,9 @@ def test_every_native_method_is_refused_in_a_forked_copy(raw, tmp_path):
             "tap_records": lambda: engine.tap_records(True),
             "next_records": lambda: engine.next_records(0),
             "set_server": lambda: engine.set_server("app", "x", None, None),
+            "add_server": lambda: engine.add_server("app", _SERVER),
+            "remove_server": lambda: engine.remove_server("app", "127.0.0.1:1"),
+            "set_servers": lambda: engine.set_servers("app", "x", "[]"),
             "analyzer": lambda: engine.analyzer("x"),
             "reopen_logs": engine.reopen_logs,
             "drain": engine.drain,

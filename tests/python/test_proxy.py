@@ -111,7 +111,7 @@ def test_a_bad_reload_changes_nothing(raw):
     with headworks.Proxy(raw) as proxy:
         before = proxy.config
         with pytest.raises(headworks.ConfigError) as caught:
-            proxy.reload(raw | {"backends": {"ap": {"servers": ["x:1"], "balence": "random"}}})
+            proxy.reload(raw | {"backends": {"ap": {"servers": ["x:0"], "balence": "random"}}})
         assert len(caught.value.problems) == 3
         assert proxy.config is before
         assert echo(proxy, b"still") == b"still"
