@@ -78,7 +78,7 @@ def test_check_says_every_problem_with_its_line(tmp_path: Path) -> None:
     file.write_text(
         FILE.replace('protocol = "tls"', 'protocl = "tls"')
         .replace('"app"\n', '"ap"\n')
-        .replace('"127.0.0.1:8001"', '"localhost:8001"')
+        .replace('"127.0.0.1:8001"', '"local..host:8001"')
         + 'balance = "round_robbin"\nretries = -1\nconnect_timeout = 5\n'
     )
     done = command("check", file)

@@ -109,6 +109,7 @@ class Coroutines:
             if task := self._waiting.get(number):
                 self._cancelled.add(number)
                 task.cancel()
+        self._drop(cancelled)
         self._come.extend(questions)
         self._asking.states.forget(over)
         if room == 0:
@@ -117,6 +118,14 @@ class Coroutines:
             self._loop.call_later(_GLANCE, self._look_again)
         if self._come:
             self._wake()
+
+    def _drop(self, cancelled: list[int]) -> None:
+        """Ask nobody what was taken and not begun when its client left: it would wait until its end, for nobody."""
+        if cancelled and self._come:
+            gone = set(cancelled)
+            self._answers += ((question, None) for question in self._come if question.ticket in gone)
+            self._come = deque(question for question in self._come if question.ticket not in gone)
+            self._give()
 
     def _look_again(self) -> None:
         if not self._is_over:

@@ -233,6 +233,20 @@ def test_cancelled_when_as_many_wait_as_may(running: Running) -> None:
     assert running.analyzer.seen == ["cancelled"]
 
 
+def test_what_was_taken_and_not_begun_is_not_asked_once_its_client_is_gone(running: Running) -> None:
+    running.start()
+
+    def take_and_leave() -> None:
+        running.desk.put(Question("request", 0, path="/gate"), Question("request", 1, path="/fine"))
+        running.coroutines._pull()
+        running.desk.cancel(0)
+        running.coroutines._pull()
+
+    running.loop.call(take_and_leave)
+    assert running.desk.answered(0, 1) == [None, None]
+    assert running.analyzer.inside == 0
+
+
 def test_libraries_find_a_task_a_loop_and_timeouts(running: Running) -> None:
     running.start()
     answers = running.ask("/task", "/after/task", "/short")
