@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Advice, ConsultantIndex};
+use super::Advice;
 
 /// Answers in the order in which they are wanted.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub enum Word {
     /// Nobody is to be asked: all that follows is told as if it had nothing to say.
     Untold,
     /// The answer is wanted before anything more can be told.
-    Wanted(ConsultantIndex),
+    Wanted,
     /// The answer.
     Told(Advice),
 }
@@ -31,10 +31,10 @@ impl Foretold {
     }
 
     /// Returns the word of the analyzer whose turn it is.
-    pub fn next(&mut self, whose: ConsultantIndex) -> Word {
+    pub fn take(&mut self) -> Word {
         match &mut self.answers {
             None => Word::Untold,
-            Some(answers) => answers.pop_front().map_or(Word::Wanted(whose), Word::Told),
+            Some(answers) => answers.pop_front().map_or(Word::Wanted, Word::Told),
         }
     }
 }
@@ -47,9 +47,9 @@ mod tests {
     fn answers_are_given_in_order_and_then_wanted() {
         let bypass = Advice { bypass: true, ..Advice::default() };
         let mut foretold = Foretold::new(Some(vec![Advice::default(), bypass.clone()]));
-        assert_eq!(foretold.next(4), Word::Told(Advice::default()));
-        assert_eq!(foretold.next(2), Word::Told(bypass));
-        assert_eq!(foretold.next(3), Word::Wanted(3));
-        assert_eq!(Foretold::default().next(3), Word::Untold);
+        assert_eq!(foretold.take(), Word::Told(Advice::default()));
+        assert_eq!(foretold.take(), Word::Told(bypass));
+        assert_eq!(foretold.take(), Word::Wanted);
+        assert_eq!(Foretold::default().take(), Word::Untold);
     }
 }

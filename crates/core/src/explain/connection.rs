@@ -8,15 +8,15 @@ use std::net::SocketAddr;
 
 use super::request::Request;
 use super::{Asked, Explanation, WantedAnswer, explain_name};
-use crate::close::{CloseReason, ConsultFault};
+use crate::close::CloseReason;
 use crate::consult::{ConsultantIndex, ConsultantSet, Consultants, Foretold, Word};
 use crate::http::facts::ExchangeFacts;
 use crate::http::rules::{Decision, Foreseen};
 use crate::listener::Listener;
 use crate::message::Span;
 use crate::plan::{ListenerView, Plan, Routed};
-use crate::program::{End, Findings, Subject};
-use crate::session::{Greeted, Greeting, Named};
+use crate::program::{Findings, Subject};
+use crate::session::{ConnectionWord, Greeted, Greeting, Named};
 use crate::spec::{Hook, ProgramKind};
 use crate::table::Target;
 
@@ -83,7 +83,10 @@ impl Way<'_> {
     /// Goes the way. None: it ends here, and requests go on.
     fn go(&mut self) -> Result<Option<Target>, Stop> {
         let Self { plan, listener, asked, .. } = *self;
-        self.greet()?;
+        // Who is denied is turned away before anybody is asked.
+        if asked.client.is_none() || listener.admits(asked.client) {
+            self.greet()?;
+        }
         let passed = plan.explain_handshake(listener, asked, self.told)?;
         if passed.is_none() && listener.protocol.exchanges() {
             return Ok(None);
@@ -124,7 +127,7 @@ impl Way<'_> {
                 Greeted::Ask(index) => {
                     greeted = match self.word(index, Hook::Accepted) {
                         Word::Told(advice) => greeting.advised(&advice, self.plan, number, 0),
-                        Word::Wanted(index) => return Err(Stop::Wanted(index)),
+                        Word::Wanted => return Err(Stop::Wanted(index)),
                         Word::Untold => greeting.pass(self.plan, number),
                     };
                 }
@@ -137,13 +140,11 @@ impl Way<'_> {
     /// Returns the word of an analyzer, and says that it was asked, or would be.
     fn word(&mut self, index: ConsultantIndex, hook: Hook) -> Word {
         let who = &self.plan.consultants[usize::from(index)];
-        let word = self.foretold.next(index);
+        let word = self.foretold.take();
         match word {
             Word::Untold => self.told.steps.push(who.tell(hook)),
             Word::Told(_) => self.told.steps.push(format!("analyzer {} was asked", who.name)),
-            Word::Wanted(_) => {
-                self.told.wanted = Some(WantedAnswer { analyzer: String::new(), hook: hook.as_str() });
-            }
+            Word::Wanted => self.told.wanted = Some(WantedAnswer::of(who, hook)),
         }
         word
     }
@@ -170,22 +171,18 @@ impl Way<'_> {
             let subject = Subject { facts, wall: self.asked.time, ..Subject::default() };
             let steps = programs.explain(ProgramKind::Hello, &subject, &mut self.findings);
             self.told.steps.extend(steps);
-            if self.findings.said.failure.is_some() {
-                return Err(Stop::Refused(CloseReason::RuleFailed));
-            }
-            match self.findings.said.end.take() {
-                None => return Ok(()),
-                Some(End::Consult { analyzer }) => {
-                    let called = self.called(analyzer)?;
-                    self.consult(called)?;
-                }
-                Some(End::Route { backend, server }) => {
-                    let named = Named::find(backend, server, &self.findings, self.plan);
-                    self.named = Some(named.ok_or(CloseReason::RuleFailed)?);
+            match ConnectionWord::of_rules(&mut self.findings, self.plan) {
+                ConnectionWord::Pass => return Ok(()),
+                ConnectionWord::Route(named) => {
+                    self.named = Some(named);
                     return Ok(());
                 }
-                Some(End::Limited { .. }) => return Err(Stop::Refused(CloseReason::RateLimited)),
-                Some(_) => return Err(Stop::Refused(CloseReason::RuleRejected)),
+                // The rules behind the one that had it asked go on.
+                ConnectionWord::Consult(name) => {
+                    let called = self.called(name)?;
+                    self.consult(called)?;
+                }
+                ConnectionWord::Refuse(reason) => return Err(Stop::Refused(reason)),
             }
         }
     }
@@ -206,38 +203,23 @@ impl Way<'_> {
         loop {
             let advice = match self.word(index, Hook::Hello) {
                 Word::Told(advice) => advice,
-                Word::Wanted(index) => return Err(Stop::Wanted(index)),
+                Word::Wanted => return Err(Stop::Wanted(index)),
                 Word::Untold => return Ok(()),
             };
             if advice.bypass {
                 self.bypassed.add(index);
             }
             let who = &self.plan.consultants[usize::from(index)];
-            let heard = advice.settle(who, &mut self.findings, 0);
-            let end = self.findings.said.end.take();
-            let fault = match (heard, end) {
-                (Err(fault), _) => fault,
-                (Ok(()), None) => return Ok(()),
-                (Ok(()), Some(End::Consult { analyzer })) => {
-                    index = self.called(analyzer)?;
-                    continue;
+            match ConnectionWord::of_analyzer(&advice, who, &mut self.findings, self.plan, 0) {
+                Ok(ConnectionWord::Pass) => return Ok(()),
+                Ok(ConnectionWord::Route(named)) => {
+                    self.named = Some(named);
+                    return Ok(());
                 }
-                (Ok(()), Some(End::Limited { .. })) => return Err(Stop::Refused(CloseReason::RateLimited)),
-                (Ok(()), Some(End::Reject { .. })) => {
-                    return Err(Stop::Refused(CloseReason::AnalyzerRejected));
-                }
-                (Ok(()), Some(End::Route { backend, server })) => {
-                    match Named::find(backend, server, &self.findings, self.plan) {
-                        Some(named) => {
-                            self.named = Some(named);
-                            return Ok(());
-                        }
-                        None => ConsultFault::Verdict,
-                    }
-                }
-                (Ok(()), Some(End::Respond { .. } | End::Redirect { .. })) => ConsultFault::Verdict,
-            };
-            return Ok(who.miss(fault, &mut None)?);
+                Ok(ConnectionWord::Consult(name)) => index = self.called(name)?,
+                Ok(ConnectionWord::Refuse(reason)) => return Err(Stop::Refused(reason)),
+                Err(fault) => return Ok(who.miss(fault, &mut None)?),
+            }
         }
     }
 

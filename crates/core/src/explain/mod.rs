@@ -18,7 +18,7 @@ use request::Request;
 
 use crate::balance::Seed;
 use crate::close::CloseReason;
-use crate::consult::{Advice, Foretold};
+use crate::consult::{Advice, Consultant, Foretold};
 use crate::http::answers::Answer;
 use crate::http::facts::ExchangeFacts;
 use crate::http::rules::{Decision, Foreseen, PlanView as _};
@@ -113,6 +113,12 @@ pub struct WantedAnswer {
     pub hook: &'static str,
 }
 
+impl WantedAnswer {
+    fn of(who: &Consultant, hook: Hook) -> Self {
+        Self { analyzer: who.name.to_string(), hook: hook.as_str() }
+    }
+}
+
 /// One server that could have been chosen.
 #[derive(Debug, Serialize)]
 pub struct ServerChoice {
@@ -166,11 +172,8 @@ impl Plan {
             }
             Decision::Refuse(reason) => refuse(reason, &mut told),
             Decision::Consult(index) => {
-                let wanted = told.wanted.get_or_insert_with(|| WantedAnswer {
-                    analyzer: String::new(),
-                    hook: Hook::Request.as_str(),
-                });
-                wanted.analyzer = self.consultants[usize::from(index)].name.to_string();
+                let who = &self.consultants[usize::from(index)];
+                told.wanted.get_or_insert_with(|| WantedAnswer::of(who, Hook::Request));
             }
         }
         Some(told)

@@ -12,11 +12,10 @@ use crate::action::{Action, Side};
 use crate::close::{CloseReason, ConsultFault};
 use crate::consult::{Advice, Consultant, ConsultantIndex, ConsultantSet, Consultants};
 use crate::message::Span;
-use crate::plan::Plan;
-use crate::program::{End, Findings};
 use crate::spec::Hook;
-use crate::table::{BackendIndex, Match};
+use crate::table::Match;
 
+use super::words::{ConnectionWord, Named};
 use super::{Scene, Session, State};
 
 /// How far a session has come on its way to a server.
@@ -39,29 +38,6 @@ pub(super) struct Progress {
     pub(super) named: Option<Named>,
     /// The table's entry that the connection came by.
     pub(super) entry: Option<Match>,
-}
-
-/// A way that a rule or an analyzer has named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Named {
-    /// The backend.
-    pub backend: BackendIndex,
-    /// Identity of its server, where one was named that it has.
-    pub server: Option<u64>,
-}
-
-impl Named {
-    /// Finds the way; None where there is no such backend.
-    pub(crate) fn find(
-        backend: Span,
-        server: Option<Span>,
-        findings: &Findings,
-        plan: &Plan,
-    ) -> Option<Self> {
-        let backend = plan.backend_named(findings.text(backend))?;
-        let server = server.and_then(|server| plan.server_named(backend, findings.text(server)));
-        Some(Self { backend, server })
-    }
 }
 
 /// The stages before the table is consulted.
@@ -153,9 +129,6 @@ impl Session {
         let Some((index, consultant)) = self.asked_index().zip(self.asked(scene)) else {
             return Action::Wait;
         };
-        if let Some(fault) = advice.fault {
-            return self.unadvised(fault, scene);
-        }
         if advice.bypass {
             self.progress().bypassed.add(index);
         }
@@ -169,30 +142,15 @@ impl Session {
             return Action::Show(Side::Client);
         }
         let findings = self.findings.get_or_insert_default();
-        if let Err(fault) = advice.settle(consultant, findings, scene.now) {
-            return self.unadvised(fault, scene);
-        }
-        let end = findings.said.end.take();
-        match end {
-            None => self.end_asking(scene),
-            Some(End::Route { backend, server }) => {
-                match Named::find(backend, server, findings, scene.plan) {
-                    Some(named) => {
-                        self.progress().named = Some(named);
-                        self.end_asking(scene)
-                    }
-                    None => self.unadvised(ConsultFault::Verdict, scene),
-                }
+        match ConnectionWord::of_analyzer(advice, consultant, findings, scene.plan, scene.now) {
+            Err(fault) => self.unadvised(fault, scene),
+            Ok(ConnectionWord::Pass) => self.end_asking(scene),
+            Ok(ConnectionWord::Route(named)) => {
+                self.progress().named = Some(named);
+                self.end_asking(scene)
             }
-            Some(End::Consult { analyzer }) => self.call(analyzer, scene),
-            Some(End::Limited { .. }) => self.refuse(CloseReason::RateLimited),
-            Some(End::Reject { .. }) => {
-                findings.said.end = end;
-                findings.note_analyzer(&consultant.name, None);
-                self.refuse(CloseReason::AnalyzerRejected)
-            }
-            // There is no request to answer.
-            Some(End::Respond { .. } | End::Redirect { .. }) => self.unadvised(ConsultFault::Verdict, scene),
+            Ok(ConnectionWord::Consult(name)) => self.call(name, scene),
+            Ok(ConnectionWord::Refuse(reason)) => self.refuse(reason),
         }
     }
 

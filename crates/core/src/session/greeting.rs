@@ -3,11 +3,11 @@
 //! Every kind of listener has the same: whoever takes the client over gets what was found. Must never wait:
 //! the engine does.
 
-use super::consulting::Named;
+use super::words::{ConnectionWord, Named};
 use crate::close::{CloseReason, ConsultFault};
 use crate::consult::{Advice, ConsultantIndex, ConsultantSet};
 use crate::plan::Plan;
-use crate::program::{End, Findings};
+use crate::program::Findings;
 use crate::spec::Hook;
 use crate::time::Millis;
 
@@ -48,33 +48,20 @@ impl Greeting {
     pub fn advised(&mut self, advice: &Advice, plan: &Plan, listener: u32, now: Millis) -> Greeted {
         let Greeted::Ask(index) = self.begin(plan, listener) else { return Greeted::Enter };
         let consultant = &plan.consultants[usize::from(index)];
-        if let Some(fault) = advice.fault {
-            return self.unadvised(fault, plan, listener);
-        }
         if advice.bypass {
             self.bypassed.add(index);
         }
         let findings = self.findings.get_or_insert_default();
-        if let Err(fault) = advice.settle(consultant, findings, now) {
-            return self.unadvised(fault, plan, listener);
-        }
-        let end = findings.said.end.take();
-        match end {
-            None => self.go_on(plan, listener),
-            Some(End::Route { backend, server }) => match Named::find(backend, server, findings, plan) {
-                Some(named) => {
-                    self.named = Some(named);
-                    self.go_on(plan, listener)
-                }
-                None => self.unadvised(ConsultFault::Verdict, plan, listener),
-            },
-            Some(End::Limited { .. }) => Greeted::Refuse(CloseReason::RateLimited),
-            Some(End::Reject { .. }) => {
-                findings.said.end = end;
-                findings.note_analyzer(&consultant.name, None);
-                Greeted::Refuse(CloseReason::AnalyzerRejected)
+        match ConnectionWord::of_analyzer(advice, consultant, findings, plan, now) {
+            Ok(ConnectionWord::Pass) => self.go_on(plan, listener),
+            Ok(ConnectionWord::Route(named)) => {
+                self.named = Some(named);
+                self.go_on(plan, listener)
             }
-            Some(_) => self.unadvised(ConsultFault::Verdict, plan, listener),
+            Ok(ConnectionWord::Refuse(reason)) => Greeted::Refuse(reason),
+            // Nothing has come of the client that another could be asked about.
+            Ok(ConnectionWord::Consult(_)) => self.unadvised(ConsultFault::Verdict, plan, listener),
+            Err(fault) => self.unadvised(fault, plan, listener),
         }
     }
 

@@ -2,13 +2,12 @@
 //!
 //! Must never read a hello where there is no rule for one.
 
-use super::consulting::Named;
+use super::words::ConnectionWord;
 use super::{Scene, Session};
 use crate::action::Action;
 use crate::close::CloseReason;
 use crate::http::facts::ExchangeFacts;
-use crate::message::Span;
-use crate::program::{End, Findings, Hello, Subject};
+use crate::program::{Hello, Subject};
 use crate::spec::ProgramKind;
 use crate::wire::client_hello::{self, ClientHello, HelloParsed};
 
@@ -38,45 +37,21 @@ impl Session {
         let subject = Subject { facts, message: None, hello: said, wall: scene.wall };
         let mut findings = self.findings.take().unwrap_or_default();
         listener.programs.judge(ProgramKind::Hello, &subject, &mut findings, scene.now);
-        let word = word(&findings, scene);
+        let word = ConnectionWord::of_rules(&mut findings, scene.plan);
         self.findings = Some(findings);
-        match word? {
-            Word::Pass => Ok(None),
-            Word::Route(named) => {
+        match word {
+            ConnectionWord::Pass => Ok(None),
+            ConnectionWord::Route(named) => {
                 self.progress().named = Some(named);
                 Ok(None)
             }
-            Word::Consult(name) => {
-                self.findings.get_or_insert_default().said.end = None;
-                Ok(Some(self.call(name, scene)))
-            }
+            ConnectionWord::Consult(name) => Ok(Some(self.call(name, scene))),
+            ConnectionWord::Refuse(reason) => Err(reason),
         }
     }
-}
-
-/// The word of rules that do not refuse.
-enum Word {
-    Pass,
-    Route(Named),
-    Consult(Span),
 }
 
 /// Returns the names of the protocols offered, with commas between them.
 fn offered(hello: &ClientHello) -> Vec<u8> {
     hello.alpn.iter().collect::<Vec<_>>().join(&b',')
-}
-
-/// Returns what rules say, or why they refuse.
-fn word(findings: &Findings, scene: Scene<'_>) -> Result<Word, CloseReason> {
-    match findings.said.end {
-        _ if findings.said.failure.is_some() => Err(CloseReason::RuleFailed),
-        None => Ok(Word::Pass),
-        Some(End::Route { backend, server }) => {
-            let named = Named::find(backend, server, findings, scene.plan);
-            named.map(Word::Route).ok_or(CloseReason::RuleFailed)
-        }
-        Some(End::Consult { analyzer }) => Ok(Word::Consult(analyzer)),
-        Some(End::Limited { .. }) => Err(CloseReason::RateLimited),
-        Some(_) => Err(CloseReason::RuleRejected),
-    }
 }

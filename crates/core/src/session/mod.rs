@@ -11,16 +11,18 @@
 //! is dropped. Must never parse bytes (analyzers do), own bytes (buffers do), move bytes or read a clock.
 //!
 //! `inspecting.rs` has the turns of native analyzers, `judging.rs` the rules and `consulting.rs` the
-//! analyzers that people wrote, `routing.rs` the way to a server; ends and deadlines are here.
+//! analyzers that people wrote, `words.rs` what either may say, `routing.rs` the way to a server; ends and
+//! deadlines are here.
 
 mod consulting;
 mod greeting;
 mod inspecting;
 mod judging;
 mod routing;
+mod words;
 
-pub use consulting::Named;
 pub use greeting::{Greeted, Greeting};
+pub use words::{ConnectionWord, Named};
 
 use crate::action::{Action, Event, Side, Wait};
 use crate::analyze::{Facts, HeaderRule};

@@ -11,8 +11,7 @@ use crate::pool::Next;
 use crate::spec::ProgramKind;
 use crate::table::{BackendIndex, Target};
 
-use super::consulting::Named;
-use super::{Scene, Session, State, consulting};
+use super::{Named, Scene, Session, State, consulting};
 
 impl Session {
     /// Goes where rules and analyzers say, or else the table. `held`: what the client has said, if it is

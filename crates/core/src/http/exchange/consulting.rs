@@ -39,9 +39,6 @@ impl Exchange {
         consultation: Consultation,
         around: &Surroundings<'_>,
     ) -> ExchangeAction {
-        if let Some(fault) = advice.fault {
-            return self.unadvised(fault, consultation, around);
-        }
         if advice.bypass {
             self.granted.bypassed.add(consultation.analyzer);
         }

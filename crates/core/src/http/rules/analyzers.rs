@@ -150,9 +150,9 @@ pub(super) fn foresee(first: ConsultantIndex, case: &Case<'_>, foreseen: &mut Fo
     let mut index = first;
     loop {
         let who = case.plan.analyzer(index);
-        let advice = match foreseen.foretold.next(index) {
+        let advice = match foreseen.foretold.take() {
             Word::Told(advice) => advice,
-            Word::Wanted(index) => return Ruling::Consult(index),
+            Word::Wanted => return Ruling::Consult(index),
             Word::Untold => {
                 foreseen.say(who.tell(Hook::Request));
                 return Ruling::Pass;
