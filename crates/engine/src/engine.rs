@@ -174,7 +174,7 @@ impl Engine {
         // count at the end of a turn; who was accepted in this very turn has its permit already.
         let permits: u64 = stats.listeners.values().map(|listener| listener.counters.active).sum();
         stats.connections = permits.max(self.shared.open.load(Relaxed) as u64);
-        stats.resolver = self.follower.resolver().stats();
+        stats.resolver = self.shared.resolver.stats();
         stats.records_dropped = self.shared.log.as_ref().map_or(0, |log| log.dropped());
         stats
     }

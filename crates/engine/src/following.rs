@@ -10,10 +10,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use headworks_core::address::Address;
 use headworks_core::lock::lock;
 use headworks_core::names::{Resolution, Sought, Unresolved};
-use headworks_core::pool::{Locator, RollChange};
-use headworks_core::time::Millis;
+use headworks_core::pool::{Backend, RollChange};
+use headworks_core::time::{Millis, NEVER};
 
 use crate::clock;
 use crate::health::Checker;
@@ -54,11 +55,6 @@ impl Follower {
     /// Makes one that has nothing to follow.
     pub(crate) fn new(resolver: NameResolver, checker: Arc<Checker>, notices: Arc<Notices>) -> Self {
         Self { resolver, checker, notices, orders: Mutex::new(None) }
-    }
-
-    /// Returns who resolves names.
-    pub(crate) fn resolver(&self) -> &NameResolver {
-        &self.resolver
     }
 
     /// Follows the names of another Plan from now on. Waits until each was asked for, at most `patience`.
@@ -114,7 +110,6 @@ struct Followed {
     /// The number in the backend's roll.
     number: usize,
     sought: Sought,
-    locator: Locator,
     /// Time at which it is asked for; NEVER while it is.
     due: Millis,
     /// Failures in a row.
@@ -147,8 +142,8 @@ impl Following {
     fn run(mut self) {
         loop {
             let now = clock::now();
-            let due = self.names.iter().map(|name| name.due).min().unwrap_or(Millis::MAX);
-            let next = due.min(self.gathered.unwrap_or(Millis::MAX));
+            let due = self.names.iter().map(|name| name.due).min().unwrap_or(NEVER);
+            let next = due.min(self.gathered.unwrap_or(NEVER));
             let wait = next.saturating_sub(now).min(3_600_000);
             let mut order = match self.orders.recv_timeout(Duration::from_millis(wait)) {
                 Ok(order) => Some(order),
@@ -192,28 +187,21 @@ impl Following {
     /// Follows the names of a Plan. All are asked for again: what came meanwhile was for the Plan before.
     fn apply(&mut self, plan: Arc<Deployment>, done: Sender<()>) {
         self.number += 1;
-        let known: HashMap<_, _> = self
-            .plan
-            .iter()
-            .flat_map(|plan| {
-                let row = |name: &Followed| {
-                    let backend = plan.backends[name.backend].name.clone();
-                    ((backend, name.locator.clone()), (name.failures, name.asked))
-                };
-                self.names.iter().map(row).collect::<Vec<_>>()
-            })
-            .collect();
-        let now = clock::now();
-        self.names = names(&plan)
-            .map(|(backend, number, sought)| {
-                let roll = &plan.backends[backend].roll;
-                let locator = roll.locator(number).clone();
-                let old = known.get(&(plan.backends[backend].name.clone(), locator.clone()));
-                let asked = old.is_some_and(|(_, asked)| *asked);
-                let failures = old.map_or(0, |(failures, _)| *failures);
-                Followed { backend, number, sought, locator, due: now, failures, asked }
-            })
-            .collect();
+        let mut known = HashMap::new();
+        for name in &self.names {
+            if let Some(plan) = &self.plan {
+                let backend = &plan.backends[name.backend];
+                known.insert((&backend.name, backend.roll.locator(name.number)), (name.failures, name.asked));
+            }
+        }
+        let due = clock::now();
+        let follow = |(at, number, sought): (usize, usize, Sought)| {
+            let backend = &plan.backends[at];
+            let before = known.get(&(&backend.name, backend.roll.locator(number))).copied();
+            let (failures, asked) = before.unwrap_or_default();
+            Followed { backend: at, number, sought, due, failures, asked }
+        };
+        self.names = names(&plan).map(follow).collect();
         self.plan = Some(plan);
         self.open = self.names.iter().filter(|name| !name.asked).count();
         self.done = Some(done);
@@ -230,7 +218,7 @@ impl Following {
     fn ask_due(&mut self) {
         let now = clock::now();
         for (at, name) in self.names.iter_mut().enumerate().filter(|(_, name)| name.due <= now) {
-            name.due = Millis::MAX;
+            name.due = NEVER;
             let (number, replies) = (self.number, self.replies.clone());
             self.resolver.ask(name.sought.clone(), PATIENCE, move |found| {
                 // Fails only when nobody follows any more.
@@ -243,12 +231,12 @@ impl Following {
         let Some(plan) = self.plan.clone() else { return };
         let name = &mut self.names[at];
         let backend = &plan.backends[name.backend];
-        let now = clock::now();
-        let had = backend.roll.known(name.number).failure;
+        let (roll, now) = (&backend.roll, clock::now());
+        let had = roll.failure(name.number);
         let taken = match &found {
-            Ok(found) => backend.roll.resolved(name.number, found, now),
+            Ok(found) => roll.resolved(name.number, found, now),
             Err(reason) => {
-                backend.roll.unresolved(name.number, *reason);
+                roll.unresolved(name.number, *reason);
                 None
             }
         };
@@ -269,21 +257,14 @@ impl Following {
         if !std::mem::replace(&mut name.asked, true) {
             self.open -= 1;
         }
-        let (backend_name, locator) = (backend.name.to_string(), name.locator.to_string());
-        match (had, backend.roll.known(name.number).failure) {
+        let (backend, name, number) = (&backend.name, roll.locator(name.number), name.number);
+        let (backend, name) = (backend.to_string(), name.to_string());
+        match (had, roll.failure(number)) {
             (None, Some(reason)) => {
-                let kept = backend.roll.known(name.number).answered.is_some();
-                let reason = reason.as_str().to_owned();
-                self.notices.push(Notice::NameUnresolved {
-                    backend: backend_name.clone(),
-                    name: locator,
-                    reason,
-                    kept,
-                });
+                let (reason, kept) = (reason.as_str().to_owned(), roll.has_answer(number));
+                self.notices.push(Notice::NameUnresolved { backend, name, reason, kept });
             }
-            (Some(_), None) => {
-                self.notices.push(Notice::NameResolved { backend: backend_name.clone(), name: locator });
-            }
+            (Some(_), None) => self.notices.push(Notice::NameResolved { backend, name }),
             _ => {}
         }
     }
@@ -300,7 +281,7 @@ impl Following {
 
 /// Tells of servers that came or left; whether any did.
 pub(crate) fn tell_change(notices: &Notices, backend: String, change: &RollChange) -> bool {
-    let names = |list: &[headworks_core::address::Address]| list.iter().map(ToString::to_string).collect();
+    let names = |list: &[Address]| list.iter().map(ToString::to_string).collect();
     let (added, removed): (Vec<String>, Vec<String>) = (names(&change.added), names(&change.removed));
     let any = !added.is_empty() || !removed.is_empty();
     if any {
@@ -312,7 +293,7 @@ pub(crate) fn tell_change(notices: &Notices, backend: String, change: &RollChang
 /// Yields every name of a Plan: its backend, its number there, and what is sought.
 fn names(plan: &Deployment) -> impl Iterator<Item = (usize, usize, Sought)> + '_ {
     let families = plan.resolver.families;
-    let of_backend = move |(at, backend): (usize, &'_ headworks_core::pool::Backend)| {
+    let of_backend = move |(at, backend): (usize, &'_ Backend)| {
         backend.roll.sought(families).map(|(number, sought)| (at, number, sought)).collect::<Vec<_>>()
     };
     plan.backends.iter().enumerate().flat_map(of_backend)

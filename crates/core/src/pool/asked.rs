@@ -167,9 +167,12 @@ impl AskedFor {
     fn server(&self, address: IpAddr) -> Arc<Server> {
         let address = Address::Ip((address, self.port).into());
         let mut known = lock(&self.known);
-        if let Some(server) = known.get(&address) {
-            return Arc::clone(server);
-        }
+        let state = match known.get(&address) {
+            Some(server) if server.max_connections == self.max_connections => return Arc::clone(server),
+            // A reload has changed how many it may hold.
+            Some(server) => Arc::clone(&server.state),
+            None => Arc::new(ServerState::new(self.shards)),
+        };
         if known.len() >= MOST_KNOWN {
             known.retain(|_, server| server.state.active() > 0);
         }
@@ -179,7 +182,7 @@ impl AskedFor {
             backup: false,
             max_connections: self.max_connections,
         };
-        let server = Arc::new(Server::new(settings, Arc::new(ServerState::new(self.shards))));
+        let server = Arc::new(Server::new(settings, state));
         if known.len() < MOST_KNOWN {
             known.insert(address, Arc::clone(&server));
         }
@@ -357,6 +360,9 @@ mod tests {
         assert_eq!((first.len(), &*first[0].name), (MOST_TRIED, "8.8.0.1:443"));
         let next = asked.adopt(Some(&asked), 2);
         assert!(Arc::ptr_eq(&first[0], &next.servers(&found(1..2)).unwrap()[0]), "over a reload, too");
+        let fewer = AskedFor::compile(443, 3, &["0.0.0.0/0".to_owned()]).unwrap().adopt(Some(&next), 2);
+        let server = Arc::clone(&fewer.servers(&found(1..2)).unwrap()[0]);
+        assert!(Arc::ptr_eq(&server.state, &first[0].state) && server.max_connections == 3);
         for number in 0..2 * MOST_KNOWN as u32 {
             asked.servers(&found(number..number + 1)).unwrap();
         }

@@ -58,13 +58,14 @@ impl Attempts {
     ///
     /// A retry is counted when another server than the first was chosen, not when one was looked for.
     pub fn next(&mut self, backend: &Backend, seed: &Seed<'_>, bound: Option<u64>, shard: usize) -> Next {
-        if backend.asked_for.is_some() {
-            return self.next_found(backend, seed.now, shard);
-        }
         let named = |identity| backend.engage_identity(identity, seed.now, &self.tried, shard);
         let bound = bound.and_then(named);
         self.bound = bound.is_some();
         let Some(place) = bound.or_else(|| backend.engage(seed, &self.tried, shard)) else {
+            // Where clients name the servers, the backend itself has none.
+            if backend.asked_for.is_some() {
+                return self.next_found(backend, seed.now, shard);
+            }
             let may_wait = self.is_first() && backend.is_full(seed.now, shard);
             return if may_wait { Next::Full } else { Next::Nobody };
         };
@@ -81,6 +82,7 @@ impl Attempts {
     }
 
     /// Chooses the next server that the name leads to.
+    #[inline(never)]
     fn next_found(&mut self, backend: &Backend, now: Millis, shard: usize) -> Next {
         let Some(found) = &self.found else { return Next::Unresolved };
         let usable = |server: &&Arc<Server>| {

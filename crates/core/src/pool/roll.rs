@@ -10,7 +10,7 @@
 //! Keeps what was found and given over reloads, and hands the whole list to the [`ServerSet`]. Must never
 //! resolve a name: whoever follows them says what was found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use super::{Locator, ServerSet, ServerSettings};
@@ -103,9 +103,10 @@ impl Roll {
         let Some(previous) = previous else { return fresh };
         {
             let (old, mut new) = (lock(&previous.state), lock(&fresh.state));
+            let all = previous.written.iter().map(|one| &one.locator).zip(&old.found);
+            let before: HashMap<&Locator, &KnownName> = all.collect();
             for (written, known) in fresh.written.iter().zip(&mut new.found) {
-                let mut all = previous.written.iter().zip(&old.found);
-                if let Some((_, found)) = all.find(|(one, _)| one.locator == written.locator) {
+                if let Some(found) = before.get(&written.locator) {
                     known.clone_from(found);
                 }
             }
@@ -130,9 +131,14 @@ impl Roll {
         &self.written[number].locator
     }
 
-    /// Returns what is known of the name of this number.
-    pub fn known(&self, number: usize) -> KnownName {
-        lock(&self.state).found[number].clone()
+    /// Returns the reason why the name of this number has no better answer now.
+    pub fn failure(&self, number: usize) -> Option<Unresolved> {
+        lock(&self.state).found[number].failure
+    }
+
+    /// Whether there was a good answer for the name of this number, which is used still.
+    pub fn has_answer(&self, number: usize) -> bool {
+        lock(&self.state).found[number].answered.is_some()
     }
 
     /// Returns the names that are followed, and what is known of them.
@@ -174,10 +180,9 @@ impl Roll {
         Some(is_other)
     }
 
-    /// Notes that the name of this number could not be resolved; its last good answer stays. Returns whether
-    /// it could before.
-    pub fn unresolved(&self, number: usize, reason: Unresolved) -> bool {
-        lock(&self.state).found[number].failure.replace(reason).is_none()
+    /// Notes that the name of this number could not be resolved; its last good answer stays.
+    pub fn unresolved(&self, number: usize, reason: Unresolved) {
+        lock(&self.state).found[number].failure = Some(reason);
     }
 
     /// Adds a server, or gives the one with its address other settings.
@@ -360,12 +365,13 @@ mod tests {
         pool.resolved(0, &["192.0.2.4", "0.0.0.0", "::", "224.0.0.1", "255.255.255.255"]);
         assert_eq!(pool.names(), ["192.0.2.4:81"]);
         assert_eq!(pool.resolved(0, &["0.0.0.0"]), None);
-        assert!(!pool.roll.unresolved(0, Unresolved::Timeout), "it was told already");
+        assert_eq!(pool.roll.failure(0), Some(Unresolved::NoAddresses), "it was told already");
+        pool.roll.unresolved(0, Unresolved::Timeout);
         assert_eq!(pool.names(), ["192.0.2.4:81"]);
         let [name] = &pool.roll.names()[..] else { panic!() };
         assert_eq!((name.known.answered, name.known.failure), (Some(5), Some(Unresolved::Timeout)));
         pool.resolved(0, &["192.0.2.5"]);
-        assert_eq!(pool.roll.known(0).failure, None);
+        assert_eq!(pool.roll.failure(0), None);
     }
 
     #[test]

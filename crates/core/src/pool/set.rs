@@ -101,33 +101,8 @@ impl ServerSet {
     /// Makes these the servers, in this order; of those with the same address the first counts. Connections
     /// to a server that leaves go on.
     pub fn set(&self, listed: Vec<ServerSettings>) {
-        self.change(|_| listed);
-    }
-
-    /// Adds a server at the end, or gives the one with this address other settings.
-    pub fn add(&self, settings: ServerSettings) {
-        self.change(|mut listed| {
-            match listed.iter_mut().find(|known| known.address == settings.address) {
-                Some(known) => *known = settings,
-                None => listed.push(settings),
-            }
-            listed
-        });
-    }
-
-    /// Removes the server with this address.
-    pub fn remove(&self, address: &Address) {
-        self.change(|mut listed| {
-            listed.retain(|known| known.address != *address);
-            listed
-        });
-    }
-
-    fn change(&self, edit: impl FnOnce(Vec<ServerSettings>) -> Vec<ServerSettings>) {
         let mut former = lock(&self.former);
-        let old = self.list();
-        let listed = edit(old.iter().map(|server| server.settings()).collect());
-        let new = Arc::new(old.successor(listed, &mut former, self.shards.len()));
+        let new = Arc::new(self.list().successor(listed, &mut former, self.shards.len()));
         for shard in &self.shards {
             *lock(shard) = Shard { list: Arc::clone(&new), ..Shard::default() };
         }
@@ -246,6 +221,22 @@ mod tests {
         ports.iter().map(|port| settings(port - 8000, 1, false)).collect()
     }
 
+    /// Adds a server at the end, or gives the one with this address other settings.
+    fn add(set: &ServerSet, settings: ServerSettings) {
+        let mut listed: Vec<_> = set.list().iter().map(|server| server.settings()).collect();
+        match listed.iter_mut().find(|known| known.address == settings.address) {
+            Some(known) => *known = settings,
+            None => listed.push(settings),
+        }
+        set.set(listed);
+    }
+
+    /// Removes the server with this address.
+    fn remove(set: &ServerSet, address: &Address) {
+        let kept = |server: &&Arc<Server>| server.address != *address;
+        set.set(set.list().iter().filter(kept).map(|server| server.settings()).collect());
+    }
+
     fn turns(backend: &Backend, number: usize) -> Vec<u16> {
         let turn = |_| backend.choose(&Seed { now: 1, ..Seed::default() }, &Tried::new(), 1);
         let port = |server: Arc<Server>| server.name.rsplit(':').next().and_then(|port| port.parse().ok());
@@ -257,9 +248,9 @@ mod tests {
         let set = ServerSet::new(listed(&[8001, 8002]), None, 3);
         set.set(listed(&[8003, 8001, 8003]));
         assert_eq!(names(&set), ["8003", "8001"], "of two with one address the first counts");
-        set.add(settings(4, 1, false));
-        set.remove(&settings(1, 1, false).address);
-        set.remove(&settings(9, 1, false).address);
+        add(&set, settings(4, 1, false));
+        remove(&set, &settings(1, 1, false).address);
+        remove(&set, &settings(9, 1, false).address);
         assert_eq!(names(&set), ["8003", "8004"]);
         for shard in 0..4 {
             assert_eq!(set.of(shard).list.len(), 2);
@@ -275,7 +266,7 @@ mod tests {
         second.state.set_admin(Admin::Drain);
         second.state.set_weight(Some(7));
         second.state.tally.add(0, Count::Connections, 5);
-        set.add(settings(2, 9, true));
+        add(&set, settings(2, 9, true));
         let list = set.list();
         assert!(Arc::ptr_eq(&list[0], &first) && !Arc::ptr_eq(&list[1], &second));
         assert!(Arc::ptr_eq(&list[1].state, &second.state));
@@ -294,7 +285,7 @@ mod tests {
         let server = Arc::clone(attempts.server().unwrap());
         assert_eq!((server.name.as_ref(), server.state.active()), ("192.0.2.1:8001", 1));
         attempts.connected(&backend, 1, 0);
-        backend.servers.add(settings(1, 1, false));
+        add(&backend.servers, settings(1, 1, false));
         assert_eq!(backend.servers.list()[1].state.active(), 1, "it is counted where it comes back");
         drop(attempts);
         assert_eq!(backend.servers.list()[1].state.active(), 0);
@@ -331,7 +322,7 @@ mod tests {
         assert_eq!(turns(&backend, 4), [8001, 8002, 8003, 8001]);
         backend.servers.set(listed(&[8003, 8002, 8001]));
         assert_eq!(turns(&backend, 2), [8003, 8002], "8001 has had its turn");
-        backend.servers.remove(&settings(2, 1, false).address);
+        remove(&backend.servers, &settings(2, 1, false).address);
         let after = turns(&backend, 200).iter().filter(|port| **port == 8001).count();
         assert!((99..=101).contains(&after), "it stays fair: {after}");
     }

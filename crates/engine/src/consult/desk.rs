@@ -221,6 +221,13 @@ impl Asking {
     /// Tells those who answer of what was asked in this turn.
     #[inline]
     pub(crate) fn tell(&mut self) {
+        if !self.0.is_empty() {
+            self.tell_all();
+        }
+    }
+
+    #[inline(never)]
+    fn tell_all(&mut self) {
         for desk in self.0.drain(..) {
             let state = lock(&desk.state);
             if state.has_something() {
