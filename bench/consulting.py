@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from results import LaneResult, Sample, errors_text
 from rounds import run_seconds
 from scenarios import Lane, Scenario
-from stage import Stage, StartError, Up, empty
+from stage import Stage, empty
 
 WORKER = re.compile(r"headworks-\d+")
 """Names of the threads of Headworks that move bytes. All others of it are Python's, and those that seldom run."""
@@ -27,12 +27,7 @@ def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneRes
     with ExitStack() as stack:
         directory = stack.enter_context(stage.directory())
         port, origin = stack.enter_context(stage.generator.origin(scenario.origin))
-        ups: list[Up] = []
-        for lane in lanes:
-            try:
-                ups.append(stack.enter_context(stage.proxy(scenario, lane, port, directory)))
-            except StartError as error:
-                results[lane.label].problem = str(error)
+        ups = stage.proxies(stack, scenario, lanes, results, origin=port, parent=directory)
         for number in range(stage.options.rounds):
             for up in ups:
                 label = f"{scenario.name} {number + 1}/{stage.options.rounds} {up.label}"

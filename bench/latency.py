@@ -13,7 +13,7 @@ from dataclasses import replace
 from results import LaneResult, Sample, errors_text
 from rounds import run_seconds
 from scenarios import Lane, Scenario
-from stage import Stage, StartError, Up, direct, empty
+from stage import Stage, Up, direct, empty
 
 SHARE = 0.5
 
@@ -25,12 +25,7 @@ def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneRes
     with ExitStack() as stack:
         directory = stack.enter_context(stage.directory())
         port, origin = stack.enter_context(stage.generator.origin(scenario.origin))
-        ups: list[Up] = []
-        for lane in lanes:
-            try:
-                ups.append(stack.enter_context(stage.proxy(scenario, lane, port, directory)))
-            except StartError as error:
-                results[lane.label].problem = str(error)
+        ups = stage.proxies(stack, scenario, lanes, results, origin=port, parent=directory)
         most = {} if scenario.rate else _most(stage, scenario, [(up, results[up.label]) for up in ups], origin)
         fit = [(up, results[up.label]) for up in ups if not results[up.label].problem]
         rate = scenario.rate or SHARE * min((most[up.label] for up, _ in fit), default=0.0)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from results import LaneResult, Sample, errors_text
 from scenarios import Lane, Scenario
-from stage import Stage, StartError, direct, empty
+from stage import Stage, direct, empty
 
 GIB = 1 << 30
 
@@ -29,11 +29,7 @@ def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneRes
         everywhere = any(lane.servers > 1 for lane in lanes)
         port, origin = stack.enter_context(stage.generator.origin(scenario.origin, everywhere=everywhere))
         ups = [direct(port, names, directory) for names in directs_of(scenario, lanes)]
-        for lane in lanes:
-            try:
-                ups.append(stack.enter_context(stage.proxy(scenario, lane, port, directory)))
-            except StartError as error:
-                results[lane.label].problem = str(error)
+        ups += stage.proxies(stack, scenario, lanes, results, origin=port, parent=directory)
         for number in range(stage.options.rounds):
             for up in ups:
                 stage.progress(

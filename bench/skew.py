@@ -18,7 +18,7 @@ from latency import SHARE
 from results import LaneResult, Sample, errors_text
 from rounds import run_seconds
 from scenarios import Lane, Scenario
-from stage import Stage, StartError, Up, empty
+from stage import Stage, Up, empty
 
 BUSY = 8
 """Connections that are busy."""
@@ -33,15 +33,8 @@ def measure(stage: Stage, scenario: Scenario, lanes: list[Lane]) -> list[LaneRes
     with ExitStack() as stack:
         directory = stack.enter_context(stage.directory())
         port, origin = stack.enter_context(stage.generator.origin(scenario.origin))
-        rows = []
-        for lane in lanes:
-            result = results[lane.label]
-            try:
-                up = stack.enter_context(stage.proxy(scenario, lane, port, directory))
-            except StartError as error:
-                result.problem = str(error)
-            else:
-                rows.append(_Row(stage=stage, scenario=scenario, up=up, origin=origin, result=result))
+        ups = stage.proxies(stack, scenario, lanes, results, origin=port, parent=directory)
+        rows = [_Row(stage=stage, scenario=scenario, up=up, origin=origin, result=results[up.label]) for up in ups]
         rate = SHARE * min((row.most() for row in rows), default=0.0)
         for number in range(stage.options.rounds):
             for row in rows:

@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,6 +94,25 @@ class Stage:
             # A proxy that has dropped its privileges reads its configuration again when it is reloaded (sniproxy).
             Path(name).chmod(0o755)
             yield Path(name)
+
+    def proxies(
+        self,
+        stack: ExitStack,
+        scenario: Scenario,
+        lanes: list[Lane],
+        results: Mapping[str, LaneResult],
+        *,
+        origin: int,
+        parent: Path,
+    ) -> list[Up]:
+        """Run the proxies of `lanes` until the stack ends. The result of one that does not start says why."""
+        ups: list[Up] = []
+        for lane in lanes:
+            try:
+                ups.append(stack.enter_context(self.proxy(scenario, lane, origin, parent)))
+            except StartError as error:
+                results[lane.label].problem = str(error)
+        return ups
 
     @contextmanager
     def proxy(self, scenario: Scenario, lane: Lane, origin: int, parent: Path) -> Iterator[Up]:
