@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from headworks import _engine
 from headworks.certificates import Store
-from headworks.config import Config, Problem
+from headworks.config import Config, Problem, Server
 from headworks.config.loaded import Loaded, Source, load
+from headworks.config.spec import plain
 from headworks.feed import Feed, Subscription
 from headworks.notice import Notice
 from headworks.notices import Notices
@@ -211,8 +212,8 @@ class Proxy:
         It stays until it is removed, or until the configuration has other servers for this backend: a reload of the
         same ones keeps it. Raises KeyError when there is no such backend, ValueError for what can be no server.
         """
-        server = {"address": address, "weight": weight, "backup": backup, "max_connections": max_connections}
-        self._running().add_server(backend, json.dumps(server))
+        server = Server(address=address, weight=weight, backup=backup, max_connections=max_connections)
+        self._running().add_server(backend, json.dumps(plain(server)))
 
     def remove_server(self, backend: str, address: str) -> None:
         """Remove a server from a backend, whoever put it there; its connections go on.
@@ -231,9 +232,8 @@ class Proxy:
         """
         if not source:
             raise ValueError("a source has a name")
-        usual = {"weight": 1, "backup": False, "max_connections": None}
-        listed = [{**usual, **({"address": one} if isinstance(one, str) else one)} for one in servers]
-        self._running().set_servers(backend, source, json.dumps(listed))
+        listed = [Server(**({"address": one} if isinstance(one, str) else one)) for one in servers]
+        self._running().set_servers(backend, source, json.dumps([plain(one) for one in listed]))
 
     def notices(self) -> Subscription[Notice]:
         """Return an iterator, for ``for`` and ``async for``, over rare events as they come.

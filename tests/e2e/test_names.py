@@ -251,10 +251,18 @@ def test_thousands_of_names_are_resolved_before_anybody_is_served(start: Start, 
     for number in range(count):
         dns.set(f"n{number}.internal", f"127.{1 + number // 65_536}.{number // 256 % 256}.{number % 256}")
     config = named(
-        tcp(*(f"n{number}.internal:1" for number in range(count))), dns, families="ipv4", min_ttl="1h", max_ttl="1h"
+        tcp(*(f"n{number}.internal:1" for number in range(count))),
+        dns,
+        families="ipv4",
+        min_ttl="1h",
+        max_ttl="1h",
+        # A nameserver of one thread on a busy machine is slow: nothing is given up, which would be asked for ever
+        # more seldom.
+        timeout="10s",
+        attempts=3,
     )
     proxy = start(config)
-    # What a socket of the nameserver could not hold is asked for again.
+    # Names that a socket of the nameserver could not hold are asked for again.
     until(lambda: len(servers(proxy)) == count)
 
 

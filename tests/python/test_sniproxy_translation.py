@@ -222,6 +222,10 @@ def test_names_are_told_as_servers() -> None:
     }
 
 
+def test_whoever_clients_name_is_not_all_that_sniproxy_reaches() -> None:
+    assert bins(NAMED)[-2:] == [(4, Bin.CONVERTED), (5, Bin.DIFFERENT)]
+
+
 def test_names_can_be_run() -> None:
     of(NAMED)
 

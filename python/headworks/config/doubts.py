@@ -64,11 +64,19 @@ def _bound(config: Whole) -> Iterator[_Bound]:
 
 
 def _parsed(address: str) -> tuple[IPv4Address | IPv6Address | None, int]:
-    """Return IP and port of an address that was checked; None and 0 of a unix socket or descriptor."""
+    """Return IP and port of an address that was checked.
+
+    None and 0 of a unix socket or descriptor; None of a server that is a name, which may lead anywhere.
+    """
     host, _, port = address.rpartition(":")
     if address.startswith(("unix:", "fd:")) or not port.isdigit():
         return None, 0
-    return ip_address(host.strip("[]") or "::"), int(port)
+    if host == "localhost":
+        return IPv4Address("127.0.0.1"), int(port)
+    try:
+        return ip_address(host.strip("[]") or "::"), int(port)
+    except ValueError:
+        return None, int(port)
 
 
 def _at_places(bound: list[_Bound]) -> dict[str, list[_Bound]]:
@@ -125,11 +133,7 @@ def _place(server: str) -> str:
 
 def _is_reached(server: str, bound: _Bound) -> bool:
     """Whether a server is one of our addresses. Of the machine's own addresses only loopback is surely ours."""
-    try:
-        ip, port = _parsed(server.replace("localhost:", "127.0.0.1:"))
-    except ValueError:
-        # A name may lead anywhere.
-        return False
+    ip, port = _parsed(server)
     if ip is None or bound.ip is None:
         return server == bound.written and server.startswith("unix:")
     if not port or port != bound.port:

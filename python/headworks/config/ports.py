@@ -18,18 +18,18 @@ _HOST = re.compile(r"\*|\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?"
 def settle(value: dict[str, Any], config: Whole, problems: list[Problem]) -> None:
     """Give every server of ``value`` that has no port the one that it inherits."""
     for name, backend in value["backends"].items():
-        for index, server in enumerate(backend["servers"]):
-            bare = _bare(server["address"])
-            if bare is None:
-                continue
-            ports = _ports(config, name)
+        found = ((index, _bare(server["address"])) for index, server in enumerate(backend["servers"]))
+        portless = {index: host for index, host in found if host is not None}
+        ports = _ports(config, name) if portless else set()
+        for index, host in portless.items():
+            server = backend["servers"][index]
             if len(ports) == 1:
-                server["address"] = f"{bare}:{ports.pop()}"
+                server["address"] = f"{host}:{min(ports)}"
             elif ports:
                 lead = " and ".join(map(str, sorted(ports)))
                 reason = f'"{server["address"]}" lacks a port, and listeners of ports {lead} lead there'
                 problems.append(Problem(path=("backends", name, "servers", index, "address"), reason=reason))
-                server["address"] = f"{bare}:{min(ports)}"
+                server["address"] = f"{host}:{min(ports)}"
 
 
 def _bare(address: str) -> str | None:

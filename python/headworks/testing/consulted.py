@@ -5,7 +5,7 @@ Owns the question that is put to them, and that each is made once. Must never ju
 
 import asyncio
 import inspect
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -88,11 +88,7 @@ def finished(answer: Any) -> Any:
     except RuntimeError:
         return asyncio.run(answer)
     with ThreadPoolExecutor(1) as threads:
-        return threads.submit(_run, answer).result()
-
-
-def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(coroutine)
+        return threads.submit(asyncio.run, answer).result()
 
 
 def _limit(answer: Encoded | None) -> int | None:

@@ -3,7 +3,7 @@
 Must never know a directive.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from headworks.config.problems import Problem, closest, did_you_mean
 from headworks.importing.sniproxy.addresses import AddressError, address_of, port_of
@@ -57,6 +57,14 @@ def known(statement: Statement, names: Sequence[str], flaws: Flaws) -> str | Non
     elif not written.text:
         flaws.add(written, f"an empty word stands for the first keyword, {name}", f"write {name}", is_warning=True)
     return name
+
+
+def entries(statement: Statement, names: Sequence[str], flaws: Flaws) -> Iterator[tuple[str, Statement]]:
+    """Yield the statements of a block, each with its keyword; what has none is a problem."""
+    for one in statement.block.statements if statement.block is not None else ():
+        name = known(one, names, flaws)
+        if name is not None:
+            yield name, one
 
 
 def is_lost(statement: Statement, flaws: Flaws) -> bool:

@@ -5,7 +5,7 @@ Owns what each directive takes. Must never know what a listener becomes.
 
 from headworks.config.problems import closest, did_you_mean
 from headworks.importing.sniproxy.addresses import is_number
-from headworks.importing.sniproxy.flaws import Flaws, is_lost, known, read_address, refuse_block, with_port
+from headworks.importing.sniproxy.flaws import Flaws, entries, is_lost, read_address, refuse_block, with_port
 from headworks.importing.sniproxy.logs import read_log
 from headworks.importing.sniproxy.statements import Statement, Word
 from headworks.importing.sniproxy.switches import LISTENER, NO, YES, truth
@@ -19,10 +19,7 @@ def read_listener(statement: Statement, flaws: Flaws) -> Listener | None:
     """Read a listener; None, and a problem, when it has no address."""
     address = _address(statement, flaws)
     listener = Listener(statement, address or Address(Form.IP, "::", 0))
-    for one in statement.block.statements if statement.block is not None else ():
-        name = known(one, LISTENER, flaws)
-        if name is None:
-            continue
+    for name, one in entries(statement, LISTENER, flaws):
         if name != "access_log":
             refuse_block(name, one, flaws)
             if len(one.words) == 1:

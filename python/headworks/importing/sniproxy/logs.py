@@ -2,7 +2,7 @@
 
 from headworks.config.problems import closest, did_you_mean
 from headworks.importing.sniproxy.addresses import AddressError, address_of
-from headworks.importing.sniproxy.flaws import Flaws, known, refuse_block
+from headworks.importing.sniproxy.flaws import Flaws, entries, refuse_block
 from headworks.importing.sniproxy.statements import Statement, Word
 from headworks.importing.sniproxy.switches import FACILITIES, LEVELS, LOG, MODES, RESOLVER, chosen
 from headworks.importing.sniproxy.tree import Form, Log, Resolver, Setting
@@ -12,10 +12,7 @@ def read_log(statement: Statement, flaws: Flaws) -> Log | None:
     """Read the block of a log; None, and a problem, when it says not where to write."""
     filename = facility = None
     priority = "notice"
-    for one in statement.block.statements if statement.block is not None else ():
-        name = known(one, LOG, flaws)
-        if name is None:
-            continue
+    for name, one in entries(statement, LOG, flaws):
         refuse_block(name, one, flaws)
         for word in one.words[1:]:
             if name == "filename":
@@ -43,10 +40,7 @@ def read_resolver(statement: Statement, flaws: Flaws) -> Resolver:
     nameservers: list[Setting] = []
     search: list[Setting] = []
     mode = None
-    for one in statement.block.statements if statement.block is not None else ():
-        name = known(one, RESOLVER, flaws)
-        if name is None:
-            continue
+    for name, one in entries(statement, RESOLVER, flaws):
         refuse_block(name, one, flaws)
         for word in one.words[1:]:
             if name == "nameserver":

@@ -85,7 +85,7 @@ class Routes:
             if address.form is Form.ASKED:
                 self._draft.put((*path, "allow_destinations"), _EVERYWHERE, statement)
                 self._draft.at((*path, "allow_destinations")).before.append(
-                    "Clients reach all that the resolver has a name for, as with sniproxy: name your networks."
+                    "Every public address; networks of your own that clients are to reach have to be listed."
                 )
         return name
 
@@ -225,8 +225,9 @@ class Routes:
         return f"never reached: line {earlier.line} takes its names"
 
     def _difference(self, entry: Entry, pattern: Pattern) -> str | None:
-        if id(entry) in self._differences:
-            return self._differences[id(entry)]
-        return (
-            "names are compared in lower case: its capital letters stand for small ones" if pattern.is_folded else None
-        )
+        found = [self._differences[id(entry)]] if id(entry) in self._differences else []
+        if entry.route is not None and entry.route.address.form is Form.ASKED:
+            found.append("this machine and private networks are refused, unless allow_destinations lists them")
+        if not found and pattern.is_folded:
+            found.append("names are compared in lower case: its capital letters stand for small ones")
+        return "; ".join(found) or None
