@@ -246,26 +246,6 @@ def test_what_is_no_name_is_a_problem() -> None:
             headworks.Config.parse(web("127.0.0.1:1", servers="a:1") | {"resolver": keys})
 
 
-def test_thousands_of_names_are_resolved_before_anybody_is_served(start: Start, dns: Nameserver) -> None:
-    count = 2_000
-    for number in range(count):
-        dns.set(f"n{number}.internal", f"127.{1 + number // 65_536}.{number // 256 % 256}.{number % 256}")
-    config = named(
-        tcp(*(f"n{number}.internal:1" for number in range(count))),
-        dns,
-        families="ipv4",
-        min_ttl="1h",
-        max_ttl="1h",
-        # A nameserver of one thread on a busy machine is slow: nothing is given up, which would be asked for ever
-        # more seldom.
-        timeout="10s",
-        attempts=3,
-    )
-    proxy = start(config)
-    # Names that a socket of the nameserver could not hold are asked for again.
-    until(lambda: len(servers(proxy)) == count)
-
-
 def test_a_dead_name_does_not_hold_a_reload_up(start: Start, origin: Make, dns: Nameserver) -> None:
     """It was asked for once: a reload does not wait for it again."""
     app = origin(name="app")
