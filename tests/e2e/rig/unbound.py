@@ -62,5 +62,5 @@ class Unbound:
         self._process.send_signal(signal.SIGCONT)
 
     def _asked(self, *words: str, said: str = "") -> subprocess.CompletedProcess[str]:
-        command = [self._control, "-c", self._config, *words]
+        command = [self._control, "-c", str(self._config), *words]
         return subprocess.run(command, input=said, capture_output=True, text=True, check=False)
