@@ -40,6 +40,7 @@ fn backend(choices: &mut Choices<'_>) -> BackendSpec {
     let servers = 1 + choices.next() % 4;
     BackendSpec {
         allow_destinations: Vec::new(),
+        deny_destinations: Vec::new(),
         servers: (0..servers)
             .map(|n| ServerSpec {
                 address: format!("192.0.2.1:{}", 8000 + u16::from(n)),

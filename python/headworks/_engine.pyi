@@ -99,6 +99,13 @@ class Plan:
         address.
         """
 
+    def look_up(self, backend: str, asked: str | None, timeout: float) -> str:
+        """Ask nameservers where the names of a backend lead now, or ``asked`` where clients name its servers.
+
+        Returns JSON ``[{"name": ..., "failure": ... | null, "addresses": [{"address": ..., "refusal": ... | null}]}]``.
+        Raises KeyError for an unknown backend.
+        """
+
 @final
 class Question:
     """One question to an analyzer: values that outlive the connection, read only as far as somebody asks."""

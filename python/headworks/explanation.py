@@ -5,7 +5,7 @@ Must never start anything: every server is taken to be up.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -27,6 +27,37 @@ class ServerChoice:
     """The reason that it was not chosen."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoundAddress:
+    """An address that a name leads to."""
+
+    address: str
+    """IP address, and port."""
+    refusal: str | None
+    """The reason why nobody is connected to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookedUp:
+    """A name, and where it leads now."""
+
+    name: str
+    """The name as it is written, or as the client asks for it."""
+    failure: str | None
+    """The reason why it leads nowhere."""
+    addresses: tuple[FoundAddress, ...]
+    """Addresses of the name."""
+
+    def __str__(self) -> str:
+        """Return one line."""
+        if self.failure or not self.addresses:
+            return f"{self.name} leads nowhere: {self.failure or 'no address'}"
+        found = (one.address + (f" ({one.refusal})" if one.refusal else "") for one in self.addresses)
+        return f"{self.name} is {', '.join(found)}"
+
+
+_PATIENCE = 5.0
+"""Seconds for which a name may be looked for."""
 _OPTIONAL = (
     "client",
     "name",
@@ -89,6 +120,8 @@ class Explanation:
     """Steps of the decision, one sentence each."""
     servers: tuple[ServerChoice, ...]
     """Every server of the backend, in file order."""
+    names: tuple[LookedUp, ...] = ()
+    """Names of the backend, and where they lead now, if that was asked for."""
     head: str | None = None
     """The head of the request as its server would get it (http), a character for each byte.
 
@@ -163,7 +196,7 @@ class Explanation:
 
     def _reasons(self) -> list[str]:
         others = [f"not {one.address}: {one.reason}" for one in self.servers if not one.chosen and one.reason]
-        return [*self.steps, *others]
+        return [*self.steps, *others, *map(str, self.names)]
 
 
 def explain(  # noqa: PLR0913  (what a client may say)
@@ -176,17 +209,32 @@ def explain(  # noqa: PLR0913  (what a client may say)
     method: str | None = None,
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     client: str | None = None,
+    resolve: bool = False,
 ) -> Explanation:
     """Say which entry, backend and server a new connection to ``listener`` (http: a request) would get.
 
     ``sni`` is the name in the client's ClientHello (https: by default the host); ``host``, ``path`` (default ``/``),
     ``method`` (default GET) and ``headers`` are of a request; ``client`` is its IP address. It comes
-    now (``headworks.now``). Raises ConfigError, KeyError when there is no such listener, ValueError when ``client`` is
-    no address or when both ``sni`` and ``host`` are given (but for https).
+    now (``headworks.now``). With ``resolve`` nameservers are asked where the names of the backend lead. Raises
+    ConfigError, KeyError when there is no such listener, ValueError when ``client`` is no address or when both ``sni``
+    and ``host`` are given (but for https).
     """
     loaded = load(config)
     asked = Asked(sni=sni, host=host, path=path, method=method, headers=headers, client=client)
-    return Explanation.decode(asked.explained(loaded, listener))
+    explanation = Explanation.decode(asked.explained(loaded, listener))
+    return _resolved(explanation, loaded) if resolve else explanation
+
+
+def _resolved(explanation: Explanation, loaded: Loaded) -> Explanation:
+    """Have nameservers asked where the names of the backend lead."""
+    if explanation.backend is None:
+        return explanation
+    name = (explanation.name or "").partition(":")[0] or None
+    raw = json.loads(loaded.compiled.look_up(explanation.backend, name, _PATIENCE))
+    names = (
+        LookedUp(**one | {"addresses": tuple(FoundAddress(**address) for address in one["addresses"])}) for one in raw
+    )
+    return replace(explanation, names=tuple(names))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -181,7 +181,9 @@ def test_the_port_is_the_listener_s(dns: Nameserver) -> None:
         ({"servers": ["*:80", "192.0.2.1:80"]}, "stands alone"),
         ({"health": {}}, "servers that are known"),
         ({"allow_destinations": ["10.0.0.0/33"]}, "the prefix of an IPv4 network"),
+        ({"deny_destinations": ["10.0.0.0/33", "a b"]}, "the prefix of an IPv4 network"),
         ({"servers": "192.0.2.1:80"}, "only servers"),
+        ({"servers": "192.0.2.1:80", "allow_destinations": [], "deny_destinations": ["a.example"]}, "only servers"),
     ],
 )
 def test_what_cannot_be_meant(change: Config, said: str, dns: Nameserver) -> None:
@@ -189,6 +191,42 @@ def test_what_cannot_be_meant(change: Config, said: str, dns: Nameserver) -> Non
     config["backends"]["any"] |= change
     with pytest.raises(ConfigError, match=said):
         headworks.Config.parse(config)
+
+
+def test_what_is_denied_is_so_whatever_allows_it(start: Start, http_origin: MakeHttp, dns: Nameserver) -> None:
+    app = http_origin()
+    for name in ("a.example", "b.example", "c.example"):
+        dns.set(name, "127.0.0.1")
+    proxy = start(dynamic("http", app.address, dns, ["127.0.0.0/8"], deny_destinations=["b.example", "127.0.0.2"]))
+    assert ask(proxy.address("front"), host("a.example")).status == 200
+    assert ask(proxy.address("front"), host("b.example")).status == 403
+    dns.set("c.example", "127.0.0.2")
+    assert ask(proxy.address("front"), host("c.example")).status == 403
+
+
+def test_explain_asks_where_names_lead(dns: Nameserver) -> None:
+    config = dynamic("http", "127.0.0.1:80", dns, ["127.0.0.1"], deny_destinations=["evil.example"])
+    dns.set("a.example", "127.0.0.1", "127.0.0.2")
+    config["backends"]["app"] = {"servers": ["a.example:81", "gone.example:82", "127.0.0.1:83"]}
+    config["listeners"]["other"] = {"bind": "127.0.0.1:0", "protocol": "http", "backend": "app"}
+
+    def names(listener: str, host: str) -> list[tuple[str, str | None, list[tuple[str, str | None]]]]:
+        explained = headworks.explain(config, listener=listener, host=host, resolve=True)
+        return [
+            (one.name, one.failure, [(found.address, found.refusal) for found in one.addresses])
+            for one in explained.names
+        ]
+
+    there = [("127.0.0.1:80", None), ("127.0.0.2", "destination_denied")]
+    assert names("front", "A.example:80") == [("a.example", None, there)]
+    assert names("front", "evil.example") == [("evil.example", "destination_denied", [])]
+    assert names("other", "x") == [
+        ("a.example:81", None, [("127.0.0.1:81", None), ("127.0.0.2:81", None)]),
+        ("gone.example:82", "no_such_name", []),
+    ]
+    assert headworks.explain(config, listener="front", host="a.example").names == ()
+    shown = str(headworks.explain(config, listener="other", host="x", resolve=True))
+    assert "gone.example:82 leads nowhere: no_such_name" in shown
 
 
 def test_get_is_what_it_was(start: Start, http_origin: MakeHttp, dns: Nameserver) -> None:

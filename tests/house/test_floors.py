@@ -343,6 +343,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "access_log",
             "following",
         ),
+        ("look_up",),
         ("tools",),
         ("arrival",),
         (

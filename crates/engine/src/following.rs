@@ -299,7 +299,8 @@ fn names(plan: &Deployment) -> impl Iterator<Item = (usize, usize, Sought)> + '_
     plan.backends.iter().enumerate().flat_map(of_backend)
 }
 
-fn settings(plan: &Deployment) -> ResolverSettings {
+/// Returns how names of a Plan are resolved.
+pub(crate) fn settings(plan: &Deployment) -> ResolverSettings {
     let resolver = &*plan.resolver;
     ResolverSettings {
         nameservers: resolver.nameservers.clone(),

@@ -10,7 +10,7 @@
 //! | `roster`, `token`, `tools` | records and their places; their names in the poll; what is lent |
 //! | `io` | sockets, lanes, relaying, bodies |
 //! | `timer`, `clock`, `random`, `date` | deadlines, time, chance |
-//! | `bind`, `health`, `names`, `following`, `notice` | around the connections |
+//! | `bind`, `health`, `names`, `following`, `look_up`, `notice` | around the connections |
 //! | `record`, `access_log`, `tap`, `row`, `stats` | what is told of them |
 //! | `tls`, `deployment` | TLS records and configurations; [`Deployment`] |
 //! | `sys` | the only `unsafe` |
@@ -28,6 +28,7 @@ mod following;
 mod health;
 mod hops;
 mod io;
+mod look_up;
 mod names;
 mod notice;
 mod outcome;
@@ -48,6 +49,7 @@ mod worker;
 pub use bind::BindError;
 pub use consult::{Answer, Batch, DeskStats, Question, Questions, Ticket};
 pub use engine::{ApplyError, Engine, Options, ServerError};
+pub use look_up::{FoundAddress, LookedUp, look_up};
 pub use names::{NameResolver, ResolverSettings, ResolverStats};
 pub use notice::Notice;
 pub use record::Format;

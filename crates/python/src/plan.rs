@@ -7,14 +7,14 @@ use std::net::IpAddr;
 
 use headworks_core::explain::Asked;
 use headworks_core::spec::Spec;
-use headworks_engine::Deployment;
+use headworks_engine::{Deployment, look_up};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::consult::advice;
-use crate::{from_json, to_json};
+use crate::{from_json, seconds, to_json};
 
 create_exception!(
     headworks._engine,
@@ -68,6 +68,13 @@ impl Plan {
         asked.answers = answers.map(|answers| read_all(answers).collect::<PyResult<_>>()).transpose()?;
         let found = py.detach(|| self.compiled.explain(listener, &asked));
         to_json(&found.ok_or_else(|| PyKeyError::new_err(listener.to_owned()))?)
+    }
+
+    /// Asks where the names of a backend lead now; see `_engine.pyi`.
+    fn look_up(&self, py: Python<'_>, backend: &str, asked: Option<&str>, timeout: f64) -> PyResult<String> {
+        let patience = seconds(timeout)?.as_millis().try_into().unwrap_or(u64::MAX);
+        let found = py.detach(|| look_up(&self.compiled, backend, asked, patience));
+        to_json(&found.ok_or_else(|| PyKeyError::new_err(backend.to_owned()))?)
     }
 }
 

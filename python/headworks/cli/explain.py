@@ -27,6 +27,9 @@ def explain(  # noqa: PLR0913  (one parameter an option)
         typer.Option(metavar="'NAME: VALUE'", help="Field of the request (http, https); may be repeated."),
     ] = None,
     client: Annotated[str | None, typer.Option(metavar="IP", help="The client's address.")] = None,
+    resolve: Annotated[
+        bool, typer.Option("--resolve", help="Ask nameservers where the servers' names lead now.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say which entry, backend and server would be chosen, and why the others were not. Starts nothing."""
@@ -47,6 +50,7 @@ def explain(  # noqa: PLR0913  (one parameter an option)
             method=method,
             headers=[_field(text) for text in header or ()],
             client=client,
+            resolve=resolve,
         )
     except ValueError as error:
         misused(str(error))

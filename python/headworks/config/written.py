@@ -302,6 +302,7 @@ class BackendDict(TypedDict, total=False):
 
     servers: Required[AnyServer | Sequence[AnyServer]]
     allow_destinations: str | Sequence[str]
+    deny_destinations: str | Sequence[str]
     balance: BalanceName
     connect_timeout: str | timedelta
     retries: int

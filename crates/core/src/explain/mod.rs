@@ -215,7 +215,7 @@ impl Plan {
                 let locator = asked_for.locator().to_string();
                 let name = sought.name.trim_end_matches('.');
                 told.server = Some(locator.replacen('*', name, 1));
-                let step = "the client names the server: addresses that are not allowed are refused (403)";
+                let step = "the client names the server: addresses that are not allowed are refused";
                 told.steps.push(step.to_owned());
             }
             Err(reason) => refuse(reason, told),

@@ -90,12 +90,15 @@ impl Compiler<'_> {
 
     /// Returns the servers that clients name, where they do: then there are no others.
     fn asked_for(&mut self, name: &str, spec: &BackendSpec, written: &[Written]) -> Option<AskedFor> {
-        let listed = &spec.allow_destinations;
+        let (allowed, denied) = (&spec.allow_destinations, &spec.deny_destinations);
         let is_asked = |server: &&Written| matches!(server.locator, Locator::Asked(_));
         let Some(server) = written.iter().find(is_asked) else {
-            if !listed.is_empty() {
-                let reason = "only servers = \"*\", which clients name, may lead to others than are written";
-                self.error(path!["backends", name, "allow_destinations"], reason);
+            for (key, listed) in [("allow_destinations", allowed), ("deny_destinations", denied)] {
+                if !listed.is_empty() {
+                    let reason =
+                        "only servers = \"*\", which clients name, may lead to others than are written";
+                    self.error(path!["backends", name, key], reason);
+                }
             }
             return None;
         };
@@ -104,7 +107,7 @@ impl Compiler<'_> {
         if written.len() > 1 {
             wrong("servers", "\"*\" is whatever clients name: it stands alone");
         }
-        if listed.is_empty() {
+        if allowed.is_empty() {
             let all = "[\"0.0.0.0/0\", \"::/0\"] is every public address";
             wrong("servers", &format!("\"*\" needs allow_destinations, names or networks: {all}"));
         }
@@ -117,11 +120,11 @@ impl Compiler<'_> {
                 wrong(key, "it is for servers that are known, and clients name those of this backend");
             }
         }
-        match AskedFor::compile(port, server.max_connections, listed) {
+        match AskedFor::compile(port, server.max_connections, allowed, denied) {
             Ok(asked) => Some(asked),
             Err(errors) => {
-                for (index, reason) in errors {
-                    self.error(path!["backends", name, "allow_destinations", index], reason);
+                for (key, index, reason) in errors {
+                    self.error(path!["backends", name, key, index], reason);
                 }
                 None
             }

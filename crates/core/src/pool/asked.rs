@@ -55,14 +55,21 @@ pub struct AskedFor {
     written: Locator,
     port: u16,
     max_connections: u32,
-    /// Networks that were listed; empty: every one but special ones.
-    networks: Networks,
+    /// Destinations that were listed: of networks and of names, none means all but special ones.
+    allowed: Destinations,
     /// The networks among them that lie within special ones.
     special: Networks,
-    /// Names that were listed; empty: every one.
-    names: Box<[NamePattern]>,
+    /// Destinations that are refused, whatever allows them.
+    denied: Destinations,
     shards: usize,
     known: Arc<Mutex<HashMap<Address, Arc<Server>>>>,
+}
+
+/// Networks and names, as people list them.
+#[derive(Debug, Clone)]
+struct Destinations {
+    networks: Networks,
+    names: Box<[NamePattern]>,
 }
 
 /// A name, or every name below one.
@@ -73,38 +80,32 @@ struct NamePattern {
 }
 
 impl AskedFor {
-    /// Compiles it for a port; `listed` are networks and names. The errors are `(index, reason)`.
+    /// Compiles it for a port, with networks and names. The errors are `(key, index, reason)`.
     pub(crate) fn compile(
         port: u16,
         max_connections: u32,
-        listed: &[String],
-    ) -> Result<Self, Vec<(usize, String)>> {
-        let (mut networks, mut names, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, text) in listed.iter().enumerate() {
-            let bare = text.strip_prefix("*.").unwrap_or(text);
-            match Domain::new(bare) {
-                Some(name) => {
-                    let below = bare.len() < text.len();
-                    names.push(NamePattern { name: name.as_str().into(), below });
-                }
-                None => match Networks::parse(std::slice::from_ref(text)) {
-                    Ok(_) => networks.push(text.clone()),
-                    Err(found) => errors.extend(found.into_iter().map(|(_, reason)| (index, reason))),
-                },
-            }
-        }
+        allowed: &[String],
+        denied: &[String],
+    ) -> Result<Self, Vec<(&'static str, usize, String)>> {
+        let mut errors = Vec::new();
+        let mut read = |key, listed| {
+            let (destinations, wrong) = Destinations::read(listed);
+            errors.extend(wrong.into_iter().map(|(index, reason)| (key, index, reason)));
+            destinations
+        };
+        let destinations = read("allow_destinations", allowed);
+        let denied = read("deny_destinations", denied);
         if !errors.is_empty() {
             return Err(errors);
         }
-        let within: Vec<_> = networks.iter().filter(|text| is_within_special(text)).cloned().collect();
-        let parse = |list: &[String]| Networks::parse(list).unwrap_or_default();
+        let within: Vec<_> = allowed.iter().filter(|text| is_within_special(text)).cloned().collect();
         Ok(Self {
             written: Locator::Asked(port),
             port,
             max_connections,
-            networks: parse(&networks),
-            special: parse(&within),
-            names: names.into(),
+            allowed: destinations,
+            special: Networks::parse(&within).unwrap_or_default(),
+            denied,
             shards: 1,
             known: Arc::default(),
         })
@@ -115,9 +116,9 @@ impl AskedFor {
         let known = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.known));
         Self {
             written: self.written.clone(),
-            networks: self.networks.clone(),
+            allowed: self.allowed.clone(),
             special: self.special.clone(),
-            names: self.names.clone(),
+            denied: self.denied.clone(),
             shards,
             known,
             ..*self
@@ -132,9 +133,9 @@ impl AskedFor {
     /// Whether a client may ask for `name`, or why not.
     pub fn admits(&self, name: Option<&str>) -> Result<Domain, CloseReason> {
         let domain = Domain::new(name.ok_or(CloseReason::NoName)?).ok_or(CloseReason::DestinationDenied)?;
-        let takes = |pattern: &NamePattern| pattern.takes(domain.as_str());
-        let listed = self.names.is_empty() || self.names.iter().any(takes);
-        if listed { Ok(domain) } else { Err(CloseReason::DestinationDenied) }
+        let name = domain.as_str();
+        let listed = self.allowed.names.is_empty() || self.allowed.has_name(name);
+        if listed && !self.denied.has_name(name) { Ok(domain) } else { Err(CloseReason::DestinationDenied) }
     }
 
     /// Returns what is to be resolved for a client that asks for `name`, or why nothing is.
@@ -159,9 +160,18 @@ impl AskedFor {
     pub fn allows(&self, address: IpAddr) -> bool {
         let written = address.to_canonical();
         let inner = [Some(written)].into_iter().chain(embedded(written)).flatten();
-        let listed = |address| self.networks.is_empty() || self.networks.contains(address);
-        let is_free = |address: IpAddr| !special().contains(address) || self.special.contains(address);
-        listed(written) && inner.into_iter().all(is_free)
+        let allowed = &self.allowed.networks;
+        let is_free = |address: IpAddr| {
+            let is_special = special().contains(address) && !self.special.contains(address);
+            !is_special && !self.denied.networks.contains(address)
+        };
+        (allowed.is_empty() || allowed.contains(written)) && inner.into_iter().all(is_free)
+    }
+
+    /// Returns the address at which a client gets to `address`, or the word for its refusal.
+    pub fn reached(&self, address: IpAddr) -> Result<Address, &'static str> {
+        let place = Address::Ip((address, self.port).into());
+        if self.allows(address) { Ok(place) } else { Err(CloseReason::DestinationDenied.as_str()) }
     }
 
     fn server(&self, address: IpAddr) -> Arc<Server> {
@@ -187,6 +197,32 @@ impl AskedFor {
             known.insert(address, Arc::clone(&server));
         }
         server
+    }
+}
+
+impl Destinations {
+    /// Reads a list; also returns what is neither a network nor a name, as `(index, reason)`.
+    fn read(listed: &[String]) -> (Self, Vec<(usize, String)>) {
+        let (mut networks, mut names, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, text) in listed.iter().enumerate() {
+            let bare = text.strip_prefix("*.").unwrap_or(text);
+            match Domain::new(bare) {
+                Some(name) => {
+                    let below = bare.len() < text.len();
+                    names.push(NamePattern { name: name.as_str().into(), below });
+                }
+                None => match Networks::parse(std::slice::from_ref(text)) {
+                    Ok(_) => networks.push(text.clone()),
+                    Err(found) => errors.extend(found.into_iter().map(|(_, reason)| (index, reason))),
+                },
+            }
+        }
+        let networks = Networks::parse(&networks).unwrap_or_default();
+        (Self { networks, names: names.into() }, errors)
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.names.iter().any(|pattern| pattern.takes(name))
     }
 }
 
@@ -239,7 +275,7 @@ mod tests {
 
     fn asked_for(listed: &[&str]) -> AskedFor {
         let listed: Vec<_> = listed.iter().map(|text| (*text).to_owned()).collect();
-        AskedFor::compile(443, 9, &listed).unwrap()
+        AskedFor::compile(443, 9, &listed, &[]).unwrap()
     }
 
     fn allows(asked: &AskedFor, text: &str) -> bool {
@@ -326,6 +362,32 @@ mod tests {
     }
 
     #[test]
+    fn destinations_that_are_denied_are_so_whatever_allows_them() {
+        let all = ["*.example.com".to_owned(), "0.0.0.0/0".to_owned(), "10.0.0.0/8".to_owned()];
+        let denied = ["secret.example.com", "*.dark.example.com", "8.8.0.0/16", "10.9.0.0/16"];
+        let asked = AskedFor::compile(443, 9, &all, &denied.map(str::to_owned)).unwrap();
+        for (text, allowed) in [
+            ("9.9.9.9", true),
+            ("8.8.8.8", false),
+            ("::ffff:8.8.8.8", false),
+            ("10.1.1.1", true),
+            ("10.9.1.1", false),
+            ("127.0.0.1", false),
+        ] {
+            assert_eq!(allows(&asked, text), allowed, "{text}");
+        }
+        for (name, admitted) in [
+            ("a.example.com", true),
+            ("secret.example.com", false),
+            ("below.secret.example.com", true),
+            ("dark.example.com", true),
+            ("a.dark.example.com", false),
+        ] {
+            assert_eq!(asked.admits(Some(name)).is_ok(), admitted, "{name}");
+        }
+    }
+
+    #[test]
     fn names_that_may_be_asked_for() {
         let asked = asked_for(&["example.com", "*.example.org"]);
         let sought = |name| asked.sought(Some(name), Families::default());
@@ -360,7 +422,7 @@ mod tests {
         assert_eq!((first.len(), &*first[0].name), (MOST_TRIED, "8.8.0.1:443"));
         let next = asked.adopt(Some(&asked), 2);
         assert!(Arc::ptr_eq(&first[0], &next.servers(&found(1..2)).unwrap()[0]), "over a reload, too");
-        let fewer = AskedFor::compile(443, 3, &["0.0.0.0/0".to_owned()]).unwrap().adopt(Some(&next), 2);
+        let fewer = AskedFor::compile(443, 3, &["0.0.0.0/0".to_owned()], &[]).unwrap().adopt(Some(&next), 2);
         let server = Arc::clone(&fewer.servers(&found(1..2)).unwrap()[0]);
         assert!(Arc::ptr_eq(&server.state, &first[0].state) && server.max_connections == 3);
         for number in 0..2 * MOST_KNOWN as u32 {
@@ -372,7 +434,9 @@ mod tests {
     #[test]
     fn what_is_neither_a_network_nor_a_name() {
         let listed = ["10.0.0.0/33".to_owned(), "a b".to_owned(), "*".to_owned()];
-        let errors = AskedFor::compile(1, 1, &listed).unwrap_err();
-        assert_eq!(errors.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2]);
+        let errors = AskedFor::compile(1, 1, &listed, &listed[..1]).unwrap_err();
+        let places: Vec<_> = errors.iter().map(|(key, index, _)| (*key, *index)).collect();
+        let allowed = "allow_destinations";
+        assert_eq!(places, [(allowed, 0), (allowed, 1), (allowed, 2), ("deny_destinations", 0)]);
     }
 }

@@ -73,7 +73,7 @@ impl Locator {
     }
 
     /// Returns the address at which an endpoint of it is reached; None where nothing can be.
-    pub(super) fn reached(&self, endpoint: &Endpoint) -> Option<Address> {
+    pub fn reached(&self, endpoint: &Endpoint) -> Option<Address> {
         let port = match self {
             Self::Host(_, port) => Some(*port),
             _ => endpoint.port,

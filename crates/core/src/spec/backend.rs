@@ -62,6 +62,9 @@ pub struct BackendSpec {
     /// Names and networks that clients may name as servers, where `servers` is `*`.
     #[serde(default)]
     pub allow_destinations: Vec<String>,
+    /// Names and networks that they may not name, whatever allows them.
+    #[serde(default)]
+    pub deny_destinations: Vec<String>,
     /// Rules that people wrote, in order.
     #[serde(default)]
     pub rules: Vec<ProgramSpec>,

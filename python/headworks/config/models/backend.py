@@ -110,6 +110,15 @@ class Backend(Model):
             json_schema_extra={"unset": "nobody names a server"},
         ),
     ] = ()
+    deny_destinations: Annotated[
+        tuple[Address, ...],
+        BeforeValidator(one_or_many),
+        Field(
+            description='With servers = "*": names and networks that clients may not name, whatever allows them.',
+            examples=[["*.internal.example.com"], ["198.51.100.0/24"]],
+            json_schema_extra={"unset": "none"},
+        ),
+    ] = ()
     balance: Annotated[
         BalanceName,
         known("balance", _engine.balances()),
