@@ -246,6 +246,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "wire",
             "wire/chunk_writer",
             "wire/client_hello",
+            "wire/http2",
         ),
         (
             "balance",
@@ -265,9 +266,11 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "tally",
             "tls",
             "wire/chunked",
+            "wire/first_host",
         ),
         (
             "http/facts",
+            "spoken",
             "wire/body",
             "wire/proxy_protocol",
             "wire/x509",

@@ -26,8 +26,9 @@ SCHEMES = {
     ("config/redirects.py", "https"),
     ("testing/consulted.py", "https"),
     ("importing/sniproxy/listeners.py", "https"),
+    ("importing/sniproxy/translation.py", "http_host"),
 }
-"""Schemes of redirects and URLs, and words of sniproxy, that are called as a protocol is."""
+"""Schemes of redirects and URLs, and words of sniproxy, that are called as a protocol is; and what one becomes."""
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

@@ -5,6 +5,7 @@
 //! and it is called again with all held bytes when they grew.
 
 mod attached;
+mod http_host;
 mod proxy_header;
 mod sni;
 
@@ -12,15 +13,17 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 
 pub use attached::Attached;
+pub use http_host::HttpHost;
 pub use proxy_header::{HeaderRule, NoProxyHeader, ProxyHeader};
 pub use sni::Sni;
 
 use crate::close::CloseReason;
 pub use crate::spec::OnFailure;
+use crate::spoken::Spoken;
 
 /// Every analyzer, for the laws they all keep (any split of the input gives the same verdict; no panic on any
 /// bytes).
-pub static REGISTRY: &[&dyn Analyzer] = &[&ProxyHeader, &NoProxyHeader, &Sni];
+pub static REGISTRY: &[&dyn Analyzer] = &[&ProxyHeader, &NoProxyHeader, &Sni, &HttpHost];
 
 /// Looks at held bytes.
 pub trait Analyzer: Debug + Sync {
@@ -59,4 +62,9 @@ pub struct Facts {
     pub local: Option<SocketAddr>,
     /// The name the client asked for, lower case, no trailing dot.
     pub name: Option<Box<str>>,
+    /// The language of its first bytes, where that is not what its listener speaks by itself: what it is
+    /// refused in.
+    pub spoken: Option<Spoken>,
+    /// Held bytes that an analyzer has looked at without a verdict.
+    pub seen: u32,
 }

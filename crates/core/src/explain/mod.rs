@@ -29,6 +29,7 @@ use crate::pool::{AskedFor, Backend};
 use crate::spec::Hook;
 use crate::table::Target;
 use crate::wire::client_hello::ServerName;
+use crate::wire::first_host;
 
 /// The things that a client asks for.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -322,7 +323,16 @@ fn explain_name(
         told.steps.push(format!("{} clients give no name", listener.protocol.name()));
         return Ok(None);
     }
-    read_server_name(name, told)
+    if listener.protocol.passes_tls() { read_server_name(name, told) } else { Ok(read_host(name, told)) }
+}
+
+/// Returns the name of a Host field as it is looked up.
+fn read_host(host: &str, told: &mut Explanation) -> Option<String> {
+    let name = first_host::name_of(host.as_bytes());
+    if name.is_none() {
+        told.steps.push(format!("\"{}\" is no name: such a client gives none", host.escape_debug()));
+    }
+    name.map(String::from)
 }
 
 /// Returns the name of a ClientHello as it is looked up.

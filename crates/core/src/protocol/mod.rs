@@ -5,6 +5,7 @@
 //! would ask for it asks for a fact, in Python too.
 
 mod http;
+mod http_host;
 mod https;
 mod tcp;
 mod tls;
@@ -15,7 +16,7 @@ use crate::analyze::Analyzer;
 use crate::close::CloseReason;
 
 /// Every protocol, by its name in the configuration.
-pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https];
+pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https, &http_host::HttpHost];
 
 /// Plain bytes: a client that is refused is told nothing.
 pub static TCP: &dyn Protocol = &tcp::Tcp;

@@ -313,7 +313,11 @@ impl Session {
     /// among a server's.
     fn refuse(&mut self, reason: CloseReason) -> Action {
         let may_tell = matches!(self.state, State::Inspecting | State::Consulting | State::Connecting);
-        let bytes = if may_tell { self.speaks.refusal(reason) } else { b"" };
+        let bytes = match self.facts.spoken {
+            _ if !may_tell => b"",
+            Some(spoken) => spoken.refusal(reason),
+            None => self.speaks.refusal(reason),
+        };
         self.reason.get_or_insert(reason);
         self.attempts.release();
         if bytes.is_empty() {

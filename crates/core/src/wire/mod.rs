@@ -7,6 +7,8 @@ pub mod chunked;
 pub mod client_hello;
 pub(crate) mod der;
 mod distinguished_name;
+pub mod first_host;
 pub mod http1;
+pub mod http2;
 pub mod proxy_protocol;
 mod x509;

@@ -56,7 +56,8 @@ class Listener(Model):
         known("protocol", list(PROTOCOLS)),
         Field(
             description="What clients speak. tls: routed by the server name in the ClientHello, not decrypted. "
-            "http: each request is routed by host and path; https: so, too, over TLS that ends here. tcp: bytes, with "
+            "http: each request is routed by host and path; https: so, too, over TLS that ends here. http_host: the "
+            "host of the first request routes the whole connection, which is passed on untouched. tcp: bytes, with "
             "[listeners.NAME.tls] over TLS that ends here.",
             examples=list(PROTOCOLS),
         ),
@@ -179,7 +180,8 @@ class Listener(Model):
         int,
         Size("1KiB", "1MiB"),
         Field(
-            description="Bytes of PROXY header or ClientHello that are held at most. Requests have http.head_limit.",
+            description="Bytes of PROXY header, ClientHello or (http_host) first request head that are held at most. "
+            "Requests have http.head_limit.",
             examples=["64KiB"],
             json_schema_extra={"only": [*BYTES]},
         ),

@@ -171,7 +171,7 @@ class Routes:
             port if read.inherits or rest is not None or has_holes else None,
             listener.source,
             rest,
-            (fallback, listener.is_http) if has_holes else None,
+            fallback if has_holes else None,
         )
         if key not in self._made:
             tables = self._draft.value.setdefault("tables", {})
@@ -202,13 +202,11 @@ class Routes:
             self._draft.put((*path, "*"), self.backend(rest, listener, statement), statement)
         self._draft.close([read.table.statement], path)
 
-    def _target(self, entry: Entry, listener: Listener, fallback: Route | None) -> object:
+    def _target(self, entry: Entry, listener: Listener, fallback: Route | None) -> str | None:
         """Return what an entry leads to; None where that is nothing that a table can say."""
         if entry.route is not None:
             return self.backend(entry.route, listener, entry.statement)
-        if fallback is not None:
-            return self.backend(fallback, listener, entry.statement)
-        return {"respond": {"status": 503, "body": "Backend not available"}} if listener.is_http else None
+        return self.backend(fallback, listener, entry.statement) if fallback is not None else None
 
     def _no_target(self, read: _Read, entry: Entry, path: tuple[str, ...]) -> None:
         """Say what becomes of an entry without an address where there is no fallback: its names are refused."""

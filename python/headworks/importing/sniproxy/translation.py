@@ -225,14 +225,9 @@ class _Translating:
 
     def _protocol(self, listener: Listener, path: Path) -> None:
         statement = listener.protocol.statement if listener.protocol is not None else listener.statement
-        self._draft.put((*path, "protocol"), "http" if listener.is_http else "tls", statement)
-        if listener.protocol is None:
-            return
-        difference = "each request of a connection is routed by its own host, not only the first"
-        self._draft.converted(statement, (*path, "protocol"), difference if listener.is_http else None)
-        if listener.is_http:
-            self._draft.put((*path, "http"), {"forwarded": []}, statement)
-            self._draft.at((*path, "http")).before.append("Servers get the fields that clients sent, and no others.")
+        self._draft.put((*path, "protocol"), "http_host" if listener.is_http else "tls", statement)
+        if listener.protocol is not None:
+            self._draft.converted(statement, (*path, "protocol"))
 
     def _no_table(self, listener: Listener, name: str | None) -> None:
         known = [table.name for table in self._file.tables if table.name is not None]

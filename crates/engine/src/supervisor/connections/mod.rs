@@ -47,7 +47,12 @@ impl Supervisor for Connections {
     /// what it said there.
     fn take_over(&mut self, tools: &mut Tools, mut arrival: Arrival) {
         let Some(permit) = arrival.permit.take() else { return };
-        let facts = Facts { client: arrival.address, local: arrival.local, name: arrival.name.take() };
+        let facts = Facts {
+            client: arrival.address,
+            local: arrival.local,
+            name: arrival.name.take(),
+            ..Facts::default()
+        };
         let (plan, listener) = (&arrival.plan, arrival.listener);
         let mut session = Session::new(plan, listener, facts, permit).entered(arrival.entrance);
         if let Some(greeting) = arrival.greeting.take() {
