@@ -54,6 +54,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Verdicts": ("Verdict", "route", "respond", "redirect", "reject", "rewrite", "limit", "log", "consult"),
     "Analyzers": ("Analyzer", "Exchange", "analyzers.connection.Connection"),
+    "Providers": ("Provider",),
     "Verdicts of analyzers alone": ("bypass", "wait", "read_body", "replace", "drop", "finish"),
     "Recording": (
         "Recording",

@@ -37,6 +37,7 @@ from headworks.config import (
     ListenerTls,
     LogSettings,
     Pool,
+    ProviderSettings,
     ProxySettings,
     RateLimit,
     Redirect,
@@ -49,6 +50,7 @@ from headworks.config import (
 )
 from headworks.config.models.analyzers import AnalyzerName
 from headworks.config.models.base import listed, only
+from headworks.config.models.providers import ProviderName
 from headworks.config.models.rules import RuleName
 from headworks.config.values import Duration, Mode, Size
 
@@ -80,6 +82,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     Pool,
     Affinity,
     AnalyzerSettings,
+    ProviderSettings,
 )
 """Every kind of table of the file, in the order in which people write them. One that is in several places is described
 once."""
@@ -170,7 +173,7 @@ def _after_colon(model: type[BaseModel]) -> str:
 
 
 def _kinds(model: type[BaseModel], field: FieldInfo) -> str:
-    what = "checks" if model is Health else "listeners"
+    what = {Health: "checks", ProviderSettings: "providers"}.get(model, "listeners")
     return f"{listed(only(field))} {what}" if only(field) else ""
 
 
@@ -204,6 +207,7 @@ def _type_name(annotation: Any) -> str:
         str: "string",
         RuleName: "string",
         AnalyzerName: "string",
+        ProviderName: "string",
         int: "whole number",
         bool: "`true` or `false`",
         dict: "table of strings" if arguments[1:] != [Any] else "table",

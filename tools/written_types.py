@@ -16,6 +16,7 @@ from headworks.config.models.analyzers import AnalyzerName, Hook
 from headworks.config.models.answers import Status
 from headworks.config.models.base import path_text
 from headworks.config.models.literals import BalanceName, CheckKind, ProtocolName
+from headworks.config.models.providers import ProviderName
 from headworks.config.models.rules import RuleName
 from headworks.config.models.whole import Whole
 from headworks.config.values import Duration, Mode, Size
@@ -32,6 +33,7 @@ NAMED = {
     Status: "str | int",
     RuleName: "AnyRule",
     AnalyzerName: "AnyAnalyzer",
+    ProviderName: "AnyProvider",
 }
 """Types that are called by a name."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from headworks.errors import BindError, BindFailure
     from headworks.explanation import Explanation, ServerChoice, explain
     from headworks.notice import Notice
+    from headworks.providers.base import Provider
     from headworks.proxy import Proxy
     from headworks.recording import Recording, replay
     from headworks.records import AccessRecord
@@ -54,6 +55,7 @@ _HOMES = {
     "ListenerStats": "stats",
     "Notice": "notice",
     "Problem": "config",
+    "Provider": "providers.base",
     "Proxy": "proxy",
     "Recording": "recording",
     "Request": "rules.subjects",
@@ -105,6 +107,7 @@ __all__ = [
     "ListenerStats",
     "Notice",
     "Problem",
+    "Provider",
     "Proxy",
     "Recording",
     "Request",

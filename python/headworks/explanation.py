@@ -12,7 +12,9 @@ from typing import Any, Literal, Self
 from headworks.config import Config
 from headworks.config.loaded import Loaded, load
 from headworks.config.protocols import HTTPS
+from headworks.config.providers import references
 from headworks.rules.now import now
+from headworks.stand_ins import stand_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,4 +265,19 @@ class Asked:
             "headers": fields,
             "time": now.timestamp,
         }
-        return loaded.compiled.explain(listener, json.dumps(asked), self.client, answers)
+        text = loaded.explained().explain(listener, json.dumps(asked), self.client, answers)
+        return _named(text, loaded)
+
+
+def _named(text: str, loaded: Loaded) -> str:
+    """Name servers that a provider is to find as they are written."""
+    backend = json.loads(text).get("backend")
+    written = {number: server.address for at, number, server, _ in references(loaded.config) if at == backend}
+    if not written:
+        return text
+    for number, address in written.items():
+        text = text.replace(stand_in(number), json.dumps(address)[1:-1])
+    told = json.loads(text)
+    for one in written.values():
+        told["steps"].append(f"{one} stands for the servers that its provider finds while the proxy runs")
+    return json.dumps(told)

@@ -10,9 +10,10 @@ from typing import Literal, Self
 class Notice:
     """A rare event: ``server_up``, ``server_down``, ``worker_panicked``, ``accept_paused`` ...
 
-    Of servers and their names: ``servers_changed``, ``name_unresolved``, ``name_resolved``. Of certificates whose files
-    have changed: ``certificate_renewed``, ``certificate_refused`` and ``certificate_doubtful``. ``notices_dropped`` is
-    for one subscriber alone: it has not kept up.
+    Of servers and their names: ``servers_changed``, ``name_unresolved``, ``name_resolved``; of providers of servers
+    ``discovery_stale`` and ``discovery_fresh``. Of certificates whose files have changed: ``certificate_renewed``,
+    ``certificate_refused`` and ``certificate_doubtful``. ``notices_dropped`` is for one subscriber alone: it has not
+    kept up.
     """
 
     kind: str
@@ -38,6 +39,7 @@ _WARNINGS = frozenset(
     (
         "server_down",
         "name_unresolved",
+        "discovery_stale",
         "accept_paused",
         "ipv6_missing",
         "records_dropped",

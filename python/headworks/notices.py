@@ -9,6 +9,7 @@ import threading
 from headworks import _engine
 from headworks.feed import Feed, Queue, Subscription
 from headworks.notice import Notice
+from headworks.stand_ins import without_stand_ins
 
 MOST = 1000
 """Notices that wait for one subscriber at most."""
@@ -61,5 +62,7 @@ class Notices(Feed[Notice]):
 
     def _run(self) -> None:
         while not self._is_closed:
-            if (text := self._engine.next_notice(_LONG)) is not None:
-                self.put(Notice.decode(text))
+            if (text := self._engine.next_notice(_LONG)) is None:
+                continue
+            if (notice := without_stand_ins(Notice.decode(text))) is not None:
+                self.put(notice)

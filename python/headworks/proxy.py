@@ -24,6 +24,8 @@ from headworks.notices import Notices
 
 if TYPE_CHECKING:
     from headworks.analyzers.company import Company, Member
+    from headworks.providers.source import Source as Provided
+    from headworks.providers.sources import Key, Sources
     from headworks.recording.tape import Tape
     from headworks.records import AccessRecord, Records
     from headworks.renewal import Renewal
@@ -58,6 +60,8 @@ class Proxy:
         self._watch_interval = watch_interval
         self._renewal: Renewal | None = None
         self._company: Company | None = None
+        self._sources: Sources | None = None
+        self._early: list[Notice] = []
         self._loaded = load(source)
         self.config = self._loaded.config
         """The configuration that runs, or would."""
@@ -75,14 +79,20 @@ class Proxy:
         plan = self._loaded.plan()
         self._loaded.write_authority()
         made = self._made(self._loaded)
+        found: dict[Key, Provided] = {}
         try:
+            found = self._found(self._loaded)
             with self._loaded.errors():
                 self._engine = _engine.Engine(plan, json.dumps(options), binder)
         except BaseException:
             self._discard(made)
+            self._forget(found)
             raise
         self._process = os.getpid()
+        self._adopt(found, self._loaded)
         self._notices = Notices(self._engine)
+        early, self._early = self._early, []
+        self._notices.put_all(early)
         self._take(made, self._loaded)
         if self._company is not None:
             self._company.listen()
@@ -94,7 +104,10 @@ class Proxy:
             self._warn_once()
             return
         self._unwatch()
+        if self._sources is not None:
+            self._sources.end()
         with self._changing:
+            self._sources = None
             engine, self._engine = self._engine, None
             notices, self._notices = self._notices, None
             records, self._records = self._records, None
@@ -125,12 +138,16 @@ class Proxy:
             plan = loaded.plan()
             loaded.write_authority()
             made = self._made(loaded)
+            found: dict[Key, Provided] = {}
             try:
+                found = self._found(loaded)
                 with loaded.errors():
                     self._running().apply(plan)
             except BaseException:
                 self._discard(made)
+                self._forget(found)
                 raise
+            self._adopt(found, loaded)
             self._take(made, loaded)
             waiting = _needs_restart(self.config, loaded.config)
             self._loaded, self.config = loaded, loaded.config
@@ -174,7 +191,8 @@ class Proxy:
         """Return all counters, at one moment. Raises RuntimeError when the proxy does not run."""
         from headworks.stats import Stats
 
-        return Stats.decode(self._running().stats())
+        sources = self._sources
+        return Stats.decode(self._running().stats(), sources.stats() if sources is not None else {})
 
     def connections(self, limit: int = 1000) -> "list[Connection]":
         """Return at most ``limit`` live connections. Raises RuntimeError when the proxy does not run."""
@@ -285,6 +303,8 @@ class Proxy:
         """
         engine = self._running()
         engine.drain()
+        if self._sources is not None:
+            self._sources.end()
         return engine.wait_idle(self._patience(timeout))
 
     async def start_async(self) -> None:
@@ -380,6 +400,39 @@ class Proxy:
             if self._engine is None:
                 company, self._company = self._company, None
                 company.end()
+
+    def _found(self, loaded: Loaded) -> "dict[Key, Provided]":
+        """Begin the providers that a configuration has anew, and wait a while for their servers. Raises ConfigError."""
+        if self._sources is None:
+            if not loaded.providers:
+                return {}
+            from headworks.providers.sources import Sources
+
+            self._sources = Sources(self._report)
+        with loaded.errors():
+            found = self._sources.prepare(loaded.providers)
+        if self._engine is not None:
+            self._sources.offer(found, self._engine)
+        return found
+
+    def _adopt(self, found: "dict[Key, Provided]", loaded: Loaded) -> None:
+        """Have the providers of a configuration give servers that the engine has taken."""
+        if self._sources is not None:
+            self._sources.take(found, loaded.providers, self._running())
+
+    def _forget(self, found: "dict[Key, Provided]") -> None:
+        if self._sources is not None:
+            self._sources.discard(found, self._engine)
+            if self._engine is None:
+                self._sources.end()
+                self._sources = None
+
+    def _report(self, notice: Notice) -> None:
+        """Tell of what happens outside of the engine. What comes before there is an engine is told once there is."""
+        if self._notices is None:
+            self._early.append(notice)
+        else:
+            self._notices.put(notice)
 
     def _running(self) -> _engine.Engine:
         if self._engine is None:

@@ -24,10 +24,12 @@ __all__ = [
     "Notice",
     "ResolverStats",
     "ServerStats",
+    "SourceStats",
     "Stats",
 ]
 
 T = TypeVar("T")
+_NONE: Mapping[str, Any] = {}
 
 _SHOWN = ("active", "connections", "requests", "failed", "denied", "bytes_in", "bytes_out")
 """Counters of the tables for notebooks."""
@@ -138,6 +140,20 @@ class NameStats:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceStats:
+    """One provider of servers."""
+
+    servers: int
+    """Servers that it gives now."""
+    age: float | None
+    """Seconds since its last good set; None when there was none."""
+    failure: str | None
+    """The reason why there is no better set now, to people."""
+    failures: int
+    """Tries that failed, and sets that could not be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResolverStats:
     """Counters of the resolver of names."""
 
@@ -169,6 +185,8 @@ class BackendStats(Counters):
     """By address."""
     names: Mapping[str, NameStats] = field(default_factory=dict)
     """Names that servers are found by, as they are written."""
+    sources: Mapping[str, SourceStats] = field(default_factory=dict)
+    """Providers that find servers, by the references that are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,8 +235,8 @@ class Stats:
     """The resolver of names."""
 
     @classmethod
-    def decode(cls, text: str) -> Self:
-        """Read the engine's snapshot."""
+    def decode(cls, text: str, sources: Mapping[str, Mapping[str, Mapping[str, Any]]] = _NONE) -> Self:
+        """Read the engine's snapshot; ``sources`` is what is known of providers, by backend and reference."""
         raw = json.loads(text)
         listeners = {
             name: _make(ListenerStats, {**one, "addresses": tuple(one["addresses"])})
@@ -226,7 +244,7 @@ class Stats:
         }
         analyzers = {name: _make(AnalyzerStats, one) for name, one in raw.get("analyzers", {}).items()}
         resolver = _make(ResolverStats, raw.get("resolver", {}))
-        made = {"listeners": listeners, "backends": _backends(raw["backends"]), "analyzers": analyzers}
+        made = {"listeners": listeners, "backends": _backends(raw["backends"], sources), "analyzers": analyzers}
         return _make(cls, {**raw, **made, "resolver": resolver})
 
     def __repr__(self) -> str:
@@ -290,7 +308,7 @@ class Connection:
         return [_make(cls, one) for one in json.loads(text)]
 
 
-def _backends(raw: dict[str, Any]) -> dict[str, BackendStats]:
+def _backends(raw: dict[str, Any], sources: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, BackendStats]:
     return {
         name: _make(
             BackendStats,
@@ -298,6 +316,7 @@ def _backends(raw: dict[str, Any]) -> dict[str, BackendStats]:
                 **one,
                 "servers": {address: _make(ServerStats, server) for address, server in one["servers"].items()},
                 "names": {name: _make(NameStats, known) for name, known in one["names"].items()},
+                "sources": {given: _make(SourceStats, known) for given, known in sources.get(name, {}).items()},
             },
         )
         for name, one in raw.items()

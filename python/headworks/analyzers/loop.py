@@ -32,11 +32,11 @@ _SPARES = 16
 
 
 class Loop:
-    """An event loop in a thread of its own. ``uvloop`` is used where it is installed."""
+    """An event loop in a thread of its own, called ``name``. ``uvloop`` is used where it is installed."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "analyzers") -> None:
         self.loop = _new_loop()
-        self._thread = threading.Thread(target=self._run, name="analyzers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

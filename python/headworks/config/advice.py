@@ -12,8 +12,9 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from headworks.config.models.references import KINDS, NAMED, reference, unknown_kind
 from headworks.config.models.whole import Whole
-from headworks.config.problems import Path, did_you_mean
+from headworks.config.problems import Path, closest, did_you_mean
 from headworks.config.values import quote
 
 LISTS = ("accept_proxy_from", "allow", "alpn", "bind", "ca", "certificates", "crl", "deny", "servers", "trusted")
@@ -36,6 +37,8 @@ def advise(path: Path, value: object, reason: str) -> tuple[str, str | None]:
         return _version(value, reason)
     if len(path) == _TABLE and last in fields(str(path[0])):
         return f"{last} is a key of one of them: it belongs in [{path[0]}.NAME]", None
+    if last in ("servers", "address") and reference(value) is not None:
+        return reason, None
     if last in ("bind", "servers", "address") and not isinstance(value, (dict, list)):
         return _address(value, reason, is_bound=last == "bind")
     if len(path) <= _TABLE and isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
@@ -128,6 +131,11 @@ def _address(value: object, reason: str, *, is_bound: bool) -> tuple[str, str | 
         return f"{quote(text)} is written as a port alone, which is every address", suggestion
     if text.startswith("*"):
         return reason, None
+    if not is_bound and suggestion is None and (kind := unknown_kind(text)) is not None:
+        near = closest(kind, (*KINDS, NAMED))
+        known = ", ".join(one for one in (*KINDS, NAMED) if one != "http")
+        said = f"{reason}; as a source, {quote(kind)} is not known: {known} and URLs of lists are"
+        return said, did_you_mean(near and quote(text.replace(kind, near, 1)))
     return reason, suggestion
 
 

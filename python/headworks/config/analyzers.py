@@ -3,20 +3,17 @@
 Owns which hook can be asked where, and that arguments suit. Must never make an analyzer: that is done to run.
 """
 
-import hashlib
-import inspect
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headworks.config import classes
 from headworks.config.models.whole import Whole
 from headworks.config.modules import Failed, Modules
 from headworks.config.problems import Path as Keys
-from headworks.config.problems import Problem, closest, did_you_mean
+from headworks.config.problems import Problem
 from headworks.config.protocols import PROTOCOLS
 from headworks.config.routes import backends_of
-from headworks.config.values import quote
 
 if TYPE_CHECKING:
     from headworks.analyzers.base import Analyzer
@@ -70,14 +67,15 @@ def _declare(config: Whole, name: str, settings: "AnalyzerSettings", modules: di
 
     path: Keys = ("analyzers", name, "python")
     try:
-        found, source = _found(settings, modules)
+        found, source = classes.found(settings.python, Analyzer, modules)
     except Failed as error:
         return [Problem(path=path, reason=error.reason, file=error.file, line=error.line)]
     except LookupError as error:
         return [Problem(path=path, reason=error.args[0], suggestion=error.args[1])]
     kind: type[Analyzer] = found if isinstance(found, type) else type(found)
     hooks = defined(kind)
-    problems = [*_hooks(name, settings, kind, hooks), *_arguments(name, settings, found)]
+    wrong = classes.wrong_arguments(("analyzers", name, "arguments"), settings.python, found, settings.arguments)
+    problems = [*_hooks(name, settings, kind, hooks), *wrong]
     if problems:
         return problems
     asked = tuple(hook for hook in hooks if settings.hooks is None or hook in settings.hooks)
@@ -99,43 +97,9 @@ def _declare(config: Whole, name: str, settings: "AnalyzerSettings", modules: di
     return []
 
 
-def _found(settings: "AnalyzerSettings", modules: dict[Path, Modules]) -> "tuple[type[Analyzer] | Analyzer, str]":
-    """Return the class or object, and what stands for its source. Raises LookupError and Failed."""
-    from headworks.analyzers.base import Analyzer
-
-    name = settings.python
-    if name.given is not None:
-        known: Any = name.given
-        return known, f"given {id(known)}"
-    directory = name.directory or Path.cwd()
-    those = modules.setdefault(directory, Modules(directory))
-    module_name, _, below = name.partition(":")
-    module = those.get(module_name)
-    found: Any = module
-    for part in below.split("."):
-        found = getattr(found, part, None)
-    if isinstance(found, Analyzer) or (isinstance(found, type) and issubclass(found, Analyzer)):
-        return found, those.source(module_name)
-    if found is not None:
-        raise LookupError(f"{below} of {module_name} is no analyzer", f"class {below}(headworks.Analyzer)")
-    there = [
-        one
-        for one, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Analyzer) and value is not Analyzer
-    ]
-    near = closest(below, there)
-    listed = f"its analyzers: {', '.join(there)}" if there else "it has no analyzers"
-    raise LookupError(f"{module_name} has no {below}", did_you_mean(near and quote(f"{module_name}:{near}")) or listed)
-
-
 def _version(settings: "AnalyzerSettings", source: str, hooks: tuple[str, ...]) -> str:
-    try:
-        arguments = json.dumps(settings.arguments, sort_keys=True, default=repr)
-    except (TypeError, ValueError, RecursionError):
-        # Given in Python: keys of several types, or objects within themselves.
-        arguments = repr(settings.arguments)
-    said = "\n".join((settings.python, arguments, " ".join(hooks), str(settings.concurrency), source))
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+    arguments = classes.written(settings.arguments)
+    return classes.version(settings.python, arguments, " ".join(hooks), str(settings.concurrency), source)
 
 
 def _hooks(
@@ -148,30 +112,6 @@ def _hooks(
         if hooks and hook not in hooks:
             path = ("analyzers", name, "hooks", number)
             yield Problem(path=path, reason=f"{kind.__name__} has no {hook}; it has {', '.join(hooks)}")
-
-
-def _arguments(name: str, settings: "AnalyzerSettings", found: object) -> Iterator[Problem]:
-    """Find arguments that the class does not take, and those that it needs."""
-    path: Keys = ("analyzers", name, "arguments")
-    if not isinstance(found, type):
-        if settings.arguments:
-            yield Problem(path=path, reason=f"{settings.python} was made already: it takes no arguments")
-        return
-    try:
-        parameters = inspect.signature(found).parameters.values()
-    except (TypeError, ValueError):
-        return
-    kinds = inspect.Parameter
-    named = [one for one in parameters if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)]
-    known = [one.name for one in named]
-    takes_all = any(one.kind is kinds.VAR_KEYWORD for one in parameters)
-    for key in () if takes_all else settings.arguments.keys() - set(known):
-        near = closest(key, known)
-        takes = f"{found.__name__} takes {', '.join(known)}" if known else f"{found.__name__} takes none"
-        yield Problem(path=(*path, key), reason=f"unknown argument; {takes}", suggestion=did_you_mean(near))
-    for one in named:
-        if one.default is kinds.empty and one.name not in settings.arguments:
-            yield Problem(path=path, reason=f"{found.__name__} needs {one.name}")
 
 
 def _misplaced(config: Whole, analyzer: "Declared") -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from headworks.config.advice import LISTS, OF_ITEMS, advise, belongs, table_for_
 from headworks.config.document import Document
 from headworks.config.doubts import doubts
 from headworks.config.models import analyzers as analyzer_models
+from headworks.config.models import providers as provider_models
 from headworks.config.models.base import is_for_requests
 from headworks.config.models.rules import anchor
 from headworks.config.models.whole import Whole
@@ -90,6 +91,7 @@ class _Examination:
             tls.anchor(self.value, self.document.directory)
             anchor(self.value, self.document.directory)
             analyzer_models.anchor(self.value, self.document.directory)
+            provider_models.anchor(self.value, self.document.directory)
             try:
                 return Whole.model_validate(self.value)
             except ValidationError as error:

@@ -11,8 +11,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import product
 
 from headworks.config.analyzers import places
+from headworks.config.models.references import KINDS, NAMED, reference
 from headworks.config.models.whole import Whole
 from headworks.config.problems import Path, Problem
+from headworks.config.providers import references
 from headworks.config.redirects import doubtful_ports
 from headworks.config.routes import backends_of, table_backends
 from headworks.config.rules import consulted, led_to
@@ -51,6 +53,7 @@ def doubts(config: Whole) -> list[Problem]:
         *_round(config, at),
         *_unused(config),
         *_never_asked(config),
+        *_never_followed(config),
         *doubtful_ports(config),
         *doubtful_values(config),
     ]
@@ -166,6 +169,16 @@ def _unused(config: Whole) -> Iterator[Problem]:
     for name in config.backends:
         if name not in named:
             yield Problem(path=("backends", name), reason="no listener, table or rule leads here", is_warning=True)
+
+
+def _never_followed(config: Whole) -> Iterator[Problem]:
+    """Find providers that no backend has."""
+    found = {one.target if one.kind == NAMED else one.kind for _, _, _, one in references(config)}
+    followed = found | {one.kind for table in config.providers.values() if (one := reference(table.source)) is not None}
+    for name in config.providers:
+        if name not in (followed if name in KINDS else found):
+            written = f"{name}: is" if name in KINDS else f'"{NAMED}:{name}" is'
+            yield Problem(path=("providers", name), reason=f"{written} among no servers", is_warning=True)
 
 
 def _never_asked(config: Whole) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headworks import _engine
 from headworks.certificates import Authority, Store
+from headworks.config import providers
 from headworks.config.analyzers import declared
 from headworks.config.check import examine
 from headworks.config.config import Config
@@ -24,6 +25,7 @@ from headworks.inherited import inherited
 
 if TYPE_CHECKING:
     from headworks.analyzers.declared import Declared
+    from headworks.providers.declared import Declared as DeclaredProvider
 
 Source = str | Path | Config | Mapping[str, Any]
 """The origin of a configuration: the path of a TOML file, a Config, or a mapping of the file's shape."""
@@ -51,11 +53,23 @@ class Loaded:
         """Return its analyzers, ready to be made."""
         return declared(self.config)
 
+    @property
+    def providers(self) -> "tuple[DeclaredProvider, ...]":
+        """Return its providers, ready to be made."""
+        return providers.declared(self.config)
+
     def plan(self) -> _engine.Plan:
         """Return the Plan to run, compiled when it was loaded: ``fd:NAME`` must be there now. Raises ConfigError."""
         if wrong := not_inherited(self.config, inherited()):
             raise self._placed(ConfigError(wrong))
         return self.compiled
+
+    def explained(self) -> _engine.Plan:
+        """Return the Plan to explain by, in which servers that are to be found may be chosen."""
+        if not any(providers.references(self.config)):
+            return self.compiled
+        value = json.loads(self.config.spec(None, self.store))
+        return _engine.Plan.compile(json.dumps(providers.weighed(value, self.config)))
 
     def renewed(self) -> "Loaded":
         """Compile once more, with the certificates that the store holds now. Raises ConfigError."""

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from headworks.certificates import Store
-from headworks.config import analyzers, pages, ports, redirects, rules
+from headworks.config import analyzers, pages, ports, providers, redirects, rules
 from headworks.config.models.whole import Whole
 from headworks.config.modules import Modules
 from headworks.config.problems import ConfigError, Problem
@@ -43,6 +43,7 @@ def draft(config: Whole, inherited: Mapping[str, tuple[int, ...]] | None, store:
     modules: dict[Path, Modules] = {}
     rules.settle(value, config, problems, modules)
     analyzers.settle(value, config, problems, modules)
+    providers.settle(value, config, problems, modules)
     ports.settle(value, config, problems)
     names = stand_ins(config, {}) if inherited is None else inherited
     tls = TlsSpecs(config, store, problems)

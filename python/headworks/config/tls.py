@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headworks.certificates import Files, Store
 from headworks.config.models import CertificateFiles, ClientCertificates, Listener, ListenerTls
+from headworks.config.models.references import reference
 from headworks.config.models.whole import Whole
 from headworks.config.problems import Key, Problem
 from headworks.config.protocols import PROTOCOLS
@@ -230,8 +231,8 @@ def _whole(value: Any, directory: Path) -> Any:
 
 
 def _host(address: str) -> str:
-    """Return the host of a server, as it is written; nothing of a service or a socket."""
-    if address.startswith(("srv:", "unix:")):
+    """Return the host of a server, as it is written; nothing of a service, a socket or a reference."""
+    if address.startswith(("srv:", "unix:")) or reference(address) is not None:
         return ""
     host, _, port = address.rpartition(":")
     return host if port.isdigit() else address

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from headworks.config.models import Health, Listener, Target
 from headworks.config.models.base import applies
+from headworks.config.models.providers import kind_of
 from headworks.config.models.whole import Whole
 from headworks.config.protocols import HTTP
 from headworks.config.values import Duration, Mode, Size
@@ -22,10 +23,12 @@ def write(config: Whole) -> str:
     """Return the configuration as TOML."""
     # Backends have what is for requests where any listener sees some.
     kind = max((listener.protocol for listener in config.listeners.values()), key=HTTP.__contains__)
-    sections = [_section(("proxy",), config.proxy, kind), _section(("logs",), config.logs, kind)]
+    sections = [_section((name,), getattr(config, name), kind) for name in ("proxy", "logs", "resolver")]
     sections += [_section(("listeners", name), listener, kind) for name, listener in config.listeners.items()]
     sections += [_table(("tables", name), table) for name, table in config.tables.items()]
     sections += [_section(("backends", name), backend, kind) for name, backend in config.backends.items()]
+    sections += [_section(("analyzers", name), analyzer, kind) for name, analyzer in config.analyzers.items()]
+    sections += [_section(("providers", name), one, kind_of(name, one)) for name, one in config.providers.items()]
     return "\n".join(sections)
 
 

@@ -14,6 +14,7 @@ from headworks.analyzers.base import Analyzer
 from headworks.config import models
 from headworks.config.models.analyzers import Hook
 from headworks.config.models.literals import BalanceName, CheckKind, ProtocolName
+from headworks.providers.base import Provider
 from headworks.rules.function import RuleFunction
 
 FilePath = str | PathLike[str]
@@ -22,6 +23,8 @@ AnyRule = str | RuleFunction
 """A rule: ``module:function``, or the function itself."""
 AnyAnalyzer = str | type[Analyzer] | Analyzer
 """An analyzer: ``module:Class``, the class, or an object of one."""
+AnyProvider = str | type[Provider] | Provider
+"""A provider: ``module:Class``, the class, or an object of one."""
 
 # Everything below is written by tools/written_types.py from the models: make docs.
 
@@ -344,6 +347,27 @@ class AnalyzerSettingsDict(TypedDict, total=False):
     hooks: Hook | Sequence[Hook] | None
 
 
+class ProviderSettingsDict(TypedDict, total=False):
+    """Keys of a ProviderSettings, as they may be given."""
+
+    source: str | None
+    python: AnyProvider | None
+    arguments: Mapping[str, Any]
+    interval: str | timedelta | None
+    timeout: str | timedelta
+    min_servers: int
+    stale_after: str | timedelta | None
+    token: FilePath | None
+    ca: FilePath | None
+    socket: FilePath
+    network: str | None
+    address: str
+    datacenter: str | None
+    tags: str | Sequence[str]
+    passing: bool
+    stale: bool
+
+
 class ConfigDict(TypedDict, total=False):
     """Keys of a Config, as they may be given."""
 
@@ -354,3 +378,4 @@ class ConfigDict(TypedDict, total=False):
     tables: Mapping[str, Mapping[str, AnyTarget]]
     backends: Mapping[str, models.Backend | BackendDict]
     analyzers: Mapping[str, models.AnalyzerSettings | AnalyzerSettingsDict]
+    providers: Mapping[str, models.ProviderSettings | ProviderSettingsDict]

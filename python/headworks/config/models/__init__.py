@@ -14,6 +14,7 @@ from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.listener import Listener
 from headworks.config.models.process import LogSettings, ProxySettings, Resources
+from headworks.config.models.providers import ProviderSettings
 from headworks.config.models.resolver import Resolver
 from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.table import Table, Target
@@ -40,6 +41,7 @@ __all__ = [
     "Model",
     "Name",
     "Pool",
+    "ProviderSettings",
     "ProxySettings",
     "RateLimit",
     "Redirect",

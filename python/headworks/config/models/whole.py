@@ -13,6 +13,7 @@ from headworks.config.models.backend import Backend
 from headworks.config.models.base import Model, Name, table
 from headworks.config.models.listener import Listener
 from headworks.config.models.process import LogSettings, ProxySettings
+from headworks.config.models.providers import ProviderSettings
 from headworks.config.models.resolver import Resolver
 from headworks.config.models.table import Table
 
@@ -65,5 +66,13 @@ class Whole(Model):
         Field(
             description="Python objects that are consulted, by name.",
             examples=[{"tenants": {"python": "site:Tenants", "deadline": "50ms"}}],
+        ),
+    ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    providers: Annotated[
+        dict[Name, ProviderSettings],
+        BeforeValidator(table),
+        Field(
+            description="Sources of servers that are found while the proxy runs, by name, and settings of kinds.",
+            examples=[{"inventory": {"source": "consul:app", "min_servers": 2}}],
         ),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)
