@@ -29,10 +29,12 @@ from headworks.config import (
     Compression,
     Config,
     Ejection,
+    FirstBytes,
     Headers,
     Health,
     Hsts,
     HttpSettings,
+    Kind,
     Listener,
     ListenerTls,
     LogSettings,
@@ -62,6 +64,8 @@ TABLES: tuple[type[BaseModel], ...] = (
     LogSettings,
     Resolver,
     Listener,
+    FirstBytes,
+    Kind,
     Timeouts,
     ListenerTls,
     CertificateFiles,
@@ -90,6 +94,7 @@ once."""
 TITLES = {
     "backends.NAME.servers[]": "`servers` of a backend",
     "listeners.NAME.tls.certificates[]": "`certificates` of a listener",
+    "listeners.NAME.first_bytes.tls": "Kinds of `[listeners.NAME.first_bytes]`",
     "tables.NAME.PATTERN": "Entries of `[tables.NAME]`",
 }
 """Sections that are not called by their path."""
@@ -202,7 +207,7 @@ def _type_name(annotation: Any) -> str:
     if origin is Annotated:
         return _type_name(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "string or table" if annotation in (CertificateFiles, Server, Target) else "table"
+        return "string or table" if annotation in (CertificateFiles, Kind, Server, Target) else "table"
     plain = {
         str: "string",
         RuleName: "string",

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from headworks.config import Config
 from headworks.config.loaded import Loaded, load
-from headworks.config.protocols import HTTPS
+from headworks.config.protocols import HTTPS, KINDS
 from headworks.config.providers import references
 from headworks.rules.now import now
 from headworks.stand_ins import stand_in
@@ -63,6 +63,7 @@ _PATIENCE = 5.0
 _OPTIONAL = (
     "client",
     "name",
+    "kind",
     "sni",
     "tls",
     "certificate",
@@ -92,6 +93,8 @@ class Explanation:
     """Address of the client, as it was given."""
     name: str | None
     """The name as it is looked up: lower case, without a trailing dot (http: or a port)."""
+    kind: str | None = None
+    """The kind of its first bytes, on listeners that tell kinds apart; None for none of them."""
     sni: str | None = None
     """The name in the ClientHello, on listeners that end TLS."""
     tls: Literal["terminated", "passed_through"] | None = None
@@ -179,6 +182,7 @@ class Explanation:
         rows: list[tuple[str, object]] = [
             ("listener", f"{self.listener} ({self.protocol})"),
             ("client", self.client),
+            ("kind", self.kind),
             ("name", self.name),
             ("sni", self.sni if self.sni != self.name else None),
             ("tls", self.tls and self.tls.replace("_", " ")),
@@ -212,17 +216,21 @@ def explain(  # noqa: PLR0913  (what a client may say)
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     client: str | None = None,
     resolve: bool = False,
+    alpn: Iterable[str] = (),
+    kind: str | None = None,
 ) -> Explanation:
     """Say which entry, backend and server a new connection to ``listener`` (http: a request) would get.
 
     ``sni`` is the name in the client's ClientHello (https: by default the host); ``host``, ``path`` (default ``/``),
-    ``method`` (default GET) and ``headers`` are of a request; ``client`` is its IP address. It comes
-    now (``headworks.now``). With ``resolve`` nameservers are asked where the names of the backend lead. Raises
-    ConfigError, KeyError when there is no such listener, ValueError when ``client`` is no address or when both ``sni``
-    and ``host`` are given (but for https).
+    ``method`` (default GET) and ``headers`` are of a request; ``client`` is its IP address; ``alpn`` are the protocols
+    that its ClientHello offers; ``kind`` is the kind of its first bytes (first_bytes): a key of that table, one of the
+    prefixes, or ``silent``; by default it speaks TLS with ``sni``, HTTP with ``host``. It comes now
+    (``headworks.now``). With ``resolve`` nameservers are asked where the names of the backend lead. Raises ConfigError,
+    KeyError when there is no such listener, ValueError when ``client`` is no address or when both ``sni`` and ``host``
+    are given (but for https).
     """
     loaded = load(config)
-    asked = Asked(sni=sni, host=host, path=path, method=method, headers=headers, client=client)
+    asked = Asked(sni=sni, host=host, path=path, method=method, headers=headers, client=client, alpn=alpn, kind=kind)
     explanation = Explanation.decode(asked.explained(loaded, listener))
     return _resolved(explanation, loaded) if resolve else explanation
 
@@ -249,11 +257,13 @@ class Asked:
     method: str | None
     headers: Mapping[str, str] | Iterable[tuple[str, str]]
     client: str | None
+    alpn: Iterable[str] = ()
+    kind: str | None = None
 
     def explained(self, loaded: Loaded, listener: str, answers: Sequence[Any] | None = None) -> str:
         """Return the engine's explanation; ``answers`` are those of analyzers so far. Raises KeyError, ValueError."""
         listeners = loaded.config.listeners
-        secure = listener in listeners and listeners[listener].protocol in HTTPS
+        secure = listener in listeners and listeners[listener].protocol in (*HTTPS, *KINDS)
         if self.sni is not None and self.host is not None and not secure:
             raise ValueError("a client gives a name in its ClientHello or in its request: give sni or host, not both")
         fields = list(self.headers.items() if isinstance(self.headers, Mapping) else self.headers)
@@ -263,6 +273,8 @@ class Asked:
             "path": self.path,
             "method": self.method,
             "headers": fields,
+            "alpn": list(self.alpn),
+            "kind": self.kind,
             "time": now.timestamp,
         }
         text = loaded.explained().explain(listener, json.dumps(asked), self.client, answers)

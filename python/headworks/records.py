@@ -39,7 +39,9 @@ class AccessRecord:
     sni: str | None = None
     """The name in the ClientHello, in lower case."""
     host: str | None = None
-    """Host that the request asked for, as sent."""
+    """Host that the request asked for, as sent; of an http_host listener that of the first one, in lower case."""
+    kind: str | None = None
+    """The kind of its first bytes, of listeners that tell kinds apart (first_bytes)."""
     method: str | None = None
     """Method of the request."""
     path: str | None = None

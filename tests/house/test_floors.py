@@ -247,6 +247,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "wire/chunk_writer",
             "wire/client_hello",
             "wire/http2",
+            "wire/kind",
         ),
         (
             "balance",

@@ -123,7 +123,7 @@ def test_problems_of_a_model_are_those_of_the_file() -> None:
     with pytest.raises(ConfigError) as caught:
         models.Listener(bind="127.0.0.1:80", protocol="htp", timeouts={"idle": "30"}, tabel="t")  # type: ignore[arg-type, call-arg]
     assert str(caught.value).splitlines() == [
-        'protocol: "htp" is not a known protocol; known: tcp, tls, http, https; did you mean "http"?',
+        f'protocol: "htp" is not a known protocol; known: {", ".join(_engine.protocols())}; did you mean "http"?',
         'timeouts.idle: "30" lacks a unit (ms, s, m or h); did you mean "30s"?',
         'tabel: unknown key; did you mean "table"?',
     ]

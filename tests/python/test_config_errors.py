@@ -63,7 +63,7 @@ did you mean "127.0.0.1:80"?
 21: listeners.raw.table: a tcp listener has no table (its clients give no name); give backend
 23: tables.sites."example.com": there is no backend "ap"; did you mean "app"?
 24: tables.sites."~(": the regular expression is wrong: unclosed group
-25: tables.sites."x.example": 3 is neither the name of a backend nor a table with backend, redirect or respond
+25: tables.sites."x.example": 3 is neither a backend's name nor a table with backend, redirect, respond or alpn
 29: backends.app.servers[1].weight: must be at most 256, not 300
 31: backends.app.balence: unknown key; did you mean "balance"?
 32: backends.app.unix_mode: unknown key; it belongs in [listeners.NAME]

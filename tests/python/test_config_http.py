@@ -265,12 +265,12 @@ forwarded; did you mean "x_forwarded"?
 37: listeners.raw.http: is for http and https listeners, and this one speaks tcp
 41: listeners.name.protocol: "htttp" is not a known protocol; known: PROTOCOLS; did you mean "http"?
 44: tables.sites."a.example": there is no backend "ap"; did you mean "app"?
-45: tables.sites."b.example".redirect: give only one of backend, redirect and respond
-46: tables.sites."c.example": backend, redirect or respond is missing
+45: tables.sites."b.example".redirect: give only one of backend, redirect, respond and alpn
+46: tables.sites."c.example": backend, redirect, respond or alpn is missing
 47: tables.sites."d.example".redirect.to: required key is missing
 48: tables.sites."e.example".respond: 5 is not a table
 49: tables.sites."f.example".also: unknown key
-50: tables.sites."g.example": a list is neither the name of a backend nor a table with backend, redirect or respond
+50: tables.sites."g.example": a list is neither a backend's name nor a table with backend, redirect, respond or alpn
 54: backends.app.hash_header: is for balance = "header_hash", and this is "round_robin"
 55: backends.app.affinity.cookie: required key is missing
 58: backends.app.health.path: is for http checks, and this is a tcp check

@@ -7,7 +7,7 @@
 //! | [`spec`], [`plan`] | the configuration as given, and compiled |
 //! | [`session`], [`flow`], [`buffer`], [`action`] | one connection as a state machine |
 //! | [`protocol`], [`analyze`], [`wire`] | what a listener speaks, who looks at held bytes, how they are read |
-//! | [`spoken`] | what a client speaks, as its first bytes tell, and a refusal in that |
+//! | [`spoken`] | what a client speaks, and a refusal in that |
 //! | [`http`], [`tls`] | requests and responses; what TLS presents, demands and has found out |
 //! | [`program`] | rules that people wrote, compiled |
 //! | [`names`] | what a name resolves to |

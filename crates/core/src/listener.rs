@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 pub use crate::analyze::HeaderRule;
 
 use crate::address::Address;
-use crate::analyze::{Attached, NoProxyHeader, ProxyHeader};
+use crate::analyze::{Attached, KindFound, Kinds, NoProxyHeader, ProxyHeader};
 use crate::close::CloseReason;
 use crate::consult::Consultants;
 use crate::http::listener::HttpListener;
@@ -24,6 +24,7 @@ use crate::protocol::Protocol;
 use crate::spec::ListenerSpec;
 use crate::table::{AnswerIndex, BackendIndex};
 use crate::tally::{EndTally, Tally};
+use crate::time::Millis;
 use crate::tls::{self, Termination, TlsTally};
 
 /// A listener of a Plan.
@@ -43,6 +44,10 @@ pub struct Listener {
     pub route: Route,
     /// Backend when no name is found or nothing matches.
     pub fallback: Option<BackendIndex>,
+    /// Kinds of clients that are told apart; none where it does not tell any.
+    pub kinds: Kinds,
+    /// The ways of those kinds.
+    pub kind_ways: KindWays,
     /// Sources that must begin with a PROXY header; from others one is refused.
     pub proxy_from: Networks,
     /// Networks admitted; empty admits all.
@@ -83,6 +88,35 @@ pub enum Route {
     Table(u32),
     /// Nowhere: every request gets this answer.
     Answer(AnswerIndex),
+    /// Each kind of clients has a way of its own; this is that of none of them.
+    Kinds,
+}
+
+/// The way of some connections: their route, and the backend for those that it leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// The route.
+    pub route: Route,
+    /// Backend when no name is found or nothing matches.
+    pub fallback: Option<BackendIndex>,
+}
+
+/// The ways of the kinds that a listener tells apart.
+#[derive(Debug, Clone, Default)]
+pub struct KindWays {
+    /// The ways, in the order of [`Kinds`].
+    pub ways: Box<[Way]>,
+    /// The way of clients that say nothing.
+    pub silent: Option<Silent>,
+}
+
+/// The way of clients that say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silent {
+    /// The backend, whose servers speak first.
+    pub backend: BackendIndex,
+    /// Time after which a client says nothing.
+    pub after: Millis,
 }
 
 /// The state of a listener that changes while running, shared by all workers.
@@ -117,6 +151,8 @@ impl Listener {
             analyzers: self.analyzers.clone(),
             route: self.route,
             fallback: self.fallback,
+            kinds: self.kinds.clone(),
+            kind_ways: self.kind_ways.clone(),
             proxy_from: self.proxy_from.clone(),
             allow: self.allow.clone(),
             deny: self.deny.clone(),
@@ -126,6 +162,19 @@ impl Listener {
             tls: self.tls.clone(),
             programs: self.programs.adopt(previous.map(|previous| &previous.programs)),
             consultants: self.consultants.clone(),
+        }
+    }
+
+    /// Returns the way of a client of this kind; None: of a listener that tells none apart.
+    pub fn way(&self, kind: Option<KindFound>) -> Way {
+        let to = |backend| Way { route: Route::Backend(backend), fallback: None };
+        let own = Way { route: self.route, fallback: self.fallback };
+        match kind {
+            Some(KindFound::Of(number)) => {
+                self.kind_ways.ways.get(usize::from(number)).copied().unwrap_or(own)
+            }
+            Some(KindFound::Silent) => self.kind_ways.silent.map_or(own, |silent| to(silent.backend)),
+            Some(KindFound::Other) | None => own,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Spoken: what a client speaks whose bytes are passed on untouched, as far as they tell, and what it is sent
 //! in that when it is refused.
 //!
-//! Must never say more than why the client should give up. Each refusal is made once, when it is first needed.
+//! Must never say more than why the client should give up. Each refusal is made once, when it is first
+//! needed.
 
 use std::sync::LazyLock;
 
@@ -34,10 +35,10 @@ impl Spoken {
     }
 }
 
-/// What clients of HTTP/1 are sent, by reason.
+/// Responses to clients of HTTP/1, by reason.
 static RESPONSES: LazyLock<Box<[Box<[u8]>]>> = LazyLock::new(|| each(response));
 
-/// What clients of HTTP/2 are sent, by reason.
+/// Farewells to clients of HTTP/2, by reason.
 static FAREWELLS: LazyLock<Box<[Box<[u8]>]>> = LazyLock::new(|| each(farewell));
 
 fn each(write: fn(u16) -> Vec<u8>) -> Box<[Box<[u8]>]> {
@@ -45,8 +46,8 @@ fn each(write: fn(u16) -> Vec<u8>) -> Box<[Box<[u8]>]> {
     CloseReason::ALL.iter().map(told).collect()
 }
 
-/// Writes a response with a page of one line. Nothing is known of the request but its beginning: HEAD gets the
-/// page, too, and the end of the connection ends it.
+/// Writes a response with a page of one line. Nothing is known of the request but its beginning: HEAD gets
+/// the page, too, and the end of the connection ends it.
 fn response(status: u16) -> Vec<u8> {
     let (mut out, phrase) = (Vec::new(), phrase(status));
     let page = format!("{status} {phrase}\n");

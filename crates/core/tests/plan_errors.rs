@@ -148,13 +148,13 @@ fn each_kind_of_problem_has_its_path_and_reason() {
             "/tables/sites",
             json!([{"pattern": "a.example"}]),
             "tables.sites.a.example",
-            "backend, redirect or respond is needed",
+            "backend, redirect, respond or alpn is needed",
         ),
         (
             "/tables/sites",
             json!([{"pattern": "a.example", "backend": "app", "redirect": {"to": "https", "code": 308}}]),
             "tables.sites.a.example",
-            "one of backend, redirect and respond",
+            "one of backend, redirect, respond and alpn",
         ),
         (
             "/tables/sites",

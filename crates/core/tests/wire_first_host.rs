@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use headworks_core::analyze::{Analyzer, Facts, HttpHost, Verdict};
+use headworks_core::analyze::{Analyzer, Facts, FirstHost, Verdict};
 use headworks_core::wire::first_host::{HostParsed, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -107,7 +107,11 @@ fn names_of_http2() {
         ("authority", request(&[authority()]), "a.example"),
         ("host", request(&[field("host", "a.example")]), "a.example"),
         ("both", request(&[authority(), field("host", "A.example:80")]), "a.example"),
-        ("coded", request(&[b"\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff".to_vec()]), "www.example.com"),
+        (
+            "coded",
+            request(&[b"\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff".to_vec()]),
+            "www.example.com",
+        ),
         ("a new size of the table", [vec![0x3f, 0xe1, 0x1f], request(&[authority()])].concat(), "a.example"),
         ("from the table", request(&[vec![0x41, 1, b'a'], vec![0xbe]]), ""),
         ("two that differ", request(&[authority(), field("host", "b.example")]), ""),
@@ -115,7 +119,7 @@ fn names_of_http2() {
         ("none", request(&[]), ""),
         ("behind a field", request(&[field("x", "y"), authority()]), ""),
         ("no host", request(&[field(":authority", "a example")]), ""),
-        ("too long", request(&[field(":authority", &"a".repeat(120).repeat(2)[..200])]), &"a".repeat(200)),
+        ("long", request(&[field(":authority", &"a.".repeat(60))]), &"a.".repeat(60)[..119]),
         ("a size that is too large", [vec![0x3f, 0xff, 0x7f], request(&[authority()])].concat(), ""),
         ("broken", vec![0x80], ""),
     ] {
@@ -171,7 +175,7 @@ fn told(bytes: &[u8], cuts: &[usize]) -> Option<(Option<Box<str>>, usize)> {
         if held < need {
             continue;
         }
-        match HttpHost.inspect(&bytes[..held], &mut facts) {
+        match FirstHost.inspect(&bytes[..held], &mut facts) {
             Verdict::Wait { need: more } => {
                 assert!(more > held);
                 need = more;
@@ -227,7 +231,8 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     )
     .prop_map(|fields| fields.concat());
     prop_oneof![
-        (any::<u8>(), 0_u32..3, block.clone()).prop_map(|(flags, stream, block)| frame(HEADERS, flags, stream, &block)),
+        (any::<u8>(), 0_u32..3, block.clone())
+            .prop_map(|(flags, stream, block)| frame(HEADERS, flags, stream, &block)),
         (0_u8..6, block).prop_map(|(flags, block)| frame(CONTINUATION, flags, 1, &block)),
         (0_u8..12, any::<u8>(), 0_u32..2, vec(any::<u8>(), 0..13))
             .prop_map(|(kind, flags, stream, payload)| frame(kind, flags, stream, &payload)),

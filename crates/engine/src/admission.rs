@@ -13,6 +13,7 @@ use headworks_core::close::CloseReason;
 use headworks_core::listener::HeaderRule;
 use headworks_core::session::Entrance;
 use headworks_core::tally::Count;
+use headworks_core::wire::client_hello::Offered;
 
 use crate::arrival::Arrival;
 use crate::deployment::LocalPlan;
@@ -57,6 +58,7 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
         address,
         local: None,
         name: None,
+        alpn: Offered::default(),
         held: Buffer::default(),
         accepted: tools.now,
         id: 0,

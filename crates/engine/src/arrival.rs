@@ -10,6 +10,7 @@ use headworks_core::buffer::Buffer;
 use headworks_core::listener::{Listener, Permit};
 use headworks_core::session::{Entrance, Greeting};
 use headworks_core::time::Millis;
+use headworks_core::wire::client_hello::Offered;
 
 use crate::consult::Desk;
 use crate::deployment::LocalPlan;
@@ -36,6 +37,8 @@ pub(crate) struct Arrival {
     pub(crate) local: Option<SocketAddr>,
     /// The name it asked for.
     pub(crate) name: Option<Box<str>>,
+    /// The protocols that it offered, where it is passed through.
+    pub(crate) alpn: Offered,
     /// Bytes that the client sent and nobody has taken: the ClientHello of one that is passed through.
     pub(crate) held: Buffer,
     /// Time at which it was accepted.

@@ -65,6 +65,7 @@ fn protocols(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         facts.set_item("requests", protocol.exchanges())?;
         facts.set_item("tls", protocol.tls().word())?;
         facts.set_item("passes_tls", protocol.passes_tls())?;
+        facts.set_item("kinds", protocol.kinds())?;
         facts.set_item("versions", protocol.versions())?;
         protocols.set_item(protocol.name(), facts)?;
     }

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headworks.config import classes
+from headworks.config.models.table import target_backends
 from headworks.config.models.whole import Whole
 from headworks.config.modules import Failed, Modules
 from headworks.config.problems import Path as Keys
 from headworks.config.problems import Problem
 from headworks.config.protocols import PROTOCOLS
-from headworks.config.routes import backends_of
+from headworks.config.routes import backends_of, tables_of
 
 if TYPE_CHECKING:
     from headworks.analyzers.base import Analyzer
@@ -82,7 +83,7 @@ def _declare(config: Whole, name: str, settings: "AnalyzerSettings", modules: di
     listeners = {key for key, one in config.listeners.items() if name in one.analyzers}
     backends = {key for key, one in config.backends.items() if name in one.analyzers}
     targets = (target for table in config.tables.values() for target in table.values())
-    backends |= {target.backend for target in targets if name in target.analyzers and target.backend is not None}
+    backends |= {backend for target in targets if name in target.analyzers for backend in target_backends(target)}
     arguments = dict(settings.arguments)
     settings.python.declared = Declared(
         name=name,
@@ -136,7 +137,7 @@ def _possible(config: Whole, path: Keys) -> tuple[str, ...]:
     if path[0] == "backends":
         leading = [key for key, one in config.listeners.items() if str(path[1]) in backends_of(config, one)]
     else:
-        leading = [key for key, one in config.listeners.items() if one.table == path[1]]
+        leading = [key for key, one in config.listeners.items() if path[1] in tables_of(one)]
     # A rule may lead to any backend.
     keys = leading or list(config.listeners)
     return (*dict.fromkeys(hook for key in keys for hook in _of_protocol(config, key)), "ended")

@@ -11,12 +11,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import product
 
 from headworks.config.analyzers import places
+from headworks.config.models.first_bytes import kind_backends
 from headworks.config.models.references import KINDS, NAMED, reference
 from headworks.config.models.whole import Whole
 from headworks.config.problems import Path, Problem
 from headworks.config.providers import references
 from headworks.config.redirects import doubtful_ports
-from headworks.config.routes import backends_of, table_backends
+from headworks.config.routes import backends_of, table_backends, tables_of
 from headworks.config.rules import consulted, led_to
 from headworks.config.templates import doubtful_values
 
@@ -159,11 +160,12 @@ def _reachable(listener: str, leads: dict[str, set[str]], found: dict[str, list[
 def _unused(config: Whole) -> Iterator[Problem]:
     """Find tables that no listener has, and backends that nothing names."""
     listeners = config.listeners.values()
-    tables = {one.table for one in listeners} | {one.tls.passthrough for one in listeners if one.tls is not None}
+    tables = {table for one in listeners for table in tables_of(one)}
     for name in config.tables:
         if name not in tables:
             yield Problem(path=("tables", name), reason="no listener has this table", is_warning=True)
     named = {backend for one in listeners for backend in (one.backend, one.fallback)}
+    named |= {backend for one in listeners for backend in kind_backends(one.first_bytes)}
     named |= {backend for table in config.tables for backend in table_backends(config, table)}
     named |= led_to(config)
     for name in config.backends:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from headworks import _engine
 
 ROUTES = ("table", "backend", "redirect", "respond")
+KIND_ROUTES = ("first_bytes",)
 """Keys that say where clients go."""
 
 
@@ -27,6 +28,8 @@ class Protocol:
     """Whether TLS ends at its listeners."""
     passes_tls: bool
     """Whether what it passes on is its clients' own TLS."""
+    kinds: bool
+    """Whether its listeners tell several kinds of clients apart, each with a way of its own."""
     versions: tuple[str, ...]
     """Versions by their names in ALPN, the one that is offered by itself first."""
 
@@ -36,6 +39,16 @@ class Protocol:
         return cls(name=name, **{**facts, "versions": tuple(facts["versions"])})
 
     @property
+    def sees_host(self) -> bool:
+        """Whether the host of requests is seen, of all or of the first."""
+        return self.requests or self.kinds or (self.names and not self.passes_tls)
+
+    @property
+    def sees_hello(self) -> bool:
+        """Whether the ClientHello is seen of TLS that does not end here."""
+        return self.passes_tls or self.kinds
+
+    @property
     def listener(self) -> str:
         """A listener of its kind, in a sentence: ``an https listener``."""
         # Most are spelt aloud: aitch, tee, tee, pee.
@@ -43,6 +56,8 @@ class Protocol:
 
     def routes(self, *, ends_tls: bool) -> tuple[str, ...]:
         """Return what may say where clients go: exactly one does. A client that speaks TLS to us gives a name."""
+        if self.kinds:
+            return KIND_ROUTES
         has_table = self.names or ends_tls
         return tuple(
             route
@@ -60,6 +75,8 @@ def those(has: Callable[[Protocol], bool]) -> tuple[str, ...]:
     return tuple(name for name, protocol in PROTOCOLS.items() if has(protocol))
 
 
+KINDS = those(lambda one: one.kinds)
+"""Protocols whose listeners tell kinds of clients apart."""
 HTTP = those(lambda one: one.requests)
 """Protocols whose listeners see requests."""
 BYTES = those(lambda one: not one.requests or one.tls != "never")

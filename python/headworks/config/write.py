@@ -70,7 +70,7 @@ def _table(path: tuple[str, ...], table: Mapping[str, Target]) -> str:
 
 
 def _short(target: Target) -> Target | str:
-    return target if target.backend is None else target.backend
+    return target if target.backend is None or target.analyzers else target.backend
 
 
 def _header(path: tuple[str, ...]) -> str:

@@ -73,6 +73,26 @@ class ResolverDict(TypedDict, total=False):
     resolv_conf: FilePath
 
 
+class KindDict(TypedDict, total=False):
+    """Keys of a Kind, as they may be given."""
+
+    backend: str | None
+    table: str | None
+    fallback: str | None
+
+
+class FirstBytesDict(TypedDict, total=False):
+    """Keys of a FirstBytes, as they may be given."""
+
+    tls: models.Kind | KindDict | None
+    http: models.Kind | KindDict | None
+    ssh: models.Kind | KindDict | None
+    postgres: models.Kind | KindDict | None
+    prefixes: Mapping[str, str]
+    silent: str | None
+    silent_after: str | timedelta
+
+
 class RedirectDict(TypedDict, total=False):
     """Keys of a Redirect, as they may be given."""
 
@@ -201,6 +221,7 @@ class ListenerDict(TypedDict, total=False):
     protocol: Required[ProtocolName]
     table: str | None
     backend: str | None
+    first_bytes: models.FirstBytes | FirstBytesDict | None
     redirect: models.Redirect | RedirectDict | None
     respond: models.Respond | RespondDict | None
     fallback: str | None
@@ -232,6 +253,7 @@ class TargetDict(TypedDict, total=False):
     backend: str | None
     redirect: models.Redirect | RedirectDict | None
     respond: models.Respond | RespondDict | None
+    alpn: Mapping[str, str] | None
     analyzers: str | Sequence[str]
 
 

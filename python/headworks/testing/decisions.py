@@ -27,14 +27,17 @@ def decide(  # noqa: PLR0913  (what a client may say)
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     client: str | None = None,
     sni: str | None = None,
+    alpn: Iterable[str] = (),
+    kind: str | None = None,
     body: bytes | None = None,
 ) -> Explanation:
     """Decide about one request: entry, backend, server or why not, status, and the steps that led there.
 
     ``config`` is a path, TOML text, a Config or a mapping. The request is a ``headworks.Request``, or is said by
     ``method`` (default GET), ``host``, ``path`` (with its query, default ``/``), ``headers`` and ``client`` (an IP
-    address), which win over those of ``request``. ``body`` is what analyzers get to read. It comes now, or
-    when ``headworks.now.at`` says. ``listener`` may be left out when the request names it, or when there is but one.
+    address), which win over those of ``request``. ``body`` is what analyzers get to read. Connections are said by
+    ``sni``, ``host``, ``alpn`` and ``kind``, as ``headworks.explain`` has them. It comes now, or when
+    ``headworks.now.at`` says. ``listener`` may be left out when the request names it, or when there is but one.
 
     Rules are evaluated and analyzers are asked (``accepted``, ``hello`` and ``request``), in the order in which a
     proxy asks them; each is made anew, without ``start``: give an object in place of a class where one has to be
@@ -58,7 +61,7 @@ def decide(  # noqa: PLR0913  (what a client may say)
     fields = [(key, value) for key, value in fields if key.lower() != "host"]
     if body is not None and not {"content-length", "transfer-encoding"} & {key.lower() for key, _ in fields}:
         fields.append(("Content-Length", str(len(body))))
-    asked = Asked(sni=sni, host=host, path=path, method=method, headers=fields, client=client)
+    asked = Asked(sni=sni, host=host, path=path, method=method, headers=fields, client=client, alpn=alpn, kind=kind)
     return Explanation.decode(_settled(asked, whole, name, body))
 
 

@@ -5,7 +5,9 @@
 //! and it is called again with all held bytes when they grew.
 
 mod attached;
-mod http_host;
+mod first_host;
+mod first_kind;
+mod kinds;
 mod proxy_header;
 mod sni;
 
@@ -13,17 +15,20 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 
 pub use attached::Attached;
-pub use http_host::HttpHost;
+pub use first_host::FirstHost;
+pub use first_kind::FirstKind;
+pub use kinds::{Kind, KindFound, Kinds};
 pub use proxy_header::{HeaderRule, NoProxyHeader, ProxyHeader};
 pub use sni::Sni;
 
 use crate::close::CloseReason;
 pub use crate::spec::OnFailure;
 use crate::spoken::Spoken;
+use crate::wire::client_hello::Offered;
 
 /// Every analyzer, for the laws they all keep (any split of the input gives the same verdict; no panic on any
 /// bytes).
-pub static REGISTRY: &[&dyn Analyzer] = &[&ProxyHeader, &NoProxyHeader, &Sni, &HttpHost];
+pub static REGISTRY: &[&dyn Analyzer] = &[&ProxyHeader, &NoProxyHeader, &Sni, &FirstHost, &FirstKind];
 
 /// Looks at held bytes.
 pub trait Analyzer: Debug + Sync {
@@ -32,6 +37,11 @@ pub trait Analyzer: Debug + Sync {
 
     /// Judges the bytes held so far, oldest first, without those that earlier analyzers consumed.
     fn inspect(&self, held: &[u8], facts: &mut Facts) -> Verdict;
+
+    /// Judges the same at a listener that tells these kinds apart.
+    fn inspect_among(&self, _kinds: &Kinds, held: &[u8], facts: &mut Facts) -> Verdict {
+        self.inspect(held, facts)
+    }
 }
 
 /// An analyzer's answer. All but `Wait` end its turn: it is not called again on this flow.
@@ -62,6 +72,10 @@ pub struct Facts {
     pub local: Option<SocketAddr>,
     /// The name the client asked for, lower case, no trailing dot.
     pub name: Option<Box<str>>,
+    /// The kind of its first bytes, at a listener that tells kinds apart.
+    pub kind: Option<KindFound>,
+    /// The protocols that its ClientHello offers.
+    pub alpn: Offered,
     /// The language of its first bytes, where that is not what its listener speaks by itself: what it is
     /// refused in.
     pub spoken: Option<Spoken>,

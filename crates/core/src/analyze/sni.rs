@@ -21,6 +21,7 @@ impl Analyzer for Sni {
                 if let ServerName::Host(name) = hello.name {
                     facts.name = Some(name);
                 }
+                facts.alpn = hello.alpn;
                 Verdict::Pass { consumed: 0 }
             }
         }

@@ -7,12 +7,12 @@
 use std::net::SocketAddr;
 
 use super::request::Request;
-use super::{Asked, Explanation, WantedAnswer, explain_name};
+use super::{Asked, Explanation, WantedAnswer, explain_kind, explain_name};
 use crate::close::CloseReason;
 use crate::consult::{ConsultantIndex, ConsultantSet, Consultants, Foretold, Word};
 use crate::http::facts::ExchangeFacts;
 use crate::http::rules::{Decision, Foreseen};
-use crate::listener::Listener;
+use crate::listener::{self, Listener};
 use crate::message::Span;
 use crate::plan::{ListenerView, Plan, Routed};
 use crate::program::{Findings, Subject};
@@ -30,6 +30,8 @@ struct Way<'a> {
     findings: Findings,
     bypassed: ConsultantSet,
     calls: ConsultantSet,
+    /// The way of its kind, or of its listener.
+    way: listener::Way,
     /// The way that a rule or an analyzer has named.
     named: Option<Named>,
 }
@@ -67,6 +69,7 @@ impl Plan {
             findings: Findings::default(),
             bypassed: ConsultantSet::default(),
             calls: ConsultantSet::default(),
+            way: listener.way(None),
             named: None,
         };
         let gone = way.go();
@@ -92,8 +95,10 @@ impl Way<'_> {
             return Ok(None);
         }
         plan.explain_admission(listener, asked.client, self.told)?;
+        let kind = explain_kind(listener, asked, self.told);
+        self.way = listener.way(kind);
         if passed.is_none() {
-            self.told.name = explain_name(listener, asked, self.told)?;
+            self.told.name = explain_name(listener, kind, asked, self.told)?;
         }
         self.tell(&listener.consultants, Hook::FirstBytes);
         // Where TLS ends at us nobody but us has seen the hello.
@@ -103,7 +108,7 @@ impl Way<'_> {
         self.ask(&listener.consultants)?;
         let entry = self.look_up(passed.as_ref())?;
         let found = entry.target;
-        if let Some(analyzers) = entry.entry.and_then(|entry| plan.entry_analyzers(listener, entry)) {
+        if let Some(analyzers) = entry.entry.and_then(|entry| plan.entry_analyzers(self.way.route, entry)) {
             self.tell(analyzers, Hook::FirstBytes);
             self.ask(analyzers)?;
         }
@@ -244,9 +249,11 @@ impl Way<'_> {
             return Ok(Routed { target: *target, entry: None });
         }
         let (name, mut foreseen) = (self.told.name.as_deref(), Foreseen::default());
-        ListenerView { plan: self.plan, listener: self.listener }.tell_way(name, None, &mut foreseen);
-        let routed = self.plan.route(self.listener, name);
+        let view = ListenerView { plan: self.plan, listener: self.listener };
+        let offered = self.asked.offered();
+        view.tell_way_of(self.way, name, None, &offered, &mut foreseen);
+        let routed = self.plan.route(self.way, name, &offered);
         self.told.take(foreseen);
-        routed
+        Ok(routed?)
     }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use request::Request;
 
+use crate::analyze::KindFound;
 use crate::balance::Seed;
 use crate::close::CloseReason;
 use crate::consult::{Advice, Consultant, Foretold};
@@ -28,8 +29,9 @@ use crate::plan::{ListenerView, Plan};
 use crate::pool::{AskedFor, Backend};
 use crate::spec::Hook;
 use crate::table::Target;
-use crate::wire::client_hello::ServerName;
+use crate::wire::client_hello::{Offered, ServerName};
 use crate::wire::first_host;
+use crate::wire::kind::Mark;
 
 /// The things that a client asks for.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -45,6 +47,11 @@ pub struct Asked {
     pub method: Option<String>,
     /// Fields of a request.
     pub headers: Vec<(String, String)>,
+    /// The kind of its first bytes, where kinds are told apart: a key, `silent`, or anything else for none of
+    /// them. Without it a client with `sni` speaks TLS, one with a host HTTP.
+    pub kind: Option<String>,
+    /// Protocols that the ClientHello offers, in its order.
+    pub alpn: Vec<String>,
     /// The time of day, seconds since 1970.
     pub time: u64,
     /// The client's address, which JSON does not give.
@@ -54,6 +61,13 @@ pub struct Asked {
     /// asked.
     #[serde(skip)]
     pub answers: Option<Vec<Advice>>,
+}
+
+impl Asked {
+    /// Returns what the ClientHello offers.
+    fn offered(&self) -> Offered {
+        Offered::of(self.alpn.iter().map(String::as_str))
+    }
 }
 
 /// The fate of a new connection or request.
@@ -67,6 +81,8 @@ pub struct Explanation {
     pub client: Option<String>,
     /// The name that is looked up.
     pub name: Option<String>,
+    /// The kind of its first bytes, where kinds are told apart.
+    pub kind: Option<String>,
     /// The name in the ClientHello, where TLS may end here.
     pub sni: Option<String>,
     /// The fate of the client's TLS, where it may end here: `terminated` or `passed_through`.
@@ -312,19 +328,52 @@ fn refuse(reason: CloseReason, told: &mut Explanation) {
 /// Returns the name as it is looked up, read by the same rules as a client's.
 fn explain_name(
     listener: &Listener,
+    kind: Option<KindFound>,
     asked: &Asked,
     told: &mut Explanation,
 ) -> Result<Option<String>, CloseReason> {
     if listener.tls.is_some() && !listener.protocol.exchanges() {
         return Ok(told.sni.clone());
     }
-    let Some(name) = asked.name.as_deref().or(asked.sni.as_deref()) else { return Ok(None) };
-    if !listener.protocol.names() {
+    let told_kind = kind.and_then(|kind| listener.kinds.get(kind));
+    let speaks_tls = match told_kind {
+        Some(kind) => kind.mark == Mark::Tls,
+        None => listener.protocol.passes_tls(),
+    };
+    let given = match (&asked.name, &asked.sni) {
+        (_, Some(name)) if speaks_tls => Some(name),
+        (name, sni) => name.as_ref().or(sni.as_ref()),
+    };
+    let Some(name) = given.map(String::as_str) else { return Ok(None) };
+    if !listener.protocol.names() && !told_kind.is_some_and(|kind| kind.is_named) {
         told.steps.push(format!("{} clients give no name", listener.protocol.name()));
         return Ok(None);
     }
-    if listener.protocol.passes_tls() { read_server_name(name, told) } else { Ok(read_host(name, told)) }
+    if speaks_tls { read_server_name(name, told) } else { Ok(read_host(name, told)) }
 }
+
+/// Returns the kind of a client, where kinds are told apart.
+fn explain_kind(listener: &Listener, asked: &Asked, told: &mut Explanation) -> Option<KindFound> {
+    if !listener.protocol.kinds() {
+        return None;
+    }
+    let of_names = match (&asked.sni, &asked.name) {
+        (Some(_), _) => Some("tls"),
+        (None, Some(_)) => Some("http"),
+        (None, None) => None,
+    };
+    let name = asked.kind.as_deref().or(of_names).unwrap_or_default();
+    let found = match listener.kinds.named(name) {
+        Some(number) => KindFound::Of(number),
+        None if name == SILENT && listener.kind_ways.silent.is_some() => KindFound::Silent,
+        None => KindFound::Other,
+    };
+    told.kind = (found != KindFound::Other).then(|| name.to_owned());
+    Some(found)
+}
+
+/// The key of clients that say nothing.
+const SILENT: &str = "silent";
 
 /// Returns the name of a Host field as it is looked up.
 fn read_host(host: &str, told: &mut Explanation) -> Option<String> {

@@ -22,7 +22,7 @@ impl Plan {
     ) -> Result<Option<Routed>, CloseReason> {
         let Some(tls) = &listener.tls else { return Ok(None) };
         told.sni = server_name(asked, told)?;
-        if let Some(routed) = self.explain_passthrough(listener, told) {
+        if let Some(routed) = self.explain_passthrough(listener, asked, told) {
             (told.method, told.path) = (None, None);
             told.name.clone_from(&told.sni);
             told.tls = Some("passed_through");
@@ -42,12 +42,21 @@ impl Plan {
         Ok(None)
     }
 
-    fn explain_passthrough(&self, listener: &Listener, told: &mut Explanation) -> Option<Routed> {
+    fn explain_passthrough(
+        &self,
+        listener: &Listener,
+        asked: &Asked,
+        told: &mut Explanation,
+    ) -> Option<Routed> {
         let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize];
-        let routed = self.pass_through(listener, told.sni.as_deref());
+        let (name, offered) = (told.sni.as_deref(), asked.offered());
+        let routed = self.pass_through(listener, name, &offered);
+        let entry = name.map_or(table.table.any(), |name| table.table.lookup(name));
+        let by_alpn = entry.and_then(|entry| table.alpn_of(entry)).map(|ways| ways.explain(&offered));
         for step in table.table.explain(told.sni.as_deref(), None) {
             told.steps.push(format!("passthrough, {}: {}", step.pattern, step.why));
         }
+        told.steps.extend(by_alpn);
         match routed {
             Some(Routed { entry: Some(entry), .. }) => {
                 told.table = Some(table.name.to_string());

@@ -29,9 +29,14 @@ impl Compiler<'_> {
     }
 
     pub(super) fn table_number(&mut self, listener: &str, table: &str) -> Option<u32> {
+        self.table_at(path!["listeners", listener, "table"], table)
+    }
+
+    /// Returns the number of the table that is named at `path`.
+    pub(super) fn table_at(&mut self, path: Vec<Item>, table: &str) -> Option<u32> {
         let number = self.spec.tables.keys().position(|name| name == table);
         if number.is_none() {
-            self.error(path!["listeners", listener, "table"], format!("there is no table \"{table}\""));
+            self.error(path, format!("there is no table \"{table}\""));
         }
         number.map(|number| number as u32)
     }

@@ -26,7 +26,9 @@ impl Compiler<'_> {
         let tls = self.termination(name, spec);
         // A client that speaks TLS names what it wants.
         let named = tls.is_some() || protocol.is_none_or(|protocol| protocol.names());
-        let route = self.route(name, spec, named);
+        let tells_kinds = protocol.is_some_and(|protocol| protocol.kinds());
+        let route = if tells_kinds { self.kinds_route(name, spec) } else { self.route(name, spec, named) };
+        let kinds = self.kinds(name, spec).filter(|_| tells_kinds);
         if let (Some(protocol), Some(Route::Table(table))) = (protocol, route) {
             self.check_table(name, protocol, table);
         }
@@ -36,11 +38,14 @@ impl Compiler<'_> {
         let speaks = protocol?.exchanges();
         let http = self.http_listener(name, spec, speaks);
         let rules = if speaks { self.rules_in_force(&http, spec, tls.as_ref()) } else { Box::default() };
+        let (kinds, kind_ways) = kinds.unwrap_or_default();
         Some(Listener {
             name: name.into(),
             spec: Arc::new(spec.without_files()),
             bind,
             fallback,
+            kinds,
+            kind_ways,
             analyzers: listener::analyzers(protocol?, &proxy_from),
             proxy_from,
             allow: self.networks(name, "allow", &spec.allow),
@@ -68,6 +73,19 @@ impl Compiler<'_> {
             }
         }
         parsed
+    }
+
+    fn kinds_route(&mut self, name: &str, spec: &ListenerSpec) -> Option<Route> {
+        for (key, given) in [("table", &spec.table), ("backend", &spec.backend)] {
+            if given.is_some() {
+                let reason = "each kind has a table or backend of its own, in first_bytes";
+                self.error(path!["listeners", name, key], reason);
+            }
+        }
+        if spec.first_bytes.is_none() {
+            self.error(path!["listeners", name], "first_bytes is needed");
+        }
+        Some(Route::Kinds)
     }
 
     fn route(&mut self, name: &str, spec: &ListenerSpec, named: bool) -> Option<Route> {

@@ -4,15 +4,18 @@
 //! it. Live state (counters, server up or down) is keyed by identity and taken over from the previous Plan.
 //! Must never touch the system: an address that cannot be bound is the engine's to report.
 
+mod alpn;
 mod backend;
 mod compiler;
 mod http;
+mod kinds;
 mod listener;
 mod resolver;
 mod tables;
 mod tls;
 mod view;
 
+pub use alpn::AlpnWays;
 pub use resolver::Resolver;
 pub use view::ListenerView;
 
@@ -22,11 +25,12 @@ use self::compiler::Compiler;
 use crate::close::CloseReason;
 use crate::consult::{Consultant, ConsultantIndex, Consultants};
 use crate::http::answers::Answer;
-use crate::listener::{Listener, Route};
+use crate::listener::{Listener, Route, Way};
 use crate::pool::Backend;
 use crate::problem::Problem;
 use crate::spec::{ProxySpec, Spec};
 use crate::table::{BackendIndex, Match, Table, Target};
+use crate::wire::client_hello::Offered;
 
 /// One compiled configuration.
 #[derive(Debug)]
@@ -60,6 +64,8 @@ pub struct NamedTable {
     pub entries: Vec<(String, Target)>,
     /// The analyzers of each entry; empty where none has any.
     pub consultants: Box<[Consultants]>,
+    /// The ways of each entry that goes by ALPN; empty where none does.
+    pub alpn: Box<[Option<AlpnWays>]>,
     /// The compiled table.
     pub table: Table,
 }
@@ -71,6 +77,39 @@ pub struct Routed {
     pub target: Target,
     /// The table's entry that matched; None for what the listener itself names and for its fallback.
     pub entry: Option<Match>,
+}
+
+/// The reason why a client is led nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrouted {
+    /// The reason that its connection ends with.
+    Because(CloseReason),
+    /// Nothing that it offers by ALPN is spoken at its name.
+    NoProtocol,
+}
+
+impl From<Unrouted> for CloseReason {
+    fn from(unrouted: Unrouted) -> Self {
+        match unrouted {
+            Unrouted::Because(reason) => reason,
+            Unrouted::NoProtocol => Self::NoMatch,
+        }
+    }
+}
+
+impl NamedTable {
+    /// Returns the ways of an entry, where it goes by ALPN.
+    pub fn alpn_of(&self, entry: Match) -> Option<&AlpnWays> {
+        self.alpn.get(entry.entry as usize)?.as_ref()
+    }
+
+    /// Returns where an entry leads a client that offers this.
+    fn led(&self, entry: Match, offered: &Offered) -> Option<Target> {
+        match self.alpn_of(entry) {
+            None => Some(entry.target),
+            Some(ways) => ways.choose(offered).map(Target::Backend),
+        }
+    }
 }
 
 impl Plan {
@@ -163,24 +202,28 @@ impl Plan {
         at.ok().map(|at| at as ConsultantIndex)
     }
 
-    /// Returns the analyzers of an entry of a listener's table.
-    pub fn entry_analyzers(&self, listener: &Listener, entry: Match) -> Option<&Consultants> {
-        let Route::Table(table) = listener.route else { return None };
+    /// Returns the analyzers of an entry of the table that a route leads to.
+    pub fn entry_analyzers(&self, route: Route, entry: Match) -> Option<&Consultants> {
+        let Route::Table(table) = route else { return None };
         self.tables[table as usize].consultants.get(entry.entry as usize)
     }
 
-    /// Returns where a client of `listener` goes that gave this name or none. Without a name the fallback
-    /// comes before `*`.
-    pub fn route(&self, listener: &Listener, name: Option<&str>) -> Result<Routed, CloseReason> {
-        self.route_by(listener, name, |table| name.map_or(table.any(), |name| table.lookup(name)))
+    /// Returns where a client on this way goes that gave this name or none, and offers this by ALPN. Without
+    /// a name the fallback comes before `*`.
+    pub fn route(&self, way: Way, name: Option<&str>, offered: &Offered) -> Result<Routed, Unrouted> {
+        let lookup = |table: &Table| name.map_or(table.any(), |name| table.lookup(name));
+        let routed = self.route_by(way, name, lookup).map_err(Unrouted::Because)?;
+        let (Route::Table(table), Some(entry)) = (way.route, routed.entry) else { return Ok(routed) };
+        let target = self.tables[table as usize].led(entry, offered).ok_or(Unrouted::NoProtocol)?;
+        Ok(Routed { target, ..routed })
     }
 
-    /// Returns where a client of `listener` goes whose name is in its table `passthrough`. None: TLS ends
-    /// here.
-    pub fn pass_through(&self, listener: &Listener, name: Option<&str>) -> Option<Routed> {
-        let table = &self.tables[listener.tls.as_ref()?.passthrough? as usize].table;
-        let entry = name.map_or(table.any(), |name| table.lookup(name))?;
-        Some(Routed { target: entry.target, entry: Some(entry) })
+    /// Returns where a client of `listener` goes whose name (and what it offers, where the entry goes by
+    /// that) is in its table `passthrough`. None: TLS ends here.
+    pub fn pass_through(&self, listener: &Listener, name: Option<&str>, offered: &Offered) -> Option<Routed> {
+        let named = &self.tables[listener.tls.as_ref()?.passthrough? as usize];
+        let entry = name.map_or(named.table.any(), |name| named.table.lookup(name))?;
+        Some(Routed { target: named.led(entry, offered)?, entry: Some(entry) })
     }
 
     /// Returns where a request of `path` goes (as it was sent, with its query).
@@ -190,9 +233,8 @@ impl Plan {
         name: Option<&str>,
         path: &[u8],
     ) -> Result<Routed, CloseReason> {
-        self.route_by(listener, name, |table| table.lookup_path(name, path)).map_err(|reason| match listener
-            .route
-        {
+        let way = listener.way(None);
+        self.route_by(way, name, |table| table.lookup_path(name, path)).map_err(|reason| match way.route {
             Route::Table(table) if self.tables[table as usize].table.has_host(name) => CloseReason::NoPath,
             _ => reason,
         })
@@ -201,19 +243,23 @@ impl Plan {
     #[inline]
     fn route_by(
         &self,
-        listener: &Listener,
+        way: Way,
         name: Option<&str>,
         lookup: impl FnOnce(&Table) -> Option<Match>,
     ) -> Result<Routed, CloseReason> {
-        let table = match listener.route {
+        let table = match way.route {
             Route::Backend(backend) => {
                 return Ok(Routed { target: Target::Backend(backend), entry: None });
             }
             Route::Answer(answer) => return Ok(Routed { target: Target::Answer(answer), entry: None }),
             Route::Table(table) => &self.tables[table as usize].table,
+            Route::Kinds => {
+                let target = way.fallback.map(Target::Backend).ok_or(CloseReason::NoMatch)?;
+                return Ok(Routed { target, entry: None });
+            }
         };
-        let entry = if name.is_none() && listener.fallback.is_some() { None } else { lookup(table) };
-        let target = entry.map(|entry| entry.target).or(listener.fallback.map(Target::Backend));
+        let entry = if name.is_none() && way.fallback.is_some() { None } else { lookup(table) };
+        let target = entry.map(|entry| entry.target).or(way.fallback.map(Target::Backend));
         let nowhere = if name.is_some() { CloseReason::NoMatch } else { CloseReason::NoName };
         target.map(|target| Routed { target, entry }).ok_or(nowhere)
     }

@@ -9,8 +9,10 @@ use crate::http::answers::Answer;
 use crate::path;
 use crate::problem::{Item, Problem};
 use crate::protocol::{self, Protocol, TlsUse};
-use crate::spec::{ListenerSpec, RedirectSpec, RespondSpec, TableSpec, TargetSpec};
+use crate::spec::{FirstBytesSpec, ListenerSpec, RedirectSpec, RespondSpec, TableSpec, TargetSpec};
 use crate::table::{AnswerIndex, BackendIndex, Table, Target};
+
+const ONE_TARGET: &str = "give one of backend, redirect, respond and alpn";
 
 impl Compiler<'_> {
     pub(super) fn tables(&mut self) -> Box<[NamedTable]> {
@@ -19,13 +21,21 @@ impl Compiler<'_> {
         let mut tables = Vec::with_capacity(self.spec.tables.len());
         for (name, TableSpec(entries)) in &self.spec.tables {
             let mut known = Vec::with_capacity(entries.len());
-            for (pattern, target) in entries {
-                let target = self.target(path!["tables", name, pattern], target, &numbers);
+            let mut alpn = Vec::new();
+            for (nth, (pattern, entry)) in entries.iter().enumerate() {
+                let path = path!["tables", name, pattern];
+                if let Some(written) = &entry.alpn {
+                    alpn.resize(nth, None);
+                    alpn.push(self.alpn_ways(&path, written, &numbers));
+                }
+                let by_alpn = alpn.get(nth).and_then(Option::as_ref).map(|ways| Target::Backend(ways.any()));
+                let target = self.target(path, entry, &numbers).or(by_alpn);
                 known.push((pattern.clone(), target.unwrap_or(Target::Backend(0))));
             }
             let table = self.table(name, &known);
             let consultants = self.entry_consultants(name, entries);
-            tables.push(NamedTable { name: name.as_str().into(), entries: known, consultants, table });
+            let (name, alpn) = (name.as_str().into(), alpn.into());
+            tables.push(NamedTable { name, entries: known, consultants, alpn, table });
         }
         tables.into()
     }
@@ -59,6 +69,12 @@ impl Compiler<'_> {
         entry: &TargetSpec,
         numbers: &BTreeMap<&str, BackendIndex>,
     ) -> Option<Target> {
+        if entry.alpn.is_some() {
+            if entry.backend.is_some() || entry.redirect.is_some() || entry.respond.is_some() {
+                self.error(path, ONE_TARGET);
+            }
+            return None;
+        }
         match (&entry.backend, &entry.redirect, &entry.respond) {
             (Some(backend), None, None) => {
                 let number = numbers.get(backend.as_str()).copied();
@@ -70,11 +86,11 @@ impl Compiler<'_> {
             (None, Some(redirect), None) => self.redirect(path, redirect).map(Target::Answer),
             (None, None, Some(respond)) => self.respond(path, respond).map(Target::Answer),
             (None, None, None) => {
-                self.error(path, "backend, redirect or respond is needed");
+                self.error(path, "backend, redirect, respond or alpn is needed");
                 None
             }
             _ => {
-                self.error(path, "give one of backend, redirect and respond");
+                self.error(path, ONE_TARGET);
                 None
             }
         }
@@ -110,14 +126,25 @@ impl Compiler<'_> {
         Some((self.answers.len() - 1) as AnswerIndex)
     }
 
-    /// Reports what a table may not have at a listener whose clients make no requests: it may ask for nothing
-    /// but names and lead to nothing but backends.
+    /// Reports what a table may not have at a listener: entries by ALPN where nobody reads the ClientHello,
+    /// and, where clients make no requests, anything but names that lead to backends.
     pub(super) fn check_table(&mut self, name: &str, protocol: &dyn Protocol, table: u32) {
+        self.check_table_at(path!["listeners", name, "table"], protocol, table);
+    }
+
+    /// Reports the same of a table that is named at `path`.
+    pub(super) fn check_table_at(&mut self, path: Vec<Item>, protocol: &dyn Protocol, table: u32) {
+        let Some(TableSpec(entries)) = self.spec.tables.values().nth(table as usize) else { return };
+        let kind = protocol.name();
+        let by_alpn = entries.iter().find(|(_, entry)| entry.alpn.is_some() && !protocol.passes_tls());
+        if let Some((pattern, _)) = by_alpn {
+            let reason =
+                format!("entry \"{pattern}\" goes by ALPN, of which a {kind} listener learns nothing");
+            self.error(path.clone(), reason);
+        }
         if protocol.exchanges() {
             return;
         }
-        let Some(TableSpec(entries)) = self.spec.tables.values().nth(table as usize) else { return };
-        let kind = protocol.name();
         let wrong = entries.iter().find_map(|(pattern, entry)| {
             if entry.backend.is_none() && (entry.redirect.is_some() || entry.respond.is_some()) {
                 Some(format!("entry \"{pattern}\" answers requests itself, which a {kind} listener cannot"))
@@ -128,7 +155,7 @@ impl Compiler<'_> {
             }
         });
         if let Some(reason) = wrong {
-            self.error(path!["listeners", name, "table"], reason);
+            self.error(path, reason);
         }
     }
 
@@ -161,12 +188,19 @@ impl Compiler<'_> {
             else {
                 continue;
             };
-            let tables = listener.table.iter().filter_map(|table| spec.tables.get(table));
+            let kinds = || listener.first_bytes.iter().flat_map(FirstBytesSpec::kinds);
+            let prefixes = listener.first_bytes.iter().flat_map(|kinds| &kinds.prefixes);
+            let silent = listener.first_bytes.iter().filter_map(|kinds| kinds.silent.as_deref());
+            let tables = listener.table.iter().chain(kinds().filter_map(|kind| kind.table.as_ref()));
+            let tables = tables.filter_map(|table| spec.tables.get(table));
             let named: BTreeSet<&str> = tables
                 .flat_map(|table| &table.0)
-                .filter_map(|(_, entry)| entry.backend.as_deref())
+                .flat_map(|(_, entry)| entry.backends())
                 .chain(listener.backend.as_deref())
                 .chain(listener.fallback.as_deref())
+                .chain(kinds().flat_map(|kind| [kind.backend.as_deref(), kind.fallback.as_deref()]).flatten())
+                .chain(prefixes.map(|(_, backend)| backend.as_str()))
+                .chain(silent)
                 .collect();
             for backend in named {
                 let balance = spec.backends.get(backend).and_then(|backend| balance::find(&backend.balance));

@@ -160,7 +160,9 @@ impl Compiler<'_> {
             self.error(path.clone(), format!("there is no table \"{table}\""));
         }
         let entries = self.spec.tables.get(table).into_iter().flat_map(|table| &table.0);
-        for (pattern, _) in entries.filter(|(pattern, entry)| entry.backend.is_none() || is_path(pattern)) {
+        for (pattern, _) in
+            entries.filter(|(pattern, entry)| entry.backends().next().is_none() || is_path(pattern))
+        {
             let reason = format!(
                 "the table's entry \"{pattern}\" needs a request, which nobody sees of what is passed through"
             );

@@ -4,13 +4,14 @@
 
 use std::net::IpAddr;
 
-use super::{Plan, Routed};
+use super::{AlpnWays, NamedTable, Plan, Routed, Unrouted};
 use crate::close::CloseReason;
 use crate::consult::{Consultant, ConsultantIndex, Consultants};
 use crate::http::rules::{Foreseen, PlanView};
-use crate::listener::{Listener, Route};
+use crate::listener::{Listener, Route, Way};
 use crate::program::Programs;
-use crate::table::{BackendIndex, Target};
+use crate::table::{BackendIndex, Match, Target};
+use crate::wire::client_hello::Offered;
 
 /// A Plan as a request at one of its listeners sees it.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +47,7 @@ impl PlanView for ListenerView<'_> {
 
     fn entry_analyzers(&self, name: Option<&str>, target: &[u8]) -> Option<&Consultants> {
         let entry = self.plan.route_request(self.listener, name, target).ok()?.entry?;
-        self.plan.entry_analyzers(self.listener, entry)
+        self.plan.entry_analyzers(self.listener.route, entry)
     }
 
     fn backend_analyzers(&self, backend: BackendIndex) -> &Consultants {
@@ -90,9 +91,24 @@ impl PlanView for ListenerView<'_> {
 impl ListenerView<'_> {
     /// Says which entries are consulted for a request, or for a connection (no path), and which is taken.
     pub fn tell_way(&self, name: Option<&str>, path: Option<&[u8]>, foreseen: &mut Foreseen) {
+        self.tell_way_of(self.listener.way(None), name, path, &Offered::default(), foreseen);
+    }
+
+    /// Says the same of a client on this way that offers this by ALPN.
+    pub fn tell_way_of(
+        &self,
+        way: Way,
+        name: Option<&str>,
+        path: Option<&[u8]>,
+        offered: &Offered,
+        foreseen: &mut Foreseen,
+    ) {
         let Self { plan, listener } = *self;
-        let table = match listener.route {
+        let table = match way.route {
             Route::Table(table) => &plan.tables[table as usize],
+            Route::Kinds => {
+                return foreseen.say("it is none of the listener's kinds: the fallback is for those");
+            }
             Route::Answer(_) => {
                 return foreseen.say("the listener answers every request itself; no table is consulted");
             }
@@ -102,14 +118,18 @@ impl ListenerView<'_> {
         };
         foreseen.table = Some(table.name.to_string());
         // Without a name the fallback comes before the table.
-        if name.is_some() || listener.fallback.is_none() {
+        if name.is_some() || way.fallback.is_none() {
             let steps = table.table.explain(name, path);
             foreseen.steps.extend(steps.into_iter().map(|step| format!("{}: {}", step.pattern, step.why)));
         }
         let routed = match path {
-            Some(path) => plan.route_request(listener, name, path),
-            None => plan.route(listener, name),
+            Some(path) => plan.route_request(listener, name, path).map_err(Unrouted::Because),
+            None => plan.route(way, name, offered),
         };
+        if let Some((entry, ways)) = by_alpn(table, way, name) {
+            foreseen.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
+            foreseen.say(ways.explain(offered));
+        }
         let what = match (name, path) {
             (None, _) => "the client gives no name",
             (Some(_), None) => "nothing matches the name",
@@ -119,8 +139,19 @@ impl ListenerView<'_> {
             Ok(Routed { entry: Some(entry), .. }) => {
                 foreseen.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
             }
+            Err(Unrouted::NoProtocol) => {}
             Ok(_) => foreseen.say(format!("{what}: the listener's fallback takes it")),
             Err(_) => foreseen.say(format!("{what}, and the listener has no fallback")),
         }
     }
+}
+
+/// Returns the entry by ALPN that takes a connection of this name, if one does.
+fn by_alpn<'t>(table: &'t NamedTable, way: Way, name: Option<&str>) -> Option<(Match, &'t AlpnWays)> {
+    let entry = match name {
+        None if way.fallback.is_some() => None,
+        None => table.table.any(),
+        Some(name) => table.table.lookup(name),
+    }?;
+    Some((entry, table.alpn_of(entry)?))
 }

@@ -15,7 +15,7 @@ impl Protocol for HttpHost {
     }
 
     fn analyzers(&self) -> &'static [&'static dyn Analyzer] {
-        &[&analyze::HttpHost]
+        &[&analyze::FirstHost]
     }
 
     fn names(&self) -> bool {

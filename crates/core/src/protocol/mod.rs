@@ -4,6 +4,7 @@
 //! A protocol is one file and one line in [`REGISTRY`]. No other room may know one by its name: a room that
 //! would ask for it asks for a fact, in Python too.
 
+mod first_bytes;
 mod http;
 mod http_host;
 mod https;
@@ -16,13 +17,17 @@ use crate::analyze::Analyzer;
 use crate::close::CloseReason;
 
 /// Every protocol, by its name in the configuration.
-pub static REGISTRY: &[&dyn Protocol] = &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https, &http_host::HttpHost];
+pub static REGISTRY: &[&dyn Protocol] =
+    &[&tcp::Tcp, &tls::Tls, &http::Http, &https::Https, &http_host::HttpHost, &first_bytes::FirstBytes];
 
 /// Plain bytes: a client that is refused is told nothing.
 pub static TCP: &dyn Protocol = &tcp::Tcp;
 
 /// TLS that is passed through: a client that is refused is told by an alert.
 pub static TLS: &dyn Protocol = &tls::Tls;
+
+/// HTTP that is passed through.
+pub static HTTP_HOST: &dyn Protocol = &http_host::HttpHost;
 
 /// A protocol that a listener speaks.
 pub trait Protocol: Debug + Sync {
@@ -50,6 +55,11 @@ pub trait Protocol: Debug + Sync {
 
     /// Whether what it passes on is its clients' own TLS.
     fn passes_tls(&self) -> bool {
+        false
+    }
+
+    /// Whether its listeners tell several kinds of clients apart, each with a way of its own.
+    fn kinds(&self) -> bool {
         false
     }
 

@@ -56,7 +56,8 @@ impl Session {
     /// Returns the analyzers of the present stage, and what they are asked about.
     fn listed<'p>(&self, scene: Scene<'p>) -> Option<Listed<'p>> {
         let listener = self.listener_of(scene.plan);
-        let of_entry = || scene.plan.entry_analyzers(listener, self.progress.as_ref()?.entry?);
+        let route = listener.way(self.facts.kind).route;
+        let of_entry = || scene.plan.entry_analyzers(route, self.progress.as_ref()?.entry?);
         let of_backend = || Some(&scene.plan.backends[self.attempts.backend()? as usize].consultants);
         let (list, hook) = match self.progress.as_ref()?.stage {
             0 => (Some(&listener.consultants), Hook::FirstBytes),

@@ -4,7 +4,7 @@
 //! choose a server or read a byte itself.
 
 use crate::action::{Action, Side};
-use crate::analyze::{Attached, HeaderRule, OnFailure, Verdict};
+use crate::analyze::{Attached, HeaderRule, KindFound, OnFailure, Verdict};
 use crate::close::CloseReason;
 use crate::plan::Plan;
 use crate::time::Millis;
@@ -38,7 +38,7 @@ impl Session {
             return if self.asked_index().is_some() { Action::Wait } else { self.route(held, scene) };
         }
         while let Some(attached) = self.attached(side, scene.plan) {
-            let consumed = match self.inspect(attached, held) {
+            let consumed = match self.inspect(attached, held, scene.plan) {
                 Verdict::Pass { consumed } => consumed,
                 Verdict::Bypass => 0,
                 Verdict::Reject(reason) => return self.refuse(reason),
@@ -75,6 +75,27 @@ impl Session {
         }
     }
 
+    /// Returns how long a client may say nothing before its server is to speak first; None where it may not,
+    /// or has said something.
+    #[inline]
+    pub(super) fn silence(&self, plan: &Plan) -> Option<Millis> {
+        let silent = plan.listeners[self.listener as usize].kind_ways.silent?;
+        let flow = &self.flows[Side::Client as usize];
+        let says_nothing = flow.bytes == u64::from(flow.consumed) && self.facts.kind.is_none();
+        let is_announced = self.attached(Side::Client, plan)?.rule != Some(HeaderRule::Required);
+        (self.state == State::Inspecting && says_nothing && is_announced).then_some(silent.after)
+    }
+
+    /// Goes on with a client that says nothing. Who still looks for a header goes on looking, too.
+    pub(super) fn silent(&mut self, scene: Scene<'_>) -> Action {
+        self.facts.kind = Some(KindFound::Silent);
+        while self.attached(Side::Client, scene.plan).is_some_and(|attached| attached.awaited) {
+            self.begin_turn(Side::Client, 1, scene);
+        }
+        self.flows[Side::Client as usize].hold = self.attached(Side::Client, scene.plan).is_some();
+        self.route(&[], scene)
+    }
+
     fn admit(&mut self, scene: Scene<'_>) -> Result<(), CloseReason> {
         let listener = &scene.plan.listeners[self.listener as usize];
         let client = self.facts.client.map(|address| address.ip());
@@ -103,13 +124,14 @@ impl Session {
     }
 
     /// Asks an analyzer, if it can say more than it did.
-    fn inspect(&mut self, attached: &Attached, held: &[u8]) -> Verdict {
+    fn inspect(&mut self, attached: &Attached, held: &[u8], plan: &Plan) -> Verdict {
         let flow = &mut self.flows[attached.side as usize];
         let consumed = flow.consumed as usize;
         if held.len() < flow.need as usize {
             return Verdict::Wait { need: flow.need as usize - consumed };
         }
-        let verdict = attached.analyzer.inspect(&held[consumed..], &mut self.facts);
+        let kinds = &plan.listeners[self.listener as usize].kinds;
+        let verdict = attached.analyzer.inspect_among(kinds, &held[consumed..], &mut self.facts);
         if let Verdict::Wait { need } = verdict {
             flow.need = u32::try_from(consumed + need).unwrap_or(u32::MAX);
         }

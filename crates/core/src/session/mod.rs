@@ -207,6 +207,9 @@ impl Session {
         if let Some((side, timeout)) = self.verdict_due(plan) {
             return Some((Wait::Verdict(side), timeout));
         }
+        if let Some(after) = self.silence(plan) {
+            return Some((Wait::Verdict(Side::Client), after));
+        }
         if let Some(index) = self.asked_index() {
             return Some((Wait::Verdict(Side::Client), plan.consultants[usize::from(index)].spec.deadline));
         }
@@ -299,6 +302,9 @@ impl Session {
         if let Some((side, _)) = self.verdict_due(scene.plan) {
             return self.late(side, scene);
         }
+        if self.silence(scene.plan).is_some() {
+            return self.silent(scene);
+        }
         match self.state {
             State::Inspecting => self.late(Side::Client, scene),
             State::Consulting => self.unadvised(ConsultFault::Late, scene),
@@ -312,12 +318,17 @@ impl Session {
     /// Refuses with the protocol's bytes. A client that may not know we exist gets none, and none are put
     /// among a server's.
     fn refuse(&mut self, reason: CloseReason) -> Action {
-        let may_tell = matches!(self.state, State::Inspecting | State::Consulting | State::Connecting);
         let bytes = match self.facts.spoken {
-            _ if !may_tell => b"",
             Some(spoken) => spoken.refusal(reason),
             None => self.speaks.refusal(reason),
         };
+        self.refuse_with(reason, bytes)
+    }
+
+    /// Refuses with these bytes, where a client may be told anything.
+    fn refuse_with(&mut self, reason: CloseReason, bytes: &'static [u8]) -> Action {
+        let may_tell = matches!(self.state, State::Inspecting | State::Consulting | State::Connecting);
+        let bytes = if may_tell { bytes } else { b"" };
         self.reason.get_or_insert(reason);
         self.attempts.release();
         if bytes.is_empty() {

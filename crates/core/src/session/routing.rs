@@ -6,10 +6,11 @@ use crate::action::{Action, Choice, Side};
 use crate::balance::Seed;
 use crate::close::{CloseReason, Fault};
 use crate::names::{Resolution, Unresolved};
-use crate::plan::Routed;
+use crate::plan::{Routed, Unrouted};
 use crate::pool::Next;
 use crate::spec::ProgramKind;
 use crate::table::{BackendIndex, Target};
+use crate::tls;
 
 use super::{Named, Scene, Session, State, consulting};
 
@@ -31,7 +32,7 @@ impl Session {
                 consulting::TABLE => {
                     match self.look_up(scene) {
                         Ok(backend) => self.attempts.begin(backend),
-                        Err(reason) => return self.refuse(reason),
+                        Err(unrouted) => return self.refuse_unrouted(unrouted),
                     }
                     self.progress().stage += 1;
                 }
@@ -59,7 +60,14 @@ impl Session {
                 self.attempts.begin(backend);
                 self.choose(backend, scene)
             }
-            Err(reason) => self.refuse(reason),
+            Err(unrouted) => self.refuse_unrouted(unrouted),
+        }
+    }
+
+    fn refuse_unrouted(&mut self, unrouted: Unrouted) -> Action {
+        match unrouted {
+            Unrouted::Because(reason) => self.refuse(reason),
+            Unrouted::NoProtocol => self.refuse_with(CloseReason::NoMatch, tls::no_protocol()),
         }
     }
 
@@ -78,15 +86,16 @@ impl Session {
     }
 
     /// Returns the backend that a rule or an analyzer names, or else the table.
-    fn look_up(&mut self, scene: Scene<'_>) -> Result<BackendIndex, CloseReason> {
+    fn look_up(&mut self, scene: Scene<'_>) -> Result<BackendIndex, Unrouted> {
         if let Some(named) = self.named() {
             return Ok(named.backend);
         }
         let (listener, name) = (self.listener_of(scene.plan), self.facts.name.as_deref());
         let routed = if self.passed_through {
-            scene.plan.pass_through(listener, name).ok_or(CloseReason::NoMatch)
+            let routed = scene.plan.pass_through(listener, name, &self.facts.alpn);
+            routed.ok_or(Unrouted::Because(CloseReason::NoMatch))
         } else {
-            scene.plan.route(listener, name)
+            scene.plan.route(listener.way(self.facts.kind), name, &self.facts.alpn)
         };
         let Routed { target, entry } = routed?;
         // The entries of what is passed through are another table's, which has no analyzers.
@@ -96,7 +105,7 @@ impl Session {
         match target {
             Target::Backend(backend) => Ok(backend),
             // No table of a listener without requests leads to an answer: compiling a Plan sees to that.
-            Target::Answer(_) => Err(CloseReason::NoMatch),
+            Target::Answer(_) => Err(Unrouted::Because(CloseReason::NoMatch)),
         }
     }
 

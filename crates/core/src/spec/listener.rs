@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::order;
 use super::{
     CompressionSpec, HeadersSpec, HttpSpec, ListenerTlsSpec, PageSpec, ProgramSpec, RateLimitSpec,
     RedirectSpec, RespondSpec,
@@ -17,12 +18,15 @@ use crate::time::Millis;
 pub struct ListenerSpec {
     /// Addresses as written, see [`Address`](crate::address::Address).
     pub bind: Vec<String>,
-    /// Name in the protocol registry: `tcp`, `tls`, `http`, `https`.
+    /// Name in the protocol registry: `tcp`, `tls`, `http` and so on.
     pub protocol: String,
     /// Table consulted with the name the client asked for.
     pub table: Option<String>,
     /// The one backend, instead of a table.
     pub backend: Option<String>,
+    /// `[listeners.NAME.first_bytes]`: the kinds that are told apart, instead of a table or backend.
+    #[serde(default)]
+    pub first_bytes: Option<FirstBytesSpec>,
     /// Every request is redirected, instead of a table or backend.
     pub redirect: Option<RedirectSpec>,
     /// Every request gets this answer, instead of a table or backend.
@@ -82,6 +86,49 @@ impl ListenerSpec {
     pub(crate) fn without_files(&self) -> Self {
         let tls = self.tls.as_ref().map(ListenerTlsSpec::without_files);
         Self { tls, error_pages: BTreeMap::new(), rules: Vec::new(), ..self.clone() }
+    }
+}
+
+/// `[listeners.NAME.first_bytes]`: kinds of clients, told apart by what they say first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirstBytesSpec {
+    /// Clients that begin TLS.
+    pub tls: Option<KindSpec>,
+    /// Clients that begin with a request of HTTP.
+    pub http: Option<KindSpec>,
+    /// Clients that identify themselves as SSH does.
+    pub ssh: Option<KindSpec>,
+    /// Clients that begin as those of PostgreSQL do.
+    pub postgres: Option<KindSpec>,
+    /// Names of backends by the bytes that their clients begin with.
+    #[serde(with = "order")]
+    pub prefixes: Vec<(String, String)>,
+    /// Name of the backend of clients that say nothing.
+    pub silent: Option<String>,
+    /// Time after which a client says nothing.
+    pub silent_after: Millis,
+}
+
+/// The way of one kind: a backend, or a table and its fallback.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindSpec {
+    /// Name of the one backend.
+    #[serde(default)]
+    pub backend: Option<String>,
+    /// Table consulted with the name that the client asks for.
+    #[serde(default)]
+    pub table: Option<String>,
+    /// Backend when no name is found or nothing matches.
+    #[serde(default)]
+    pub fallback: Option<String>,
+}
+
+impl FirstBytesSpec {
+    /// Returns the ways of its kinds, prefixes and silent clients aside.
+    pub fn kinds(&self) -> impl Iterator<Item = &KindSpec> {
+        [&self.tls, &self.http, &self.ssh, &self.postgres].into_iter().flatten()
     }
 }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use analyzer::{AnalyzerSpec, Hook, OnFailure};
 pub use backend::{AffinitySpec, BackendSpec, EjectionSpec, HealthSpec, PoolSpec, ServerSpec};
 pub use http::{CompressionSpec, HeadersSpec, HttpSpec, PageSpec, RateLimitSpec, RedirectSpec, RespondSpec};
-pub use listener::{ListenerSpec, TimeoutsSpec};
+pub use listener::{FirstBytesSpec, KindSpec, ListenerSpec, TimeoutsSpec};
 pub use program::{
     ConstantSpec, EndSpec, ExpressionSpec, IntSpec, MannerSpec, PlainSpec, ProgramKind, ProgramSpec,
     StatementSpec, VerdictSpec,
@@ -59,7 +59,7 @@ pub struct Spec {
 pub struct TableSpec(#[serde(with = "order")] pub Vec<(String, TargetSpec)>);
 
 /// The target of one pattern (`example.com`, `*.example.org`, `~^regex$`, `*`; but for expressions with a
-/// path, too) leads to: one of the three.
+/// path, too) leads to: one of the four.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetSpec {
@@ -72,7 +72,17 @@ pub struct TargetSpec {
     /// Requests get this answer.
     #[serde(default)]
     pub respond: Option<RespondSpec>,
+    /// Names of backends, by the protocols that clients offer.
+    #[serde(default)]
+    pub alpn: Option<BTreeMap<String, String>>,
     /// Names of the analyzers that are asked, in order.
     #[serde(default)]
     pub analyzers: Vec<String>,
+}
+
+impl TargetSpec {
+    /// Returns the names of the backends that it leads to.
+    pub fn backends(&self) -> impl Iterator<Item = &str> {
+        self.backend.iter().chain(self.alpn.iter().flat_map(BTreeMap::values)).map(String::as_str)
+    }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use facts::{ClientCertificate, TlsFacts};
 pub use names::{Candidates, Names};
-pub use refusal::{begins_http, no_place, refusal};
+pub use refusal::{begins_http, no_place, no_protocol, refusal};
 pub use tally::{HandshakeFault, TlsTally};
 
 use crate::problem::Item;

@@ -17,6 +17,7 @@ const ACCESS_DENIED: &[u8] = alert!(49);
 const PROTOCOL_VERSION: &[u8] = alert!(70);
 const INTERNAL_ERROR: &[u8] = alert!(80);
 const UNRECOGNIZED_NAME: &[u8] = alert!(112);
+const NO_APPLICATION_PROTOCOL: &[u8] = alert!(120);
 
 /// Response to a client that speaks HTTP to a port of TLS.
 const SPEAK_TLS: &[u8] =
@@ -45,6 +46,11 @@ pub fn refusal(reason: CloseReason) -> &'static [u8] {
         CloseReason::PlainHttp => SPEAK_TLS,
         _ => b"",
     }
+}
+
+/// Returns the bytes of a client that offers no protocol which is spoken at its name (RFC 7301 section 3.2).
+pub fn no_protocol() -> &'static [u8] {
+    NO_APPLICATION_PROTOCOL
 }
 
 /// Returns the bytes of a client that is turned away before anything is read of it, at a port of TLS.

@@ -10,5 +10,6 @@ mod distinguished_name;
 pub mod first_host;
 pub mod http1;
 pub mod http2;
+pub mod kind;
 pub mod proxy_protocol;
 mod x509;

@@ -36,6 +36,9 @@ pub(crate) struct Record<'a> {
     pub(crate) listener: &'a str,
     pub(crate) client: Option<SocketAddr>,
     pub(crate) sni: Option<&'a str>,
+    pub(crate) host: Option<&'a str>,
+    /// The kind of its first bytes, where kinds are told apart.
+    pub(crate) kind: Option<&'a str>,
     pub(crate) backend: Option<&'a str>,
     pub(crate) server: Option<&'a str>,
     pub(crate) bytes_in: u64,
@@ -58,6 +61,8 @@ impl<'a> Record<'a> {
             listener: &listener.name,
             client,
             sni: None,
+            host: None,
+            kind: None,
             backend: None,
             server: None,
             bytes_in: 0,
@@ -79,6 +84,8 @@ impl<'a> Record<'a> {
         line.text(key!("listener"), self.listener.as_bytes());
         line.client(key!("client"), self.client);
         line.text_of(key!("sni"), self.sni.map(str::as_bytes));
+        line.text_of(key!("host"), self.host.map(str::as_bytes));
+        line.text_of(key!("kind"), self.kind.map(str::as_bytes));
         line.text_of(key!("backend"), self.backend.map(str::as_bytes));
         line.text_of(key!("server"), self.server.map(str::as_bytes));
         line.number(key!("bytes_in"), self.bytes_in);
@@ -104,6 +111,8 @@ mod tests {
             listener: "secure",
             client: Some("127.0.0.1:4000".parse().unwrap()),
             sni: Some(name),
+            host: None,
+            kind: None,
             backend: Some("app"),
             server: None,
             bytes_in: 517,

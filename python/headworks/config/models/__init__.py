@@ -10,6 +10,7 @@ from headworks.config.models.answers import Redirect, Respond
 from headworks.config.models.backend import Affinity, Backend, Pool
 from headworks.config.models.base import Model, Name
 from headworks.config.models.certificates import CertificateFiles
+from headworks.config.models.first_bytes import FirstBytes, Kind
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.listener import Listener
@@ -31,10 +32,12 @@ __all__ = [
     "ClientCertificates",
     "Compression",
     "Ejection",
+    "FirstBytes",
     "Headers",
     "Health",
     "Hsts",
     "HttpSettings",
+    "Kind",
     "Listener",
     "ListenerTls",
     "LogSettings",

@@ -21,13 +21,14 @@ from headworks.config.models.base import (
     only,
     strangers,
 )
+from headworks.config.models.first_bytes import FirstBytes
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.literals import ProtocolName
 from headworks.config.models.rules import Rules
 from headworks.config.models.timeouts import Timeouts
 from headworks.config.models.tls import ListenerTls
-from headworks.config.protocols import BYTES, ENDS_TLS, HTTP, PROTOCOLS
+from headworks.config.protocols import BYTES, ENDS_TLS, HTTP, KINDS, PROTOCOLS, ROUTES
 from headworks.config.values import Mode, Size, problem, problems, quote
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Listener(Model):
         Field(
             description="What clients speak. tls: routed by the server name in the ClientHello, not decrypted. "
             "http: each request is routed by host and path; https: so, too, over TLS that ends here. http_host: the "
-            "host of the first request routes the whole connection, which is passed on untouched. tcp: bytes, with "
+            "host of the first request routes the whole connection, which is passed on untouched. first_bytes: several "
+            "of these and others at one address, told apart by what clients say first. tcp: bytes, with "
             "[listeners.NAME.tls] over TLS that ends here.",
             examples=list(PROTOCOLS),
         ),
@@ -66,7 +68,7 @@ class Listener(Model):
         str | None,
         Field(
             description="Table consulted with the name (http and https: and the path) that the client asks for. "
-            "Exactly one of table, backend, redirect and respond is needed.",
+            "Exactly one of table, backend, redirect and respond is needed; first_bytes listeners have first_bytes.",
             examples=["sites"],
             json_schema_extra={"unset": "another route is given"},
         ),
@@ -77,6 +79,14 @@ class Listener(Model):
             description="The one backend, instead of a table. A tcp listener without TLS must have it.",
             examples=["app"],
             json_schema_extra={"unset": "another route is given"},
+        ),
+    ] = None
+    first_bytes: Annotated[
+        FirstBytes | None,
+        Field(
+            description="Where each kind of clients goes, told by what it says first.",
+            examples=[{"tls": {"table": "names"}, "ssh": "ssh"}],
+            json_schema_extra={"only": [*KINDS], "unset": "another route is given"},
         ),
     ] = None
     redirect: Annotated[
@@ -305,7 +315,12 @@ class Listener(Model):
     def _wrong_route(self) -> list[PydanticCustomError]:
         protocol = PROTOCOLS[self.protocol]
         routes = protocol.routes(ends_tls=self.tls is not None)
-        if self.table is not None and "table" not in routes:
+        if protocol.kinds:
+            elsewhere = [key for key in ROUTES if getattr(self, key) is not None]
+            if elsewhere:
+                reason = "each kind has a table or backend of its own, in first_bytes"
+                return [problem(reason, key=key) for key in elsewhere]
+        elif self.table is not None and "table" not in routes:
             reason = f"{protocol.listener} has no table (its clients give no name); give backend"
             return [problem(reason, key="table")]
         given = [name for name in routes if getattr(self, name) is not None]

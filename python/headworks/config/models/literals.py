@@ -6,7 +6,7 @@ Must hold nothing else, and decide nothing: what is known while running is the r
 
 from typing import Literal
 
-ProtocolName = Literal["tcp", "tls", "http", "https", "http_host"]
+ProtocolName = Literal["tcp", "tls", "http", "https", "http_host", "first_bytes"]
 BalanceName = Literal[
     "round_robin",
     "least_connections",

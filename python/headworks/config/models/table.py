@@ -7,17 +7,17 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from headworks.config.models.analyzers import AnalyzerNames
 from headworks.config.models.answers import Redirect, Respond
-from headworks.config.models.base import Model, Name, table
+from headworks.config.models.base import Model, Name, listed, table
 from headworks.config.values import problem, problems, quote
 
 if TYPE_CHECKING:
     from headworks.config.written import TargetDict
 
-TARGETS = ("backend", "redirect", "respond")
+TARGETS = ("backend", "redirect", "respond", "alpn")
 
 
 class Target(Model):
-    """Target of one pattern; `"NAME"` is short for `{ backend = "NAME" }`. Exactly one of the three."""
+    """Target of one pattern; `"NAME"` is short for `{ backend = "NAME" }`. Exactly one of the four."""
 
     if TYPE_CHECKING:
 
@@ -44,6 +44,18 @@ class Target(Model):
         ),
     ] = None
 
+    alpn: Annotated[
+        dict[Name, Name] | None,
+        BeforeValidator(table),
+        Field(
+            description="Backends by the protocols that clients offer in their ClientHello (RFC 7301). A client goes "
+            'by the first of its own that is here; "*" takes the others, and clients that offer none. Without it they '
+            "are refused (alert 120). For tables of tls listeners, and of tls.passthrough, where they are not passed "
+            "through.",
+            examples=[{"acme-tls/1": "acme", "*": "app"}],
+            json_schema_extra={"unset": "backend, redirect or respond"},
+        ),
+    ] = None
     analyzers: Annotated[
         AnalyzerNames,
         Field(
@@ -59,16 +71,21 @@ class Target(Model):
             return value
         if isinstance(value, str) and value:
             return {"backend": value}
-        raise problem(f"{quote(value)} is neither the name of a backend nor a table with backend, redirect or respond")
+        raise problem(f"{quote(value)} is neither a backend's name nor a table with {listed(TARGETS, 'or')}")
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
         given = [name for name in TARGETS if getattr(self, name) is not None]
         if not given:
-            raise problem("backend, redirect or respond is missing")
+            raise problem(f"{listed(TARGETS, 'or')} is missing")
         if len(given) > 1:
-            raise problems([problem("give only one of backend, redirect and respond", key=name) for name in given[1:]])
+            raise problems([problem(f"give only one of {listed(TARGETS)}", key=name) for name in given[1:]])
         return self
+
+
+def target_backends(target: Target) -> tuple[str, ...]:
+    """Return the backends that a target leads to."""
+    return (*((target.backend,) if target.backend is not None else ()), *(target.alpn or {}).values())
 
 
 Table = Annotated[dict[str, Target], BeforeValidator(table)]

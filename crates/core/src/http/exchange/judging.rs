@@ -96,7 +96,7 @@ impl Exchange {
             return None;
         }
         let entry = plan.route_request(listener, self.said.name(), self.said.target()).ok()?.entry?;
-        plan.entry_analyzers(listener, entry)
+        plan.entry_analyzers(listener.route, entry)
     }
 
     /// Asks whoever is next, until one has the last word or must be waited for.

@@ -26,6 +26,23 @@ const READ: u64 = 1 << SERVER_NAME | 1 << ALPN | 1 << SUPPORTED_VERSIONS;
 pub struct Offered(SmallVec<[u8; 24]>);
 
 impl Offered {
+    /// Makes what a client offers that names these; what is no name of a protocol is left out.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut offered = Self::default();
+        for name in names {
+            if let Ok(length @ 1..) = u8::try_from(name.len()) {
+                offered.0.push(length);
+                offered.0.extend_from_slice(name.as_bytes());
+            }
+        }
+        offered
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the protocols.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut fields = Fields::new(&self.0);

@@ -1,8 +1,11 @@
 //! Accounts: what a connection adds to the counters of its listener, backend and server.
 
 use headworks_core::action::Side;
+use headworks_core::analyze::KindFound;
 use headworks_core::close::CloseReason;
-use headworks_core::session::State;
+use headworks_core::listener::Listener;
+use headworks_core::session::{Session, State};
+use headworks_core::spoken::Spoken;
 use headworks_core::tally::{Count, Tally};
 use headworks_core::time::Millis;
 
@@ -56,7 +59,9 @@ impl<'a> Record<'a> {
         Self {
             listener: &who.owner().name,
             client: session.facts().client,
-            sni: session.facts().name.as_deref(),
+            sni: session.facts().name.as_deref().filter(|_| !speaks_http(session)),
+            host: session.facts().name.as_deref().filter(|_| speaks_http(session)),
+            kind: kind_of(who.owner(), session.facts().kind),
             backend: backend.map(|backend| &*backend.name),
             server: attempts.server().map(|server| &*server.name),
             bytes_in: session.flow(Side::Client).bytes,
@@ -70,6 +75,19 @@ impl<'a> Record<'a> {
             connect_error: attempts.fault(),
             findings: session.findings(),
         }
+    }
+}
+
+/// Whether the name that a client gave is the host of a request.
+fn speaks_http(session: &Session) -> bool {
+    matches!(session.facts().spoken, Some(Spoken::Http1 | Spoken::Http2))
+}
+
+/// Returns the name of a kind.
+fn kind_of(listener: &Listener, kind: Option<KindFound>) -> Option<&str> {
+    match kind? {
+        KindFound::Silent => Some("silent"),
+        found => listener.kinds.get(found).map(|kind| &*kind.name),
     }
 }
 
@@ -89,7 +107,8 @@ pub(super) fn row(connection: &Connection, tools: &Tools) -> ConnectionRow {
     let backend = attempts.backend().map(|index| &connection.who.plan.backends[index as usize]);
     ConnectionRow {
         client: facts.client.map_or_else(|| "unix".into(), |client| client.to_string()),
-        sni: facts.name.as_deref().map(str::to_owned),
+        sni: facts.name.as_deref().filter(|_| !speaks_http(session)).map(str::to_owned),
+        host: facts.name.as_deref().filter(|_| speaks_http(session)).map(str::to_owned),
         backend: backend.map(|backend| backend.name.to_string()),
         server: attempts.server().map(|server| server.name.to_string()),
         bytes_in: session.flow(Side::Client).bytes,

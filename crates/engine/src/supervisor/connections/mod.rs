@@ -51,6 +51,7 @@ impl Supervisor for Connections {
             client: arrival.address,
             local: arrival.local,
             name: arrival.name.take(),
+            alpn: std::mem::take(&mut arrival.alpn),
             ..Facts::default()
         };
         let (plan, listener) = (&arrival.plan, arrival.listener);

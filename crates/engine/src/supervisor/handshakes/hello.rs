@@ -99,7 +99,8 @@ impl Handshakes {
         }
         let plan = Rc::clone(&client.plan);
         let owner = &plan.listeners[client.listener as usize];
-        if plan.pass_through(owner, client.name.as_deref()).is_some() {
+        if plan.pass_through(owner, client.name.as_deref(), &hello.alpn).is_some() {
+            client.alpn = hello.alpn;
             client.entrance = Entrance::PassedThrough;
             return Progress::Done;
         }

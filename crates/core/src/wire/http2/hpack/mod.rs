@@ -155,7 +155,10 @@ mod tests {
             assert_eq!(read[0], begin);
             assert_eq!(read[1][..4], begin);
             assert_eq!(read[1][4], "cache-control: no-cache");
-            assert_eq!(read[2][1..4], [":scheme: https", ":path: /index.html", ":authority: www.example.com"]);
+            assert_eq!(
+                read[2][1..4],
+                [":scheme: https", ":path: /index.html", ":authority: www.example.com"]
+            );
             assert_eq!(read[2][4], "custom-key: custom-value");
         }
     }

@@ -7,11 +7,11 @@ use crate::wire::first_host::{self, HostParsed};
 /// Learns the name from Host, or from `:authority` of HTTP/2. Without one it has nothing against the client:
 /// the server is to judge what cannot be read.
 #[derive(Debug)]
-pub struct HttpHost;
+pub struct FirstHost;
 
-impl Analyzer for HttpHost {
+impl Analyzer for FirstHost {
     fn name(&self) -> &'static str {
-        "http_host"
+        "first_host"
     }
 
     fn inspect(&self, held: &[u8], facts: &mut Facts) -> Verdict {
