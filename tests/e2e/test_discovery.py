@@ -1,13 +1,15 @@
-"""Servers that providers find: what users' classes yield and files list, and that no failure of theirs hurts traffic."""
+"""Servers that providers find: what users' classes yield and files list; no failure of theirs hurts traffic."""
 
 import asyncio
 import contextlib
 import json
 import os
 import queue
+import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+import tomllib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +115,6 @@ def test_a_server_that_vanished_keeps_its_connections(start: Start, origin: Make
     first, second = origin(name="first"), origin(name="second")
     provider = Told([first.address])
     proxy = start(provided(provider))
-    import socket
-
     with socket.create_connection(proxy.address("raw"), timeout=30) as client:
         client.sendall(b"x\n")
         before = client.recv(100)
@@ -232,7 +232,9 @@ def test_the_same_set_again_keeps_it_from_being_stale(start: Start) -> None:
         assert servers(proxy) == ["127.0.0.1:9"]
 
 
-def test_whoever_says_nothing_holds_the_start_up_for_a_bounded_time(start: Start, origin: Make, monkeypatch: Any) -> None:
+def test_whoever_says_nothing_holds_the_start_up_for_a_bounded_time(
+    start: Start, origin: Make, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("headworks.providers.sources.PATIENCE", 0.2)
     app = origin(name="app")
     provider = Told()
@@ -300,7 +302,7 @@ def test_one_that_yields_all_the_time_is_slowed_down(start: Start) -> None:
 class Forgetful(headworks.Provider):
     """Returns what it should yield."""
 
-    async def servers(self) -> Any:
+    async def servers(self) -> Any:  # type: ignore[override]
         return ["127.0.0.1:9"]
 
 
@@ -331,7 +333,7 @@ def test_a_class_that_raises_keeps_the_proxy_from_starting() -> None:
         Proxy(provided(Broken)).start()
 
 
-def test_modules_beside_the_file_are_found_and_made_anew_when_they_change(start: Start, tmp_path: Path) -> None:
+def test_modules_beside_the_file_are_found_and_made_anew_when_they_change(tmp_path: Path) -> None:
     module, file = tmp_path / "inventory.py", tmp_path / "headworks.toml"
     text = """
 import asyncio
@@ -477,10 +479,10 @@ def test_servers_change_under_load_and_no_request_fails(start: Start, http_origi
 
 
 @pytest.fixture
-def listed(tmp_path: Path) -> Iterator[Path]:
+def listed(tmp_path: Path) -> Path:
     file = tmp_path / "servers.json"
     file.write_text('["127.0.0.1:1"]')
-    yield file
+    return file
 
 
 def followed(file: Path, **settings: Any) -> Config:
@@ -494,14 +496,18 @@ def followed(file: Path, **settings: Any) -> Config:
         ("b.json", '{"servers": ["127.0.0.1:2", {"address": "127.0.0.1:3", "weight": 2, "backup": true}]}'),
         (
             "c.json",
-            '[{"targets": ["127.0.0.1:2"]},'
-            ' {"targets": ["127.0.0.1:3"], "labels": {"weight": "2", "backup": "true", "job": "x"}}]',
+            """[{"targets": ["127.0.0.1:2"]},
+            {"targets": ["127.0.0.1:3"], "labels": {"weight": "2", "backup": "true", "job": "x"}}]""",
         ),
         ("d.toml", 'servers = ["127.0.0.1:2", { address = "127.0.0.1:3", weight = 2, backup = true }]'),
         (
             "e.toml",
-            '[[groups]]\ntargets = ["127.0.0.1:2"]\n'
-            '[[groups]]\ntargets = ["127.0.0.1:3"]\nlabels = { weight = "2", backup = "true" }',
+            """
+            [[groups]]
+            targets = ["127.0.0.1:2"]
+            [[groups]]
+            targets = ["127.0.0.1:3"]
+            labels = { weight = "2", backup = "true" }""",
         ),
     ],
 )
@@ -616,8 +622,6 @@ def test_explain_names_the_provider_and_show_writes_it() -> None:
     assert explained.server == "docker:app"
     assert [one.address for one in explained.servers] == ["docker:app", "consul:app"]
     assert "127.255.255.254" not in str(explained)
-    import tomllib
-
     parsed = headworks.Config.parse(config)
     assert headworks.Config.parse(tomllib.loads(parsed.to_toml())) == parsed
 

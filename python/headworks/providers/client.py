@@ -130,7 +130,7 @@ async def followed(client: Client, path: str, **parameters: Any) -> AsyncIterato
 
 
 class Changes:
-    """What a stream of events says: that something is other than before."""
+    """A stream of events: all that it says is that something is other than before."""
 
     task: asyncio.Task[None]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from headworks.config.models.server import Server
 from headworks.config.problems import ConfigError
-from headworks.config.spec import plain
 from headworks.providers.base import ProviderError
 
 MOST = 10_000
@@ -31,7 +30,7 @@ def settled(given: object, defaults: Mapping[str, Any]) -> tuple[str, ...]:
             raise ProviderError(f"more than {MOST:,} servers")
         server = _server(one, defaults)
         # The first word on each address.
-        found.setdefault(server.address, json.dumps(plain(server)))
+        found.setdefault(server.address, json.dumps({key: getattr(server, key) for key in Server.model_fields}))
     return tuple(found[address] for address in sorted(found))
 
 
