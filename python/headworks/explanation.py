@@ -217,7 +217,7 @@ class Asked:
             "headers": fields,
             "time": now.timestamp,
         }
-        text = loaded.explained().explain(listener, json.dumps(asked), self.client, answers)
+        text = loaded.explained.explain(listener, json.dumps(asked), self.client, answers)
         return _named(text, loaded)
 
 

@@ -232,6 +232,51 @@ def test_the_same_set_again_keeps_it_from_being_stale(start: Start) -> None:
         assert servers(proxy) == ["127.0.0.1:9"]
 
 
+@pytest.mark.parametrize("way", ["start", "reload"])
+def test_nobody_comes_before_the_first_servers_are_there(way: str, http_origin: MakeHttp, tmp_path: Path) -> None:
+    app = http_origin()
+    for number in range(10):
+        bound = tmp_path / f"{number}.sock"
+        config = http("provider:told", "127.0.0.1:1", listener={"bind": f"unix:{bound}"}) | {
+            "providers": {"told": {"python": Told([app.address])}},
+            "logs": {"access": "off"},
+        }
+        config["backends"]["app"]["servers"].pop()
+        seen: list[bytes] = []
+
+        def come(bound: Path = bound, seen: list[bytes] = seen) -> None:
+            deadline = time.monotonic() + 20
+            while not seen and time.monotonic() < deadline:
+                with contextlib.closing(socket.socket(socket.AF_UNIX)) as client, contextlib.suppress(OSError):
+                    client.connect(str(bound))
+                    client.sendall(get("/"))
+                    seen.append(client.recv(12))
+
+        coming = threading.Thread(target=come)
+        coming.start()
+        if way == "start":
+            with Proxy(config):
+                coming.join(30)
+        else:
+            with Proxy(http("127.0.0.1:1") | {"logs": {"access": "off"}}) as proxy:
+                config["backends"] = {"fresh": config["backends"]["app"]}
+                config["listeners"]["web"]["backend"] = "fresh"
+                proxy.reload(config)
+                coming.join(30)
+        assert seen == [b"HTTP/1.1 200"]
+
+
+def test_an_odd_interval_is_as_good_as_none(start: Start) -> None:
+    for odd in ("10s", float("nan"), -1, None):
+        provider = Told(["127.0.0.1:1"])
+        provider.interval = provider.longest_pause = odd  # type: ignore[assignment]
+        proxy = start(provided(provider))
+        provider.tell(RuntimeError("down"))
+        provider.tell(["127.0.0.1:3"])
+        assert told(proxy, "discovery_fresh")
+        assert servers(proxy) == ["127.0.0.1:3"]
+
+
 def test_whoever_says_nothing_holds_the_start_up_for_a_bounded_time(
     start: Start, origin: Make, monkeypatch: Any
 ) -> None:

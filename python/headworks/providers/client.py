@@ -39,12 +39,10 @@ class Client:
     """One client, for one event loop. ``base`` is the URL that paths are put behind."""
 
     def __init__(self, base: str, *, timeout: float = 10.0, ca: str | None = None, socket: str | None = None) -> None:
-        verified: ssl.SSLContext | bool = False
-        if base.startswith("https:"):
-            try:
-                verified = ssl.create_default_context(cafile=ca)
-            except OSError as error:
-                raise ProviderError(f"{ca}: {error.strerror or error}") from None
+        try:
+            verified = ssl.create_default_context(cafile=ca)
+        except OSError as error:
+            raise ProviderError(f"{ca}: {error.strerror or error}") from None
         self._base = base
         self._timeout = timeout
         self._http = httpx.AsyncClient(

@@ -34,13 +34,13 @@ def settled(given: object, defaults: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found[address] for address in sorted(found))
 
 
-def read(value: object) -> list[Any]:
+def read(value: object) -> tuple[Any, ...]:
     """Return the servers of a document: a list of servers, or of groups; or a table with such. Raises ProviderError."""
     if isinstance(value, Mapping):
         value = value.get("servers", value.get("groups"))
     if not isinstance(value, list):
         raise ProviderError("it is no list of servers, nor of groups with targets")
-    return [server for one in value for server in (_grouped(one) if _is_group(one) else [one])]
+    return tuple(server for one in value for server in (_grouped(one) if _is_group(one) else [one]))
 
 
 def _server(one: object, defaults: Mapping[str, Any]) -> Server:

@@ -8,7 +8,7 @@ Must never keep a start or a reload waiting for a provider that is silent.
 import contextlib
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headworks.analyzers.loop import Loop
@@ -18,7 +18,7 @@ from headworks.providers.source import Source
 from headworks.stand_ins import stand_in
 
 if TYPE_CHECKING:
-    from headworks._engine import Engine
+    from headworks._engine import Engine, Plan
     from headworks.providers.declared import Declared
 
 PATIENCE = 5.0
@@ -69,8 +69,21 @@ class Sources:
         for source in made.values():
             source.hand_to(engine)
 
-    def take(self, made: Mapping[Key, Source], declared: Sequence["Declared"], engine: "Engine") -> None:
-        """Have those give servers that were made for the configuration that the engine has taken, and those it kept."""
+    def first(self, made: Mapping[Key, Source], there: Container[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the servers that new ones have found by now, by backend, but for backends that run already."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for (backend, _), source in made.items():
+            if backend not in there and (servers := source.found()):
+                found.setdefault(backend, []).extend(servers)
+        return found
+
+    def take(
+        self, made: Mapping[Key, Source], declared: Sequence["Declared"], engine: "Engine", plan: "Plan | None"
+    ) -> None:
+        """Have those give servers that were made for the configuration that the engine has taken, and those it kept.
+
+        ``plan`` is the one of the configuration where the engine has taken another one, with first servers.
+        """
         named = {(one.backend, one.source) for one in declared}
         gone = {key: source for key, source in self._known.items() if key in made or key not in named}
         self._end(gone.values())
@@ -81,6 +94,8 @@ class Sources:
                 source.succeed(gone[key])
             self._known[key] = source
             source.hand_to(engine)
+        if plan is not None:
+            engine.apply(plan)
         for one in declared:
             with contextlib.suppress(KeyError):
                 engine.remove_server(one.backend, stand_in(one.number))
