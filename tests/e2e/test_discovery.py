@@ -22,6 +22,7 @@ from rig.configs import Config, http, tcp
 from rig.http_clients import ask, get
 from rig.http_origins import HttpOrigin
 from rig.origins import Origin
+from rig.process import running
 from rig.waiting import until
 
 Start = Callable[[Config], Proxy]
@@ -649,6 +650,7 @@ def test_references_are_checked(monkeypatch: Any) -> None:
     assert "is for docker providers, and this is a consul provider" in wrong(
         "127.0.0.1:1", x={"source": "consul:app", "socket": "/x"}
     )
+    assert "providers.consul.address" in wrong("consul:app", consul={"address": "consul.internal:8500"})
     monkeypatch.setattr("headworks.config.providers.find_spec", lambda _: None)
     for written, extra in (("docker:app", "docker"), ("consul:app", "consul"), ("https://sd.internal/app", "http")):
         assert f'pip install "headworks[{extra}]"' in wrong(written)
@@ -673,7 +675,9 @@ def test_explain_names_the_provider_and_show_writes_it() -> None:
 
 def test_tables_that_nothing_follows_are_doubtful() -> None:
     config = tcp("127.0.0.1:1") | {"providers": {"docker": {}, "x": {"source": "file:a.json"}}}
+    config["backends"]["app"]["servers"].append("file:/nowhere/servers.json")
     said = [str(one) for one in Proxy(config).warnings]
+    assert any("/nowhere/servers.json is not there now" in one for one in said)
     assert any("docker: is among no servers" in one for one in said)
     assert any('"provider:x" is among no servers' in one for one in said)
 
@@ -681,3 +685,23 @@ def test_tables_that_nothing_follows_are_doubtful() -> None:
 def test_the_stats_are_plain(start: Start) -> None:
     proxy = start(provided(Told(["127.0.0.1:1"])))
     assert json.dumps(proxy.stats().backends["app"].sources["provider:told"].__dict__)
+
+
+def test_a_service_says_what_becomes_of_its_sources(tmp_path: Path, listed: Path, origin: Make) -> None:
+    app = origin(name="app")
+    listed.write_text(json.dumps([app.address]))
+    file = tmp_path / "headworks.toml"
+    file.write_text(
+        'logs.access = "off"\n[listeners.raw]\nbind = "127.0.0.1:0"\nprotocol = "tcp"\nbackend = "app"\n'
+        '[backends.app]\nservers = ["file:servers.json"]\n[providers.file]\ninterval = "100ms"\n'
+    )
+    with running(file) as service:
+        assert served_by(service.address("raw"), b"x\n") == "app"
+        listed.write_text("[")
+        stale = service.line("discovery_stale")
+        assert " warning " in stale
+        assert f"source=file:{listed}" in stale
+        assert "servers=1" in stale
+        assert served_by(service.address("raw"), b"x\n") == "app"
+        listed.write_text(json.dumps([app.address]))
+        service.line("discovery_fresh")
