@@ -318,6 +318,30 @@ def test_one_that_blocks_hurts_neither_traffic_nor_a_reload(start: Start, origin
     proxy.stop()
 
 
+class Waits(headworks.Provider):
+    """Waits in a thread for what never comes."""
+
+    released = threading.Event()
+
+    async def servers(self) -> AsyncIterator[Any]:
+        yield ["127.0.0.1:9"]
+        await asyncio.to_thread(self.released.wait, 60)
+
+
+def test_threads_that_hang_keep_nobody_else_waiting(start: Start) -> None:
+    provider = Told(["127.0.0.1:1"])
+    config = provided(provider)
+    for number in range(20):
+        config["providers"][f"w{number}"] = {"python": Waits}
+        config["backends"][f"w{number}"] = {"servers": [f"provider:w{number}"]}
+    proxy = start(config)
+    try:
+        provider.tell(["127.0.0.1:2"])
+        until(lambda: servers(proxy) == ["127.0.0.1:2"])
+    finally:
+        Waits.released.set()
+
+
 class Hasty(headworks.Provider):
     """Yields without ever waiting."""
 

@@ -44,6 +44,7 @@ class Client:
         except OSError as error:
             raise ProviderError(f"{ca}: {error.strerror or error}") from None
         self._base = base
+        self._where = socket or base
         self._timeout = timeout
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(verify=verified, uds=socket),
@@ -78,7 +79,7 @@ class Client:
         except TimeoutError:
             raise ProviderError(f"no answer within {self._timeout + longer:g} s") from None
         except httpx.HTTPError as error:
-            raise ProviderError(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+            raise ProviderError(f"{self._where}: {type(error).__name__}: {error}".rstrip(": ")) from None
 
     async def follow(self, path: str, changed: asyncio.Event, **parameters: Any) -> None:
         """Read an answer that has no end; whatever comes sets ``changed``, as does its head. Raises ProviderError."""

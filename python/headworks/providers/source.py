@@ -207,9 +207,13 @@ class Source:
             await asyncio.sleep(APART - GATHERED)
 
     def _try_hand(self, wanted: tuple[str, ...], engine: "Engine") -> None:
-        # The backend went with a reload, or the engine with its proxy: the end is near.
-        with contextlib.suppress(KeyError, RuntimeError):
+        try:
             self._hand(wanted, engine)
+        except (KeyError, RuntimeError):
+            # The backend went with a reload, or the engine with its proxy: the end is near.
+            return
+        except Exception as error:  # noqa: BLE001  (whoever hands on must go on doing so)
+            self._failed(_reason(error))
 
     def _hand(self, wanted: tuple[str, ...], engine: "Engine") -> None:
         """Give servers to the engine. What it refuses is a failure. Raises KeyError."""

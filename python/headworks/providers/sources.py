@@ -9,6 +9,8 @@ import contextlib
 import time
 import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headworks.analyzers.loop import Loop
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 """Seconds that a start or a reload waits for the first sets of providers that are new."""
 
+THREADS = 64
+"""Threads at most for what blocks: some of it may never end, and keeps one."""
 ENDING = 2.0
 """Seconds that all of them may take to end."""
 
@@ -38,6 +42,7 @@ class Sources:
         self._report = report
         self._known: dict[Key, Source] = {}
         self._loop: Loop | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def prepare(self, declared: Sequence["Declared"]) -> dict[Key, Source]:
         """Make and begin what is not there yet, and wait for first sets. Raises ConfigError with every problem."""
@@ -128,11 +133,15 @@ class Sources:
             with contextlib.suppress(TimeoutError, RuntimeError):
                 loop.run(source.ended(), ENDING / len(self._known))
         loop.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, made: Mapping[Key, Source]) -> None:
         """Begin them, and wait until each has given a set or failed once, but not for long."""
         if self._loop is None or self._loop.loop.is_closed():
             self._loop = Loop("providers")
+            self._threads = ThreadPoolExecutor(THREADS, "providers")
+            self._loop.call(partial(self._loop.loop.set_default_executor, self._threads))
         for source in made.values():
             self._loop.call(source.begin)
         deadline = time.monotonic() + PATIENCE
