@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RUST_SOURCES := $(shell find crates -path '*/src/*.rs' -o -name Cargo.toml 2>/dev/null)
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' 2>/dev/null)
 CRATES := -p headworks-scan -p headworks-core -p headworks-engine
-TYPED := $(wildcard tools/*.py) $(wildcard examples/*.py) $(filter-out %/test_examples.py,$(wildcard examples/analyzers/*.py))
+TYPED := $(wildcard tools/*.py) $(wildcard examples/*.py examples/discovery/leases.py) $(filter-out %/test_examples.py,$(wildcard examples/analyzers/*.py))
 # Tests and fixtures may go without types (those with types are checked): running them is what checks them.
 UNTYPED := --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --allow-untyped-decorators --allow-any-generics --no-check-untyped-defs
 TESTS := $(wildcard tests/python tests/house tests/e2e)

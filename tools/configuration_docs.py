@@ -99,6 +99,9 @@ TITLES = {
 }
 """Sections that are not called by their path."""
 
+WHAT_IS_OF_A_KIND: dict[type[BaseModel], str] = {Health: "checks", ProviderSettings: "providers"}
+"""Tables whose keys are for some kinds of these, not of listeners."""
+
 CHOICES: dict[tuple[type[BaseModel], str], Callable[[], list[str]]] = {
     (Listener, "protocol"): lambda: list(_engine.protocols()),
     (Backend, "balance"): _engine.balances,
@@ -178,7 +181,7 @@ def _after_colon(model: type[BaseModel]) -> str:
 
 
 def _kinds(model: type[BaseModel], field: FieldInfo) -> str:
-    what = {Health: "checks", ProviderSettings: "providers"}.get(model, "listeners")
+    what = WHAT_IS_OF_A_KIND.get(model, "listeners")
     return f"{listed(only(field))} {what}" if only(field) else ""
 
 

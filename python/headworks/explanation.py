@@ -277,7 +277,7 @@ class Asked:
             "kind": self.kind,
             "time": now.timestamp,
         }
-        text = loaded.explained().explain(listener, json.dumps(asked), self.client, answers)
+        text = loaded.explained.explain(listener, json.dumps(asked), self.client, answers)
         return _named(text, loaded)
 
 

@@ -83,13 +83,14 @@ class Proxy:
         try:
             found = self._found(self._loaded)
             with self._loaded.errors():
-                self._engine = _engine.Engine(plan, json.dumps(options), binder)
+                first = self._first(found, self._loaded)
+                self._engine = _engine.Engine(first or plan, json.dumps(options), binder)
         except BaseException:
             self._discard(made)
             self._forget(found)
             raise
         self._process = os.getpid()
-        self._adopt(found, self._loaded)
+        self._adopt(found, self._loaded, first and plan)
         self._notices = Notices(self._engine)
         early, self._early = self._early, []
         self._notices.put_all(early)
@@ -104,13 +105,13 @@ class Proxy:
             self._warn_once()
             return
         self._unwatch()
-        if self._sources is not None:
-            self._sources.end()
         with self._changing:
-            self._sources = None
+            sources, self._sources = self._sources, None
             engine, self._engine = self._engine, None
             notices, self._notices = self._notices, None
             records, self._records = self._records, None
+        if sources is not None:
+            sources.end()
         if notices is not None:
             notices.close()
         if records is not None:
@@ -142,12 +143,13 @@ class Proxy:
             try:
                 found = self._found(loaded)
                 with loaded.errors():
-                    self._running().apply(plan)
+                    first = self._first(found, loaded)
+                    self._running().apply(first or plan)
             except BaseException:
                 self._discard(made)
                 self._forget(found)
                 raise
-            self._adopt(found, loaded)
+            self._adopt(found, loaded, first and plan)
             self._take(made, loaded)
             waiting = _needs_restart(self.config, loaded.config)
             self._loaded, self.config = loaded, loaded.config
@@ -290,7 +292,7 @@ class Proxy:
         for name in listeners:
             self.config.listeners[name]
         chosen = tuple(listeners) or tuple(self.config.listeners)
-        return Tape(path, self.records(), lambda: self._loaded.compiled, listeners=chosen, plain=plain)
+        return Tape(path, self.records(), lambda: self._loaded.explained, listeners=chosen, plain=plain)
 
     def reopen_logs(self) -> None:
         """Open the access log by its path again, after it was rotated. Raises OSError; the old one is kept then."""
@@ -415,10 +417,16 @@ class Proxy:
             self._sources.offer(found, self._engine)
         return found
 
-    def _adopt(self, found: "dict[Key, Provided]", loaded: Loaded) -> None:
-        """Have the providers of a configuration give servers that the engine has taken."""
+    def _first(self, found: "dict[Key, Provided]", loaded: Loaded) -> _engine.Plan | None:
+        """Return a Plan with the servers found for backends that are new: nobody comes before they are there."""
+        there = () if self._engine is None else self.config.backends
+        first = {} if self._sources is None else self._sources.first(found, there)
+        return loaded.begun(first) if first else None
+
+    def _adopt(self, found: "dict[Key, Provided]", loaded: Loaded, plan: _engine.Plan | None) -> None:
+        """Have the providers of a configuration that the engine has taken give servers; ``plan`` is the next one."""
         if self._sources is not None:
-            self._sources.take(found, loaded.providers, self._running())
+            self._sources.take(found, loaded.providers, self._running(), plan)
 
     def _forget(self, found: "dict[Key, Provided]") -> None:
         if self._sources is not None:

@@ -1,13 +1,15 @@
-"""Servers that providers find: what users' classes yield and files list, and that no failure of theirs hurts traffic."""
+"""Servers that providers find: what users' classes yield and files list; no failure of theirs hurts traffic."""
 
 import asyncio
 import contextlib
 import json
 import os
 import queue
+import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+import tomllib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from rig.configs import Config, http, tcp
 from rig.http_clients import ask, get
 from rig.http_origins import HttpOrigin
 from rig.origins import Origin
+from rig.process import running
 from rig.waiting import until
 
 Start = Callable[[Config], Proxy]
@@ -113,8 +116,6 @@ def test_a_server_that_vanished_keeps_its_connections(start: Start, origin: Make
     first, second = origin(name="first"), origin(name="second")
     provider = Told([first.address])
     proxy = start(provided(provider))
-    import socket
-
     with socket.create_connection(proxy.address("raw"), timeout=30) as client:
         client.sendall(b"x\n")
         before = client.recv(100)
@@ -232,7 +233,54 @@ def test_the_same_set_again_keeps_it_from_being_stale(start: Start) -> None:
         assert servers(proxy) == ["127.0.0.1:9"]
 
 
-def test_whoever_says_nothing_holds_the_start_up_for_a_bounded_time(start: Start, origin: Make, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("way", ["start", "reload"])
+def test_nobody_comes_before_the_first_servers_are_there(way: str, http_origin: MakeHttp, tmp_path: Path) -> None:
+    app = http_origin()
+    for number in range(10):
+        bound = tmp_path / f"{number}.sock"
+        config = http("provider:told", "127.0.0.1:1", listener={"bind": f"unix:{bound}"}) | {
+            "providers": {"told": {"python": Told([app.address])}},
+            "logs": {"access": "off"},
+        }
+        config["backends"]["app"]["servers"].pop()
+        seen: list[bytes] = []
+
+        def come(bound: Path = bound, seen: list[bytes] = seen) -> None:
+            deadline = time.monotonic() + 20
+            while not seen and time.monotonic() < deadline:
+                with contextlib.closing(socket.socket(socket.AF_UNIX)) as client, contextlib.suppress(OSError):
+                    client.connect(str(bound))
+                    client.sendall(get("/"))
+                    seen.append(client.recv(12))
+
+        coming = threading.Thread(target=come)
+        coming.start()
+        if way == "start":
+            with Proxy(config):
+                coming.join(30)
+        else:
+            with Proxy(http("127.0.0.1:1") | {"logs": {"access": "off"}}) as proxy:
+                config["backends"] = {"fresh": config["backends"]["app"]}
+                config["listeners"]["web"]["backend"] = "fresh"
+                proxy.reload(config)
+                coming.join(30)
+        assert seen == [b"HTTP/1.1 200"]
+
+
+def test_an_odd_interval_is_as_good_as_none(start: Start) -> None:
+    for odd in ("10s", float("nan"), -1, None):
+        provider = Told(["127.0.0.1:1"])
+        provider.interval = provider.longest_pause = odd  # type: ignore[assignment]
+        proxy = start(provided(provider))
+        provider.tell(RuntimeError("down"))
+        provider.tell(["127.0.0.1:3"])
+        assert told(proxy, "discovery_fresh")
+        assert servers(proxy) == ["127.0.0.1:3"]
+
+
+def test_whoever_says_nothing_holds_the_start_up_for_a_bounded_time(
+    start: Start, origin: Make, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("headworks.providers.sources.PATIENCE", 0.2)
     app = origin(name="app")
     provider = Told()
@@ -270,6 +318,30 @@ def test_one_that_blocks_hurts_neither_traffic_nor_a_reload(start: Start, origin
     proxy.stop()
 
 
+class Waits(headworks.Provider):
+    """Waits in a thread for what never comes."""
+
+    released = threading.Event()
+
+    async def servers(self) -> AsyncIterator[Any]:
+        yield ["127.0.0.1:9"]
+        await asyncio.to_thread(self.released.wait, 60)
+
+
+def test_threads_that_hang_keep_nobody_else_waiting(start: Start) -> None:
+    provider = Told(["127.0.0.1:1"])
+    config = provided(provider)
+    for number in range(20):
+        config["providers"][f"w{number}"] = {"python": Waits}
+        config["backends"][f"w{number}"] = {"servers": [f"provider:w{number}"]}
+    proxy = start(config)
+    try:
+        provider.tell(["127.0.0.1:2"])
+        until(lambda: servers(proxy) == ["127.0.0.1:2"])
+    finally:
+        Waits.released.set()
+
+
 class Hasty(headworks.Provider):
     """Yields without ever waiting."""
 
@@ -300,7 +372,7 @@ def test_one_that_yields_all_the_time_is_slowed_down(start: Start) -> None:
 class Forgetful(headworks.Provider):
     """Returns what it should yield."""
 
-    async def servers(self) -> Any:
+    async def servers(self) -> Any:  # type: ignore[override]
         return ["127.0.0.1:9"]
 
 
@@ -331,7 +403,7 @@ def test_a_class_that_raises_keeps_the_proxy_from_starting() -> None:
         Proxy(provided(Broken)).start()
 
 
-def test_modules_beside_the_file_are_found_and_made_anew_when_they_change(start: Start, tmp_path: Path) -> None:
+def test_modules_beside_the_file_are_found_and_made_anew_when_they_change(tmp_path: Path) -> None:
     module, file = tmp_path / "inventory.py", tmp_path / "headworks.toml"
     text = """
 import asyncio
@@ -477,10 +549,10 @@ def test_servers_change_under_load_and_no_request_fails(start: Start, http_origi
 
 
 @pytest.fixture
-def listed(tmp_path: Path) -> Iterator[Path]:
+def listed(tmp_path: Path) -> Path:
     file = tmp_path / "servers.json"
     file.write_text('["127.0.0.1:1"]')
-    yield file
+    return file
 
 
 def followed(file: Path, **settings: Any) -> Config:
@@ -494,14 +566,18 @@ def followed(file: Path, **settings: Any) -> Config:
         ("b.json", '{"servers": ["127.0.0.1:2", {"address": "127.0.0.1:3", "weight": 2, "backup": true}]}'),
         (
             "c.json",
-            '[{"targets": ["127.0.0.1:2"]},'
-            ' {"targets": ["127.0.0.1:3"], "labels": {"weight": "2", "backup": "true", "job": "x"}}]',
+            """[{"targets": ["127.0.0.1:2"]},
+            {"targets": ["127.0.0.1:3"], "labels": {"weight": "2", "backup": "true", "job": "x"}}]""",
         ),
         ("d.toml", 'servers = ["127.0.0.1:2", { address = "127.0.0.1:3", weight = 2, backup = true }]'),
         (
             "e.toml",
-            '[[groups]]\ntargets = ["127.0.0.1:2"]\n'
-            '[[groups]]\ntargets = ["127.0.0.1:3"]\nlabels = { weight = "2", backup = "true" }',
+            """
+            [[groups]]
+            targets = ["127.0.0.1:2"]
+            [[groups]]
+            targets = ["127.0.0.1:3"]
+            labels = { weight = "2", backup = "true" }""",
         ),
     ],
 )
@@ -598,6 +674,7 @@ def test_references_are_checked(monkeypatch: Any) -> None:
     assert "is for docker providers, and this is a consul provider" in wrong(
         "127.0.0.1:1", x={"source": "consul:app", "socket": "/x"}
     )
+    assert "providers.consul.address" in wrong("consul:app", consul={"address": "consul.internal:8500"})
     monkeypatch.setattr("headworks.config.providers.find_spec", lambda _: None)
     for written, extra in (("docker:app", "docker"), ("consul:app", "consul"), ("https://sd.internal/app", "http")):
         assert f'pip install "headworks[{extra}]"' in wrong(written)
@@ -616,15 +693,15 @@ def test_explain_names_the_provider_and_show_writes_it() -> None:
     assert explained.server == "docker:app"
     assert [one.address for one in explained.servers] == ["docker:app", "consul:app"]
     assert "127.255.255.254" not in str(explained)
-    import tomllib
-
     parsed = headworks.Config.parse(config)
     assert headworks.Config.parse(tomllib.loads(parsed.to_toml())) == parsed
 
 
 def test_tables_that_nothing_follows_are_doubtful() -> None:
     config = tcp("127.0.0.1:1") | {"providers": {"docker": {}, "x": {"source": "file:a.json"}}}
+    config["backends"]["app"]["servers"].append("file:/nowhere/servers.json")
     said = [str(one) for one in Proxy(config).warnings]
+    assert any("/nowhere/servers.json is not there now" in one for one in said)
     assert any("docker: is among no servers" in one for one in said)
     assert any('"provider:x" is among no servers' in one for one in said)
 
@@ -632,3 +709,23 @@ def test_tables_that_nothing_follows_are_doubtful() -> None:
 def test_the_stats_are_plain(start: Start) -> None:
     proxy = start(provided(Told(["127.0.0.1:1"])))
     assert json.dumps(proxy.stats().backends["app"].sources["provider:told"].__dict__)
+
+
+def test_a_service_says_what_becomes_of_its_sources(tmp_path: Path, listed: Path, origin: Make) -> None:
+    app = origin(name="app")
+    listed.write_text(json.dumps([app.address]))
+    file = tmp_path / "headworks.toml"
+    file.write_text(
+        'logs.access = "off"\n[listeners.raw]\nbind = "127.0.0.1:0"\nprotocol = "tcp"\nbackend = "app"\n'
+        '[backends.app]\nservers = ["file:servers.json"]\n[providers.file]\ninterval = "100ms"\n'
+    )
+    with running(file) as service:
+        assert served_by(service.address("raw"), b"x\n") == "app"
+        listed.write_text("[")
+        stale = service.line("discovery_stale")
+        assert " warning " in stale
+        assert f"source=file:{listed}" in stale
+        assert "servers=1" in stale
+        assert served_by(service.address("raw"), b"x\n") == "app"
+        listed.write_text(json.dumps([app.address]))
+        service.line("discovery_fresh")

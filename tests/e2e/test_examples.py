@@ -49,7 +49,10 @@ def test_the_example_of_https_can_be_tried_at_once(tmp_path: Path) -> None:
         secure.close()
 
 
-@pytest.mark.parametrize(("name", "tests"), [("rules", "test_policy.py"), ("analyzers", "test_examples.py")])
+@pytest.mark.parametrize(
+    ("name", "tests"),
+    [("rules", "test_policy.py"), ("analyzers", "test_examples.py"), ("discovery", "test_discovery.py")],
+)
 def test_examples_in_folders_are_right_and_so_are_their_tests(name: str, tests: str) -> None:
     folder = ROOT / "examples" / name
     for told in (

@@ -139,7 +139,7 @@ def starts(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [ROOT / "README.md", ROOT / "docs" / "python.md", ROOT / "docs" / "https.md"], ids=name
+    "page", [ROOT / name for name in ("README.md", "docs/python.md", "docs/https.md", "docs/discovery.md")], ids=name
 )
 def test_programs_in_the_pages_run(page: Path) -> None:
     programs = blocks(page, "python")

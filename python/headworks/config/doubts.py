@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import product
+from pathlib import Path as FilePath
 
 from headworks.config.analyzers import places
 from headworks.config.models.first_bytes import kind_backends
@@ -174,9 +175,14 @@ def _unused(config: Whole) -> Iterator[Problem]:
 
 
 def _never_followed(config: Whole) -> Iterator[Problem]:
-    """Find providers that no backend has."""
+    """Find files that are not there, and providers that no backend has."""
+    for backend, number, _, one in references(config):
+        if one.kind == "file" and not FilePath(one.target).exists():
+            reason = f"{one.target} is not there now: there are no servers of it until it is"
+            yield Problem(path=("backends", backend, "servers", number), reason=reason, is_warning=True)
     found = {one.target if one.kind == NAMED else one.kind for _, _, _, one in references(config)}
-    followed = found | {one.kind for table in config.providers.values() if (one := reference(table.source)) is not None}
+    sources = map(reference, (table.source for table in config.providers.values()))
+    followed = found | {source.kind for source in sources if source is not None}
     for name in config.providers:
         if name not in (followed if name in KINDS else found):
             written = f"{name}: is" if name in KINDS else f'"{NAMED}:{name}" is'

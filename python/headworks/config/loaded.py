@@ -5,9 +5,10 @@ Must never run anything.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +65,28 @@ class Loaded:
             raise self._placed(ConfigError(wrong))
         return self.compiled
 
+    @cached_property
     def explained(self) -> _engine.Plan:
         """Return the Plan to explain by, in which servers that are to be found may be chosen."""
         if not any(providers.references(self.config)):
             return self.compiled
         value = json.loads(self.config.spec(None, self.store))
         return _engine.Plan.compile(json.dumps(providers.weighed(value, self.config)))
+
+    def begun(self, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> _engine.Plan | None:
+        """Return a Plan to begin with, in which backends have servers that were found before; None where it cannot be.
+
+        What they are found by gives them, too, before the Plan itself takes its place: nobody misses them meanwhile.
+        """
+        value = json.loads(self.config.spec(inherited(), self.store))
+        for backend, servers in found.items():
+            written = value["backends"][backend]["servers"]
+            there = {server["address"] for server in written}
+            written += [server for server in servers if server["address"] not in there]
+        try:
+            return _engine.Plan.compile(json.dumps(value))
+        except _engine.PlanError:
+            return None
 
     def renewed(self) -> "Loaded":
         """Compile once more, with the certificates that the store holds now. Raises ConfigError."""

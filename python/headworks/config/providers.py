@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _NEEDS_CLIENT = ("http", "docker", "consul")
 _CLIENT = "httpx"
 _SETTINGS_OF_A_SERVER = ("weight", "backup", "max_connections")
+_SCHEMES = ("http", "https")
 _KEYS = {
     "file": (),
     "http": ("timeout", "token", "ca"),
@@ -178,6 +179,9 @@ def _wrong(name: str, settings: ProviderSettings, modules: dict[Path, Modules]) 
     if settings.python is not None:
         kind = PYTHON
         yield from _class(name, settings, modules)
+    if kind == "consul":
+        # A path may be before that of the API.
+        yield from (Problem(path=(*path, "address"), reason=why) for why in _unfit_url(settings.address))
     for key, field in strangers(settings, kind or PYTHON):
         extra = field.json_schema_extra
         only = extra.get("only") if isinstance(extra, dict) else None
@@ -238,7 +242,13 @@ def _unfit_url(url: str) -> Iterator[str]:
     except ValueError as error:
         yield f"{quote(url)} is no URL: {error}"
         return
-    if not parts.hostname or not has_port or not url.isprintable() or " " in url:
+    if (
+        parts.scheme.lower() not in _SCHEMES
+        or not parts.hostname
+        or not has_port
+        or not url.isprintable()
+        or " " in url
+    ):
         yield f"{quote(url)} is no URL"
     if parts.username is not None or parts.password is not None:
-        yield "a URL shows in logs: give the secret as token of [providers.http]"
+        yield "a URL shows in logs: give the secret as token of its [providers] table"

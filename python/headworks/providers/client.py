@@ -39,13 +39,12 @@ class Client:
     """One client, for one event loop. ``base`` is the URL that paths are put behind."""
 
     def __init__(self, base: str, *, timeout: float = 10.0, ca: str | None = None, socket: str | None = None) -> None:
-        verified: ssl.SSLContext | bool = False
-        if base.startswith("https:"):
-            try:
-                verified = ssl.create_default_context(cafile=ca)
-            except OSError as error:
-                raise ProviderError(f"{ca}: {error.strerror or error}") from None
+        try:
+            verified = ssl.create_default_context(cafile=ca)
+        except OSError as error:
+            raise ProviderError(f"{ca}: {error.strerror or error}") from None
         self._base = base
+        self._where = socket or base
         self._timeout = timeout
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(verify=verified, uds=socket),
@@ -80,7 +79,7 @@ class Client:
         except TimeoutError:
             raise ProviderError(f"no answer within {self._timeout + longer:g} s") from None
         except httpx.HTTPError as error:
-            raise ProviderError(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+            raise ProviderError(f"{self._where}: {type(error).__name__}: {error}".rstrip(": ")) from None
 
     async def follow(self, path: str, changed: asyncio.Event, **parameters: Any) -> None:
         """Read an answer that has no end; whatever comes sets ``changed``, as does its head. Raises ProviderError."""
@@ -130,7 +129,7 @@ async def followed(client: Client, path: str, **parameters: Any) -> AsyncIterato
 
 
 class Changes:
-    """What a stream of events says: that something is other than before."""
+    """A stream of events: all that it says is that something is other than before."""
 
     task: asyncio.Task[None]
 

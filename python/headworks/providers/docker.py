@@ -16,6 +16,8 @@ LOG = logging.getLogger("headworks.providers")
 SOCKET = "/var/run/docker.sock"
 _UNFIT = ("(unhealthy)", "(health: starting)", "(starting)", "(Paused)")
 """Ends of the status of a container that runs and is none to send clients to."""
+_DATAGRAMS = ("udp", "sctp")
+"""Ports that no connection is made to."""
 
 
 class Docker(Provider):
@@ -102,7 +104,7 @@ def _port(container: Mapping[str, Any], label: str | None) -> int:
     """Return the port that its label says, or the only one that it exposes."""
     if label is not None:
         return int(label)
-    ports = {one["PrivatePort"] for one in container.get("Ports") or () if one.get("Type", "tcp") == "tcp"}
+    ports = {one["PrivatePort"] for one in container.get("Ports") or () if one.get("Type") not in _DATAGRAMS}
     if len(ports) != 1:
         raise ProviderError(f"it exposes {len(ports)} ports: the label headworks.port says which")
     return int(ports.pop())

@@ -29,7 +29,7 @@ class File(Provider):
         self.path = Path(path)
         self.interval = self.longest_pause = interval
 
-    async def servers(self) -> AsyncIterator[list[Any]]:
+    async def servers(self) -> AsyncIterator[tuple[Any, ...]]:
         """Yield what it lists, and again whenever it is another file or has changed."""
         stamp: _Stamp | None = None
         while True:
@@ -48,7 +48,7 @@ class File(Provider):
             raise ProviderError(f"{self.path}: {error.strerror}") from None
         return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
-    def _read(self) -> list[Any]:
+    def _read(self) -> tuple[Any, ...]:
         try:
             return read(_parsed(self._text(), self.path.suffix))
         except OSError as error:

@@ -27,9 +27,9 @@ class Http(Provider):
         self.token = Token(token) if token is not None else None
         self.ca = ca
 
-    async def servers(self) -> AsyncIterator[list[Any]]:
+    async def servers(self) -> AsyncIterator[tuple[Any, ...]]:
         """Yield what the list says, each time that it is asked for."""
-        found: list[Any] = []
+        found: tuple[Any, ...] = ()
         tag: str | None = None
         async with Client(self.url, timeout=self.timeout, ca=self.ca) as client:
             while True:

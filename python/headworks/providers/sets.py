@@ -10,7 +10,6 @@ from typing import Any
 
 from headworks.config.models.server import Server
 from headworks.config.problems import ConfigError
-from headworks.config.spec import plain
 from headworks.providers.base import ProviderError
 
 MOST = 10_000
@@ -31,17 +30,17 @@ def settled(given: object, defaults: Mapping[str, Any]) -> tuple[str, ...]:
             raise ProviderError(f"more than {MOST:,} servers")
         server = _server(one, defaults)
         # The first word on each address.
-        found.setdefault(server.address, json.dumps(plain(server)))
+        found.setdefault(server.address, json.dumps({key: getattr(server, key) for key in Server.model_fields}))
     return tuple(found[address] for address in sorted(found))
 
 
-def read(value: object) -> list[Any]:
+def read(value: object) -> tuple[Any, ...]:
     """Return the servers of a document: a list of servers, or of groups; or a table with such. Raises ProviderError."""
     if isinstance(value, Mapping):
         value = value.get("servers", value.get("groups"))
     if not isinstance(value, list):
         raise ProviderError("it is no list of servers, nor of groups with targets")
-    return [server for one in value for server in (_grouped(one) if _is_group(one) else [one])]
+    return tuple(server for one in value for server in (_grouped(one) if _is_group(one) else [one]))
 
 
 def _server(one: object, defaults: Mapping[str, Any]) -> Server:

@@ -7,10 +7,12 @@ on after its end.
 
 import asyncio
 import contextlib
+import json
 import random
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from headworks.notice import Notice
@@ -53,6 +55,8 @@ class Source:
         self._engine: Engine | None = None
         self._is_over = False
         self._sets: list[float] = []
+        self._looked_at: object = None
+        self._settled: tuple[str, ...] = ()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -66,6 +70,11 @@ class Source:
             with contextlib.suppress(KeyError):
                 self._hand(self._wanted, engine)
         self._engine = engine
+
+    def found(self) -> list[dict[str, Any]]:
+        """Return the servers of its last set, as a configuration has them: those that are addresses."""
+        servers = [json.loads(one) for one in self._wanted or ()]
+        return [one for one in servers if _is_address(one["address"])]
 
     def late(self, seconds: float) -> None:
         """Tell that it has said nothing for so long."""
@@ -120,14 +129,14 @@ class Source:
         while True:
             try:
                 await self._listen()
-                pause = self._provider.interval
+                pause = _seconds(self._provider.interval, Provider.interval)
             except BaseException as error:
                 if _is_cancelled(error):
                     raise
                 self._failed(_reason(error))
-                # A tenth of luck, so that many do not come together.
+                # Some luck, so that many do not come together.
                 pause = self._pause * random.uniform(0.8, 1.2)  # noqa: S311  (no secret)
-                self._pause = min(self._pause * 2, self._provider.longest_pause)
+                self._pause = min(self._pause * 2, _seconds(self._provider.longest_pause, Provider.longest_pause))
             await asyncio.sleep(max(pause, GATHERED))
 
     async def _listen(self) -> None:
@@ -153,7 +162,10 @@ class Source:
     async def _take(self, given: Servers) -> None:
         """Look at a set; what is good is wanted from now on."""
         try:
-            found = await asyncio.to_thread(settled, given, self.declared.defaults)
+            # What cannot change need not be looked at again.
+            if not (given is self._looked_at and isinstance(given, tuple)):
+                self._settled = await asyncio.to_thread(settled, given, self.declared.defaults)
+            self._looked_at, found = given, self._settled
         except Exception as error:  # noqa: BLE001  (a set may be any object)
             self._failed(_reason(error))
         else:
@@ -195,9 +207,13 @@ class Source:
             await asyncio.sleep(APART - GATHERED)
 
     def _try_hand(self, wanted: tuple[str, ...], engine: "Engine") -> None:
-        # The backend went with a reload, or the engine with its proxy: the end is near.
-        with contextlib.suppress(KeyError, RuntimeError):
+        try:
             self._hand(wanted, engine)
+        except (KeyError, RuntimeError):
+            # The backend went with a reload, or the engine with its proxy: the end is near.
+            return
+        except Exception as error:  # noqa: BLE001  (whoever hands on must go on doing so)
+            self._failed(_reason(error))
 
     def _hand(self, wanted: tuple[str, ...], engine: "Engine") -> None:
         """Give servers to the engine. What it refuses is a failure. Raises KeyError."""
@@ -254,6 +270,26 @@ class Source:
 
     def _named(self) -> dict[str, object]:
         return {"backend": self.declared.backend, "source": self.declared.source}
+
+
+def _seconds(said: object, usual: float) -> float:
+    """Return what a class says, if those are seconds."""
+    return float(said) if isinstance(said, (int, float)) and 0 <= said < _LONG else usual
+
+
+_LONG = 1e9
+"""Seconds that nobody waits."""
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an address that can be connected to, as against a name."""
+    host, _, port = text.rpartition(":")
+    if text.startswith("unix:"):
+        return True
+    try:
+        return bool(ip_address(host.strip("[]"))) and port.isdigit()
+    except ValueError:
+        return False
 
 
 def _is_cancelled(error: BaseException) -> bool:

@@ -8,7 +8,9 @@ Must never keep a start or a reload waiting for a provider that is silent.
 import contextlib
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headworks.analyzers.loop import Loop
@@ -18,12 +20,14 @@ from headworks.providers.source import Source
 from headworks.stand_ins import stand_in
 
 if TYPE_CHECKING:
-    from headworks._engine import Engine
+    from headworks._engine import Engine, Plan
     from headworks.providers.declared import Declared
 
 PATIENCE = 5.0
 """Seconds that a start or a reload waits for the first sets of providers that are new."""
 
+THREADS = 64
+"""Threads at most for what blocks: some of it may never end, and keeps one."""
 ENDING = 2.0
 """Seconds that all of them may take to end."""
 
@@ -38,6 +42,7 @@ class Sources:
         self._report = report
         self._known: dict[Key, Source] = {}
         self._loop: Loop | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def prepare(self, declared: Sequence["Declared"]) -> dict[Key, Source]:
         """Make and begin what is not there yet, and wait for first sets. Raises ConfigError with every problem."""
@@ -69,8 +74,21 @@ class Sources:
         for source in made.values():
             source.hand_to(engine)
 
-    def take(self, made: Mapping[Key, Source], declared: Sequence["Declared"], engine: "Engine") -> None:
-        """Have those give servers that were made for the configuration that the engine has taken, and those it kept."""
+    def first(self, made: Mapping[Key, Source], there: Container[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the servers that new ones have found by now, by backend, but for backends that run already."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for (backend, _), source in made.items():
+            if backend not in there and (servers := source.found()):
+                found.setdefault(backend, []).extend(servers)
+        return found
+
+    def take(
+        self, made: Mapping[Key, Source], declared: Sequence["Declared"], engine: "Engine", plan: "Plan | None"
+    ) -> None:
+        """Have those give servers that were made for the configuration that the engine has taken, and those it kept.
+
+        ``plan`` is the one of the configuration where the engine has taken another one, with first servers.
+        """
         named = {(one.backend, one.source) for one in declared}
         gone = {key: source for key, source in self._known.items() if key in made or key not in named}
         self._end(gone.values())
@@ -81,6 +99,8 @@ class Sources:
                 source.succeed(gone[key])
             self._known[key] = source
             source.hand_to(engine)
+        if plan is not None:
+            engine.apply(plan)
         for one in declared:
             with contextlib.suppress(KeyError):
                 engine.remove_server(one.backend, stand_in(one.number))
@@ -113,11 +133,15 @@ class Sources:
             with contextlib.suppress(TimeoutError, RuntimeError):
                 loop.run(source.ended(), ENDING / len(self._known))
         loop.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, made: Mapping[Key, Source]) -> None:
         """Begin them, and wait until each has given a set or failed once, but not for long."""
         if self._loop is None or self._loop.loop.is_closed():
             self._loop = Loop("providers")
+            self._threads = ThreadPoolExecutor(THREADS, "providers")
+            self._loop.call(partial(self._loop.loop.set_default_executor, self._threads))
         for source in made.values():
             self._loop.call(source.begin)
         deadline = time.monotonic() + PATIENCE

@@ -107,7 +107,7 @@ def _decision(loaded: Loaded, entry: Mapping[str, Any], path: str | Path) -> dic
     if entry["listener"] not in loaded.config.listeners:
         return {"listener": "not there"}
     try:
-        return decided(loaded.compiled, entry)
+        return decided(loaded.explained, entry)
     except ValueError as error:
         raise RecordingError(f"{path}: it is damaged: {error}") from None
 

@@ -99,4 +99,4 @@ class Recording(Proxy):
         return waiting
 
     def _plan_now(self) -> _engine.Plan:
-        return self._loaded.compiled
+        return self._loaded.explained

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
 from rig.waiting import PATIENCE
@@ -60,7 +60,7 @@ class Api:
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 query = parse_qs(parts.query, keep_blank_values=True)
-                api.asked.append((parts.path, query, self.headers))
+                api.asked.append((parts.path, query, cast("Mapping[str, str]", self.headers)))
                 with contextlib.suppress(OSError):
                     api._answer(self, parts.path, query)
 
@@ -96,7 +96,9 @@ class Api:
                 one.shutdown(socket.SHUT_RDWR)
         self._thread.join(PATIENCE)
 
-    def respond(self, path: str, query: dict[str, list[str]], fields: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
+    def respond(
+        self, path: str, query: dict[str, list[str]], fields: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], Any]:
         """Return status, fields and value of an answer."""
         raise NotImplementedError
 
@@ -148,7 +150,9 @@ class HttpSd(Api):
     def set(self, *targets: str, **labels: str) -> None:
         self.value = [{"targets": list(targets), "labels": labels}]
 
-    def respond(self, path: str, query: dict[str, list[str]], fields: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
+    def respond(
+        self, path: str, query: dict[str, list[str]], fields: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], Any]:
         tag = f'"{hashlib.sha256(json.dumps(self.value).encode()).hexdigest()}"'
         if not self.has_tags:
             return 200, {}, self.value
@@ -190,7 +194,9 @@ class DockerApi(Api):
             self._events.append({"Type": "container", "Action": action, "Actor": {"Attributes": labels}})
             self.changed.notify_all()
 
-    def respond(self, path: str, query: dict[str, list[str]], fields: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
+    def respond(
+        self, path: str, query: dict[str, list[str]], fields: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], Any]:
         if path != "/containers/json":
             return 404, {}, {"message": "page not found"}
         running = (one for one in self.containers.values() if one["State"] == "running" or "all" in query)
@@ -207,7 +213,8 @@ class DockerApi(Api):
         seen = len(self._events)
         while not self._is_over:
             with self.changed:
-                self.changed.wait_for(lambda: len(self._events) > seen or self._is_over)
+                while len(self._events) == seen and not self._is_over:
+                    self.changed.wait(PATIENCE)
                 told, seen = self._events[seen:], len(self._events)
             for event in told:
                 if _is_labelled(event["Actor"]["Attributes"], query):
@@ -234,7 +241,9 @@ class ConsulApi(Api):
             self.index += by
             self.changed.notify_all()
 
-    def respond(self, path: str, query: dict[str, list[str]], fields: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
+    def respond(
+        self, path: str, query: dict[str, list[str]], fields: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], Any]:
         if self.token is not None and fields.get("X-Consul-Token") != self.token:
             return 403, {}, "Permission denied"
         if query.get("dc", ["dc1"]) != ["dc1"]:
@@ -242,8 +251,8 @@ class ConsulApi(Api):
         index = int(query.get("index", ["0"])[0])
         wait = float(query.get("wait", ["300000ms"])[0].removesuffix("ms")) / 1000
         with self.changed:
-            # A query whose index is past ours is answered at once.
-            if index == self.index and not self.trouble:
+            # A query of another index, or of none, is answered at once.
+            if index and index == self.index and not self.trouble:
                 self.changed.wait_for(lambda: self.index != index or self._is_over, wait)
             found = list(_chosen(self.instances, query)) if path == "/v1/health/service/app" else []
             return 200, {"X-Consul-Index": str(self.index)}, found
