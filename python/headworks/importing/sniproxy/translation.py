@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from headworks.config.problems import Problem, closest, did_you_mean
+from headworks.importing.draft import Draft, Path
+from headworks.importing.flaws import Flaws
 from headworks.importing.report import Outcome, Remarks
-from headworks.importing.sniproxy.draft import Draft, Path
-from headworks.importing.sniproxy.flaws import Flaws
-from headworks.importing.sniproxy.names import of_listener
+from headworks.importing.sniproxy.names import of_listener, shown
 from headworks.importing.sniproxy.reader import read
 from headworks.importing.sniproxy.routes import Routes
 from headworks.importing.sniproxy.statements import Statement, every
@@ -49,7 +49,7 @@ def translate(source: bytes, name: str | None = None) -> Translation:
     """Translate a sniproxy.conf; ``name`` is what problems are reported against."""
     file, problems = read(source, name)
     lines = lines_of(source)
-    draft = Draft(Flaws(lines, name), Flaws(lines, name))
+    draft = Draft("sniproxy", shown, Flaws(lines, name), Flaws(lines, name))
     _Translating(file, draft).translate()
     found = sorted([*problems, *draft.flaws.problems], key=lambda one: (one.line or 0, one.column or 0))
     return Translation(
