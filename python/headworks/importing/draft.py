@@ -69,8 +69,9 @@ class Draft:
             here = self.at(path)
             here.before += statement.before
             here.beside = _joined(here.beside, statement.beside)
-            if difference:
-                here.before.append(f"Differs from {self.program}: {difference}")
+            said = f"Differs from {self.program}: {difference}"
+            if difference and said not in here.before:
+                here.before.append(said)
 
     def left_out(self, statement: Statement, section: Path, reason: str, *, is_supported: bool = True) -> None:
         """Say that a statement became nothing, and move its comments to the end of a section.
