@@ -90,6 +90,10 @@ def _translated(source: bytes, name: str, form: str) -> Translated:
         from headworks.importing.haproxy.translation import translate as of_haproxy
 
         return of_haproxy(source, name)
+    if form == "nginx":
+        from headworks.importing.nginx.translation import translate as of_nginx
+
+        return of_nginx(source, name)
     from headworks.importing.sniproxy.translation import translate as of_sniproxy
 
     return of_sniproxy(source, name)

@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 from headworks.importing.sniproxy.source import is_sniproxy
 
-FORMATS = ("sniproxy", "haproxy")
+FORMATS = ("nginx", "haproxy", "sniproxy")
 """Names of the formats that can be read."""
 
 _OURS = re.compile(rb"^[ \t]*(\[[\w\"'.\- ]+\][ \t]*(#.*)?$|[\w.\"'-]+[ \t]*=[ \t]*[\[{\"'\dtf])", re.MULTILINE)

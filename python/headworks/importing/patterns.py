@@ -13,7 +13,13 @@ from headworks.config.problems import ConfigError
 
 _STRANGE = re.compile(r"\(\?(?!:|P?<[A-Za-z_]|i\)|i:)|\\[1-9gGkKRXQEzZAbB]|\[\[:|[*+?}]\+|\(\*")
 """Looking around, references, POSIX classes, possessive ones: they do not exist here, or are written otherwise."""
+_GROUP = re.compile(r"(?<!\\)\(\?<(?=[A-Za-z_])")
 _LONGEST = 2000
+
+
+def named(pattern: str) -> str:
+    """Write named groups as we do: ``(?P<name>``."""
+    return _GROUP.sub("(?P<", pattern)
 
 
 @lru_cache(maxsize=1024)
