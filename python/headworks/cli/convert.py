@@ -10,7 +10,7 @@ from headworks.cli.shared import Code, misused, show_problems, unreadable, wrong
 if TYPE_CHECKING:
     from headworks.importing.convert import Converted
 
-EXAMPLE = "Example: headworks convert /etc/sniproxy.conf -o headworks.toml"
+EXAMPLE = "Examples: headworks convert /etc/haproxy/haproxy.cfg -o headworks.toml; headworks convert nginx.conf"
 
 
 def convert(
@@ -20,16 +20,20 @@ def convert(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write. Default: stdout.")
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--from", metavar="FORMAT", help="sniproxy. Default: what is in the file tells.")
+        str | None,
+        typer.Option(
+            "--from", metavar="FORMAT", help="nginx, haproxy or sniproxy. Default: what is in the file tells."
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing and exit 1 where anything would be different.")
     ] = False,
 ) -> None:
-    """Convert a configuration of sniproxy to one of ours, with its comments.
+    """Convert a configuration of nginx, HAProxy or sniproxy to one of ours, with its comments.
 
-    What differs and what is not supported stands in comments at its place, and is listed on stderr. Exit code 0: it is
-    written; 1: it is not, by --strict; 2: the file is wrong.
+    What differs and what is not supported stands in comments at its place, and is listed on stderr. What a table cannot
+    say becomes rules, in a Python file beside the output. Exit code 0: it is written; 1: it is not, by --strict; 2: the
+    file is wrong.
     """
     from headworks.config import ConfigError
     from headworks.importing.convert import FORMATS
@@ -51,11 +55,25 @@ def convert(
         raise typer.Exit(Code.FAILED)
     if out is None:
         typer.echo(converted.text, nl=False)
+        if converted.rules is not None:
+            lines = converted.rules.text().splitlines()
+            file_name = f"{converted.rules.module}.py"
+            typer.echo(f"# {file_name}, which has to stand beside it:")
+            typer.echo("\n".join(f"# {one}".rstrip() for one in lines))
+            typer.echo(f"headworks: rules belong into {file_name}: -o writes both files", err=True)
         return
+    _written(out, converted.text)
+    if converted.rules is not None:
+        beside = out.parent / f"{converted.rules.module}.py"
+        _written(beside, converted.rules.text())
+        typer.echo(f"rules are in {beside}", err=True)
+
+
+def _written(file: Path, text: str) -> None:
     try:
-        out.write_text(converted.text)
+        file.write_text(text)
     except OSError as error:
-        typer.echo(f"headworks: {out} cannot be written: {error.strerror}", err=True)
+        typer.echo(f"headworks: {file} cannot be written: {error.strerror}", err=True)
         raise typer.Exit(Code.FAILED) from None
 
 

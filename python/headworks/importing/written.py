@@ -13,6 +13,7 @@ from headworks.importing.report import Remarks
 Path = tuple[str, ...]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_LONGEST_LINE = 90
 _NAMED = frozenset({"listeners", "tables", "backends"})
 """Tables of tables."""
 
@@ -42,14 +43,15 @@ def _section(path: Path, value: Mapping[str, Any], remarks: Mapping[Path, Remark
     for key, one in section.items():
         at = remarks.get((*path, key), Remarks())
         lines += _comments(at.before)
-        lines += [f"{written}{_beside(at.beside)}" for written in _assigned((key,), one)]
+        written = [f"{_key(key)} = {_value(one)}"] if path[0] == "tables" else [*_assigned((key,), one)]
+        lines += [f"{line}{_beside(at.beside)}" for line in written]
         lines += _comments(at.after)
     return "\n".join([*lines, *_comments(here.after)]) + "\n"
 
 
 def _assigned(path: Path, value: Any) -> Iterator[str]:
     """Yield ``key = value``, with dotted keys for what is in tables."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         for key, one in value.items():
             yield from _assigned((*path, key), one)
     else:
@@ -79,9 +81,20 @@ def _value(value: Any) -> str:
         case int():
             return str(value)
         case list() | tuple():
-            return f"[{', '.join(map(_value, value))}]"
+            return _listed([_value(one) for one in value])
+        case Mapping():
+            inside = ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items())
+            return f"{{ {inside} }}" if inside else "{}"
         case _:
             return _text(str(value))
+
+
+def _listed(items: Sequence[str]) -> str:
+    """Return a list: in one line, where that is not too long to be read."""
+    line = f"[{', '.join(items)}]"
+    if len(line) <= _LONGEST_LINE or any("\n" in item for item in items):
+        return line
+    return "\n".join(["[", *(f"    {item}," for item in items), "]"])
 
 
 def _text(text: str) -> str:

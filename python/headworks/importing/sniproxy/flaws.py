@@ -1,50 +1,16 @@
-"""Flaws: everything that is wrong with one file, each with its line, and the checks that several directives share.
+"""Flaws of statements: the checks that several directives share.
 
 Must never know a directive.
 """
 
 from collections.abc import Iterator, Sequence
 
-from headworks.config.problems import Problem, closest, did_you_mean
+from headworks.config.problems import closest, did_you_mean
+from headworks.importing.flaws import Flaws
 from headworks.importing.sniproxy.addresses import AddressError, address_of, port_of
 from headworks.importing.sniproxy.statements import Statement, Word
 from headworks.importing.sniproxy.switches import keyword
 from headworks.importing.sniproxy.tree import Address
-
-
-class Flaws:
-    """Findings about one file, each with its line."""
-
-    def __init__(self, lines: Sequence[str], name: str | None = None) -> None:
-        self.problems: list[Problem] = []
-        self._lines = lines
-        self._name = name
-
-    def add(
-        self, at: Word | Statement, reason: str, suggestion: str | None = None, *, is_warning: bool = False
-    ) -> None:
-        """Add what is wrong with a word, or with the statement that begins there."""
-        self.place(at.line, at.column, reason, suggestion, is_warning=is_warning)
-
-    def place(
-        self, line: int, column: int, reason: str, suggestion: str | None = None, *, is_warning: bool = False
-    ) -> None:
-        """Add what is wrong at a place."""
-        # Bytes that are no UTF-8 cannot be shown.
-        reason = reason.encode(errors="surrogateescape").decode(errors="replace")
-        suggestion = suggestion and suggestion.encode(errors="surrogateescape").decode(errors="replace")
-        source = self._lines[line - 1] if line <= len(self._lines) else None
-        self.problems.append(
-            Problem(
-                reason=reason,
-                file=self._name,
-                line=line,
-                column=column,
-                suggestion=suggestion,
-                is_warning=is_warning,
-                source=source,
-            )
-        )
 
 
 def known(statement: Statement, names: Sequence[str], flaws: Flaws) -> str | None:

@@ -4,8 +4,9 @@ Owns what each directive takes. Must never know what a listener becomes.
 """
 
 from headworks.config.problems import closest, did_you_mean
+from headworks.importing.flaws import Flaws
 from headworks.importing.sniproxy.addresses import is_number
-from headworks.importing.sniproxy.flaws import Flaws, entries, is_lost, read_address, refuse_block, with_port
+from headworks.importing.sniproxy.flaws import entries, is_lost, read_address, refuse_block, with_port
 from headworks.importing.sniproxy.logs import read_log
 from headworks.importing.sniproxy.statements import Statement, Word
 from headworks.importing.sniproxy.switches import LISTENER, NO, YES, truth

@@ -1,8 +1,9 @@
 """Logs and the resolver of a sniproxy.conf: the directives that have nothing but a block of words that choose."""
 
 from headworks.config.problems import closest, did_you_mean
+from headworks.importing.flaws import Flaws
 from headworks.importing.sniproxy.addresses import AddressError, address_of
-from headworks.importing.sniproxy.flaws import Flaws, entries, refuse_block
+from headworks.importing.sniproxy.flaws import entries, refuse_block
 from headworks.importing.sniproxy.statements import Statement, Word
 from headworks.importing.sniproxy.switches import FACILITIES, LEVELS, LOG, MODES, RESOLVER, chosen
 from headworks.importing.sniproxy.tree import Form, Log, Resolver, Setting

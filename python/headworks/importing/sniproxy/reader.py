@@ -5,8 +5,9 @@ something else than it seems, is a warning.
 """
 
 from headworks.config.problems import Problem, closest, did_you_mean
+from headworks.importing.flaws import Flaws
 from headworks.importing.sniproxy.addresses import is_number
-from headworks.importing.sniproxy.flaws import Flaws, is_lost, known, read_address, refuse_block, with_port
+from headworks.importing.sniproxy.flaws import is_lost, known, read_address, refuse_block, with_port
 from headworks.importing.sniproxy.listeners import read_listener
 from headworks.importing.sniproxy.logs import read_log, read_resolver
 from headworks.importing.sniproxy.statements import Block, Statement, every, parse

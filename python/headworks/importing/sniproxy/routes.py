@@ -10,7 +10,7 @@ get the fallback, then `*`.
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from headworks.importing.sniproxy.draft import Draft
+from headworks.importing.draft import Draft
 from headworks.importing.sniproxy.names import free, of_backend
 from headworks.importing.sniproxy.order import Told, tell
 from headworks.importing.sniproxy.statements import Statement

@@ -5,19 +5,19 @@ without an outcome.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from headworks.config.problems import Problem, closest, did_you_mean
-from headworks.importing.report import Outcome, Remarks
-from headworks.importing.sniproxy.draft import Draft, Path
-from headworks.importing.sniproxy.flaws import Flaws
-from headworks.importing.sniproxy.names import of_listener
+from headworks.config.problems import closest, did_you_mean
+from headworks.importing.draft import Draft, Path
+from headworks.importing.flaws import Flaws
+from headworks.importing.sniproxy.names import of_listener, shown
 from headworks.importing.sniproxy.reader import read
 from headworks.importing.sniproxy.routes import Routes
 from headworks.importing.sniproxy.statements import Statement, every
 from headworks.importing.sniproxy.tree import File, Form, Listener, Log, Resolver
 from headworks.importing.sniproxy.words import lines_of
+from headworks.importing.translated import Translated
 
 _LEVELS = {"emergency": "error", "alert": "error", "critical": "error", "notice": "info"}
 """Levels that are called otherwise here."""
@@ -28,32 +28,20 @@ _USER = "daemon"
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(Translated):
     """A configuration of ours, and what it was."""
 
-    file: File
-    value: dict[str, Any]
-    positions: dict[tuple[str | int, ...], tuple[int, int]]
-    remarks: dict[Path, Remarks]
-    order: tuple[Path, ...]
-    """Sections that come in an order of their own."""
-    outcomes: tuple[Outcome, ...]
-    problems: tuple[Problem, ...]
-    """Everything wrong with it, warnings besides."""
-    unsupported: tuple[Problem, ...]
-    """Statements that cannot be told in ours, as problems."""
-    lines: tuple[str, ...]
+    file: File = field(default_factory=File)
 
 
 def translate(source: bytes, name: str | None = None) -> Translation:
     """Translate a sniproxy.conf; ``name`` is what problems are reported against."""
     file, problems = read(source, name)
     lines = lines_of(source)
-    draft = Draft(Flaws(lines, name), Flaws(lines, name))
+    draft = Draft("sniproxy", shown, Flaws(lines, name), Flaws(lines, name))
     _Translating(file, draft).translate()
     found = sorted([*problems, *draft.flaws.problems], key=lambda one: (one.line or 0, one.column or 0))
     return Translation(
-        file,
         draft.value,
         draft.positions,
         draft.remarks,
@@ -62,6 +50,7 @@ def translate(source: bytes, name: str | None = None) -> Translation:
         tuple(found),
         tuple(draft.unsupported.problems),
         lines,
+        file=file,
     )
 
 

@@ -3,22 +3,39 @@
 Owns that each statement gets exactly one outcome, and that no comment is lost. Must never know a directive.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from headworks.importing.flaws import Flaws
 from headworks.importing.report import Bin, Outcome, Remarks
-from headworks.importing.sniproxy.flaws import Flaws
-from headworks.importing.sniproxy.names import shown
-from headworks.importing.sniproxy.statements import Statement
 
 Path = tuple[str, ...]
+
+
+class Statement(Protocol):
+    """One statement of another proxy's file, with the comments about it."""
+
+    before: list[str]
+    beside: str | None
+
+    @property
+    def line(self) -> int:
+        """The line where it begins."""
+
+    @property
+    def column(self) -> int:
+        """The column where it begins."""
 
 
 @dataclass(slots=True)
 class Draft:
     """A configuration in the making."""
 
+    program: str
+    """The other proxy's name."""
+    shown: Callable[[Any], str]
+    """How a statement is written in one line."""
     flaws: Flaws
     unsupported: Flaws
     """Statements that cannot be told in ours."""
@@ -52,8 +69,9 @@ class Draft:
             here = self.at(path)
             here.before += statement.before
             here.beside = _joined(here.beside, statement.beside)
-            if difference:
-                here.before.append(f"Differs from sniproxy: {difference}")
+            said = f"Differs from {self.program}: {difference}"
+            if difference and said not in here.before:
+                here.before.append(said)
 
     def left_out(self, statement: Statement, section: Path, reason: str, *, is_supported: bool = True) -> None:
         """Say that a statement became nothing, and move its comments to the end of a section.
@@ -71,8 +89,8 @@ class Draft:
             if not is_supported:
                 self.unsupported.add(statement, f"not supported: {outcome.text}", reason)
 
-    def close(self, statements: Iterable[Statement], section: Path) -> None:
-        """Keep the comments at the end of blocks."""
+    def close(self, statements: Iterable[Any], section: Path) -> None:
+        """Keep the comments at the end of blocks, of statements that have one."""
         for statement in statements:
             if statement.block is not None:
                 self.at(section).after += statement.block.after
@@ -84,7 +102,7 @@ class Draft:
     def _settle(self, statement: Statement, bin_: Bin, note: str | None) -> bool:
         if self.has(statement):
             return False
-        self._outcomes[id(statement)] = Outcome(statement.line, shown(statement), bin_, note)
+        self._outcomes[id(statement)] = Outcome(statement.line, self.shown(statement), bin_, note)
         return True
 
 
