@@ -269,6 +269,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "http/facts",
             "wire/body",
+            "wire/http2",
             "wire/proxy_protocol",
             "wire/x509",
         ),

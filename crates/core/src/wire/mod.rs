@@ -8,5 +8,6 @@ pub mod client_hello;
 pub(crate) mod der;
 mod distinguished_name;
 pub mod http1;
+pub mod http2;
 pub mod proxy_protocol;
 mod x509;
