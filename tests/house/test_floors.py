@@ -273,6 +273,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "http/facts",
             "spoken",
             "wire/body",
+            "wire/http2",
             "wire/proxy_protocol",
             "wire/x509",
         ),

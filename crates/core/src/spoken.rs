@@ -11,6 +11,8 @@ use crate::http::status::phrase;
 use crate::message::Persistence;
 use crate::tls;
 use crate::wire::http1::write;
+use crate::wire::http2::ErrorCode;
+use crate::wire::http2::frames::write as frames;
 
 /// A language that first bytes tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,28 +62,18 @@ fn response(status: u16) -> Vec<u8> {
     out
 }
 
-/// A frame of settings that changes none.
-const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-/// The type of a GOAWAY frame.
-const GOAWAY: u8 = 7;
-
 /// Writes settings, which come first of a server (RFC 9113 section 3.4), and GOAWAY: no stream was looked at,
 /// so every request may be made again elsewhere. The status is told as debug data (RFC 9113 section 6.8).
 fn farewell(status: u16) -> Vec<u8> {
-    let code: u32 = match status {
-        // PROTOCOL_ERROR, ENHANCE_YOUR_CALM and INTERNAL_ERROR (RFC 9113 section 7).
-        408 | 429 | 431 => 0xb,
-        400..=499 => 0x1,
-        _ => 0x2,
+    let code = match status {
+        408 | 429 | 431 => ErrorCode::ENHANCE_YOUR_CALM,
+        400..=499 => ErrorCode::PROTOCOL_ERROR,
+        _ => ErrorCode::INTERNAL_ERROR,
     };
     let told = format!("{status} {}", phrase(status));
-    let mut out = SETTINGS.to_vec();
-    let length = 8 + told.len() as u32;
-    out.extend_from_slice(&length.to_be_bytes()[1..]);
-    out.extend_from_slice(&[GOAWAY, 0, 0, 0, 0, 0]);
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&code.to_be_bytes());
-    out.extend_from_slice(told.as_bytes());
+    let mut out = Vec::new();
+    frames::settings(&mut out, &[]);
+    frames::go_away_saying(&mut out, 0, code, told.as_bytes());
     out
 }
 
@@ -90,7 +82,7 @@ mod tests {
     use super::*;
     use crate::message::{Framing, Head, Method};
     use crate::wire::http1::{self, Limits, Parsed};
-    use crate::wire::http2::frame::{FrameHeader, FrameKind};
+    use crate::wire::http2::frames::{Frame, FrameReader};
 
     #[test]
     fn every_response_is_whole_and_ends_the_connection() {
@@ -111,10 +103,10 @@ mod tests {
     fn every_farewell_is_settings_and_goaway() {
         for reason in CloseReason::ALL.iter().filter(|reason| reason.status().is_some()) {
             let bytes = Spoken::Http2.refusal(*reason);
-            let header = FrameHeader::read(bytes[..9].try_into().unwrap());
-            assert_eq!((header.kind, header.length), (FrameKind::Settings, 0));
-            let header = FrameHeader::read(bytes[9..18].try_into().unwrap());
-            assert_eq!((header.kind, header.length, header.stream), (FrameKind::GoAway, bytes.len() - 18, 0));
+            let (mut frames, mut rest) = (FrameReader::default(), bytes);
+            assert!(matches!(frames.next(&mut rest), Ok(Some(Frame::Settings(_)))));
+            assert!(matches!(frames.next(&mut rest), Ok(Some(Frame::GoAway { last: 0, .. }))));
+            assert_eq!(rest, b"");
         }
     }
 }

@@ -77,7 +77,7 @@ impl Compression {
             && match response.framing {
                 Framing::None => false,
                 Framing::Length(length) => length >= self.min_size.max(1),
-                Framing::Chunked | Framing::ToEnd => true,
+                Framing::Chunked | Framing::Stream | Framing::ToEnd => true,
             }
             && self.fields_suit(response, bytes)
     }

@@ -13,6 +13,8 @@ pub enum Framing {
     Length(u64),
     /// The chunked coding.
     Chunked,
+    /// The body is everything until the stream of its version ends, which says so itself (HTTP/2).
+    Stream,
     /// The body is everything until the connection ends (responses only).
     ToEnd,
 }

@@ -30,7 +30,8 @@ impl Body {
             Framing::None => Self::None,
             Framing::Length(length) => Self::Length(length),
             Framing::Chunked => Self::Chunked(Chunks::new(limits)),
-            Framing::ToEnd => Self::ToEnd,
+            // The end of a stream is told beside the bytes, as that of a connection is.
+            Framing::ToEnd | Framing::Stream => Self::ToEnd,
         }
     }
 

@@ -310,8 +310,14 @@ impl Chunks {
         if is_framing_in_disguise(name) {
             return Err(Malformed::Underscore);
         }
-        if REFUSED.contains(&name) { Err(Malformed::TrailerField) } else { Ok(()) }
+        if !may_be_trailer(name) { Err(Malformed::TrailerField) } else { Ok(()) }
     }
+}
+
+/// Whether a field with this name, in lower case, may be a trailer.
+#[inline]
+pub(super) fn may_be_trailer(name: &[u8]) -> bool {
+    !REFUSED.contains(&name)
 }
 
 /// Returns a size of fewer than [`DIGITS`] digits, which cannot be too large, and its length with the CRLF.

@@ -121,7 +121,7 @@ impl Exchange {
             persistence: match (self.client_persists, self.version) {
                 (false, _) => Persistence::Close,
                 (true, Version::Http10) => Persistence::KeepSaid,
-                (true, Version::Http11) => Persistence::Keep,
+                (true, Version::Http11 | Version::Http2) => Persistence::Keep,
             },
             variation: self.variation,
             altered: self.form == Form::Filtered,

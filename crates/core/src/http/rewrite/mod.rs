@@ -211,6 +211,7 @@ impl Rewrite<'_> {
             out.extend_from_slice(match version {
                 Version::Http10 => b"Via: 1.0 ",
                 Version::Http11 => b"Via: 1.1 ",
+                Version::Http2 => b"Via: 2 ",
             });
             out.extend_from_slice(via.as_bytes());
             out.extend_from_slice(b"\r\n");

@@ -2,12 +2,10 @@
 //!
 //! Must never go on behind a frame that a server would not take: it names nothing.
 
-use std::borrow::Cow;
-
 use super::{HostParsed, name_of};
 use crate::wire::http2::PREFACE;
-use crate::wire::http2::frame::{self, FrameHeader, FrameKind};
-use crate::wire::http2::hpack::{self, BadBlock, Decoder};
+use crate::wire::http2::frames::{Frame, FrameReader};
+use crate::wire::http2::hpack::{HpackDecoder, Pseudo};
 
 /// Frames in front of the first request at most, and frames of its field block.
 const FRAMES: usize = 64;
@@ -15,118 +13,91 @@ const FRAMES: usize = 64;
 /// Bytes of a name that is worth keeping, with a port.
 const LONGEST_NAME: usize = 300;
 
-/// Bytes of a priority in front of a field block (RFC 9113 section 6.2).
-const PRIORITY: usize = 5;
+/// Bytes of the fields of a request, decoded: a short block may stand for many.
+const MOST_TEXT: usize = 65_536;
 
 /// A reason why there is no name yet.
 enum NoName {
-    Need(usize),
+    Partial,
     Never,
 }
 
 /// Reads bytes that begin with the preface.
 pub(super) fn parse(held: &[u8]) -> HostParsed {
-    match block(held) {
+    match block(&held[PREFACE.len()..]) {
         Ok(block) => HostParsed::Complete(authority(&block)),
-        Err(NoName::Need(need)) => HostParsed::Partial { need },
+        Err(NoName::Partial) => HostParsed::Partial { need: held.len() + 1 },
         Err(NoName::Never) => HostParsed::Complete(None),
     }
 }
 
 /// Returns the first field block.
-fn block(held: &[u8]) -> Result<Cow<'_, [u8]>, NoName> {
-    let mut at = PREFACE.len();
+fn block(mut held: &[u8]) -> Result<Vec<u8>, NoName> {
+    let mut frames = FrameReader::default();
     for nth in 0..FRAMES {
-        let header = header(held, at)?;
-        let end = at + frame::HEADER + header.length;
-        if header.kind == FrameKind::Headers && nth > 0 {
-            return fields(held, at, header);
+        match next(&mut frames, &mut held)? {
+            // Settings come first (RFC 9113 section 3.4).
+            Frame::Settings(_) => {}
+            _ if nth == 0 => return Err(NoName::Never),
+            Frame::SettingsAcknowledged | Frame::Ping { .. } | Frame::Unknown => {}
+            Frame::WindowUpdate { stream: 0, .. } => {}
+            Frame::Priority { .. } | Frame::PriorityUpdate { .. } => {}
+            Frame::Headers { stream, fragment, end_headers, depends_on_itself: false, .. }
+                if stream % 2 == 1 =>
+            {
+                let block = fragment.to_vec();
+                return if end_headers { Ok(block) } else { whole(block, &mut frames, held) };
+            }
+            _ => return Err(NoName::Never),
         }
-        // Settings come first (RFC 9113 section 3.4).
-        if (nth == 0 && header.kind != FrameKind::Settings) || !may_come_before(header) {
-            return Err(NoName::Never);
-        }
-        at = end;
     }
     Err(NoName::Never)
 }
 
-/// Returns the header of the frame at `at`.
-fn header(held: &[u8], at: usize) -> Result<FrameHeader, NoName> {
-    let bytes = held.get(at..).and_then(<[u8]>::first_chunk).ok_or(NoName::Need(at + frame::HEADER))?;
-    let header = FrameHeader::read(bytes);
-    if header.length > frame::LONGEST { Err(NoName::Never) } else { Ok(header) }
-}
-
-/// Whether a frame may come before the first request.
-fn may_come_before(header: FrameHeader) -> bool {
-    let FrameHeader { length, stream, .. } = header;
-    match header.kind {
-        FrameKind::Settings => stream == 0 && length % 6 == 0 && (length == 0 || !header.has(frame::ACK)),
-        FrameKind::WindowUpdate => length == 4 && stream == 0,
-        FrameKind::Ping => length == 8 && stream == 0,
-        FrameKind::Priority => length == 5 && stream != 0,
-        FrameKind::Unknown => true,
-        _ => false,
-    }
-}
-
-/// Returns the field block that begins with the frame at `at`.
-fn fields(held: &[u8], at: usize, first: FrameHeader) -> Result<Cow<'_, [u8]>, NoName> {
-    if first.stream % 2 == 0 {
-        return Err(NoName::Never);
-    }
-    let mut end = at + frame::HEADER + first.length;
-    let payload = held.get(at + frame::HEADER..end).ok_or(NoName::Need(end))?;
-    let mut block = Cow::Borrowed(unpadded(payload, first).ok_or(NoName::Never)?);
-    let mut is_last = first.has(frame::END_HEADERS);
+/// Returns a field block with all that follows of it.
+fn whole(mut block: Vec<u8>, frames: &mut FrameReader, mut held: &[u8]) -> Result<Vec<u8>, NoName> {
     for _ in 0..FRAMES {
-        if is_last {
+        let Frame::Continuation { fragment, end_headers, .. } = next(frames, &mut held)? else {
+            return Err(NoName::Never);
+        };
+        block.extend_from_slice(fragment);
+        if end_headers {
             return Ok(block);
         }
-        let header = header(held, end)?;
-        if header.kind != FrameKind::Continuation || header.stream != first.stream {
-            return Err(NoName::Never);
-        }
-        let start = end + frame::HEADER;
-        end = start + header.length;
-        block.to_mut().extend_from_slice(held.get(start..end).ok_or(NoName::Need(end))?);
-        is_last = header.has(frame::END_HEADERS);
     }
     Err(NoName::Never)
 }
 
-/// Returns the payload of a HEADERS frame without padding and priority.
-fn unpadded(payload: &[u8], header: FrameHeader) -> Option<&[u8]> {
-    let mut rest = payload;
-    if header.has(frame::PADDED) {
-        let (&padding, after) = rest.split_first()?;
-        rest = after.get(..after.len().checked_sub(usize::from(padding))?)?;
-    }
-    if header.has(frame::PRIORITISED) { rest.get(PRIORITY..) } else { Some(rest) }
+fn next<'r, 'i: 'r>(frames: &'r mut FrameReader, held: &mut &'i [u8]) -> Result<Frame<'i, 'r>, NoName> {
+    frames.next(held).map_err(|_| NoName::Never)?.ok_or(NoName::Partial)
 }
 
 /// Returns the name in `:authority`, or else in Host (RFC 9113 section 8.3.1).
 fn authority(block: &[u8]) -> Option<Box<str>> {
     let (mut authority, mut host, mut is_regular) = (None::<Box<[u8]>>, None::<Box<[u8]>>, false);
-    let read = Decoder::new(hpack::TABLE).read(block, |name, value| {
-        let is_pseudo = name.first() == Some(&b':');
-        if is_pseudo && is_regular {
-            return Err(BadBlock);
+    let (mut decoder, mut line, mut total) = (HpackDecoder::default(), Vec::new(), 0);
+    let mut fields = decoder.block(block);
+    while let Some(field) = fields.next(&mut line).ok()? {
+        let (name, value) = (field.name.of(&line), field.value.of(&line));
+        let is_pseudo = field.pseudo != Pseudo::None;
+        total += line.len();
+        if is_pseudo && is_regular || total > MOST_TEXT {
+            return None;
         }
         is_regular = !is_pseudo;
         let place = match name {
-            b":authority" => &mut authority,
-            b"host" => &mut host,
-            _ => return Ok(()),
+            b":authority" => Some(&mut authority),
+            b"host" => Some(&mut host),
+            _ => None,
         };
-        if place.is_some() || value.len() > LONGEST_NAME {
-            return Err(BadBlock);
+        if let Some(place) = place {
+            if place.is_some() || value.len() > LONGEST_NAME {
+                return None;
+            }
+            *place = Some(value.into());
         }
-        *place = Some(value.into());
-        Ok(())
-    });
-    read.ok()?;
+        line.clear();
+    }
     match (authority, host) {
         (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(&host) => None,
         (Some(name), _) | (None, Some(name)) => name_of(&name),

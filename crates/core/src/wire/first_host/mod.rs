@@ -3,7 +3,7 @@
 //!
 //! Owns what is a name here. Must never refuse: what follows is relayed to a server that judges for itself,
 //! so what cannot be read, or could be read in two ways, is a request without a name. Must never allocate but
-//! for the name, and for a field block of HTTP/2 that is compressed or spans frames.
+//! for the name, and for what is held of HTTP/2, once.
 
 mod frames;
 mod lines;

@@ -8,14 +8,14 @@ const LONGEST: usize = 254;
 
 /// A host and the port after it.
 #[derive(Clone, Copy)]
-pub(super) struct Authority<'a> {
+pub(crate) struct Authority<'a> {
     host: &'a [u8],
     pub port: Option<u16>,
 }
 
 impl Authority<'_> {
     /// Whether both stand for the same place; `default` is the port that goes without saying.
-    pub(super) fn agrees(&self, other: &Self, default: Option<u16>) -> bool {
+    pub(crate) fn agrees(&self, other: &Self, default: Option<u16>) -> bool {
         let same_port = match default {
             Some(_) => self.port.or(default) == other.port.or(default),
             None => self.port == other.port,
@@ -24,7 +24,7 @@ impl Authority<'_> {
     }
 
     /// Whether both name the same host.
-    pub(super) fn same_host(&self, other: &Self) -> bool {
+    pub(crate) fn same_host(&self, other: &Self) -> bool {
         self.host.eq_ignore_ascii_case(other.host)
     }
 }
@@ -33,7 +33,7 @@ impl Authority<'_> {
 ///
 /// Stricter than the standard, which allows percent-encoding, sub-delims (a comma among them), an empty port
 /// and addresses of the future: nobody needs them, and readers differ.
-pub(super) fn read(text: &[u8]) -> Option<Authority<'_>> {
+pub(crate) fn read(text: &[u8]) -> Option<Authority<'_>> {
     let host_length = if text.first() == Some(&b'[') {
         let close = text.iter().position(|byte| *byte == b']')?;
         std::str::from_utf8(&text[1..close]).ok()?.parse::<Ipv6Addr>().ok()?;

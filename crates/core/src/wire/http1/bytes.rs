@@ -13,6 +13,13 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
+/// Whether all may be in a field value, and neither end is a blank (RFC 9113 section 8.2.1).
+#[inline]
+pub(crate) fn is_text_run(bytes: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    text_end(bytes, 0) == bytes.len() && !blank(bytes.first()) && !blank(bytes.last())
+}
+
 /// Finds the end of the token that begins at `from`.
 #[inline]
 pub(super) fn token_end(bytes: &[u8], from: usize) -> usize {

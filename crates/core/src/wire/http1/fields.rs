@@ -152,7 +152,7 @@ fn name_error(found: u8, is_empty: bool) -> Malformed {
 
 /// Reads 1 to 19 digits, which cannot overflow. No sign, no list of equal values: readers differ in what they
 /// make of them.
-fn read_length(value: &[u8]) -> Result<u64, Malformed> {
+pub(crate) fn read_length(value: &[u8]) -> Result<u64, Malformed> {
     if value.is_empty() || value.len() > 19 {
         return Err(Malformed::ContentLength);
     }

@@ -93,7 +93,7 @@ reasons! {
     TransferEncodingVersion = 400, "Transfer-Encoding in HTTP/1.0";
     /// Both Content-Length and Transfer-Encoding.
     TwoLengths = 400, "both Content-Length and Transfer-Encoding";
-    /// Content-Length or Transfer-Encoding where there is no body to frame.
+    /// Content-Length or Transfer-Encoding where there is no body to frame, or a body where none may be.
     NoBody = 400, "a body where there can be none";
     /// A Host that is not a host with an optional port.
     Host = 400, "Host is not valid";
@@ -111,6 +111,14 @@ reasons! {
     Expectation = 417, "an expectation other than 100-continue";
     /// A 101 that does not say to what it switches.
     Switching = 400, "101 without Upgrade";
+    /// A pseudo-field of HTTP/2 that is missing, repeated, unknown, or comes after a field.
+    Pseudo = 400, "a pseudo-field is missing, repeated, unknown or late";
+    /// A field in HTTP/2 that concerns the connection (RFC 9113 section 8.2.2).
+    ConnectionField = 400, "a field that concerns the connection alone";
+    /// A TE in HTTP/2 that is not `trailers`.
+    Te = 400, "TE is not trailers";
+    /// A body in HTTP/2 that is shorter or longer than Content-Length says.
+    LengthDisagrees = 400, "the body does not have the length that was announced";
     /// A chunk size that is none, or beyond all measure.
     ChunkSize = 400, "a chunk size is not valid";
     /// Chunk extensions that are not `;name`, `;name=value` or `;name="text"`.

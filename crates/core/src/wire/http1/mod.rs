@@ -7,7 +7,7 @@
 
 use crate::message::{Head, Method};
 
-mod authority;
+pub(super) mod authority;
 mod bytes;
 mod connection;
 mod fields;
@@ -21,8 +21,9 @@ pub mod write;
 
 pub use malformed::Malformed;
 
-pub(super) use bytes::{is_text, is_token_byte};
-pub(super) use fields::is_framing_in_disguise;
+pub(super) use bytes::{is_text, is_text_run, is_token_byte};
+pub(super) use fields::{is_framing_in_disguise, read_length};
+pub(super) use request::recognise;
 
 /// The role of the message that a head belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]

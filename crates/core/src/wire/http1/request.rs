@@ -75,7 +75,7 @@ fn check_host(held: &[u8], notes: &Notes, head: &Head) -> Result<(), Malformed> 
     if target::agrees_with_host(held, head) { Ok(()) } else { Err(Malformed::HostDisagrees) }
 }
 
-fn recognise(method: &[u8]) -> Method {
+pub(crate) fn recognise(method: &[u8]) -> Method {
     match method {
         b"GET" => Method::Get,
         b"HEAD" => Method::Head,

@@ -34,7 +34,8 @@ pub fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
 pub fn framing(out: &mut Vec<u8>, framing: Framing) {
     match framing {
         Framing::Length(bytes) => length(out, bytes),
-        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        // Whoever passes a stream on in this version does so in chunks.
+        Framing::Chunked | Framing::Stream => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Framing::None | Framing::ToEnd => {}
     }
 }
