@@ -7,6 +7,7 @@
 //! threads are counted, one path a run: what one operation costs is the difference between two runs. Must not look at the
 //! clock, and no path may depend on anything random but the seed of a hash.
 
+mod http2;
 mod paths;
 mod served;
 

@@ -71,6 +71,7 @@ pub fn all() -> Vec<Path> {
             .iter()
             .map(|balance| path(&format!("balance_{}", balance.name()), 10_000, || balance_choose(*balance))),
     );
+    all.extend(crate::http2::all());
     for servers in [2, 2_000] {
         all.extend(REGISTRY.iter().map(|balance| {
             let name = balance.name();

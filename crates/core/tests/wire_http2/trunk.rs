@@ -583,3 +583,23 @@ fn memory_is_given_back() {
     assert_eq!(stage.headers(3, GET, 5), "Head 3 end");
     assert_eq!(stage.sheet.message().host(), b"a.example");
 }
+
+#[test]
+fn our_window_holds_from_its_acknowledgement_on() {
+    let limits = TrunkLimits { window: 10, max_window: 10, ..LIMITS };
+    let mut stage = Stage::bare(TrunkRole::Server, limits);
+    stage.feed(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    stage.frame(4, 0, 0, b"");
+    stage.said();
+    // Its sender did not know of it yet.
+    stage.headers(1, ":method: PUT|:scheme: http|:authority: a|:path: /", 4);
+    assert_eq!(stage.frame(0, 0, 1, &[0; 16_000]), "Body 1 16000");
+    stage.frame(4, 1, 0, b"");
+    stage.trunk.passed(1, 16_000);
+    assert_eq!(stage.said(), "window 1 16000");
+    assert_eq!(stage.frame(0, 0, 1, &[0; 10]), "Body 1 10");
+    assert_eq!(stage.frame(0, 0, 1, &[0; 1]), "Broken 1");
+    // One that begins now has it from the first byte.
+    stage.headers(3, ":method: PUT|:scheme: http|:authority: a|:path: /", 4);
+    assert_eq!(stage.frame(0, 0, 3, &[0; 11]), "Broken 3");
+}

@@ -95,6 +95,13 @@ impl ReceiveWindow {
         self.size
     }
 
+    /// Moves the window to another first size, which the other end knows of from now on: that may leave less
+    /// than nothing, which it will not send.
+    pub fn rebase(&mut self, from: u32, to: u32) {
+        self.left += i64::from(to) - i64::from(from);
+        self.size = self.size - from + to;
+    }
+
     /// Makes the window larger; returns the credit to send.
     pub fn grow(&mut self, size: u32) -> u32 {
         let credit = size.saturating_sub(self.size);

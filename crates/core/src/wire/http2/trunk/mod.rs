@@ -170,6 +170,8 @@ pub struct Trunk {
     preface: usize,
     send: SendWindow,
     receive: ReceiveWindow,
+    /// Bytes that the other end may send in a new stream: what we have said once it was acknowledged.
+    window: u32,
     /// Bytes that windows of streams have beyond their first.
     grown: u32,
     patience: Patience,
@@ -204,6 +206,7 @@ impl Trunk {
             preface: if role == TrunkRole::Server { super::PREFACE.len() } else { 0 },
             send: SendWindow::new(FIRST_WINDOW),
             receive: ReceiveWindow::new(FIRST_WINDOW),
+            window: FIRST_WINDOW,
             grown: 0,
             patience: Patience::new(limits.patience, limits.patience_rate, now),
             next_priority: None,

@@ -96,7 +96,7 @@ impl Trunk {
             Frame::WindowUpdate { stream, increment } => self.take_credit(stream, increment),
             Frame::Settings(list) => self.apply(list).map(|()| None),
             Frame::SettingsAcknowledged => {
-                self.unacknowledged = None;
+                self.acknowledged();
                 self.strain(Strain::Settings).map(|()| None)
             }
             Frame::Ping { payload, acknowledged } => self.take_ping(payload, acknowledged),
@@ -280,7 +280,7 @@ impl Trunk {
     fn take_request<'i>(&mut self, id: u32, end: bool, block: &[u8], sheet: &mut Sheet) -> Taken<'i> {
         let kind = BlockKind::Request { extended: self.limits.websocket };
         let read = self.read_block(block, kind, end, sheet)?;
-        let mut stream = Stream::new(id, self.theirs.window, &self.limits);
+        let mut stream = Stream::new(id, self.theirs.window, self.window);
         stream.came = if end { Extent::Whole } else { Extent::Head };
         if let Err(reason) = read {
             // Such a request was understood, and is told why it is not served.

@@ -40,7 +40,7 @@ impl Trunk {
         let id = if self.streams.highest() == 0 { 1 } else { self.streams.highest() + 2 };
         write::end_block(&mut self.out, start, id, end);
         self.streams.use_number(id);
-        let mut stream = Stream::new(id, self.theirs.window, &self.limits);
+        let mut stream = Stream::new(id, self.theirs.window, self.window);
         stream.asked = method;
         stream.went = if end { Extent::Whole } else { Extent::Head };
         self.streams.push(stream);
@@ -238,7 +238,7 @@ impl Trunk {
         self.reset(id, ErrorCode::CANCEL);
         if let Some(stream) = self.streams.remove(id) {
             debug_assert!(stream.is_closed() || stream.ended != Some(EndedBy::Them) || self.over.is_some());
-            self.grown -= stream.receive.size() - self.limits.window;
+            self.grown -= stream.receive.size() - self.window;
         }
     }
 }

@@ -66,6 +66,16 @@ impl Trunk {
         Ok(())
     }
 
+    /// Takes note that the other end heeds our settings: until now it went by what is so without them.
+    pub(super) fn acknowledged(&mut self) {
+        if self.unacknowledged.take().is_none() {
+            return;
+        }
+        let (from, to) = (self.window, self.limits.window);
+        self.streams.iter_mut().for_each(|stream| stream.receive.rebase(from, to));
+        self.window = to;
+    }
+
     fn apply_one(&mut self, id: u16, value: u32) -> Result<(), ErrorCode> {
         let server = self.role == TrunkRole::Client;
         match id {

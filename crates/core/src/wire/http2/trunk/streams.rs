@@ -5,7 +5,6 @@
 
 use super::super::priority::Priority;
 use super::super::windows::{Overflow, ReceiveWindow, SendWindow};
-use super::TrunkLimits;
 use crate::message::Method;
 use crate::time::Millis;
 
@@ -62,14 +61,15 @@ pub(super) struct Stall {
 }
 
 impl Stream {
-    pub(super) fn new(id: u32, window: u32, limits: &TrunkLimits) -> Self {
+    /// Makes a stream in which we may send, and the other end may, as many bytes.
+    pub(super) fn new(id: u32, ours: u32, theirs: u32) -> Self {
         Self {
             id,
             came: Extent::Nothing,
             went: Extent::Nothing,
             ended: None,
-            send: SendWindow::new(window),
-            receive: ReceiveWindow::new(limits.window),
+            send: SendWindow::new(ours),
+            receive: ReceiveWindow::new(theirs),
             expected: None,
             asked: Method::Get,
             extended: false,
