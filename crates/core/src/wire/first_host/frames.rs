@@ -62,7 +62,9 @@ fn header(held: &[u8], at: usize) -> Result<FrameHeader, NoName> {
 fn may_come_before(header: FrameHeader) -> bool {
     let FrameHeader { length, stream, .. } = header;
     match header.kind {
-        FrameKind::Settings => stream == 0 && length % 6 == 0 && (length == 0 || !header.has(frame::ACK)),
+        FrameKind::Settings => {
+            stream == 0 && length.is_multiple_of(6) && (length == 0 || !header.has(frame::ACK))
+        }
         FrameKind::WindowUpdate => length == 4 && stream == 0,
         FrameKind::Ping => length == 8 && stream == 0,
         FrameKind::Priority => length == 5 && stream != 0,
@@ -73,7 +75,7 @@ fn may_come_before(header: FrameHeader) -> bool {
 
 /// Returns the field block that begins with the frame at `at`.
 fn fields(held: &[u8], at: usize, first: FrameHeader) -> Result<Cow<'_, [u8]>, NoName> {
-    if first.stream % 2 == 0 {
+    if first.stream.is_multiple_of(2) {
         return Err(NoName::Never);
     }
     let mut end = at + frame::HEADER + first.length;
