@@ -9,7 +9,7 @@ use headworks_core::close::Fault;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::spec::{
-    BackendSpec, EjectionSpec, HeadersSpec, HttpSpec, ListenerSpec, PoolSpec, ProxySpec, ResolverSpec,
+    BackendSpec, EjectionSpec, FirstBytesSpec, HeadersSpec, HttpSpec, KindSpec, ListenerSpec, PoolSpec, ProxySpec, ResolverSpec,
     ResourcesSpec, ServerSpec, Spec, TableSpec, TargetSpec, TimeoutsSpec,
 };
 use libfuzzer_sys::fuzz_target;
@@ -79,14 +79,32 @@ fn backend(choices: &mut Choices<'_>) -> BackendSpec {
     }
 }
 
+fn kinds(choices: &mut Choices<'_>) -> FirstBytesSpec {
+    let to = |backend: Option<&str>, table: Option<&str>| KindSpec {
+        backend: backend.map(Into::into),
+        table: table.map(Into::into),
+        fallback: None,
+    };
+    FirstBytesSpec {
+        tls: Some(if choices.next() % 2 == 0 { to(None, Some("sites")) } else { to(Some("app"), None) }),
+        http: Some(to(None, Some("sites"))),
+        ssh: Some(to(Some("app"), None)),
+        postgres: Some(to(Some("app"), None)),
+        prefixes: vec![("RFB ".into(), "app".into())],
+        silent: (choices.next() % 2 == 0).then(|| "app".into()),
+        silent_after: 500,
+    }
+}
+
 fn spec(choices: &mut Choices<'_>) -> Spec {
-    let tls = choices.next() % 2 == 0;
+    let protocol = ["tls", "tcp", "http_host", "first_bytes"][usize::from(choices.next() % 4)];
     let fallback = NAMES[usize::from(choices.next() % 3)];
     let listener = ListenerSpec {
         bind: vec!["127.0.0.1:0".into()],
-        protocol: if tls { "tls" } else { "tcp" }.into(),
-        table: tls.then(|| "sites".into()),
-        backend: (!tls).then(|| "app".into()),
+        protocol: protocol.into(),
+        table: matches!(protocol, "tls" | "http_host").then(|| "sites".into()),
+        backend: (protocol == "tcp").then(|| "app".into()),
+        first_bytes: (protocol == "first_bytes").then(|| kinds(choices)),
         fallback: (!fallback.is_empty()).then(|| fallback.into()),
         allow: Vec::new(),
         deny: if choices.next() % 4 == 0 { vec!["2001:db8::/32".into()] } else { Vec::new() },
@@ -136,7 +154,7 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
     };
     let entry = |pattern: &str| {
         let target =
-            TargetSpec { backend: Some("app".into()), redirect: None, respond: None, analyzers: Vec::new() };
+            TargetSpec { backend: Some("app".into()), redirect: None, respond: None, alpn: None, analyzers: Vec::new() };
         (pattern.to_owned(), target)
     };
     Spec {

@@ -62,10 +62,10 @@ def counters() -> dict[str, str]:
 def protocols() -> dict[str, dict[str, Any]]:
     """The facts of every protocol a listener can speak, by its name.
 
-    ``{"names": ..., "requests": ..., "tls": "never" | "may" | "must", "passes_tls": ..., "versions": [...]}``: whether its
-    clients give a name (only then may there be a table), whether they make requests, whether TLS ends at its listeners,
-    whether what it passes on is its clients' own TLS, and its versions by their names in ALPN (RFC 7301), the one that is
-    offered by itself first.
+    ``{"names": ..., "requests": ..., "tls": "never" | "may" | "must", "passes_tls": ..., "kinds": ..., "versions":
+    [...]}``: whether its clients give a name (only then may there be a table), whether they make requests, whether TLS
+    ends at its listeners, whether what it passes on is its clients' own TLS, whether its listeners tell kinds of clients
+    apart, and its versions by their names in ALPN (RFC 7301), the one that is offered by itself first.
     """
 
 @final
@@ -88,8 +88,8 @@ class Plan:
     ) -> str:
         """What a client that asks for this would get, and why nothing else, both as JSON; every server is taken to be up.
 
-        ``asked`` is ``{"name": ..., "path": ..., "method": ..., "headers": [[NAME, VALUE], ...]}``, every key optional;
-        the name is that of a ClientHello or the Host of a request. The answer is ``{"listener": ...,
+        ``asked`` is ``{"name": ..., "path": ..., "method": ..., "headers": [[NAME, VALUE], ...], "alpn": [...], "kind":
+        ...}``, every key optional; the name is that of a ClientHello or the Host of a request. The answer is ``{"listener": ...,
         "protocol": ..., "client": ..., "name": ..., "method": ..., "path": ..., "table": ..., "entry": ..., "target":
         "backend" | "redirect" | "respond" | null, "backend": ..., "server": ..., "status": ..., "location": ...,
         "refusal": ..., "head": ..., "steps": [...], "servers": [{"address": ..., "chosen": ..., "reason": ...}, ...]}``, where

@@ -215,6 +215,36 @@ def test_analyzers_that_are_asked_at_the_door(start: Start, servers: dict[str, s
     assert served_by(start(made).address("front"), SSH) == "x"
 
 
+class Nosy(Analyzer):
+    """Notes what it is asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bytes | str | None]] = []
+
+    def first_bytes(self, connection: headworks.Connection, held: memoryview) -> None:
+        self.asked.append(("first_bytes", bytes(held[:4])))
+
+    def hello(self, connection: headworks.Connection, hello: Any) -> None:
+        self.asked.append(("hello", hello.name))
+
+
+def test_analyzers_are_asked_about_what_there_is(start: Start, servers: dict[str, str], origin: MakeOrigin) -> None:
+    """A hello is one of TLS, and of clients that say nothing there are no first bytes."""
+    mail, nosy = origin(says_name, name="mail"), Nosy()
+    made = config(servers | {"mail": mail.address}, KINDS | {"silent": "mail", "silent_after": "50ms"})
+    made["analyzers"] = {"nosy": {"python": nosy, "deadline": "30s"}}
+    made["backends"]["named"]["analyzers"] = made["backends"]["hosted"]["analyzers"] = ["nosy"]
+    made["backends"]["mail"]["analyzers"] = ["nosy"]
+    target = start(made).address("front")
+    assert served_by(target, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n") == "hosted"
+    assert nosy.asked == [("first_bytes", b"GET ")]
+    with connect(target) as client:
+        assert line(client) == "mail"
+    assert len(nosy.asked) == 1
+    assert served_by(target, client_hello("a.example")) == "named"
+    assert nosy.asked[1:] == [("first_bytes", b"\x16\x03\x01\x00"), ("hello", "a.example")]
+
+
 def test_records_lists_and_reload(start: Start, servers: dict[str, str], origin: MakeOrigin) -> None:
     proxy = start(config(servers))
     records = proxy.records()

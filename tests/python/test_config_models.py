@@ -81,7 +81,7 @@ def test_every_key_of_the_spec_is_filled_in(mapping):
     assert (timeouts["first_bytes"], timeouts["idle"], timeouts["half_close"]) == (10_000, 600_000, 60_000)
     assert spec["listeners"]["secure"]["first_bytes_limit"] == 65536
     assert spec["listeners"]["secure"]["unix_mode"] == 0o660
-    target = {"backend": "app", "redirect": None, "respond": None, "analyzers": []}
+    target = {"backend": "app", "redirect": None, "respond": None, "alpn": None, "analyzers": []}
     assert spec["tables"]["sites"] == {"example.com": target, "*.example.org": target}
     assert [server["weight"] for server in spec["backends"]["app"]["servers"]] == [1, 2]
 

@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import socket
 from contextlib import closing
 
 import pytest
@@ -196,6 +197,40 @@ def test_a_running_proxy_is_recorded(config, tmp_path, headworks_proxy, client):
     assert (first["fields"], one["headers"], last["end"]["records"]) == ([], [], 1)
     with pytest.raises(KeyError):
         proxy.record(tmp_path / "other.hwrec", listeners=["nowhere"])
+
+
+def test_kinds_and_first_hosts_are_recorded(tmp_path):
+    origins = Origins()
+    servers = {name: {"servers": origins().address} for name in ("app", "ssh", "other")}
+    config = {
+        "listeners": {
+            "front": {
+                "bind": "127.0.0.1:0",
+                "protocol": "first_bytes",
+                "fallback": "other",
+                "first_bytes": {"http": {"table": "sites"}, "ssh": "ssh"},
+            }
+        },
+        "tables": {"sites": {"a.example": "app"}},
+        "backends": servers,
+    }
+    path = tmp_path / "recording"
+    with headworks.Recording(config, path) as proxy:
+        for sent in (b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", b"SSH-2.0-x\r\n", b"EHLO x\r\n"):
+            with socket.create_connection(proxy.address("front")) as client:
+                client.sendall(sent)
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(4096):
+                    pass
+    origins.close()
+    entries = [line for line in lines(path) if "decided" in line]
+    assert [entry["decided"]["backend"] for entry in entries] == ["app", "ssh", "other"]
+    assert [entry["was"]["backend"] for entry in entries] == ["app", "ssh", "other"]
+    assert [(entry.get("kind"), entry.get("host")) for entry in entries] == [
+        ("http", "a.example"),
+        ("ssh", None),
+        (None, None),
+    ]
 
 
 def test_a_reload_is_recorded_with_what_it_decides(config, tmp_path, client):

@@ -788,3 +788,97 @@ fn a_cut_connection_reports_what_ended_it_first() {
     assert_eq!(client.session.cut(), Action::Close);
     assert_eq!(client.reason(), Some(CloseReason::Drained));
 }
+
+mod kinds {
+    use headworks_core::analyze::KindFound;
+
+    use super::*;
+
+    const SSH: &[u8] = b"SSH-2.0-x\r\n";
+
+    /// Kinds, of which silent clients are one, behind PROXY headers of one source.
+    fn house() -> House {
+        House::new(json!({
+            "listeners": {"front": {
+                "protocol": "first_bytes", "fallback": "other", "accept_proxy_from": ["192.0.2.9"],
+                "first_bytes": {
+                    "tls": {"table": "names"}, "http": {"table": "names"}, "ssh": {"backend": "ssh"},
+                    "prefixes": [["RFB ", "vnc"]], "silent": "mail", "silent_after": 300,
+                },
+            }},
+            "tables": {"names": [["app.example", "app"]]},
+            "backends": {
+                "app": {"servers": ["192.0.2.1:80"]}, "mail": {"servers": ["192.0.2.1:25"]},
+                "other": {"servers": ["192.0.2.1:9"]}, "ssh": {"servers": ["192.0.2.1:22"]},
+                "vnc": {"servers": ["192.0.2.1:5900"]},
+            },
+        }))
+    }
+
+    /// Says something, which is counted as the engine counts it.
+    fn says(client: &mut Client<'_>, bytes: &[u8]) -> Action {
+        client.session.count(Side::Client, bytes.len() as u64);
+        client.says(bytes)
+    }
+
+    #[test]
+    fn a_silent_client_goes_its_way_and_is_still_looked_at_for_a_header() {
+        let house = house();
+        let mut client = house.client();
+        assert_eq!(client.event(Event::Accepted), Action::Wait);
+        assert_eq!(client.waits_for(), Some((Wait::Verdict(Side::Client), 300)));
+        assert_eq!(client.event(Event::Expired), house.connect("mail", 0));
+        assert_eq!(client.session.facts().kind, Some(KindFound::Silent));
+        client.event(Event::Connected);
+        assert_eq!(says(&mut client, b"EHLO x\r\n"), Action::Relay);
+        let mut forged = house.client();
+        forged.event(Event::Accepted);
+        forged.event(Event::Expired);
+        forged.event(Event::Connected);
+        assert_eq!(says(&mut forged, b"PROXY TCP4 192.0.2.3 192.0.2.4 1 2\r\n"), Action::Close);
+        assert_eq!(forged.reason(), Some(CloseReason::BadRequest));
+    }
+
+    #[test]
+    fn whoever_has_begun_is_not_silent() {
+        let house = house();
+        let mut client = house.client();
+        client.event(Event::Accepted);
+        assert_eq!(says(&mut client, &SSH[..3]), Action::Wait);
+        assert_eq!(client.waits_for(), Some((Wait::FirstBytes, 10_000)));
+        assert_eq!(says(&mut client, &SSH[3..]), house.connect("ssh", 0));
+        let mut slow = house.client();
+        slow.event(Event::Accepted);
+        says(&mut slow, &SSH[..3]);
+        assert_eq!(slow.event(Event::Expired), Action::Close);
+        assert_eq!(slow.reason(), Some(CloseReason::FirstBytesTimeout));
+    }
+
+    #[test]
+    fn silence_begins_behind_the_header() {
+        let house = house();
+        let mut client = house.client_from(Some("192.0.2.9:1"));
+        client.event(Event::Accepted);
+        assert_eq!(client.waits_for(), Some((Wait::FirstBytes, 10_000)));
+        client.now += 5_000;
+        assert_eq!(says(&mut client, b"PROXY TCP4 192.0.2.3 192.0.2.4 1 2\r\n"), Action::Wait);
+        assert_eq!(client.waits_for(), Some((Wait::Verdict(Side::Client), 300)));
+        assert_eq!(client.event(Event::Expired), house.connect("mail", 0));
+    }
+
+    #[test]
+    fn kinds_with_names() {
+        let house = house();
+        for (sent, expected) in [
+            (app(), house.connect("app", 0)),
+            (b"GET / HTTP/1.1\r\nHost: app.example\r\n\r\n".to_vec(), house.connect("app", 0)),
+            (b"RFB 003.008\n".to_vec(), house.connect("vnc", 0)),
+            (b"EHLO x\r\n".to_vec(), house.connect("other", 0)),
+            (hello(Some("other.example")), Action::Refuse(&[21, 3, 1, 0, 2, 2, 112])),
+        ] {
+            let mut client = house.client();
+            client.event(Event::Accepted);
+            assert_eq!(says(&mut client, &sent), expected);
+        }
+    }
+}

@@ -335,6 +335,7 @@ mod tests {
         ListenerSpec {
             bind: Vec::new(),
             protocol: "tcp".into(),
+            first_bytes: None,
             table: None,
             backend: None,
             redirect: None,

@@ -61,7 +61,7 @@ class Analyzer:
         raise NotImplementedError
 
     def first_bytes(self, connection: "Connection", held: memoryview) -> "Answer":
-        """Answer about the first bytes of a client of a tcp or tls listener: ``wait(need=n)`` asks again with more."""
+        """Answer about the first bytes of a client whose bytes are passed on: ``wait(need=n)`` asks again with more."""
         raise NotImplementedError
 
     def hello(self, connection: "Connection", hello: "HelloView") -> "Answer":

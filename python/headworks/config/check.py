@@ -211,9 +211,11 @@ class _Examination:
         kind = {"table": "tables", "backend": "backends", "fallback": "backends", "passthrough": "tables"}.get(
             str(path[-1])
         )
-        if path[0] == "tables":
-            kind = "backends"
         depth = 4 if path[-1] == "passthrough" else 3
+        if path[0] == "tables":
+            kind, depth = "backends", 5 if path[3:4] == ("alpn",) else 3
+        if path[0] == "listeners" and path[2:3] == ("first_bytes",):
+            kind, depth = kind or "backends", len(path)
         if path[0] not in ("listeners", "tables") or kind is None or len(path) != depth:
             return None
         name = at(self.value, path)

@@ -29,6 +29,7 @@ def asked_of(entry: Entry) -> str:
             "method": entry.get("method"),
             "path": entry.get("path"),
             "headers": entry.get("headers", []),
+            "kind": entry.get("kind"),
             "time": int(at.timestamp()),
         }
     )

@@ -92,7 +92,8 @@ class Tape:
 
     def _write(self, record: "AccessRecord") -> None:
         entry = self._entry(record)
-        if record.method is None and record.backend is None and record.sni is None and record.end != "denied":
+        said = (record.method, record.backend, record.sni, record.host)
+        if not any(said) and record.end != "denied":
             self.unread += 1
             return
         try:
@@ -115,6 +116,7 @@ class Tape:
         stamp = record.ts.isoformat(timespec="milliseconds")
         client = None if record.client == "unix" else record.client.rpartition(":")[0].strip("[]")
         asked = {"client": client, "sni": record.sni, "host": record.host, "method": record.method, "path": record.path}
+        asked["kind"] = record.kind
         known = {key: value for key, value in asked.items() if value is not None}
         return {"ts": stamp, "listener": record.listener, **known, "headers": headers}
 

@@ -22,6 +22,7 @@ pub use proxy_header::{HeaderRule, NoProxyHeader, ProxyHeader};
 pub use sni::Sni;
 
 use crate::close::CloseReason;
+use crate::spec::Hook;
 pub use crate::spec::OnFailure;
 use crate::spoken::Spoken;
 use crate::wire::client_hello::Offered;
@@ -81,4 +82,17 @@ pub struct Facts {
     pub spoken: Option<Spoken>,
     /// Held bytes that an analyzer has looked at without a verdict.
     pub seen: u32,
+}
+
+impl Facts {
+    /// Whether there is anything that a question of this hook could be about: first bytes of a client that
+    /// says something, a hello of one that speaks TLS. `kinds`: its listener tells kinds apart.
+    pub fn may_be_asked(&self, hook: Hook, kinds: bool) -> bool {
+        match (hook, self.spoken) {
+            (Hook::FirstBytes, _) => self.kind != Some(KindFound::Silent),
+            (Hook::Hello, Some(spoken)) => spoken == Spoken::Tls,
+            (Hook::Hello, None) => !kinds,
+            _ => true,
+        }
+    }
 }

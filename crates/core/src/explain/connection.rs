@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use super::request::Request;
 use super::{Asked, Explanation, WantedAnswer, explain_kind, explain_name};
+use crate::analyze::{Facts, KindFound};
 use crate::close::CloseReason;
 use crate::consult::{ConsultantIndex, ConsultantSet, Consultants, Foretold, Word};
 use crate::http::facts::ExchangeFacts;
@@ -18,7 +19,9 @@ use crate::plan::{ListenerView, Plan, Routed};
 use crate::program::{Findings, Subject};
 use crate::session::{ConnectionWord, Greeted, Greeting, Named};
 use crate::spec::{Hook, ProgramKind};
+use crate::spoken::Spoken;
 use crate::table::Target;
+use crate::wire::kind::Mark;
 
 /// A connection on its way to a server.
 struct Way<'a> {
@@ -30,6 +33,8 @@ struct Way<'a> {
     findings: Findings,
     bypassed: ConsultantSet,
     calls: ConsultantSet,
+    /// The facts that say what it can be asked about.
+    facts: Facts,
     /// The way of its kind, or of its listener.
     way: listener::Way,
     /// The way that a rule or an analyzer has named.
@@ -69,6 +74,7 @@ impl Plan {
             findings: Findings::default(),
             bypassed: ConsultantSet::default(),
             calls: ConsultantSet::default(),
+            facts: Facts::default(),
             way: listener.way(None),
             named: None,
         };
@@ -97,6 +103,7 @@ impl Way<'_> {
         plan.explain_admission(listener, asked.client, self.told)?;
         let kind = explain_kind(listener, asked, self.told);
         self.way = listener.way(kind);
+        self.facts = Facts { kind, spoken: spoken(listener, kind), ..Facts::default() };
         if passed.is_none() {
             self.told.name = explain_name(listener, kind, asked, self.told)?;
         }
@@ -156,6 +163,9 @@ impl Way<'_> {
 
     /// Says who would be asked about bytes, which an explanation does not have.
     fn tell(&mut self, list: &Consultants, hook: Hook) {
+        if !self.facts.may_be_asked(hook, self.listener.protocol.kinds()) {
+            return;
+        }
         for index in list.at(hook) {
             self.told.steps.push(self.plan.consultants[usize::from(*index)].tell(hook));
         }
@@ -194,6 +204,9 @@ impl Way<'_> {
 
     /// Asks those of a list about the hello.
     fn ask(&mut self, list: &Consultants) -> Result<(), Stop> {
+        if !self.facts.may_be_asked(Hook::Hello, self.listener.protocol.kinds()) {
+            return Ok(());
+        }
         for index in list.at(Hook::Hello) {
             if !self.bypassed.has(*index) {
                 self.consult(*index)?;
@@ -251,9 +264,23 @@ impl Way<'_> {
         let (name, mut foreseen) = (self.told.name.as_deref(), Foreseen::default());
         let view = ListenerView { plan: self.plan, listener: self.listener };
         let offered = self.asked.offered();
-        view.tell_way_of(self.way, name, None, &offered, &mut foreseen);
+        view.tell_way(self.way, name, &offered, &mut foreseen);
         let routed = self.plan.route(self.way, name, &offered);
         self.told.take(foreseen);
         Ok(routed?)
+    }
+}
+
+/// Returns what a client of this kind speaks, as far as that changes what is asked about it.
+fn spoken(listener: &Listener, kind: Option<KindFound>) -> Option<Spoken> {
+    let protocol = listener.protocol;
+    match kind.and_then(|kind| listener.kinds.get(kind)).map(|kind| &kind.mark) {
+        Some(Mark::Tls) => Some(Spoken::Tls),
+        Some(Mark::Http) => Some(Spoken::Http1),
+        Some(_) => None,
+        // Of those that give a name, who passes on no TLS passes on requests.
+        None => {
+            (protocol.names() && !protocol.passes_tls() && listener.tls.is_none()).then_some(Spoken::Http1)
+        }
     }
 }

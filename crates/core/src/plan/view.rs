@@ -84,25 +84,22 @@ impl PlanView for ListenerView<'_> {
     }
 
     fn tell_route(&self, name: Option<&str>, target: &[u8], foreseen: &mut Foreseen) {
-        self.tell_way(name, Some(target), foreseen);
+        self.tell(self.listener.way(None), name, Looked::Request(target), foreseen);
     }
 }
 
 impl ListenerView<'_> {
-    /// Says which entries are consulted for a request, or for a connection (no path), and which is taken.
-    pub fn tell_way(&self, name: Option<&str>, path: Option<&[u8]>, foreseen: &mut Foreseen) {
-        self.tell_way_of(self.listener.way(None), name, path, &Offered::default(), foreseen);
+    /// Says which entries are consulted for a connection on this way that gave this name and offers this by
+    /// ALPN, and which is taken.
+    pub fn tell_way(&self, way: Way, name: Option<&str>, offered: &Offered, foreseen: &mut Foreseen) {
+        self.tell(way, name, Looked::Connection(offered), foreseen);
     }
 
-    /// Says the same of a client on this way that offers this by ALPN.
-    pub fn tell_way_of(
-        &self,
-        way: Way,
-        name: Option<&str>,
-        path: Option<&[u8]>,
-        offered: &Offered,
-        foreseen: &mut Foreseen,
-    ) {
+    fn tell(&self, way: Way, name: Option<&str>, sought: Looked<'_>, foreseen: &mut Foreseen) {
+        let path = match sought {
+            Looked::Request(path) => Some(path),
+            Looked::Connection(_) => None,
+        };
         let Self { plan, listener } = *self;
         let table = match way.route {
             Route::Table(table) => &plan.tables[table as usize],
@@ -111,6 +108,9 @@ impl ListenerView<'_> {
             }
             Route::Answer(_) => {
                 return foreseen.say("the listener answers every request itself; no table is consulted");
+            }
+            Route::Backend(_) if listener.protocol.kinds() => {
+                return foreseen.say("its kind has one backend; no table is consulted");
             }
             Route::Backend(_) => {
                 return foreseen.say("the listener names its backend; no table is consulted");
@@ -122,11 +122,11 @@ impl ListenerView<'_> {
             let steps = table.table.explain(name, path);
             foreseen.steps.extend(steps.into_iter().map(|step| format!("{}: {}", step.pattern, step.why)));
         }
-        let routed = match path {
-            Some(path) => plan.route_request(listener, name, path).map_err(Unrouted::Because),
-            None => plan.route(way, name, offered),
+        let routed = match sought {
+            Looked::Request(path) => plan.route_request(listener, name, path).map_err(Unrouted::Because),
+            Looked::Connection(offered) => plan.route(way, name, offered),
         };
-        if let Some((entry, ways)) = by_alpn(table, way, name) {
+        if let (Looked::Connection(offered), Some((entry, ways))) = (sought, by_alpn(table, way, name)) {
             foreseen.entry = table.entries.get(entry.entry as usize).map(|(pattern, _)| pattern.clone());
             foreseen.say(ways.explain(offered));
         }
@@ -144,6 +144,15 @@ impl ListenerView<'_> {
             Err(_) => foreseen.say(format!("{what}, and the listener has no fallback")),
         }
     }
+}
+
+/// A thing that is looked for in a table.
+#[derive(Clone, Copy)]
+enum Looked<'a> {
+    /// A request of this path.
+    Request(&'a [u8]),
+    /// A connection that offers this by ALPN.
+    Connection(&'a Offered),
 }
 
 /// Returns the entry by ALPN that takes a connection of this name, if one does.

@@ -68,6 +68,9 @@ impl Session {
             7 => (of_backend(), Hook::Hello),
             _ => (None, Hook::Ended),
         };
+        if !self.facts.may_be_asked(hook, listener.protocol.kinds()) {
+            return None;
+        }
         Some(Listed { list: list?, hook })
     }
 

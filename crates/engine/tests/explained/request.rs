@@ -40,6 +40,8 @@ impl Request {
 
     pub(crate) fn asked(&self) -> Asked {
         Asked {
+            alpn: Vec::new(),
+            kind: None,
             time: 0,
             name: self.host.map(str::to_owned),
             sni: self.sni.map(str::to_owned),

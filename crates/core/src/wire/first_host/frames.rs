@@ -43,7 +43,7 @@ fn block(mut held: &[u8]) -> Result<Vec<u8>, NoName> {
             Frame::WindowUpdate { stream: 0, .. } => {}
             Frame::Priority { .. } | Frame::PriorityUpdate { .. } => {}
             Frame::Headers { stream, fragment, end_headers, depends_on_itself: false, .. }
-                if stream % 2 == 1 =>
+                if !stream.is_multiple_of(2) =>
             {
                 let block = fragment.to_vec();
                 return if end_headers { Ok(block) } else { whole(block, &mut frames, held) };
