@@ -25,6 +25,7 @@ SCHEMES = {
     ("config/advice.py", "https"),
     ("config/models/answers.py", "https"),
     ("config/models/table.py", "https"),
+    ("config/providers.py", "https"),
     ("config/redirects.py", "https"),
     ("testing/consulted.py", "https"),
     ("importing/sniproxy/listeners.py", "https"),

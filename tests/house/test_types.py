@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
-EXAMPLES = [*(PROGRAMS.parents[2] / "examples").glob("rules/policy.py")]
-"""Rules, which type checkers see as the functions that they are."""
+EXAMPLES = [PROGRAMS.parents[2] / "examples" / name for name in ("rules/policy.py", "discovery/leases.py")]
+"""Rules, which type checkers see as the functions that they are, and a provider."""
 
 
 @pytest.fixture

@@ -39,28 +39,34 @@ class Client:
     """One client, for one event loop. ``base`` is the URL that paths are put behind."""
 
     def __init__(self, base: str, *, timeout: float = 10.0, ca: str | None = None, socket: str | None = None) -> None:
-        try:
-            verified = ssl.create_default_context(cafile=ca)
-        except OSError as error:
-            raise ProviderError(f"{ca}: {error.strerror or error}") from None
         self._base = base
-        self._where = socket or base
         self._timeout = timeout
+        self._ca = ca
+        self._socket = socket
+
+    async def __aenter__(self) -> Self:
         self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(verify=verified, uds=socket),
-            timeout=httpx.Timeout(timeout, read=None),
+            transport=httpx.AsyncHTTPTransport(verify=await self._verified(), uds=self._socket),
+            timeout=httpx.Timeout(self._timeout, read=None),
             follow_redirects=False,
             # What is counted is what comes.
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "headworks"},
         )
-
-    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.aclose()
+
+    async def _verified(self) -> ssl.SSLContext | bool:
+        """Return what servers are verified by. Reading authorities takes a while, and is for TLS alone."""
+        if httpx.URL(self._base).scheme == "http":
+            return False
+        try:
+            return await asyncio.to_thread(ssl.create_default_context, cafile=self._ca)
+        except OSError as error:
+            raise ProviderError(f"{self._ca}: {error.strerror or error}") from None
 
     async def get(
         self, path: str = "", *, fields: Mapping[str, str] | None = None, longer: float = 0.0, **parameters: Any
@@ -79,7 +85,7 @@ class Client:
         except TimeoutError:
             raise ProviderError(f"no answer within {self._timeout + longer:g} s") from None
         except httpx.HTTPError as error:
-            raise ProviderError(f"{self._where}: {type(error).__name__}: {error}".rstrip(": ")) from None
+            raise ProviderError(f"{self._socket or self._base}: {type(error).__name__}: {error}".rstrip(": ")) from None
 
     async def follow(self, path: str, changed: asyncio.Event, **parameters: Any) -> None:
         """Read an answer that has no end; whatever comes sets ``changed``, as does its head. Raises ProviderError."""
