@@ -44,6 +44,7 @@ from headworks.config import (
     Resources,
     Respond,
     Server,
+    SyslogSettings,
     Target,
     Timeouts,
 )
@@ -58,6 +59,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     ProxySettings,
     Resources,
     LogSettings,
+    SyslogSettings,
     Resolver,
     Listener,
     Timeouts,

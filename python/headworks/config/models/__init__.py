@@ -13,7 +13,7 @@ from headworks.config.models.certificates import CertificateFiles
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.listener import Listener
-from headworks.config.models.process import LogSettings, ProxySettings, Resources
+from headworks.config.models.process import LogSettings, ProxySettings, Resources, SyslogSettings
 from headworks.config.models.resolver import Resolver
 from headworks.config.models.server import Ejection, Health, Server
 from headworks.config.models.table import Table, Target
@@ -47,6 +47,7 @@ __all__ = [
     "Resources",
     "Respond",
     "Server",
+    "SyslogSettings",
     "Table",
     "Target",
     "Timeouts",
