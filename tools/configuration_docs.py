@@ -47,6 +47,7 @@ from headworks.config import (
     Resources,
     Respond,
     Server,
+    SyslogSettings,
     Target,
     Timeouts,
 )
@@ -62,6 +63,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     ProxySettings,
     Resources,
     LogSettings,
+    SyslogSettings,
     Resolver,
     Listener,
     FirstBytes,

@@ -40,8 +40,15 @@ class Log:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = _json(now, level, message, pairs) if self.form == "json" else _text(now, level, message, pairs)
+        self.put(level, line)
+
+    def put(self, level: str, line: str) -> None:  # noqa: ARG002  (other places heed it)
+        """Write a whole line."""
         with contextlib.suppress(OSError):
             self._write(line.encode(errors="backslashreplace") + b"\n")
+
+    def close(self) -> None:
+        """Write what waits. Here nothing does."""
 
     def info(self, message: str, *pairs: tuple[str, object]) -> None:
         """Write what an operator may want to see."""

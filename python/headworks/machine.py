@@ -12,6 +12,7 @@ from headworks.config.models.whole import Whole
 from headworks.config.problems import Problem
 from headworks.config.tls import unsigned
 from headworks.privileges import unknown
+from headworks.syslog import Place
 
 
 def of_this_machine(config: Whole, store: Store) -> list[Problem]:
@@ -21,7 +22,7 @@ def of_this_machine(config: Whole, store: Store) -> list[Problem]:
 
 def _logs(config: Whole) -> Iterator[Problem]:
     """Find an access log that cannot be opened. Whoever starts the proxy may make its folder, so this is a doubt."""
-    if config.logs.access in ("-", "off"):
+    if config.logs.access in ("-", "off") or Place.read(config.logs.access) is not None:
         return
     file = Path(config.logs.access)
     path = ("logs", "access")

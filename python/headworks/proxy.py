@@ -28,10 +28,14 @@ if TYPE_CHECKING:
     from headworks.providers.sources import Key, Sources
     from headworks.recording.tape import Tape
     from headworks.records import AccessRecord, Records
+    from headworks.remote_log import RemoteLog
     from headworks.renewal import Renewal
     from headworks.stats import Connection, ListenerStats, Stats
 
-_ONLY_AT_START = (("proxy", "workers"), ("proxy", "user"), ("proxy", "group"), ("logs", "access"), ("logs", "format"))
+_ONLY_AT_START = (
+    *(("proxy", "workers"), ("proxy", "user"), ("proxy", "group")),
+    *(("logs", "access"), ("logs", "format"), ("logs", "program"), ("logs", "syslog")),
+)
 """Keys that only a start reads."""
 _GLANCE = 0.2
 """Seconds after which a wait that was cancelled ends at the latest."""
@@ -54,6 +58,7 @@ class Proxy:
         self._engine: _engine.Engine | None = None
         self._notices: Notices | None = None
         self._records: Records | None = None
+        self._access: RemoteLog | None = None
         self._process = os.getpid()
         self._has_warned = False
         self._changing = threading.Lock()
@@ -75,11 +80,13 @@ class Proxy:
         if self._engine is not None:
             raise RuntimeError(_COPY if self._is_copy() else "the proxy is already running")
         logs = self.config.logs
-        options = {"workers": self._workers(), "access_log": logs.access, "log_format": logs.format}
         plan = self._loaded.plan()
         self._loaded.write_authority()
         made = self._made(self._loaded)
         found: dict[Key, Provided] = {}
+        self._access = _access(self.config)
+        access = logs.access if self._access is None else self._access.path
+        options = {"workers": self._workers(), "access_log": access, "log_format": logs.format}
         try:
             found = self._found(self._loaded)
             with self._loaded.errors():
@@ -88,6 +95,7 @@ class Proxy:
         except BaseException:
             self._discard(made)
             self._forget(found)
+            self._end_access()
             raise
         self._process = os.getpid()
         self._adopt(found, self._loaded, first and plan)
@@ -118,6 +126,7 @@ class Proxy:
             records.end()
         if engine is not None:
             engine.stop()
+        self._end_access()
         if records is not None:
             records.finish()
         company, self._company = self._company, None
@@ -295,8 +304,13 @@ class Proxy:
         return Tape(path, self.records(), lambda: self._loaded.explained, listeners=chosen, plain=plain)
 
     def reopen_logs(self) -> None:
-        """Open the access log by its path again, after it was rotated. Raises OSError; the old one is kept then."""
-        self._running().reopen_logs()
+        """Open the access log by its path again, after it was rotated. Raises OSError; the old one is kept then.
+
+        Where records go to a syslog server there is nothing to be opened.
+        """
+        engine = self._running()
+        if self._access is None:
+            engine.reopen_logs()
 
     def drain(self, timeout: float | None = None) -> bool:
         """Stop accepting and wait up to ``timeout`` seconds (default: ``proxy.drain``) for open connections to end.
@@ -458,6 +472,11 @@ class Proxy:
             self._has_warned = True
             warnings.warn(f"{_COPY}: stopping this copy does nothing", RuntimeWarning, stacklevel=3)
 
+    def _end_access(self) -> None:
+        access, self._access = self._access, None
+        if access is not None:
+            access.close()
+
     def _patience(self, timeout: float | None) -> float:
         return self.config.proxy.drain.total_seconds() if timeout is None else timeout
 
@@ -488,6 +507,15 @@ class Proxy:
                 renewed = self._loaded.renewed()
                 self._engine.apply(renewed.compiled)
             self._loaded = renewed
+
+
+def _access(config: Config) -> "RemoteLog | None":
+    """Begin sending access records to a syslog server, where the configuration names one."""
+    if not config.logs.access.startswith("syslog"):
+        return None
+    from headworks.remote_log import RemoteLog
+
+    return RemoteLog.begin(config.logs)
 
 
 def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from headworks.notify import notify
 from headworks.pauses import KINDS, Pauses
 from headworks.privileges import Identity, raise_descriptor_limit
 from headworks.proxy import Proxy
+from headworks.remote_log import lines_of
 from headworks.signals import HELD, RELOAD, REOPEN, STOP, UPGRADE, hold
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _run(file: Path, proxy: Proxy, seconds: float | None, service: "Callable[[Pr
         raise place(error, file) from None
     raise_descriptor_limit()
     binder = _binder() if identity and os.geteuid() == 0 else None
-    log = Log(form=config.logs.format, level=config.logs.level)
+    log = lines_of(config.logs)
     try:
         proxy.start(binder=binder.fileno() if binder else None)
         if identity:
@@ -77,6 +78,7 @@ def _run(file: Path, proxy: Proxy, seconds: float | None, service: "Callable[[Pr
         service(proxy, log).serve()
     finally:
         proxy.stop()
+        log.close()
         if binder:
             binder.stop()
 
@@ -237,7 +239,7 @@ class Service:
 def _become(identity: Identity, config: Config) -> None:
     """Drop root; the access log goes with us, so that it can be reopened."""
     access = config.logs.access
-    if os.geteuid() == 0 and access not in ("-", "off") and not access.startswith(("/dev/", "/proc/")):
+    if os.geteuid() == 0 and access not in ("-", "off") and not access.startswith(("/dev/", "/proc/", "syslog")):
         with contextlib.suppress(OSError):
             os.chown(access, identity.user, identity.group)
     identity.assume()

@@ -51,10 +51,20 @@ class ProxySettingsDict(TypedDict, total=False):
     resources: models.Resources | ResourcesDict
 
 
+class SyslogSettingsDict(TypedDict, total=False):
+    """Keys of a SyslogSettings, as they may be given."""
+
+    facility: str
+    tag: str
+    form: Literal["rfc5424", "rfc3164"]
+
+
 class LogSettingsDict(TypedDict, total=False):
     """Keys of a LogSettings, as they may be given."""
 
     access: str
+    program: str
+    syslog: models.SyslogSettings | SyslogSettingsDict
     format: Literal["text", "json"]
     level: Literal["debug", "info", "warning", "error"]
 

@@ -14,7 +14,7 @@ from headworks.config.models.first_bytes import FirstBytes, Kind
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
 from headworks.config.models.listener import Listener
-from headworks.config.models.process import LogSettings, ProxySettings, Resources
+from headworks.config.models.process import LogSettings, ProxySettings, Resources, SyslogSettings
 from headworks.config.models.providers import ProviderSettings
 from headworks.config.models.resolver import Resolver
 from headworks.config.models.server import Ejection, Health, Server
@@ -52,6 +52,7 @@ __all__ = [
     "Resources",
     "Respond",
     "Server",
+    "SyslogSettings",
     "Table",
     "Target",
     "Timeouts",

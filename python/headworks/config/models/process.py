@@ -3,13 +3,14 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Unpack
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from headworks.config.models.base import Model, known
-from headworks.config.values import Duration, Size
+from headworks.config.models.base import Model, known, matching
+from headworks.config.values import Duration, Size, problem, quote
+from headworks.syslog import FACILITIES, Place
 
 if TYPE_CHECKING:
-    from headworks.config.written import LogSettingsDict, ProxySettingsDict, ResourcesDict
+    from headworks.config.written import LogSettingsDict, ProxySettingsDict, ResourcesDict, SyslogSettingsDict
 
 
 class Resources(Model):
@@ -138,6 +139,49 @@ class ProxySettings(Model):
     ] = Resources.model_construct()
 
 
+def _place(value: str) -> str:
+    """Refuse a syslog server that is written otherwise."""
+    if (value == "syslog" or value.startswith("syslog:")) and Place.read(value) is None:
+        raise problem(
+            f"{quote(value)} is no syslog server: syslog, syslog:/PATH, syslog:udp:HOST:PORT, syslog:tcp:HOST:PORT"
+        )
+    return value
+
+
+def _own(value: str) -> str:
+    if value != "-" and Place.read(value) is None:
+        raise problem(f'{quote(value)} is neither "-" nor a syslog server such as syslog or syslog:udp:192.0.2.1:514')
+    return value
+
+
+class SyslogSettings(Model):
+    """``[logs.syslog]``: how lines are sent to a syslog server, where logs.access or logs.program names one."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **keys: Unpack[SyslogSettingsDict]) -> None: ...
+
+    facility: Annotated[
+        str,
+        known("facility", list(FACILITIES)),
+        Field(description="Facility of every line. Needs a restart to change.", examples=["local0"]),
+    ] = "daemon"
+    tag: Annotated[
+        str,
+        matching(r"[!-~]{1,32}", "a name of 1 to 32 characters without spaces"),
+        Field(description="Name that the program has there. Needs a restart to change.", examples=["edge"]),
+    ] = "headworks"
+    form: Annotated[
+        Literal["rfc5424", "rfc3164"],
+        known("form", ["rfc5424", "rfc3164"]),
+        Field(
+            description="Form of messages: RFC 5424, or RFC 3164 for servers that know only that. Needs a restart to "
+            "change.",
+            examples=["rfc3164"],
+        ),
+    ] = "rfc5424"
+
+
 class LogSettings(Model):
     """``[logs]``: what is written where."""
 
@@ -149,11 +193,27 @@ class LogSettings(Model):
         str,
         Field(
             min_length=1,
-            description='Access records: "-" for stderr, a path (reopened on HUP), or "off". '
+            description='Access records: "-" for stderr, a path (reopened on HUP), "off", or a syslog server: '
+            '"syslog" (/dev/log), "syslog:PATH", "syslog:udp:HOST:PORT", "syslog:tcp:HOST:PORT" (RFC 6587, counted). '
             "Needs a restart to change.",
-            examples=["-", "/var/log/headworks/access.log", "off"],
+            examples=["-", "/var/log/headworks/access.log", "off", "syslog", "syslog:udp:192.0.2.1:514"],
         ),
+        AfterValidator(_place),
     ] = "-"
+    program: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description='The program\'s own lines: "-" for stderr, or a syslog server as access may name one. '
+            "Needs a restart to change.",
+            examples=["-", "syslog"],
+        ),
+        AfterValidator(_own),
+    ] = "-"
+    syslog: Annotated[
+        SyslogSettings,
+        Field(description="How lines are sent to a syslog server.", examples=[{"facility": "local0", "tag": "edge"}]),
+    ] = SyslogSettings.model_construct()
     format: Annotated[
         Literal["text", "json"],
         known("format", ["text", "json"]),
