@@ -130,7 +130,7 @@ def test_what_is_no_filter_is_refused(start: Start, origin: MakeOrigin) -> None:
     proxy = start(tcp(origin(echo).address))
     for wrong in ({"client": "10.0.0.1/8"}, {"client": "example.com"}, {"cursor": "x"}, {"idle_over": -1},
                   {"age_over": float("nan")}):  # fmt: skip
-        with pytest.raises(ValueError, match="network|cursor|number of seconds|prefix|address"):
+        with pytest.raises(ValueError, match=r"network|cursor|number of seconds|prefix|address"):
             proxy.connections(**wrong)
 
 
