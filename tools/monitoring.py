@@ -1,8 +1,8 @@
-"""Write what is made of the table of metrics: its page in the documentation, a dashboard for Grafana, alerts for Prometheus.
+"""Write what is made of the table of metrics: its page in the documentation, a dashboard for Grafana, and alerts.
 
 ``python tools/monitoring.py FILE`` replaces what follows the marker in ``docs/metrics.md``, or the whole of
-``examples/monitoring/grafana.json`` and ``alerts.yml``; with ``--check`` it writes nothing and exits 1 when the file is not up
-to date. Must never name a metric that the table does not have.
+``examples/monitoring/grafana.json`` and ``alerts.yml``; with ``--check`` it writes nothing and exits 1 when the file is
+not up to date. Must never name a metric that the table does not have.
 """
 
 import json
@@ -172,7 +172,8 @@ PANELS = {
 ALERTS = (
     Alert(
         name="HeadworksCertificateEnds",
-        when="min by (instance, listener, name) (headworks_certificate_not_after_timestamp_seconds) - time() < 14 * 86400",
+        when="min by (instance, listener, name) (headworks_certificate_not_after_timestamp_seconds) - time()"
+        " < 14 * 86400",
         lasting="10m",
         severity="warning",
         summary="The certificate for {{ $labels.name }} of listener {{ $labels.listener }} ends in less than 14 days.",
@@ -256,11 +257,10 @@ def page(text: str) -> str:
     parts = [renewing.below(MARKER, text)]
     for scope in ("process", "listener", "backend", "server"):
         parts.append(f"\n\n## {scope.capitalize()}\n\n| metric | kind | labels | says |\n|---|---|---|---|")
-        parts += [
-            f"\n| `{row['name']}` | {row['kind']} | {', '.join(f'`{label}`' for label in row['labels'])} | {row['help']} |"
-            for row in table()
-            if row["scope"] == scope
-        ]
+        for row in table():
+            if row["scope"] == scope:
+                labels = ", ".join(f"`{label}`" for label in row["labels"])
+                parts.append(f"\n| `{row['name']}` | {row['kind']} | {labels} | {row['help']} |")
     return "".join(parts) + "\n"
 
 
@@ -305,7 +305,7 @@ def alerts(_: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _placed(panel: dict[str, Any], x: int, y: int, w: int, h: int) -> dict[str, Any]:  # noqa: PLR0917
+def _placed(panel: dict[str, Any], x: int, y: int, w: int, h: int) -> dict[str, Any]:
     return {"gridPos": {"x": x, "y": y, "w": w, "h": h}, **panel}
 
 

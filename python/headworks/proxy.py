@@ -511,7 +511,7 @@ class Proxy:
 
 @dataclass(frozen=True, kw_only=True)
 class _Changes:
-    """What became of reloads since the start."""
+    """Outcomes of reloads since the start."""
 
     reloads_applied: int = 0
     reloads_refused: int = 0

@@ -40,17 +40,24 @@ def told(proxy: Proxy) -> dict[str, list[tuple[dict[str, str], float]]]:
     return found
 
 
-def test_every_metric_is_told(
-    start: Start, http_origin: MakeHttp, origin: MakeOrigin, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def metered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give an analyzer that lets everything pass."""
     (tmp_path / "metered.py").write_text(
-        "import headworks\n\n\nclass Passing(headworks.Analyzer):\n    def request(self, exchange):\n        return None\n"
+        "import headworks\n\n\n"
+        "class Passing(headworks.Analyzer):\n"
+        "    def request(self, exchange):\n"
+        "        return None\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    return "metered:Passing"
+
+
+def test_every_metric_is_told(start: Start, http_origin: MakeHttp, origin: MakeOrigin, pki: Pki, metered: str) -> None:
     app, raw = http_origin(), origin(echo)
     port = app.address.rpartition(":")[2]
     config = http({"address": app.address, "max_connections": 1}, listener={"analyzers": ["metered"]})
-    config["analyzers"] = {"metered": {"python": "metered:Passing"}}
+    config["analyzers"] = {"metered": {"python": metered}}
     config["listeners"] |= {
         "safe": {
             "bind": "127.0.0.1:0",

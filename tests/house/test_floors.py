@@ -315,6 +315,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "date",
             "notice",
             "hops",
+            "ids",
+            "refusals",
             "outcome",
             "random",
             "row",
@@ -326,6 +328,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "bind",
             "consult",
+            "listing",
             "names",
             "roster",
         ),
@@ -333,6 +336,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "deployment",
             "io",
+            "metrics",
             "stats",
         ),
         (

@@ -27,8 +27,8 @@ tests:
       - {series: 'headworks_listener_requests_total{listener="web"}', values: '0+100x20'}
       - {series: 'headworks_listener_responses_total{listener="web",code="5xx"}', values: '0+10x20'}
       - {series: 'headworks_listener_responses_total{listener="web",code="2xx"}', values: '0+90x20'}
-      - {series: 'headworks_certificate_not_after_timestamp_seconds{listener="web",name="a.test"}', values: '1000000x20'}
-      - {series: 'headworks_certificate_not_after_timestamp_seconds{listener="web",name="b.test"}', values: '9000000x20'}
+      - {series: 'headworks_certificate_not_after_timestamp_seconds{listener="web",name="a.test"}', values: '1e6x20'}
+      - {series: 'headworks_certificate_not_after_timestamp_seconds{listener="web",name="b.test"}', values: '9e6x20'}
     alert_rule_test:
       - {eval_time: 5m, alertname: HeadworksNoServer, exp_alerts: []}
       - eval_time: 15m

@@ -33,9 +33,9 @@ pub struct ConnectionFilter {
     pub server: Option<String>,
     /// The state, as rows say it.
     pub state: Option<String>,
-    /// No byte was seen for longer than that many milliseconds.
+    /// Milliseconds without a byte, at least.
     pub idle_over: Option<Millis>,
-    /// It was accepted longer ago than that many milliseconds.
+    /// Milliseconds since it was accepted, at least.
     pub age_over: Option<Millis>,
 }
 

@@ -35,7 +35,7 @@ use crate::names::ResolverStats;
 use crate::sys;
 use crate::tls::Deployment;
 
-/// What is wanted, and what only the program around the engine knows.
+/// The metrics that are wanted, and what only the program around the engine knows.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsRequest {

@@ -85,7 +85,7 @@ impl Samples<'_> {
         // The name of the metric itself has no `_total` there.
         let name = if open { name.strip_suffix("_total").unwrap_or(name) } else { name };
         let out = &mut self.page.out;
-        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {}\n", kind.as_str());
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", kind.as_str());
         let unit = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit));
         if let (true, Some(unit)) = (open, unit) {
             let _ = writeln!(out, "# UNIT {name} {unit}");
@@ -190,11 +190,14 @@ mod tests {
         for (format, head) in [
             (
                 MetricsFormat::Prometheus,
-                "# HELP headworks_listener_received_bytes_total Bytes from clients.\n# TYPE headworks_listener_received_bytes_total counter\n",
+                "# HELP headworks_listener_received_bytes_total Bytes from clients.\n\
+                 # TYPE headworks_listener_received_bytes_total counter\n",
             ),
             (
                 MetricsFormat::Openmetrics,
-                "# HELP headworks_listener_received_bytes Bytes from clients.\n# TYPE headworks_listener_received_bytes counter\n# UNIT headworks_listener_received_bytes bytes\n",
+                "# HELP headworks_listener_received_bytes Bytes from clients.\n\
+                 # TYPE headworks_listener_received_bytes counter\n\
+                 # UNIT headworks_listener_received_bytes bytes\n",
             ),
         ] {
             let mut page = Page::new(format);

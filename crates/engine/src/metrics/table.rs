@@ -78,7 +78,9 @@ pub struct Family {
 }
 
 macro_rules! families {
-    ($($scope:ident { $($place:ident $name:literal $kind:ident [$($label:literal),*] $help:literal;)* })*) => {
+    ($($scope:ident {
+        $($place:ident $name:literal $kind:ident [$($label:literal),*] $help:literal;)*
+    })*) => {
         $($(
             pub(super) static $place: Family = Family {
                 name: $name,
@@ -177,7 +179,7 @@ families! {
         L_HANDSHAKE "headworks_listener_handshake_duration_seconds" Histogram ["listener"]
             "Time from accept to the end of the TLS handshake.";
         L_CERTIFICATE "headworks_certificate_not_after_timestamp_seconds" Gauge ["listener", "name"]
-            "The time at which a certificate ends, by the first name that it is for; the first end of several.";
+            "The time at which a certificate ends, by its first name; the first end of several.";
         L_FORGOTTEN "headworks_listener_rate_limit_forgotten_total" Counter ["listener"]
             "Times that rate_limit forgot a client early, since there were more than it remembers.";
     }

@@ -51,7 +51,7 @@ pub(crate) struct Record<'a> {
     pub(crate) connect_error: Option<Fault>,
     /// The findings of rules that people wrote.
     pub(crate) findings: Option<&'a Findings>,
-    /// What came in, where that could not be understood; no key of the record.
+    /// The bytes that came in, where they could not be understood; no key of the record.
     pub(crate) first_bytes: &'a [u8],
 }
 
