@@ -299,7 +299,7 @@ class Connection:
     client ``header``, ``head``, ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``,
     ``tunnel`` or ``lingering``."""
     waits_for: str
-    """The one who has to act next: ``client``, ``server``, ``either``, ``analyzer``; or ``place``, which it waits for."""
+    """The one who is waited for: ``client``, ``server``, ``either``, ``analyzer``; or ``place``, one at a server."""
     requests: int
     """Requests that were made on it; 0 where no HTTP is spoken."""
     bytes_in: int
