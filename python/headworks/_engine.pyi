@@ -16,6 +16,7 @@ __all__ = [
     "counters",
     "fitting_filter",
     "judge",
+    "metrics",
     "parse_toml",
     "protocols",
 ]
@@ -58,6 +59,12 @@ def fitting_filter(content_type: str) -> str:
 
 def counters() -> dict[str, str]:
     """Names of every counter in ``Engine.stats``, each with what it counts."""
+
+def metrics() -> str:
+    """The table of metrics as JSON: ``[{"name": ..., "kind": ..., "scope": ..., "labels": [...], "help": ...}, ...]``.
+
+    The kind is ``counter``, ``gauge``, ``histogram`` or ``summary``.
+    """
 
 def protocols() -> dict[str, dict[str, Any]]:
     """The facts of every protocol a listener can speak, by its name.
@@ -191,8 +198,31 @@ class Engine:
     def stats(self) -> str:
         """A snapshot as JSON: ``{"workers": ..., "connections": ..., "listeners": {...}, "backends": {NAME: {..., "servers": {...}}}}``."""
 
-    def connections(self, limit: int) -> str:
-        """At most ``limit`` live connections as a JSON array."""
+    def connections(self, limit: int, wanted: str = "{}", cursor: str | None = None) -> str:
+        """A page of at most ``limit`` live connections as JSON: ``{"connections": [...], "cursor": ... | null}``.
+
+        ``wanted`` is a JSON object with the keys of ``Proxy.connections``, times in milliseconds; ``cursor`` is that of
+        the page before. Raises ValueError for others.
+        """
+
+    def metrics(self, request: str) -> str:
+        """All counters as text for scrapers. ``request`` is JSON::
+
+            {"format": "prometheus" | "openmetrics", "scopes": ["process", "listener", ...], "version": ...,
+             "reloads_applied": 0, "reloads_refused": 0, "last_reload_successful": true, "applied_at": SECONDS}
+
+        No scope is all of them. Raises ValueError.
+        """
+
+    def refusals(self) -> str:
+        """The last refusals (256 of each worker) as a JSON array, oldest first.
+
+        Each is an access record with ``detail``, the reason in a sentence, and ``first_bytes`` (base64) where what came in
+        could not be understood.
+        """
+
+    def close(self, ids: Sequence[int]) -> int:
+        """Close the connections that have these numbers; how many there were."""
 
     def next_notice(self, timeout: float) -> str | None:
         """The next rare event (server up or down, a worker's panic, descriptors exhausted ...) as JSON, or None after ``timeout`` seconds."""

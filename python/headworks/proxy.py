@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from headworks.providers.source import Source as Provided
     from headworks.providers.sources import Key, Sources
     from headworks.recording.tape import Tape
-    from headworks.records import AccessRecord, Records
+    from headworks.records import AccessRecord, Records, Refusal
     from headworks.remote_log import RemoteLog
     from headworks.renewal import Renewal
-    from headworks.stats import Connection, ListenerStats, Stats
+    from headworks.stats import Connections, ListenerStats, Stats
 
 _ONLY_AT_START = (
     *(("proxy", "workers"), ("proxy", "user"), ("proxy", "group")),
@@ -39,6 +40,12 @@ _ONLY_AT_START = (
 """Keys that only a start reads."""
 _GLANCE = 0.2
 """Seconds after which a wait that was cancelled ends at the latest."""
+_FORMATS = ("prometheus", "openmetrics")
+_SCOPES = ("process", "listener", "backend", "server")
+_IDS = 1 << 53
+"""A number behind those of all connections."""
+_YEARS = 1e9
+"""Seconds beyond which a time is a mistake."""
 _COPY = "this proxy runs in the process that this one was forked from"
 
 
@@ -61,6 +68,7 @@ class Proxy:
         self._access: RemoteLog | None = None
         self._process = os.getpid()
         self._has_warned = False
+        self._changes = _Changes()
         self._changing = threading.Lock()
         self._watch_interval = watch_interval
         self._renewal: Renewal | None = None
@@ -99,6 +107,7 @@ class Proxy:
             raise
         self._process = os.getpid()
         self._adopt(found, self._loaded, first and plan)
+        self._changes = _Changes()
         self._notices = Notices(self._engine)
         early, self._early = self._early, []
         self._notices.put_all(early)
@@ -143,6 +152,15 @@ class Proxy:
         if source is None and not self._loaded.is_from_file:
             raise ValueError("this proxy was not made from a file: give reload the new configuration")
         self._running()
+        try:
+            waiting = self._reload(source)
+        except Exception:
+            self._changes = self._changes.refused()
+            raise
+        self._changes = self._changes.applied()
+        return waiting
+
+    def _reload(self, source: Source | None) -> tuple[str, ...]:
         with self._changing:
             loaded = load(self._loaded.source if source is None else source, self._loaded.store.authority)
             plan = loaded.plan()
@@ -205,11 +223,73 @@ class Proxy:
         sources = self._sources
         return Stats.decode(self._running().stats(), sources.stats() if sources is not None else {})
 
-    def connections(self, limit: int = 1000) -> "list[Connection]":
-        """Return at most ``limit`` live connections. Raises RuntimeError when the proxy does not run."""
-        from headworks.stats import Connection
+    def metrics(
+        self,
+        format: Literal["prometheus", "openmetrics"] = "prometheus",  # noqa: A002  (the word for it)
+        scope: Iterable[Literal["process", "listener", "backend", "server"]] = (),
+    ) -> str:
+        """Return all counters as text for scrapers: of these parts only, where some are named.
 
-        return Connection.decode(self._running().connections(limit))
+        ``METRICS_TYPES`` of ``headworks.stats`` has the media type of each form. Raises ValueError for others,
+        RuntimeError when the proxy does not run.
+        """
+        import headworks
+
+        wanted = [scope] if isinstance(scope, str) else list(scope)
+        if format not in _FORMATS or not set(wanted) <= set(_SCOPES):
+            raise ValueError(f"a format is one of {', '.join(_FORMATS)}, a scope one of {', '.join(_SCOPES)}")
+        changes = self._changes
+        request = {"format": format, "scopes": wanted, "version": headworks.__version__, **asdict(changes)}
+        return self._running().metrics(json.dumps(request))
+
+    def connections(  # noqa: PLR0913  (a filter has as many parts as there are things to look for)
+        self,
+        limit: int = 1000,
+        *,
+        listener: str | None = None,
+        client: str | None = None,
+        host: str | None = None,
+        backend: str | None = None,
+        server: str | None = None,
+        state: str | None = None,
+        idle_over: float | None = None,
+        age_over: float | None = None,
+        cursor: str | None = None,
+    ) -> "Connections":
+        """Return at most ``limit`` live connections: those for which all that is given holds.
+
+        ``client`` is a network or an address, ``host`` the name asked for in the hello or by the request under way
+        (``*.example.com``: any name below it); ``idle_over`` and ``age_over`` are seconds. With the ``cursor`` of a
+        page the next one begins behind it. Raises ValueError, RuntimeError when the proxy does not run.
+        """
+        from headworks.stats import Connections
+
+        given = {"listener": listener, "client": client, "host": host, "backend": backend, "server": server}
+        wanted: dict[str, object] = {**given, "state": state}
+        for name, seconds in (("idle_over", idle_over), ("age_over", age_over)):
+            if seconds is not None:
+                if not 0 <= seconds < _YEARS:
+                    raise ValueError(f"{name} is a number of seconds, not {seconds}")
+                wanted[name] = round(seconds * 1000)
+        return Connections.decode(self._running().connections(limit, json.dumps(wanted), cursor))
+
+    def refusals(self) -> "list[Refusal]":
+        """Return the last clients and requests that were refused, oldest first: at most 256 of each worker.
+
+        Refused is who did not get what it asked for: its name matches nothing, it is not allowed, its TLS could not be
+        agreed on, no server was there for it ... What a server answers is no refusal.
+        """
+        from headworks.records import Refusal
+
+        return Refusal.decode_all(self._running().refusals())
+
+    def close_connections(self, ids: Iterable[int]) -> int:
+        """Close the connections with these numbers (``Connection.id``) at once; return how many there were.
+
+        Both sides are reset; the access record has ``end=closed_by_operator``. A request under way is not answered. The
+        numbers of connections that have ended are passed over: they are given only once in the life of a process.
+        """
+        return self._running().close([one for one in ids if 0 < one < _IDS])
 
     def set_server(
         self,
@@ -516,6 +596,27 @@ def _access(config: Config) -> "RemoteLog | None":
     from headworks.remote_log import RemoteLog
 
     return RemoteLog.begin(config.logs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Changes:
+    """Outcomes of reloads since the start."""
+
+    reloads_applied: int = 0
+    reloads_refused: int = 0
+    last_reload_successful: bool = True
+    applied_at: float = field(default_factory=time.time)
+
+    def applied(self) -> "_Changes":
+        return replace(
+            self,
+            reloads_applied=self.reloads_applied + 1,
+            last_reload_successful=True,
+            applied_at=time.time(),
+        )
+
+    def refused(self) -> "_Changes":
+        return replace(self, reloads_refused=self.reloads_refused + 1, last_reload_successful=False)
 
 
 def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Owns one thread that takes what the engine hands out, while anybody subscribes. 
 log up: a subscriber that does not keep up loses the oldest, which are counted.
 """
 
+import base64
 import json
 import threading
 from collections.abc import Mapping
@@ -66,6 +67,8 @@ class AccessRecord:
     """The reason of the end, such as ``completed``, ``client_closed``, ``no_match``."""
     retries: int
     """Other servers that were tried."""
+    id: int = 0
+    """Number of the connection, which no other one of the process has."""
     request_id: str | None = None
     """The id of the request, where the listener has ``request_id``."""
     tls_version: str | None = None
@@ -98,15 +101,35 @@ class AccessRecord:
     @classmethod
     def decode(cls, line: str) -> Self:
         """Read one line of the log's JSON. Keys that a newer engine adds are passed over."""
-        raw: dict[str, Any] = json.loads(line)
+        return cls._read(json.loads(line))
+
+    @classmethod
+    def _read(cls, raw: dict[str, Any]) -> Self:
         raw["ts"] = datetime.fromisoformat(raw["ts"])
         if "tls_resumed" in raw:
             raw["tls_resumed"] = raw["tls_resumed"] in (True, "true")
         raw["log"] = {name[4:]: value for name, value in raw.items() if name.startswith("log.")}
+        if "first_bytes" in raw:
+            raw["first_bytes"] = base64.b64decode(raw["first_bytes"])
         return cls(**{name: raw[name] for name in _NAMES & raw.keys()})
 
 
-_NAMES = frozenset(one.name for one in fields(AccessRecord))
+@dataclass(frozen=True, kw_only=True)
+class Refusal(AccessRecord):
+    """A client or a request that was refused: its access record, and why in words. Long texts are cut off."""
+
+    detail: str = ""
+    """The reason, a sentence."""
+    first_bytes: bytes = b""
+    """The first bytes of what came in, where they could not be understood."""
+
+    @classmethod
+    def decode_all(cls, text: str) -> list[Self]:
+        """Read the engine's list."""
+        return [cls._read(one) for one in json.loads(text)]
+
+
+_NAMES = frozenset(one.name for one in fields(Refusal))
 
 
 class Records(Feed[AccessRecord]):

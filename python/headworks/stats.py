@@ -14,10 +14,12 @@ from typing import Any, Literal, Self, TypeVar, cast
 from headworks.notice import Notice
 
 __all__ = [
+    "METRICS_TYPES",
     "AnalyzerStats",
     "BackendStats",
     "Buckets",
     "Connection",
+    "Connections",
     "Counters",
     "ListenerStats",
     "NameStats",
@@ -33,6 +35,15 @@ _NONE: Mapping[str, Any] = {}
 
 _SHOWN = ("active", "connections", "requests", "failed", "denied", "bytes_in", "bytes_out")
 """Counters of the tables for notebooks."""
+
+METRICS_TYPES = {
+    "prometheus": "text/plain; version=0.0.4; charset=utf-8",
+    "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+}
+"""Media types of what ``Proxy.metrics`` returns, by its formats."""
+
+_BUCKETS = ("latency_buckets", "handshake_buckets", "connect_buckets", "queue_buckets")
+"""Fields that are Buckets."""
 
 Buckets = tuple[tuple[float, int], ...]
 """Upper bounds in milliseconds, each with how many took less; the last bound is infinite and counts all."""
@@ -181,6 +192,18 @@ class BackendStats(Counters):
 
     retries: int
     """Connects tried again on another server."""
+    ends: Mapping[str, int] = field(default_factory=dict)
+    """Ends of connections (HTTP: of exchanges) that were routed to it, by reason."""
+    connect_buckets: Buckets = ()
+    """Connects that succeeded by how long they took: how many took less than each bound."""
+    connect_sum_ms: int = 0
+    """Milliseconds that all of them took together."""
+    queue_length: int = 0
+    """Requests that stand in line for a place at a server, now."""
+    queue_buckets: Buckets = ()
+    """Requests that got their place after waiting in line, by how long they waited."""
+    queue_sum_ms: int = 0
+    """Milliseconds that all of them waited together."""
     servers: Mapping[str, ServerStats]
     """By address."""
     names: Mapping[str, NameStats] = field(default_factory=dict)
@@ -271,6 +294,8 @@ class Stats:
 class Connection:
     """One live connection."""
 
+    id: int
+    """Number that no other connection of the process has; that of its access records."""
     listener: str
     """Name of the listener that it came by."""
     client: str
@@ -291,6 +316,10 @@ class Connection:
     """``handshake`` (TLS), ``inspecting``, ``connecting``, ``relaying``, ``half_closed`` or ``refused``; of an HTTP
     client ``header``, ``head``, ``kept``, ``queued``, ``connecting``, ``asking``, ``awaiting``, ``answering``,
     ``tunnel`` or ``lingering``."""
+    waits_for: str
+    """The one who is waited for: ``client``, ``server``, ``either``, ``analyzer``; or ``place``, one at a server."""
+    requests: int
+    """Requests that were made on it; 0 where no HTTP is spoken."""
     bytes_in: int
     """Bytes from the client."""
     bytes_out: int
@@ -302,10 +331,20 @@ class Connection:
     worker: int
     """Number of the worker that serves it, from 0."""
 
+
+class Connections(list[Connection]):
+    """One page of live connections, in the order of their places in the engine."""
+
+    cursor: str | None = None
+    """The beginning of the next page, for ``Proxy.connections``; None after the last."""
+
     @classmethod
-    def decode(cls, text: str) -> list[Self]:
-        """Read the engine's list."""
-        return [_make(cls, one) for one in json.loads(text)]
+    def decode(cls, text: str) -> Self:
+        """Read the engine's page."""
+        raw = json.loads(text)
+        page = cls(_make(Connection, one) for one in raw["connections"])
+        page.cursor = raw["cursor"]
+        return page
 
 
 def _backends(raw: dict[str, Any], sources: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, BackendStats]:
@@ -328,7 +367,7 @@ def _buckets(raw: list[tuple[float | None, int]]) -> Buckets:
 
 
 def _make(kind: type[T], raw: Mapping[str, Any]) -> T:
-    given = [name for name in ("latency_buckets", "handshake_buckets") if name in raw]
+    given = [name for name in _BUCKETS if name in raw]
     raw = {**raw, **{name: _buckets(raw[name]) for name in given}}
     wanted = fields(cast(Any, kind))
     required = {one.name for one in wanted if one.default is MISSING and one.default_factory is MISSING}

@@ -37,8 +37,8 @@ Record = dict[str, Any]
 
 HELLO = client_hello("a.test")
 KEYS = ["ts", "listener", "client", "sni", "backend", "server", "bytes_in", "bytes_out", "wait_ms", "connect_ms",
-        "total_ms", "end", "retries"]  # fmt: skip
-NUMBERS = ["bytes_in", "bytes_out", "wait_ms", "connect_ms", "total_ms", "retries"]
+        "total_ms", "end", "retries", "id"]  # fmt: skip
+NUMBERS = ["bytes_in", "bytes_out", "wait_ms", "connect_ms", "total_ms", "retries", "id"]
 
 
 def _parse_text(line: str) -> Record:
@@ -85,6 +85,7 @@ def test_a_whole_record(log: Callable[..., Any], origin: MakeOrigin) -> None:
     assert record.pop("wait_ms") <= record["total_ms"]
     assert record.pop("connect_ms") <= record["total_ms"]
     assert 0 <= record.pop("total_ms") < 30_000
+    assert record.pop("id") > 0
     assert record == {
         "listener": "secure",
         "client": f"{host}:{port}",

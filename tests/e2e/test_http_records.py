@@ -23,8 +23,8 @@ MakeOrigin = Callable[..., Origin]
 Record = dict[str, Any]
 
 KEYS = ["ts", "listener", "client", "host", "method", "path", "status", "backend", "server", "bytes_in", "bytes_out",
-        "wait_ms", "connect_ms", "total_ms", "end", "retries"]  # fmt: skip
-NUMBERS = ["status", "bytes_in", "bytes_out", "wait_ms", "connect_ms", "total_ms", "retries"]
+        "wait_ms", "connect_ms", "total_ms", "end", "retries", "id"]  # fmt: skip
+NUMBERS = ["status", "bytes_in", "bytes_out", "wait_ms", "connect_ms", "total_ms", "retries", "id"]
 
 
 def _parse_text(line: str) -> Record:
@@ -69,6 +69,7 @@ def test_a_whole_record(log: Callable[..., Any], http_origin: MakeHttp) -> None:
     assert record.pop("wait_ms") <= record["total_ms"]
     assert record.pop("connect_ms") <= record["total_ms"]
     assert 0 <= record.pop("total_ms") < 30_000
+    assert record.pop("id") > 0
     assert record == {
         "listener": "web",
         "client": f"{host}:{port}",

@@ -28,8 +28,8 @@ Logged = Callable[[Config], tuple[Proxy, Records]]
 
 LAST = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"
 HTTPS_KEYS = ["ts", "listener", "client", "host", "method", "path", "status", "backend", "server", "bytes_in",
-              "bytes_out", "wait_ms", "connect_ms", "total_ms", "end", "retries", "sni", "tls_version", "tls_cipher",
-              "tls_group", "tls_resumed", "alpn", "handshake_ms"]  # fmt: skip
+              "bytes_out", "wait_ms", "connect_ms", "total_ms", "end", "retries", "id", "sni", "tls_version",
+              "tls_cipher", "tls_group", "tls_resumed", "alpn", "handshake_ms"]  # fmt: skip
 
 
 @pytest.fixture(params=["text", "json"])

@@ -320,6 +320,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "date",
             "notice",
             "hops",
+            "ids",
+            "refusals",
             "outcome",
             "random",
             "row",
@@ -331,6 +333,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "bind",
             "consult",
+            "listing",
             "names",
             "roster",
         ),
@@ -338,6 +341,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "deployment",
             "io",
+            "metrics",
             "stats",
         ),
         (

@@ -88,6 +88,17 @@ def refusals(calls: dict[str, Callable[[], object]]) -> dict[str, str]:
     return found
 
 
+_METRICS = json.dumps(
+    {
+        "format": "prometheus",
+        "scopes": [],
+        "version": "1",
+        "reloads_applied": 0,
+        "reloads_refused": 0,
+        "last_reload_successful": True,
+        "applied_at": 0,
+    }
+)
 _SERVER = '{"address": "127.0.0.1:1", "weight": 1, "backup": false, "max_connections": null}'
 
 
@@ -99,6 +110,9 @@ def test_everything_else_is_refused_in_a_forked_copy(raw, tmp_path, origin):
             "address": lambda: proxy.address("raw"),
             "stats": proxy.stats,
             "connections": proxy.connections,
+            "close_connections": lambda: proxy.close_connections([1]),
+            "refusals": proxy.refusals,
+            "metrics": proxy.metrics,
             "set_server": lambda: proxy.set_server("app", origin, weight=2),
             "add_server": lambda: proxy.add_server("app", "127.0.0.1:1"),
             "remove_server": lambda: proxy.remove_server("app", origin),
@@ -120,6 +134,9 @@ def test_every_native_method_is_refused_in_a_forked_copy(raw, tmp_path):
             "addresses": engine.addresses,
             "stats": engine.stats,
             "connections": lambda: engine.connections(1),
+            "close": lambda: engine.close([1]),
+            "refusals": engine.refusals,
+            "metrics": lambda: engine.metrics(_METRICS),
             "next_notice": lambda: engine.next_notice(0),
             "tap_records": lambda: engine.tap_records(True),
             "next_records": lambda: engine.next_records(0),

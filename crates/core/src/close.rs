@@ -99,14 +99,14 @@ impl ConsultFault {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $word:literal, $status:expr, $kind:ident;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal, $status:expr, $kind:ident;)*) => {
         /// The reason why a connection or an exchange ended: the `end` of its access record. A row of the
         /// table below.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         #[serde(rename_all = "snake_case")]
         #[repr(usize)]
         pub enum CloseReason {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])+ $name,)*
         }
 
         impl CloseReason {
@@ -116,6 +116,11 @@ macro_rules! reasons {
             /// Returns the word in logs, counters and documentation.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
+            }
+
+            /// Says in a sentence what has happened.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii_start(),)* }
             }
 
             /// Returns the status that an HTTP client gets, unless a response has begun; None: it gets none.
@@ -135,6 +140,15 @@ macro_rules! reasons {
 }
 
 impl CloseReason {
+    /// Whether a client or a request was refused: the proxy would not, or could not, do what was asked. One
+    /// that was served until a side broke off was not.
+    #[inline]
+    pub fn is_refusal(self) -> bool {
+        use CloseReason::{ClientReset, ClientTruncated, HalfCloseTimeout, ServerReset, ServerTruncated};
+        let broke_off = [ClientReset, ClientTruncated, HalfCloseTimeout, ServerReset, ServerTruncated];
+        self.is_failure() && !broke_off.contains(&self)
+    }
+
     /// Returns the place in [`Self::ALL`].
     #[inline]
     pub const fn index(self) -> usize {
@@ -237,6 +251,8 @@ reasons! {
     AnalyzerTimeout = "analyzer_timeout", Some(503), failed;
     /// A rule or an analyzer refuses to pass the server's response on.
     ResponseRejected = "response_rejected", Some(502), failed;
+    /// An operator closed the connection.
+    ClosedByOperator = "closed_by_operator", None, used;
     /// Cut off at the end of `drain`.
     Drained = "drained", None, used;
 }
@@ -269,7 +285,15 @@ mod tests {
                 assert_eq!(reason.status(), Some(status), "{}", reason.as_str());
             }
         }
-        let silent = [Completed, ClientClosed, Drained, HandshakeFailed, HandshakeTimeout, ClientTruncated];
+        let silent = [
+            Completed,
+            ClientClosed,
+            ClosedByOperator,
+            Drained,
+            HandshakeFailed,
+            HandshakeTimeout,
+            ClientTruncated,
+        ];
         assert!(silent.iter().all(|reason| reason.status().is_none()));
     }
 
@@ -278,7 +302,21 @@ mod tests {
         for (place, reason) in CloseReason::ALL.iter().enumerate() {
             assert_eq!(reason.index(), place);
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+            // It is put into JSON as it is.
+            assert!(
+                reason.help().ends_with('.') && !reason.help().contains(['"', '\\']),
+                "{}",
+                reason.help()
+            );
         }
+    }
+
+    #[test]
+    fn a_connection_that_was_used_is_not_refused() {
+        assert!([NoMatch, Denied, HandshakeFailed, NoServer, RateLimited].iter().all(|one| one.is_refusal()));
+        assert!(
+            ![Completed, ClientReset, ServerReset, IdleTimeout, Drained].iter().any(|one| one.is_refusal())
+        );
     }
 
     #[test]

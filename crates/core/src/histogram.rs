@@ -82,10 +82,16 @@ impl Distribution {
         self.counts.iter().sum()
     }
 
+    /// Counts the values below a bound, exactly where a bucket ends there.
+    pub fn below(&self, bound: Millis) -> u64 {
+        self.counts[..bucket(bound)].iter().sum()
+    }
+
     /// Counts the values below each of [`BOUNDS`], then all of them.
     pub fn cumulative(&self) -> [u64; BOUNDS.len() + 1] {
-        let below = |bound| self.counts[..bucket(bound)].iter().sum();
-        std::array::from_fn(|place| BOUNDS.get(place).map_or_else(|| self.count(), |bound| below(*bound)))
+        std::array::from_fn(|place| {
+            BOUNDS.get(place).map_or_else(|| self.count(), |bound| self.below(*bound))
+        })
     }
 
     /// Returns the value that a fraction `q` (0 to 1) of all values does not exceed, 0 when there is none.

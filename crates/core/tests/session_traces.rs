@@ -190,7 +190,7 @@ fn perform(client: &mut Client<'_>, row: &str) -> Action {
         "client cut off" => client.event(Event::Truncated(Side::Client)),
         "server cut off" => client.event(Event::Truncated(Side::Server)),
         "expired" => client.event(Event::Expired),
-        "cut" => client.session.cut(),
+        "cut" => client.session.cut(CloseReason::Drained),
         other => panic!("no such event: {other}"),
     }
 }
@@ -781,11 +781,11 @@ mod proxy_header {
 fn a_cut_connection_reports_what_ended_it_first() {
     let house = House::new(sites());
     let mut client = stand(&house, "Refused");
-    assert_eq!(client.session.cut(), Action::Close);
+    assert_eq!(client.session.cut(CloseReason::Drained), Action::Close);
     assert_eq!(client.reason(), Some(CloseReason::NoMatch));
     let mut client = stand(&house, "Relaying");
-    assert_eq!(client.session.cut(), Action::Close);
-    assert_eq!(client.session.cut(), Action::Close);
+    assert_eq!(client.session.cut(CloseReason::Drained), Action::Close);
+    assert_eq!(client.session.cut(CloseReason::Drained), Action::Close);
     assert_eq!(client.reason(), Some(CloseReason::Drained));
 }
 

@@ -13,12 +13,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use headworks_core::close::CloseReason;
 use headworks_core::lock::lock;
 use headworks_core::time::Millis;
 
 use crate::clock;
 use crate::notice::{Notice, Notices};
 use crate::record::{ExchangeRecord, Format, Record};
+use crate::refusals::{Refusals, Told};
 use crate::sys;
 use crate::tap::Tap;
 
@@ -221,6 +223,7 @@ pub(crate) struct Recorder {
     logged: Lines,
     tapped: Lines,
     stamp: Stamp,
+    refusals: Refusals,
 }
 
 /// The records of one turn.
@@ -260,22 +263,58 @@ impl Recorder {
     /// Returns the recorder of worker number `shard`.
     pub(crate) fn new(log: Option<Arc<AccessLog>>, tap: Arc<Tap>, shard: usize) -> Self {
         let (logged, tapped) = (Lines::default(), Lines::default());
-        Self { log, tap, shard, logged, tapped, stamp: Stamp::default() }
+        Self { log, tap, shard, logged, tapped, stamp: Stamp::default(), refusals: Refusals::default() }
     }
 
     /// Records the end of a connection, or of a client that never became one.
     pub(crate) fn record(&mut self, record: &Record<'_>, now: Millis) {
+        if record.end.is_refusal() {
+            let write = |stamp: &[u8], out: &mut Vec<u8>, all: bool| {
+                let shorter = Record { findings: record.findings.filter(|_| all), ..*record };
+                shorter.write(Format::Json, stamp, out);
+            };
+            self.refused(now, record.end, record.first_bytes, write);
+        }
         self.put(now, |format, stamp, out| record.write(format, stamp, out));
     }
 
-    /// Whether anything is recorded: a record that nobody reads need not be made.
-    pub(crate) fn is_on(&self) -> bool {
-        self.log.is_some() || self.tap.is_open()
+    /// Whether the record of such an end is kept by anybody: one that nobody reads need not be made.
+    #[inline]
+    pub(crate) fn wants(&self, end: CloseReason) -> bool {
+        self.log.is_some() || self.tap.is_open() || end.is_refusal()
     }
 
     /// Records the end of an exchange.
     pub(crate) fn exchange(&mut self, record: &ExchangeRecord<'_>, now: Millis) {
+        if record.end.is_refusal() {
+            self.refused(now, record.end, &[], |stamp, out, all| {
+                record.shortened(all).write(Format::Json, stamp, out);
+            });
+        }
         self.put(now, |format, stamp, out| record.write(format, stamp, out));
+    }
+
+    /// Remembers a refusal.
+    #[cold]
+    fn refused(
+        &mut self,
+        now: Millis,
+        end: CloseReason,
+        first_bytes: &[u8],
+        write: impl Fn(&[u8], &mut Vec<u8>, bool),
+    ) {
+        let stamp = self.stamp.at(now);
+        self.refusals.put(now, end, first_bytes, |out, all| write(stamp, out, all));
+    }
+
+    /// Tells the last refusals of this worker, oldest first.
+    pub(crate) fn told_refusals(&self) -> Vec<Told> {
+        self.refusals.told()
+    }
+
+    /// Takes over what another recorder of this worker remembers.
+    pub(crate) fn remember(&mut self, before: &mut Self) {
+        self.refusals = std::mem::take(&mut before.refusals);
     }
 
     /// Writes a record for everybody who reads it.

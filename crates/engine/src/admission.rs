@@ -42,10 +42,11 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
     let tally = &owner.state.tally;
     tally.add(tools.shard, Count::Connections, 1);
     let mut socket = Socket::accepted(socket);
+    let id = tools.next_id();
     let Ok(permit) = owner.enter() else {
         turn_away(&mut socket, owner.farewell(), &mut tools.scratch);
         tally.add(tools.shard, Count::Denied, 1);
-        let record = Record::denied(owner, address, CloseReason::LimitReached);
+        let record = Record::denied(owner, address, id, CloseReason::LimitReached);
         tools.record(owner, &record);
         return None;
     };
@@ -61,7 +62,7 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
         alpn: Offered::default(),
         held: Buffer::default(),
         accepted: tools.now,
-        id: 0,
+        id,
         told: None,
         greeting: None,
     })

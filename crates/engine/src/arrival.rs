@@ -15,7 +15,7 @@ use headworks_core::wire::client_hello::Offered;
 use crate::consult::Desk;
 use crate::deployment::LocalPlan;
 use crate::io::Socket;
-use crate::row::ConnectionRow;
+use crate::row::{ConnectionRow, waits_for};
 use crate::tools::Tools;
 
 /// A client on its way to where it belongs.
@@ -43,7 +43,7 @@ pub(crate) struct Arrival {
     pub(crate) held: Buffer,
     /// Time at which it was accepted.
     pub(crate) accepted: Millis,
-    /// Id among the connections that analyzers are asked about; 0 while none was.
+    /// The number that no other connection of the process has.
     pub(crate) id: u64,
     /// The desk that is told of the end.
     pub(crate) told: Option<Arc<Desk>>,
@@ -72,8 +72,10 @@ impl Arrival {
     /// Returns what lists of connections say of it while nothing else is known.
     pub(crate) fn row(&self, state: &'static str, tools: &Tools) -> ConnectionRow {
         ConnectionRow {
+            id: self.id,
             listener: self.owner().name.to_string(),
             client: self.address.map_or_else(|| "unix".into(), |client| client.to_string()),
+            address: self.address,
             sni: self.name.as_deref().map(str::to_owned),
             host: None,
             method: None,
@@ -81,6 +83,8 @@ impl Arrival {
             backend: None,
             server: None,
             state,
+            waits_for: waits_for(state),
+            requests: 0,
             bytes_in: 0,
             bytes_out: 0,
             age_ms: tools.now.saturating_sub(self.accepted),

@@ -3,7 +3,7 @@
 //! Every method may be called from any thread. Changes (start, apply, drain, stop) are made one at a time;
 //! what fails changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,6 +26,8 @@ use crate::clock;
 use crate::consult::{AnswerBox, Questions};
 use crate::following::{Follower, tell_change};
 use crate::health::Checker;
+use crate::listing::{ConnectionFilter, ConnectionPage, Cursor};
+use crate::metrics::{self, EngineCounts, MetricsRequest};
 use crate::names::{NameResolver, ResolverSettings};
 use crate::notice::{Notice, Notices};
 use crate::record::Format;
@@ -103,6 +105,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Time that the names of servers may take to be resolved before clients are served without them.
 const RESOLVED: Duration = Duration::from_secs(5);
 
+/// Connections that a worker closes before others get its turn.
+const CLOSED: usize = 256;
+
 impl Engine {
     /// Binds every listener of what was compiled, and serves.
     pub fn start(compiled: &Deployment, options: Options) -> Result<Self, ApplyError> {
@@ -170,25 +175,81 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let control = self.control();
         let mut stats = Stats::new(&control.plan, self.mailboxes.len(), &control.addresses(), clock::now());
-        // Of every listener that ever was: connections outlast the configuration they came under. Workers
-        // count at the end of a turn; who was accepted in this very turn has its permit already.
-        let permits: u64 = stats.listeners.values().map(|listener| listener.counters.active).sum();
-        stats.connections = permits.max(self.shared.open.load(Relaxed) as u64);
+        stats.connections = self.open(&control.plan);
         stats.resolver = self.shared.resolver.stats();
         stats.records_dropped = self.shared.log.as_ref().map_or(0, |log| log.dropped());
         stats
     }
 
+    /// Returns all counters as text for scrapers.
+    pub fn metrics(&self, request: &MetricsRequest) -> String {
+        let plan = Arc::clone(&self.control().plan);
+        let counts = EngineCounts {
+            workers: self.mailboxes.len(),
+            open: self.open(&plan),
+            records_dropped: self.shared.log.as_ref().map_or(0, |log| log.dropped()),
+            resolver: self.shared.resolver.stats(),
+        };
+        metrics::write(&plan, &counts, request)
+    }
+
+    /// Returns how many connections are open.
+    fn open(&self, plan: &Plan) -> u64 {
+        // Of every listener that ever was: connections outlast the configuration they came under. Workers
+        // count at the end of a turn; who was accepted in this very turn has its permit already.
+        let permits: u64 = plan.listeners.iter().map(|listener| u64::from(listener.state.active())).sum();
+        permits.max(self.shared.open.load(Relaxed) as u64)
+    }
+
     /// Returns at most `limit` live connections.
     pub fn connections(&self, limit: usize) -> Vec<ConnectionRow> {
+        self.connection_page(limit, ConnectionFilter::default(), Cursor::default()).connections
+    }
+
+    /// Returns at most `limit` live connections that are wanted, from a cursor on.
+    pub fn connection_page(&self, limit: usize, filter: ConnectionFilter, from: Cursor) -> ConnectionPage {
+        let (filter, mut page) = (Arc::new(filter), ConnectionPage::default());
+        let mut next = Some(from);
+        while let Some(at) = next.filter(|at| at.worker < self.mailboxes.len()) {
+            if page.connections.len() >= limit {
+                page.cursor = Some(at.to_string());
+                break;
+            }
+            let (sender, answers) = channel();
+            let wanted = (Arc::clone(&filter), limit - page.connections.len());
+            self.mailboxes[at.worker].post(Mail::List(at, wanted, sender));
+            let slice = receive(&answers, 1).pop();
+            next = slice.as_ref().and_then(|slice| slice.next);
+            page.connections.extend(slice.into_iter().flat_map(|slice| slice.rows));
+            next = next.or(Some(Cursor { worker: at.worker + 1, ..Cursor::default() }));
+        }
+        page
+    }
+
+    /// Tells the last refusals of every worker as objects in JSON, oldest first.
+    pub fn refusals(&self) -> Vec<String> {
         let (sender, answers) = channel();
         for mailbox in &self.mailboxes {
-            mailbox.post(Mail::List(limit, sender.clone()));
+            mailbox.post(Mail::Refusals(sender.clone()));
         }
         drop(sender);
-        let mut rows: Vec<_> = receive(&answers, self.mailboxes.len()).into_iter().flatten().collect();
-        rows.truncate(limit);
-        rows
+        let mut told: Vec<_> = receive(&answers, self.mailboxes.len()).into_iter().flatten().collect();
+        told.sort_by_key(|(at, _)| *at);
+        told.into_iter().map(|(_, refusal)| refusal).collect()
+    }
+
+    /// Closes the connections that have these numbers; returns how many there were.
+    pub fn close(&self, ids: &[u64]) -> usize {
+        let closed = ids.chunks(CLOSED).map(|chunk| {
+            let (sender, answers) = channel();
+            let chunk: Arc<HashSet<u64>> = Arc::new(chunk.iter().copied().collect());
+            for mailbox in &self.mailboxes {
+                mailbox.post(Mail::Close(Arc::clone(&chunk), sender.clone()));
+            }
+            drop(sender);
+            receive(&answers, self.mailboxes.len()).into_iter().sum::<usize>()
+        });
+        closed.sum()
     }
 
     /// Returns the next rare event. Waits for one at most `timeout`, and not at all once the engine is

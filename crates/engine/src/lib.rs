@@ -9,9 +9,9 @@
 //! | `consult` | questions to analyzers, and their answers |
 //! | `roster`, `token`, `tools` | records and their places; their names in the poll; what is lent |
 //! | `io` | sockets, lanes, relaying, bodies |
-//! | `timer`, `clock`, `random`, `date` | deadlines, time, chance |
+//! | `timer`, `clock`, `random`, `date`, `ids` | deadlines, time, chance, numbers |
 //! | `bind`, `health`, `names`, `following`, `look_up`, `notice` | around the connections |
-//! | `record`, `access_log`, `tap`, `row`, `stats` | what is told of them |
+//! | `record`, `access_log`, `tap`, `refusals`, `row`, `listing`, `stats`, `metrics` | what is told of them |
 //! | `tls`, `deployment` | TLS records and configurations; [`Deployment`] |
 //! | `sys` | the only `unsafe` |
 
@@ -27,13 +27,17 @@ mod engine;
 mod following;
 mod health;
 mod hops;
+mod ids;
 mod io;
+mod listing;
 mod look_up;
+mod metrics;
 mod names;
 mod notice;
 mod outcome;
 mod random;
 mod record;
+mod refusals;
 mod roster;
 mod row;
 mod stats;
@@ -49,7 +53,9 @@ mod worker;
 pub use bind::BindError;
 pub use consult::{Answer, Batch, DeskStats, Question, Questions, Ticket};
 pub use engine::{ApplyError, Engine, Options, ServerError};
+pub use listing::{ConnectionFilter, ConnectionPage, Cursor, Network};
 pub use look_up::{FoundAddress, LookedUp, look_up};
+pub use metrics::{FAMILIES, Family, MetricKind, MetricsFormat, MetricsRequest, Scope};
 pub use names::{NameResolver, ResolverSettings, ResolverStats};
 pub use notice::Notice;
 pub use record::Format;

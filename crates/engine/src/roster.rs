@@ -88,6 +88,16 @@ impl<T> Roster<T> {
         self.slots[place].generation
     }
 
+    /// Returns the record at a place, if there is one.
+    pub(crate) fn get(&self, place: usize) -> Option<&T> {
+        self.slots.get(place).map(|slot| &slot.record)
+    }
+
+    /// Returns a place behind every record.
+    pub(crate) fn end(&self) -> usize {
+        self.armed.len()
+    }
+
     /// Returns all records, in order of their places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         self.slots.iter().map(|(place, slot)| (place, &slot.record))

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::atomic::Ordering::Relaxed;
 
 use headworks_core::close::CloseReason;
 use headworks_core::histogram::{BOUNDS, Distribution};
@@ -10,7 +11,7 @@ use headworks_core::http::limits::RateLimit;
 use headworks_core::listener::Listener;
 use headworks_core::names::Unresolved;
 use headworks_core::pool::{Admin, FollowedName, Server};
-use headworks_core::tally::{Count, Sums, Tally};
+use headworks_core::tally::{Count, EndTally, Sums, Tally};
 use headworks_core::time::Millis;
 use headworks_core::tls::{HandshakeFault, Termination};
 use serde::Serialize;
@@ -102,6 +103,19 @@ pub struct BackendStats {
     pub counters: Counters,
     /// Connects tried again on another server.
     pub retries: u64,
+    /// Ends of connections (HTTP: of exchanges) that were routed to it, by reason; reasons that did not occur
+    /// are left out.
+    pub ends: BTreeMap<&'static str, u64>,
+    /// Connects that succeeded by how long they took.
+    pub connect_buckets: Buckets,
+    /// Milliseconds that all of them took together.
+    pub connect_sum_ms: u64,
+    /// Requests that stand in line for a place at a server.
+    pub queue_length: usize,
+    /// Requests that got their place after waiting in line, by how long they waited.
+    pub queue_buckets: Buckets,
+    /// Milliseconds that all of them waited together.
+    pub queue_sum_ms: u64,
     /// Counters by address.
     pub servers: BTreeMap<String, ServerStats>,
     /// Names that servers are found by, as they are written.
@@ -165,9 +179,21 @@ impl Stats {
                 .collect();
             let active = servers.values().map(|server| server.counters.active).sum();
             let counters = Counters::new(&backend.tally, active);
-            let retries = backend.tally.sum(Count::Retries);
             let names = backend.roll.names().iter().map(|name| NameStats::of(name, now)).collect();
-            (backend.name.to_string(), BackendStats { counters, retries, servers, names })
+            let (connects, waits) = (backend.state.connects.sum(), backend.state.waits.sum());
+            let stats = BackendStats {
+                counters,
+                retries: backend.tally.sum(Count::Retries),
+                ends: ends(&backend.state.ends),
+                connect_buckets: buckets(&connects),
+                connect_sum_ms: connects.sum,
+                queue_length: backend.state.waiting.load(Relaxed),
+                queue_buckets: buckets(&waits),
+                queue_sum_ms: waits.sum,
+                servers,
+                names,
+            };
+            (backend.name.to_string(), stats)
         });
         let analyzers = plan
             .consultants
@@ -198,12 +224,11 @@ impl ListenerStats {
     fn new(listener: &Listener, counters: Counters, addresses: Vec<String>) -> Self {
         let tally = &listener.state.tls;
         let failed = HandshakeFault::ALL.into_iter().map(|fault| (fault.as_str(), tally.failures(fault)));
-        let ends = CloseReason::ALL.iter().map(|reason| (reason.as_str(), listener.state.ends.sum(*reason)));
         let duration = tally.duration.sum();
         Self {
             counters,
             addresses,
-            ends: ends.filter(|(_, count)| *count > 0).collect(),
+            ends: ends(&listener.state.ends),
             rate_limit_forgotten: listener.http.rate_limit.as_ref().map_or(0, RateLimit::forgotten),
             handshakes: tally.complete(),
             handshakes_resumed: tally.resumed(),
@@ -220,6 +245,11 @@ impl ListenerStats {
 /// Rounds to a tenth of a millisecond: the buckets are wider than that.
 fn rounded(ms: f64) -> f64 {
     (ms * 10.0).round() / 10.0
+}
+
+fn ends(tally: &EndTally) -> BTreeMap<&'static str, u64> {
+    let ends = CloseReason::ALL.iter().map(|reason| (reason.as_str(), tally.sum(*reason)));
+    ends.filter(|(_, count)| *count > 0).collect()
 }
 
 fn buckets(durations: &Distribution) -> Buckets {

@@ -19,6 +19,7 @@ use crate::access_log::Recorder;
 use crate::clock;
 use crate::consult::Asking;
 use crate::date::Date;
+use crate::ids::Ids;
 use crate::io::{Compressors, Leaving, Pipes, SCRATCH};
 use crate::names::{FoundBox, NameResolver, Waiter};
 use crate::random::Random;
@@ -43,6 +44,8 @@ pub(crate) struct Tools {
     pub(crate) recorder: Recorder,
     /// Random numbers.
     pub(crate) random: Random,
+    /// Numbers of connections and exchanges.
+    ids: Ids,
     /// Bytes just read. Whoever passes a part of them on with the tools takes them out meanwhile.
     pub(crate) scratch: Box<[u8]>,
     /// Bytes about to be written.
@@ -82,6 +85,7 @@ impl Tools {
             registry,
             recorder,
             random: Random::new(),
+            ids: Ids::default(),
             scratch: vec![0; SCRATCH].into(),
             out: Vec::with_capacity(SCRATCH),
             head: Head::default(),
@@ -110,8 +114,7 @@ impl Tools {
 
     /// Returns an id that no other connection or exchange of this process has.
     pub(crate) fn next_id(&mut self) -> u64 {
-        // By chance, so that none is given again after a panic.
-        self.random.next().max(1)
+        self.ids.take()
     }
 
     /// Counts the end of a connection of `owner` and writes its access record.

@@ -9,7 +9,7 @@ use std::process;
 
 use headworks_core::pool::Admin;
 use headworks_core::spec::ServerSpec;
-use headworks_engine::{ApplyError, Engine as Inner, Options, ServerError};
+use headworks_engine::{ApplyError, Cursor, Engine as Inner, Options, ServerError};
 use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -85,10 +85,36 @@ impl Engine {
         py.detach(|| to_json(&inner.stats()))
     }
 
-    /// At most `limit` live connections as a JSON array.
-    fn connections(&self, py: Python<'_>, limit: usize) -> PyResult<String> {
+    /// A page of at most `limit` live connections as JSON. Raises ValueError.
+    #[pyo3(signature = (limit, wanted = "{}", cursor = None))]
+    fn connections(
+        &self,
+        py: Python<'_>,
+        limit: usize,
+        wanted: &str,
+        cursor: Option<&str>,
+    ) -> PyResult<String> {
+        let (inner, filter) = (self.inner()?, from_json(wanted)?);
+        let from = cursor.map_or_else(|| Ok(Cursor::default()), str::parse).map_err(PyValueError::new_err)?;
+        py.detach(|| to_json(&inner.connection_page(limit, filter, from)))
+    }
+
+    /// All counters as text for scrapers. Raises ValueError.
+    fn metrics(&self, py: Python<'_>, request: &str) -> PyResult<String> {
+        let (inner, request) = (self.inner()?, from_json(request)?);
+        Ok(py.detach(|| inner.metrics(&request)))
+    }
+
+    /// The last refusals as a JSON array, oldest first.
+    fn refusals(&self, py: Python<'_>) -> PyResult<String> {
         let inner = self.inner()?;
-        py.detach(|| to_json(&inner.connections(limit)))
+        Ok(py.detach(|| format!("[{}]", inner.refusals().join(","))))
+    }
+
+    /// Closes the connections with these numbers; how many there were.
+    fn close(&self, py: Python<'_>, ids: Vec<u64>) -> PyResult<usize> {
+        let inner = self.inner()?;
+        Ok(py.detach(|| inner.close(&ids)))
     }
 
     /// The next rare event as JSON, or None after `timeout` seconds.

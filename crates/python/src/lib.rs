@@ -29,7 +29,7 @@ mod _engine {
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]
-    use super::{balances, counters, fitting_filter, protocols};
+    use super::{balances, counters, fitting_filter, metrics, protocols};
 }
 
 /// Names of every balancing algorithm.
@@ -53,6 +53,12 @@ fn counters(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         counters.set_item(count.name(), count.help())?;
     }
     Ok(counters)
+}
+
+/// The table of metrics as JSON.
+#[pyfunction]
+fn metrics() -> PyResult<String> {
+    to_json(headworks_engine::FAMILIES)
 }
 
 /// The facts of every protocol a listener can speak, by its name.

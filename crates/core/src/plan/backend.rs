@@ -10,7 +10,9 @@ use super::Compiler;
 use crate::balance;
 use crate::http::check::HttpCheck;
 use crate::path;
-use crate::pool::{AskedFor, Backend, Health, HealthKind, Locator, MOST_SERVERS, Roll, Written};
+use crate::pool::{
+    AskedFor, Backend, BackendState, Health, HealthKind, Locator, MOST_SERVERS, Roll, Written,
+};
 use crate::problem::Problem;
 use crate::spec::{BackendSpec, HealthSpec, ServerSpec};
 use crate::tally::Tally;
@@ -45,6 +47,7 @@ impl Compiler<'_> {
             tls: self.encryption(name, spec).map(Arc::new),
             consultants: self.consultants(&path!["backends", name, "analyzers"], &spec.analyzers),
             tally: Arc::new(Tally::new(1)),
+            state: Arc::new(BackendState::new(1)),
         }
     }
 

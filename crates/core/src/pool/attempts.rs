@@ -102,12 +102,13 @@ impl Attempts {
         self.bound
     }
 
-    /// Notes that the server chosen was connected to.
-    pub fn connected(&mut self, backend: &Backend, now: Millis, shard: usize) {
+    /// Notes that the server chosen was connected to; `since`: when that began.
+    pub fn connected(&mut self, backend: &Backend, since: Millis, now: Millis, shard: usize) {
         if let Some(server) = self.server() {
             server.state.connected(now);
             server.state.tally.add(shard, Count::Connections, 1);
             backend.tally.add(shard, Count::Connections, 1);
+            backend.state.connects.record(shard, now.saturating_sub(since));
         }
     }
 
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!(attempts.server().map(|server| server.state.active()), Some(0), "still known");
         assert_eq!(next(&mut attempts, &backend, None).as_deref(), Ok("192.0.2.1:8001"));
         assert_eq!(counts(&backend), [0, 1, 1]);
-        attempts.connected(&backend, 100, 0);
+        attempts.connected(&backend, 90, 100, 0);
         assert_eq!(counts(&backend), [1, 1, 1]);
         assert_eq!((attempts.fault(), attempts.retries()), (Some(Fault::Refused), 1));
         attempts.unanswered();

@@ -6,11 +6,13 @@
 
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use crate::address::Address;
 use crate::balance::{Balance, Candidate, Memory, Seed};
 use crate::close::CloseReason;
 use crate::consult::Consultants;
+use crate::histogram::Histogram;
 use crate::http::check::HttpCheck;
 use crate::http::listener::HttpBackend;
 use crate::lock::lock;
@@ -21,7 +23,7 @@ use crate::pool::{
     AskedFor, Place, Roll, RollChange, Server, ServerList, ServerSet, ServerSettings, Unusable,
 };
 use crate::spec::{BackendSpec, HealthSpec};
-use crate::tally::Tally;
+use crate::tally::{EndTally, Tally};
 use crate::time::{Millis, NEVER};
 use crate::tls::Encryption;
 use crate::wire::proxy_protocol::HeaderVersion;
@@ -56,6 +58,33 @@ pub struct Backend {
     pub consultants: Consultants,
     /// Counters.
     pub tally: Arc<Tally>,
+    /// Counters that servers do not have, carried over reloads.
+    pub state: Arc<BackendState>,
+}
+
+/// The counters of a backend that its servers do not have.
+#[derive(Debug)]
+pub struct BackendState {
+    /// Ends of connections and exchanges that were routed to it, by reason.
+    pub ends: EndTally,
+    /// Times that connects took which succeeded.
+    pub connects: Histogram,
+    /// Times that those waited who stood in line for a place at a server.
+    pub waits: Histogram,
+    /// Requests that stand in line now. It changes only where servers are full.
+    pub waiting: AtomicUsize,
+}
+
+impl BackendState {
+    /// Makes counters for `shards` workers.
+    pub fn new(shards: usize) -> Self {
+        Self {
+            ends: EndTally::new(shards),
+            connects: Histogram::new(shards),
+            waits: Histogram::new(shards),
+            waiting: AtomicUsize::new(0),
+        }
+    }
 }
 
 /// Active health checks of a backend.
@@ -101,6 +130,8 @@ impl Backend {
             tls: self.tls.clone(),
             consultants: self.consultants.clone(),
             tally: previous.map_or_else(fresh, |previous| Arc::clone(&previous.tally)),
+            state: previous
+                .map_or_else(|| Arc::new(BackendState::new(shards)), |previous| Arc::clone(&previous.state)),
         }
     }
 
@@ -353,6 +384,7 @@ pub(super) mod tests {
             tls: None,
             consultants: Consultants::default(),
             tally: Arc::new(Tally::new(1)),
+            state: Arc::new(BackendState::new(1)),
         }
     }
 

@@ -284,7 +284,7 @@ mod tests {
         backend.servers.set(listed(&[8002]));
         let server = Arc::clone(attempts.server().unwrap());
         assert_eq!((server.name.as_ref(), server.state.active()), ("192.0.2.1:8001", 1));
-        attempts.connected(&backend, 1, 0);
+        attempts.connected(&backend, 1, 1, 0);
         add(&backend.servers, settings(1, 1, false));
         assert_eq!(backend.servers.list()[1].state.active(), 1, "it is counted where it comes back");
         drop(attempts);

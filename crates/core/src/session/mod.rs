@@ -95,6 +95,8 @@ pub struct Session {
     /// Rule of the client for a PROXY header, which says whose analyzers it gets.
     rule: HeaderRule,
     attempts: Attempts,
+    /// Time at which the present server was chosen.
+    chosen: Millis,
     reason: Option<CloseReason>,
     flows: [Flow; 2],
     facts: Facts,
@@ -116,6 +118,7 @@ impl Session {
             passed_through: false,
             rule: owner.header_rule(facts.client),
             attempts: Attempts::default(),
+            chosen: 0,
             reason: None,
             flows: [Flow { hold: true, ..Flow::default() }, Flow::default()],
             facts,
@@ -254,9 +257,9 @@ impl Session {
         }
     }
 
-    /// Ends it from outside, at the end of a drain.
-    pub fn cut(&mut self) -> Action {
-        self.close(CloseReason::Drained)
+    /// Ends it from outside.
+    pub fn cut(&mut self, reason: CloseReason) -> Action {
+        self.close(reason)
     }
 
     fn ended(&mut self, side: Side) -> Action {

@@ -128,7 +128,7 @@ impl Session {
         let next = self.attempts.next(backend, &seed, named.and_then(|named| named.server), scene.shard);
         match (next, self.attempts.server()) {
             (Next::Server, Some(server)) => {
-                self.state = State::Connecting;
+                (self.state, self.chosen) = (State::Connecting, scene.now);
                 Action::Connect(Choice { backend: index, server: server.identity })
             }
             (Next::Unresolved, _) => match backend.admits(self.facts.name.as_deref()) {
@@ -162,7 +162,8 @@ impl Session {
         let turn = usize::from(self.begin_turn(Side::Server, 0, scene));
         self.flows[Side::Server as usize].hold = turn < self.listener_of(scene.plan).analyzers.len();
         if let Some(index) = self.attempts.backend() {
-            self.attempts.connected(&scene.plan.backends[index as usize], scene.now, scene.shard);
+            let backend = &scene.plan.backends[index as usize];
+            self.attempts.connected(backend, self.chosen, scene.now, scene.shard);
         }
         if self.flows[Side::Client as usize].ended { self.ended(Side::Client) } else { Action::Relay }
     }

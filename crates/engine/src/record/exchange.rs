@@ -12,6 +12,8 @@ use super::{Format, TlsKeys};
 /// The account of an exchange that has ended. Host, method and path are as the client sent them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExchangeRecord<'a> {
+    /// Number of the client's connection.
+    pub(crate) id: u64,
     pub(crate) listener: &'a str,
     /// The client's address; None for a unix socket.
     pub(crate) client: Option<SocketAddr>,
@@ -46,7 +48,23 @@ pub(crate) struct ExchangeRecord<'a> {
     pub(crate) findings: Option<&'a Findings>,
 }
 
+/// Bytes of each text in a record that is remembered.
+const REMEMBERED: usize = 512;
+
 impl ExchangeRecord<'_> {
+    /// Returns it with texts of modest length; with what rules found where that is wanted.
+    pub(crate) fn shortened(&self, with_findings: bool) -> Self {
+        let short = |text: &'_ [u8]| text.len().min(REMEMBERED);
+        Self {
+            host: &self.host[..short(self.host)],
+            method: &self.method[..short(self.method)],
+            path: &self.path[..short(self.path)],
+            request_id: self.request_id.map(|id| &id[..short(id)]),
+            findings: self.findings.filter(|_| with_findings),
+            ..*self
+        }
+    }
+
     /// Appends one line.
     pub(crate) fn write(&self, format: Format, stamp: &[u8], out: &mut Vec<u8>) {
         let present = |value: &'_ [u8]| !value.is_empty();
@@ -66,6 +84,7 @@ impl ExchangeRecord<'_> {
         line.number(key!("total_ms"), self.total);
         line.text(key!("end"), self.end.as_str().as_bytes());
         line.number(key!("retries"), self.retries);
+        line.number(key!("id"), self.id);
         line.text_of(key!("request_id"), self.request_id);
         line.text_of(key!("sni"), self.sni.map(str::as_bytes));
         self.tls.write(&mut line);
@@ -81,6 +100,7 @@ mod tests {
 
     fn record() -> ExchangeRecord<'static> {
         ExchangeRecord {
+            id: 7,
             listener: "web",
             client: Some("127.0.0.1:4000".parse().unwrap()),
             host: b"shop.example:8080",
@@ -116,7 +136,7 @@ mod tests {
             line(Format::Text, &record()),
             "ts=2026-01-02T03:04:05.678Z listener=web client=127.0.0.1:4000 host=shop.example:8080 method=GET \
              path=\"/cart?item=1\" status=200 backend=app server=127.0.0.1:8001 bytes_in=612 bytes_out=1045 wait_ms=0 \
-             connect_ms=1 total_ms=12 end=completed retries=0 request_id=0f-1\n"
+             connect_ms=1 total_ms=12 end=completed retries=0 id=7 request_id=0f-1\n"
         );
     }
 
@@ -124,7 +144,7 @@ mod tests {
     fn json() {
         let read: serde_json::Value = serde_json::from_str(&line(Format::Json, &record())).unwrap();
         assert_eq!((&read["path"], &read["status"]), (&"/cart?item=1".into(), &200.into()));
-        assert_eq!(read.as_object().unwrap().len(), 17);
+        assert_eq!(read.as_object().unwrap().len(), 18);
     }
 
     #[test]
@@ -146,7 +166,7 @@ mod tests {
         assert_eq!(
             line(Format::Text, &bare),
             "ts=2026-01-02T03:04:05.678Z listener=web client=unix bytes_in=612 bytes_out=1045 total_ms=12 end=bad_request \
-             retries=0\n"
+             retries=0 id=7\n"
         );
     }
 

@@ -31,8 +31,10 @@ pub enum Format {
 }
 
 /// One access record.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
+    /// Number of the connection.
+    pub(crate) id: u64,
     pub(crate) listener: &'a str,
     pub(crate) client: Option<SocketAddr>,
     pub(crate) sni: Option<&'a str>,
@@ -52,12 +54,20 @@ pub(crate) struct Record<'a> {
     pub(crate) connect_error: Option<Fault>,
     /// The findings of rules that people wrote.
     pub(crate) findings: Option<&'a Findings>,
+    /// The bytes that came in, where they could not be understood; no key of the record.
+    pub(crate) first_bytes: &'a [u8],
 }
 
 impl<'a> Record<'a> {
     /// Makes the record of a client that was turned away at once.
-    pub(crate) fn denied(listener: &'a Listener, client: Option<SocketAddr>, end: CloseReason) -> Self {
+    pub(crate) fn denied(
+        listener: &'a Listener,
+        client: Option<SocketAddr>,
+        id: u64,
+        end: CloseReason,
+    ) -> Self {
         Self {
+            id,
             listener: &listener.name,
             client,
             sni: None,
@@ -75,6 +85,7 @@ impl<'a> Record<'a> {
             tls: TlsKeys::default(),
             connect_error: None,
             findings: None,
+            first_bytes: &[],
         }
     }
 
@@ -95,6 +106,7 @@ impl<'a> Record<'a> {
         line.number(key!("total_ms"), self.total);
         line.text(key!("end"), self.end.as_str().as_bytes());
         line.number(key!("retries"), self.retries as u64);
+        line.number(key!("id"), self.id);
         self.tls.write(&mut line);
         line.text_of(key!("connect_error"), self.connect_error.map(|fault| fault.as_str().as_bytes()));
         line.findings(self.findings);
@@ -108,6 +120,7 @@ mod tests {
 
     fn line(format: Format, name: &str) -> String {
         let record = Record {
+            id: 65_537,
             listener: "secure",
             client: Some("127.0.0.1:4000".parse().unwrap()),
             sni: Some(name),
@@ -125,6 +138,7 @@ mod tests {
             tls: TlsKeys::default(),
             connect_error: None,
             findings: None,
+            first_bytes: &[],
         };
         let mut out = Vec::new();
         record.write(format, b"T", &mut out);
@@ -139,7 +153,7 @@ mod tests {
         assert_eq!(
             line(Format::Text, "a.example"),
             "listener=secure client=127.0.0.1:4000 sni=a.example backend=app bytes_in=517 bytes_out=0 wait_ms=1 \
-             total_ms=12 end=no_server retries=2"
+             total_ms=12 end=no_server retries=2 id=65537"
         );
         assert!(line(Format::Text, "a b\n\"end=x").contains(r#" sni="a b\u000a\"end=x" "#));
     }
@@ -148,7 +162,7 @@ mod tests {
     fn json() {
         assert_eq!(
             line(Format::Json, "a\u{7}"),
-            r#"listener":"secure","client":"127.0.0.1:4000","sni":"a\u0007","backend":"app","bytes_in":517,"bytes_out":0,"wait_ms":1,"total_ms":12,"end":"no_server","retries":2}"#
+            r#"listener":"secure","client":"127.0.0.1:4000","sni":"a\u0007","backend":"app","bytes_in":517,"bytes_out":0,"wait_ms":1,"total_ms":12,"end":"no_server","retries":2,"id":65537}"#
         );
     }
 }

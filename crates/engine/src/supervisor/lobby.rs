@@ -89,9 +89,6 @@ impl Lobby {
     ) -> Result<(), ConsultFault> {
         let generation = self.guests.generation(place);
         let Guest { who, asked, until, .. } = &mut self.guests[place];
-        if who.id == 0 {
-            who.id = tools.next_id();
-        }
         let mut texts = Texts::default();
         texts.listener = texts.keep(who.owner().name.as_bytes());
         let matter = Matter {
@@ -126,7 +123,7 @@ impl Lobby {
         let record = Record {
             total: tools.now - who.accepted,
             findings: greeting.findings.as_deref(),
-            ..Record::denied(owner, who.address, reason)
+            ..Record::denied(owner, who.address, who.id, reason)
         };
         tools.record(owner, &record);
         tools.leaving.close(who.socket, tools.now);
@@ -179,8 +176,22 @@ impl Supervisor for Lobby {
         }
     }
 
-    fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow> {
-        self.guests.iter().take(limit).map(|(_, guest)| guest.who.row("consulting", tools)).collect()
+    fn close(&mut self, tools: &mut Tools, place: usize, reason: CloseReason) {
+        if self.guests.get(place).is_some() {
+            self.refuse(tools, place, reason);
+        }
+    }
+
+    fn id(&self, place: usize) -> Option<u64> {
+        self.guests.get(place).map(|guest| guest.who.id)
+    }
+
+    fn row(&self, tools: &Tools, place: usize) -> Option<ConnectionRow> {
+        self.guests.get(place).map(|guest| guest.who.row("consulting", tools))
+    }
+
+    fn end(&self) -> usize {
+        self.guests.end()
     }
 
     fn len(&self) -> usize {

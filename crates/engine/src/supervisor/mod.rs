@@ -15,6 +15,9 @@ pub(crate) mod handshakes;
 pub(crate) mod http;
 pub(crate) mod lobby;
 
+use std::collections::HashSet;
+
+use headworks_core::close::CloseReason;
 use headworks_core::names::{Resolution, Unresolved};
 use headworks_core::time::Millis;
 use mio::event::Event as Readiness;
@@ -26,6 +29,7 @@ use self::lobby::Lobby;
 use crate::arrival::Arrival;
 use crate::consult::Answer;
 use crate::deployment::LocalPlan;
+use crate::listing::{ConnectionFilter, Cursor, SLICE, Slice};
 use crate::names::Waiter;
 use crate::row::ConnectionRow;
 use crate::token::{Kind, Meaning};
@@ -57,8 +61,17 @@ pub(crate) trait Supervisor {
     /// Closes every connection now.
     fn cut(&mut self, tools: &mut Tools);
 
-    /// Returns at most `limit` connections as they are now.
-    fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow>;
+    /// Closes the connection at a place now, if there is one.
+    fn close(&mut self, tools: &mut Tools, place: usize, reason: CloseReason);
+
+    /// Returns the number of the connection at a place, if there is one that is not over.
+    fn id(&self, place: usize) -> Option<u64>;
+
+    /// Returns the connection at a place as it is now, if there is one.
+    fn row(&self, tools: &Tools, place: usize) -> Option<ConnectionRow>;
+
+    /// Returns a place behind every connection.
+    fn end(&self) -> usize;
 
     /// Returns how many connections there are.
     fn len(&self) -> usize;
@@ -122,13 +135,39 @@ impl Supervisors {
         if self.lobby.is_empty() { next } else { next.min(self.lobby.next_deadline(now)) }
     }
 
-    /// Returns at most `limit` connections as they are now.
-    pub(crate) fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow> {
-        let mut rows = Vec::new();
-        for one in self.each() {
-            rows.extend(one.rows(tools, limit - rows.len()));
+    /// Returns the connections that are wanted of a slice that begins at `from`, at most `most`.
+    pub(crate) fn slice(&self, tools: &Tools, from: Cursor, wanted: (&ConnectionFilter, usize)) -> Slice {
+        let (filter, most) = wanted;
+        let (mut rows, mut seen) = (Vec::new(), 0);
+        let mut next = from;
+        for (number, one) in self.each().iter().enumerate().skip(from.supervisor) {
+            if number > next.supervisor {
+                (next.supervisor, next.place) = (number, 0);
+            }
+            while next.place < one.end() {
+                if rows.len() >= most || seen >= SLICE {
+                    return Slice { rows, next: Some(next) };
+                }
+                rows.extend(one.row(tools, next.place).filter(|row| filter.wants(row)));
+                next.place += 1;
+                seen += 1;
+            }
         }
-        rows
+        Slice { rows, next: None }
+    }
+
+    /// Closes those of these connections that are here; returns how many.
+    pub(crate) fn close(&mut self, tools: &mut Tools, ids: &HashSet<u64>) -> usize {
+        let mut closed = 0;
+        for one in self.all() {
+            for place in 0..one.end() {
+                if one.id(place).is_some_and(|id| ids.contains(&id)) {
+                    one.close(tools, place, CloseReason::ClosedByOperator);
+                    closed += 1;
+                }
+            }
+        }
+        closed
     }
 
     /// Tells whoever has this socket that it became ready.

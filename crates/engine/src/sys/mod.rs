@@ -139,6 +139,18 @@ pub(crate) fn descriptor_limit() -> usize {
     usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
+/// Returns the ticks of a second in which the system tells times of processors.
+pub(crate) fn clock_ticks() -> usize {
+    // SAFETY: plain sysconf. It fails for no name that exists.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1)
+}
+
+/// Returns the bytes of a page of memory.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: plain sysconf. It fails for no name that exists.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
 /// Receives bytes and at most one descriptor sent along with them (SCM_RIGHTS).
 pub(crate) fn receive_descriptor(
     socket: BorrowedFd<'_>,

@@ -1,6 +1,6 @@
 //! Mailbox: how the rest of the process speaks to a worker: letters in a queue and a wake-up of its poll.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -11,8 +11,9 @@ use mio::Waker;
 
 use crate::bind::BoundKey;
 use crate::consult::{Answer, AnswerBox};
+use crate::listing::{ConnectionFilter, Cursor, Slice};
 use crate::names::{FoundBox, Waiter};
-use crate::row::ConnectionRow;
+use crate::refusals::Told;
 use crate::tls::Deployment;
 
 /// A letter to a worker.
@@ -35,8 +36,12 @@ pub(crate) enum Mail {
     Advice(Vec<Answer>),
     /// A name that a record waits for was resolved, or could not be.
     Found(Waiter, Result<Resolution, Unresolved>),
-    /// List at most so many connections.
-    List(usize, Sender<Vec<ConnectionRow>>),
+    /// List the connections that are wanted of the slice that begins there, at most so many.
+    List(Cursor, (Arc<ConnectionFilter>, usize), Sender<Slice>),
+    /// Tell the last refusals.
+    Refusals(Sender<Vec<Told>>),
+    /// Close those of these connections that are here; answered with how many.
+    Close(Arc<HashSet<u64>>, Sender<usize>),
 }
 
 /// A socket to listen on.

@@ -227,10 +227,17 @@ impl Worker {
                     let found = found.as_ref().map_err(|reason| *reason);
                     self.supervisors.resolved(&mut self.tools, waiter, found);
                 }
-                Mail::List(limit, answer) => {
+                Mail::List(from, (filter, most), answer) => {
                     self.count();
-                    let rows = self.supervisors.rows(&self.tools, limit);
-                    let _ = answer.send(rows);
+                    let _ = answer.send(self.supervisors.slice(&self.tools, from, (&filter, most)));
+                }
+                Mail::Refusals(answer) => {
+                    let _ = answer.send(self.tools.recorder.told_refusals());
+                }
+                Mail::Close(ids, answer) => {
+                    let closed = self.supervisors.close(&mut self.tools, &ids);
+                    self.count();
+                    let _ = answer.send(closed);
                 }
                 Mail::Stop => {
                     self.slots.clear();
@@ -264,7 +271,8 @@ impl Worker {
             .unwrap_or_default();
         let lost = self.connections();
         match tools(self.number, &self.poll, Arc::clone(&self.mailbox), &self.shared, &self.plan) {
-            Ok(tools) => {
+            Ok(mut tools) => {
+                tools.recorder.remember(&mut self.tools.recorder);
                 self.tools = tools;
                 self.supervisors = Supervisors::new(&self.plan, self.tools.now);
             }

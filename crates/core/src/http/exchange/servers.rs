@@ -60,6 +60,9 @@ impl Exchange {
         };
         match self.attempts.next(backend, &seed, self.cookie, around.shard) {
             Next::Server => {
+                if waited {
+                    backend.state.waits.record(around.shard, around.now.saturating_sub(self.since));
+                }
                 self.times.decided.get_or_insert(around.now);
                 self.go_to(ExchangeState::Connecting, around.now);
                 ExchangeAction::Connect { fresh: self.fresh }
@@ -106,7 +109,7 @@ impl Exchange {
         } else {
             self.times.connected = Some(around.now);
             if let Some(backend) = self.backend(around) {
-                self.attempts.connected(backend, around.now, around.shard);
+                self.attempts.connected(backend, self.since, around.now, around.shard);
             }
         }
         self.go_to(ExchangeState::Asking(Attempt::default()), around.now);

@@ -32,11 +32,14 @@ pub(super) fn tally_bytes(connection: &mut Connection, shard: usize, all: bool) 
     }
 }
 
-/// Counts the end of a connection that failed or was denied: at its listener, and at its server if it was
-/// connected.
+/// Counts the end of a connection at its backend, if it was routed to one; one that failed or was denied at
+/// its listener, too, and at its server if it was connected.
 pub(super) fn tally_end(connection: &Connection, shard: usize) {
     let listener = &connection.who.owner().state.tally;
     let reason = connection.session.reason();
+    if let (Some(index), Some(reason)) = (connection.session.attempts().backend(), reason) {
+        connection.who.plan.backends[index as usize].state.ends.add(shard, reason);
+    }
     let count = match reason {
         Some(CloseReason::Denied | CloseReason::LimitReached) => Count::Denied,
         Some(reason) if reason.is_failure() => Count::Failed,
@@ -57,6 +60,7 @@ impl<'a> Record<'a> {
         let attempts = session.attempts();
         let backend = attempts.backend().map(|index| &who.plan.backends[index as usize]);
         Self {
+            id: who.id,
             listener: &who.owner().name,
             client: session.facts().client,
             sni: session.facts().name.as_deref().filter(|_| !speaks_http(session)),
@@ -74,6 +78,7 @@ impl<'a> Record<'a> {
             tls: TlsKeys::of(&who.socket),
             connect_error: attempts.fault(),
             findings: session.findings(),
+            first_bytes: &[],
         }
     }
 }
@@ -107,6 +112,7 @@ pub(super) fn row(connection: &Connection, tools: &Tools) -> ConnectionRow {
     let backend = attempts.backend().map(|index| &connection.who.plan.backends[index as usize]);
     ConnectionRow {
         client: facts.client.map_or_else(|| "unix".into(), |client| client.to_string()),
+        address: facts.client,
         sni: facts.name.as_deref().filter(|_| !speaks_http(session)).map(str::to_owned),
         host: facts.name.as_deref().filter(|_| speaks_http(session)).map(str::to_owned),
         backend: backend.map(|backend| backend.name.to_string()),

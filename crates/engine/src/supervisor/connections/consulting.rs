@@ -40,11 +40,8 @@ impl Connections {
     ) -> Result<Asked, ConsultFault> {
         let generation = self.connections.generation(place);
         let ticket = Ticket { number: 0, worker: tools.shard, kind: Kind::Connection, place, generation };
-        let who = &mut self.connections[place].who;
+        let who = &self.connections[place].who;
         let desk = who.plan.desk(analyzer).cloned().ok_or(ConsultFault::Stopping)?;
-        if who.id == 0 {
-            who.id = tools.next_id();
-        }
         desk.ask(&mut tools.asking, ticket, self.matter(place, hook))
     }
 

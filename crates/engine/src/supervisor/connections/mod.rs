@@ -142,13 +142,27 @@ impl Supervisor for Connections {
 
     fn cut(&mut self, tools: &mut Tools) {
         for place in self.connections.places() {
-            let action = self.connections[place].session.cut();
+            self.close(tools, place, CloseReason::Drained);
+        }
+    }
+
+    fn close(&mut self, tools: &mut Tools, place: usize, reason: CloseReason) {
+        if let Some(connection) = self.connections.get_mut(place) {
+            let action = connection.session.cut(reason);
             self.perform(tools, place, action);
         }
     }
 
-    fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow> {
-        self.connections.iter().take(limit).map(|(_, connection)| row(connection, tools)).collect()
+    fn id(&self, place: usize) -> Option<u64> {
+        self.connections.get(place).map(|connection| connection.who.id)
+    }
+
+    fn row(&self, tools: &Tools, place: usize) -> Option<ConnectionRow> {
+        self.connections.get(place).map(|connection| row(connection, tools))
+    }
+
+    fn end(&self) -> usize {
+        self.connections.end()
     }
 
     fn len(&self) -> usize {
@@ -240,7 +254,7 @@ impl Connections {
         let client = self.token(place, Side::Client);
         let connection = &mut self.connections[place];
         if connection.who.socket.watch_reads(&tools.registry, client).is_err() {
-            connection.session.cut();
+            connection.session.cut(CloseReason::Drained);
             return self.remove(tools, place);
         }
         let Some(at) = deadline(connection) else { return };
@@ -293,11 +307,17 @@ impl Connections {
             }
         }
         // What was broken off is passed on as a reset, so that nobody takes it for complete.
-        use CloseReason::{ClientReset, ClientTruncated, ServerReset, ServerTruncated};
+        use CloseReason::{ClientReset, ClientTruncated, ClosedByOperator, ServerReset, ServerTruncated};
         let Connection { session, who: Arrival { socket: client, .. }, server, .. } = connection;
         match (session.reason(), server) {
             (Some(ClientReset | ClientTruncated), Some(server)) => tools.leaving.break_off(server, tools.now),
             (Some(ServerReset | ServerTruncated), Some(_)) => tools.leaving.break_off(client, tools.now),
+            (Some(ClosedByOperator), server) => {
+                server
+                    .into_iter()
+                    .chain([client])
+                    .for_each(|socket| tools.leaving.break_off(socket, tools.now));
+            }
             (_, server) => {
                 server.into_iter().chain([client]).for_each(|socket| tools.leaving.close(socket, tools.now));
             }

@@ -222,7 +222,8 @@ impl Handshakes {
             sni: client.name.as_deref(),
             total: tools.now - client.accepted,
             tls: TlsKeys { facts: None, error: Some(fault) },
-            ..Record::denied(owner, client.address, fault.reason())
+            first_bytes: client.held.pending(),
+            ..Record::denied(owner, client.address, client.id, fault.reason())
         };
         tools.record(owner, &record);
     }
@@ -277,18 +278,37 @@ impl Supervisor for Handshakes {
     fn cut(&mut self, tools: &mut Tools) {
         self.ready.clear();
         for place in self.clients.places() {
-            let newcomer = self.clients.remove(place);
-            if newcomer.stage == Stage::Lingering {
-                // It was counted and recorded when it was refused.
-                continue;
-            }
-            let owner = newcomer.who.owner();
-            tools.record(owner, &Record::denied(owner, newcomer.who.address, CloseReason::Drained));
+            self.close(tools, place, CloseReason::Drained);
         }
     }
 
-    fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow> {
-        self.clients.iter().take(limit).map(|(_, newcomer)| newcomer.who.row("handshake", tools)).collect()
+    fn close(&mut self, tools: &mut Tools, place: usize, reason: CloseReason) {
+        if self.clients.get(place).is_none() {
+            return;
+        }
+        let Newcomer { stage, who, .. } = self.clients.remove(place);
+        // One that lingers was counted and recorded when it was refused.
+        if stage != Stage::Lingering {
+            let owner = who.owner();
+            let record = Record {
+                sni: who.name.as_deref(),
+                total: tools.now - who.accepted,
+                ..Record::denied(owner, who.address, who.id, reason)
+            };
+            tools.record(owner, &record);
+        }
+    }
+
+    fn id(&self, place: usize) -> Option<u64> {
+        self.clients.get(place).map(|newcomer| newcomer.who.id)
+    }
+
+    fn row(&self, tools: &Tools, place: usize) -> Option<ConnectionRow> {
+        self.clients.get(place).map(|newcomer| newcomer.who.row("handshake", tools))
+    }
+
+    fn end(&self) -> usize {
+        self.clients.end()
     }
 
     fn len(&self) -> usize {

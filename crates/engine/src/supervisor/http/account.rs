@@ -46,18 +46,20 @@ impl HttpSupervisor {
         let theirs = status.filter(|_| times.answered.is_some());
         if let Some(backend) = backend {
             backend.tally.add(shard, Count::Requests, 1);
+            backend.state.ends.add(shard, reason);
             count(&backend.tally, theirs);
         }
         if let Some(server) = server {
             server.state.tally.add(shard, Count::Requests, 1);
             count(&server.state.tally, theirs);
         }
-        if !tools.recorder.is_on() {
+        if !tools.recorder.wants(reason) {
             return;
         }
         let (wait, connect) = exchange.waits();
         let said = &exchange.said;
         let record = ExchangeRecord {
+            id: client.who.id,
             listener: &owner.name,
             client: client.who.address,
             host: said.host(),
@@ -100,6 +102,7 @@ pub(super) fn row(client: &Client, stream: Option<&Stream>, tools: &Tools) -> Co
         path: said(Said::target),
         backend: stream.and_then(Stream::backend).map(|backend| backend.name.to_string()),
         server: exchange.and_then(Exchange::server).map(|server| server.name.to_string()),
+        requests: client.requests,
         bytes_in,
         bytes_out,
         idle_ms: tools.now.saturating_sub(since),

@@ -94,10 +94,6 @@ impl HttpSupervisor {
         consultation: Consultation,
         mut texts: Texts,
     ) -> Matter {
-        let place = self.streams[at].client;
-        if self.clients[place].who.id == 0 {
-            self.clients[place].who.id = tools.next_id();
-        }
         let consulted = self.streams[at].work.consulted.get_or_insert_default();
         if consulted.id == 0 {
             consulted.id = tools.next_id();

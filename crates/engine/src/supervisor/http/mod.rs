@@ -193,9 +193,23 @@ impl Supervisor for HttpSupervisor {
         self.servers.forget();
     }
 
-    fn rows(&self, tools: &Tools, limit: usize) -> Vec<ConnectionRow> {
-        let of = |client: &Client| row(client, client.stream().map(|at| &self.streams[at]), tools);
-        self.clients.iter().take(limit).map(|(_, client)| of(client)).collect()
+    fn close(&mut self, tools: &mut Tools, place: usize, reason: CloseReason) {
+        if self.clients.get(place).is_some() {
+            self.remove(tools, place, reason);
+        }
+    }
+
+    fn id(&self, place: usize) -> Option<u64> {
+        self.clients.get(place).map(|client| client.who.id)
+    }
+
+    fn row(&self, tools: &Tools, place: usize) -> Option<ConnectionRow> {
+        let client = self.clients.get(place)?;
+        Some(row(client, client.stream().map(|at| &self.streams[at]), tools))
+    }
+
+    fn end(&self) -> usize {
+        self.clients.end()
     }
 
     fn len(&self) -> usize {

@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hashbrown::HashMap;
 use headworks_core::http::exchange::ExchangeState;
-use headworks_core::pool::Backend;
+use headworks_core::pool::{Backend, BackendState};
 use headworks_core::time::{Millis, NEVER};
 
 use super::stream::Stream;
@@ -21,10 +22,40 @@ const GLANCE: Millis = 16;
 /// The streams that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    lines: HashMap<usize, VecDeque<Waiting>, foldhash::fast::RandomState>,
+    lines: HashMap<usize, Line, foldhash::fast::RandomState>,
     /// Streams whose turn has come, until they are told.
     called: Vec<Waiting>,
     looked: Millis,
+}
+
+/// The streams that wait for one backend, which its state counts for as long as they do.
+#[derive(Debug)]
+struct Line {
+    waiting: VecDeque<Waiting>,
+    state: Arc<BackendState>,
+}
+
+impl Line {
+    fn new(backend: &Backend) -> Self {
+        Self { waiting: VecDeque::new(), state: Arc::clone(&backend.state) }
+    }
+
+    fn push(&mut self, waiting: Waiting) {
+        self.waiting.push_back(waiting);
+        self.state.waiting.fetch_add(1, Relaxed);
+    }
+
+    fn remove(&mut self, waiting: Waiting) {
+        let before = self.waiting.len();
+        self.waiting.retain(|other| *other != waiting);
+        self.state.waiting.fetch_sub(before - self.waiting.len(), Relaxed);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.state.waiting.fetch_sub(self.waiting.len(), Relaxed);
+    }
 }
 
 /// A stream that waits: its place and generation.
@@ -33,10 +64,10 @@ pub(crate) type Waiting = (usize, u32);
 impl Queue {
     /// Whether `backend` takes one more, who now waits.
     pub(crate) fn join(&mut self, backend: &Backend, waiting: Waiting) -> bool {
-        let line = self.lines.entry(key(backend)).or_default();
-        let room = line.len() < backend.spec.queue_limit as usize;
+        let line = self.lines.entry(key(backend)).or_insert_with(|| Line::new(backend));
+        let room = line.waiting.len() < backend.spec.queue_limit as usize;
         if room {
-            line.push_back(waiting);
+            line.push(waiting);
         }
         room
     }
@@ -46,7 +77,7 @@ impl Queue {
         if self.lines.is_empty() {
             return None;
         }
-        self.lines.get(&key(backend))?.front().copied()
+        self.lines.get(&key(backend))?.waiting.front().copied()
     }
 
     /// Whether nobody waits.
@@ -85,7 +116,7 @@ impl Queue {
 
     /// Calls whoever is first in each line.
     pub(crate) fn call_all(&mut self) {
-        self.called.extend(self.lines.values().filter_map(|line| line.front()));
+        self.called.extend(self.lines.values().filter_map(|line| line.waiting.front()));
     }
 
     /// Takes those that were called.
@@ -101,8 +132,8 @@ impl Queue {
     /// Somebody got a place, or gave up waiting.
     fn leave(&mut self, backend: &Backend, waiting: Waiting) {
         if let Some(line) = self.lines.get_mut(&key(backend)) {
-            line.retain(|other| *other != waiting);
-            if line.is_empty() {
+            line.remove(waiting);
+            if line.waiting.is_empty() {
                 self.lines.remove(&key(backend));
             }
         }
