@@ -20,14 +20,18 @@ from pydantic_core import PydanticUndefined
 
 from headworks import _engine
 from headworks.config import (
+    Accept,
     Affinity,
     AnalyzerSettings,
     Backend,
     BackendTls,
+    Bandwidth,
     CertificateFiles,
     ClientCertificates,
     Compression,
     Config,
+    Connect,
+    ConnectionRate,
     Ejection,
     Headers,
     Health,
@@ -39,6 +43,7 @@ from headworks.config import (
     Pool,
     ProxySettings,
     RateLimit,
+    Rates,
     Redirect,
     Resolver,
     Resources,
@@ -60,6 +65,10 @@ TABLES: tuple[type[BaseModel], ...] = (
     LogSettings,
     Resolver,
     Listener,
+    Accept,
+    ConnectionRate,
+    Bandwidth,
+    Rates,
     Timeouts,
     ListenerTls,
     CertificateFiles,
@@ -74,6 +83,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     Target,
     Backend,
     Server,
+    Connect,
     BackendTls,
     Health,
     Ejection,
@@ -199,7 +209,7 @@ def _type_name(annotation: Any) -> str:
     if origin is Annotated:
         return _type_name(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "string or table" if annotation in (CertificateFiles, Server, Target) else "table"
+        return "string or table" if annotation in (CertificateFiles, Rates, Server, Target) else "table"
     plain = {
         str: "string",
         RuleName: "string",

@@ -284,6 +284,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "http/pages",
             "http/redirect",
         ),
+        ("connection_rate",),
         ("program",),
         (
             "consult",
@@ -296,6 +297,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         (
             "analyze",
+            "bandwidth",
             "flow",
             "http/rules",
             "pool",
@@ -323,6 +325,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "timer",
             "token",
         ),
+        ("options",),
         (
             "bind",
             "consult",

@@ -30,6 +30,7 @@ mod hops;
 mod io;
 mod names;
 mod notice;
+mod options;
 mod outcome;
 mod random;
 mod record;

@@ -15,6 +15,8 @@ pub(crate) struct ExchangeRecord<'a> {
     pub(crate) listener: &'a str,
     /// The client's address; None for a unix socket.
     pub(crate) client: Option<SocketAddr>,
+    /// The address that it connected to before it was redirected here, where its listener learns that.
+    pub(crate) original: Option<SocketAddr>,
     /// The host; empty if the request had none or was not understood. So are method and path.
     pub(crate) host: &'a [u8],
     pub(crate) method: &'a [u8],
@@ -53,6 +55,7 @@ impl ExchangeRecord<'_> {
         let mut line = Line::begin(format, stamp, out);
         line.text(key!("listener"), self.listener.as_bytes());
         line.client(key!("client"), self.client);
+        line.address_of(key!("original"), self.original);
         line.text_of(key!("host"), Some(self.host).filter(|host| present(host)));
         line.text_of(key!("method"), Some(self.method).filter(|method| present(method)));
         line.text_of(key!("path"), Some(self.path).filter(|path| present(path)));
@@ -83,6 +86,7 @@ mod tests {
         ExchangeRecord {
             listener: "web",
             client: Some("127.0.0.1:4000".parse().unwrap()),
+            original: None,
             host: b"shop.example:8080",
             method: b"GET",
             path: b"/cart?item=1",

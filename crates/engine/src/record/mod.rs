@@ -35,6 +35,8 @@ pub enum Format {
 pub(crate) struct Record<'a> {
     pub(crate) listener: &'a str,
     pub(crate) client: Option<SocketAddr>,
+    /// The address that it connected to before it was redirected here, where its listener learns that.
+    pub(crate) original: Option<SocketAddr>,
     pub(crate) sni: Option<&'a str>,
     pub(crate) backend: Option<&'a str>,
     pub(crate) server: Option<&'a str>,
@@ -57,6 +59,7 @@ impl<'a> Record<'a> {
         Self {
             listener: &listener.name,
             client,
+            original: None,
             sni: None,
             backend: None,
             server: None,
@@ -78,6 +81,7 @@ impl<'a> Record<'a> {
         let mut line = Line::begin(format, stamp, out);
         line.text(key!("listener"), self.listener.as_bytes());
         line.client(key!("client"), self.client);
+        line.address_of(key!("original"), self.original);
         line.text_of(key!("sni"), self.sni.map(str::as_bytes));
         line.text_of(key!("backend"), self.backend.map(str::as_bytes));
         line.text_of(key!("server"), self.server.map(str::as_bytes));
@@ -103,6 +107,7 @@ mod tests {
         let record = Record {
             listener: "secure",
             client: Some("127.0.0.1:4000".parse().unwrap()),
+            original: None,
             sni: Some(name),
             backend: Some("app"),
             server: None,

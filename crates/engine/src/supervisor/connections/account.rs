@@ -35,7 +35,9 @@ pub(super) fn tally_end(connection: &Connection, shard: usize) {
     let listener = &connection.who.owner().state.tally;
     let reason = connection.session.reason();
     let count = match reason {
-        Some(CloseReason::Denied | CloseReason::LimitReached) => Count::Denied,
+        Some(CloseReason::Denied | CloseReason::LimitReached | CloseReason::ConnectionRateLimited) => {
+            Count::Denied
+        }
         Some(reason) if reason.is_failure() => Count::Failed,
         _ => return,
     };
@@ -56,6 +58,7 @@ impl<'a> Record<'a> {
         Self {
             listener: &who.owner().name,
             client: session.facts().client,
+            original: who.original(),
             sni: session.facts().name.as_deref(),
             backend: backend.map(|backend| &*backend.name),
             server: attempts.server().map(|server| &*server.name),

@@ -60,6 +60,7 @@ impl HttpSupervisor {
         let record = ExchangeRecord {
             listener: &owner.name,
             client: client.who.address,
+            original: client.who.original(),
             host: said.host(),
             method: said.method(),
             path: said.target(),
