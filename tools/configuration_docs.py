@@ -20,14 +20,18 @@ from pydantic_core import PydanticUndefined
 
 from headworks import _engine
 from headworks.config import (
+    Accept,
     Affinity,
     AnalyzerSettings,
     Backend,
     BackendTls,
+    Bandwidth,
     CertificateFiles,
     ClientCertificates,
     Compression,
     Config,
+    Connect,
+    ConnectionRate,
     Ejection,
     FirstBytes,
     Headers,
@@ -42,6 +46,7 @@ from headworks.config import (
     ProviderSettings,
     ProxySettings,
     RateLimit,
+    Rates,
     Redirect,
     Resolver,
     Resources,
@@ -68,6 +73,10 @@ TABLES: tuple[type[BaseModel], ...] = (
     Listener,
     FirstBytes,
     Kind,
+    Accept,
+    ConnectionRate,
+    Bandwidth,
+    Rates,
     Timeouts,
     ListenerTls,
     CertificateFiles,
@@ -82,6 +91,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     Target,
     Backend,
     Server,
+    Connect,
     BackendTls,
     Health,
     Ejection,
@@ -212,7 +222,7 @@ def _type_name(annotation: Any) -> str:
     if origin is Annotated:
         return _type_name(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "string or table" if annotation in (CertificateFiles, Kind, Server, Target) else "table"
+        return "string or table" if annotation in (CertificateFiles, Kind, Rates, Server, Target) else "table"
     plain = {
         str: "string",
         RuleName: "string",

@@ -3,6 +3,7 @@
 python tools/written_types.py FILE [--check]
 """
 
+import inspect
 import json
 import sys
 import types
@@ -23,7 +24,12 @@ from headworks.config.values import Duration, Mode, Size
 
 MARKER = "# Everything below is written by tools/written_types.py from the models: make docs.\n"
 
-SHORT: dict[type[BaseModel], str] = {models.Server: "str", models.Target: "str", models.CertificateFiles: "FilePath"}
+SHORT: dict[type[BaseModel], str] = {
+    models.Server: "str",
+    models.Target: "str",
+    models.CertificateFiles: "FilePath",
+    models.Rates: "str",
+}
 """Models that a string is short for."""
 NAMED = {
     ProtocolName: "ProtocolName",
@@ -74,12 +80,17 @@ def _class(model: type[BaseModel]) -> str:
         "",
     ]
     for name, field in model.model_fields.items():
-        written = shape(model.__annotations__[name])
+        written = shape(_annotation(model, name))
         line = f"    {name}: " + (f"Required[{written}]" if field.is_required() else written)
         lines += [line]
     if model in SHORT:
         lines += ["", "", f"Any{model.__name__} = {SHORT[model]} | {_either(model)}"]
     return "\n".join(lines) + "\n"
+
+
+def _annotation(model: type[BaseModel], name: str) -> Any:
+    """Return the annotation of a key, which may be one that several models have in common."""
+    return next(found[name] for kind in model.__mro__ if name in (found := inspect.get_annotations(kind)))
 
 
 def shape(annotation: Any) -> str:  # noqa: PLR0911  (one for each kind of type)

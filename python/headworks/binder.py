@@ -1,7 +1,8 @@
 """The binder: a small process that keeps root and binds what the proxy, an ordinary user by then, may not.
 
 Run as ``python -m headworks.binder FD`` with one end of a stream socketpair. A request is one JSON line
-``{"address": "0.0.0.0:443", "ipv6_only": false, "backlog": 4096, "unix_mode": 432}``. The answer is the byte ``+``
+``{"address": "0.0.0.0:443", "ipv6_only": false, "backlog": 4096, "unix_mode": 432, "transparent": false, "interface":
+null, "mark": null}``, where all but the address may be left out. The answer is the byte ``+``
 with a bound, listening, non-blocking socket (SCM_RIGHTS), or ``-``, the reason and a newline. It ends when the other
 end is closed. Imports only the standard library and signals.py; must never do anything but bind.
 """
@@ -12,6 +13,7 @@ import os
 import signal
 import socket
 import stat
+import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 from headworks.signals import HELD
 
 _LONGEST_REQUEST = 4096
+_IPV6_TRANSPARENT = 75
+"""Of linux/in6.h; the module socket has no name for it."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,36 @@ class Binder:
         self.process.wait()
 
 
-def bind(address: str, *, ipv6_only: bool = False, backlog: int = 4096, unix_mode: int = 0o660) -> socket.socket:
+@dataclass(frozen=True, kw_only=True)
+class Privileged:
+    """Options that an ordinary user may not set."""
+
+    transparent: bool = False
+    interface: str | None = None
+    mark: int | None = None
+
+    def set(self, listening: socket.socket) -> None:
+        """Set them on an IP socket. Raises OSError."""
+        if self.transparent and listening.family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
+        elif self.transparent:
+            listening.setsockopt(socket.IPPROTO_IP, socket.IP_TRANSPARENT, 1)
+        if self.interface is not None:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.encode())
+        if self.mark is not None:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("I", self.mark))
+
+
+def bind(
+    address: str, *, ipv6_only: bool = False, backlog: int = 4096, unix_mode: int = 0o660, **privileged: Any
+) -> socket.socket:
     """Return a bound, listening, non-blocking socket for ``IP:PORT``, ``:PORT`` or ``unix:PATH``.
+
+    ``privileged`` are fields of Privileged.
 
     Raises OSError when the system refuses, ValueError when ``address`` is none of these.
     """
+    options = Privileged(**privileged)
     if address.startswith("unix:"):
         return _bind_unix(address.removeprefix("unix:"), backlog, unix_mode)
     host, _, port = address.rpartition(":")
@@ -70,6 +99,7 @@ def bind(address: str, *, ipv6_only: bool = False, backlog: int = 4096, unix_mod
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
+        options.set(listening)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:

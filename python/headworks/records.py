@@ -37,6 +37,8 @@ class AccessRecord:
     """Name of the listener that it came by."""
     client: str
     """The client's address and port, from the PROXY header where there is one; ``unix`` for a unix socket."""
+    original: str | None = None
+    """The address that the client connected to before it was redirected here, where the listener learns that."""
     sni: str | None = None
     """The name in the ClientHello, in lower case."""
     host: str | None = None

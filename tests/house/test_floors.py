@@ -289,6 +289,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "http/pages",
             "http/redirect",
         ),
+        ("connection_rate",),
         ("program",),
         (
             "consult",
@@ -301,6 +302,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         (
             "analyze",
+            "bandwidth",
             "flow",
             "http/rules",
             "pool",
@@ -330,6 +332,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "timer",
             "token",
         ),
+        ("options",),
         (
             "bind",
             "consult",

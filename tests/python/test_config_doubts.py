@@ -180,3 +180,10 @@ def test_a_doubtful_value_has_its_line_and_key():
     text = listener("a", '":80"', 'table = "t"') + "[tables.t]\n\"x\" = { respond = { body = '<p>{path}' } }\n"
     (found,) = warnings(text)
     assert found.startswith("6: tables.t.x.respond.body: warning: {path} comes from the client")
+
+
+@pytest.mark.parametrize(("user", "doubtful"), [("nobody", True), ("root", False)])
+@pytest.mark.parametrize(("key", "line"), [("source", 'source = "client"'), ("connect", "connect = { mark = 1 }")])
+def test_what_is_given_up_with_root(user, doubtful, key, line):
+    found = warnings(f'[proxy]\nuser = "{user}"\n' + listener("a", '"127.0.0.1:80"') + BACKENDS + line + "\n")
+    assert [f"backends.app.{key}: warning: {key} needs CAP_NET_ADMIN" in one for one in found] == [True] * doubtful

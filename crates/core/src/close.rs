@@ -27,6 +27,8 @@ pub enum Fault {
     Handshake,
     /// The server is a listener of ours, and the connection has come back by it too often.
     Loop,
+    /// The servers are connected to from the client's address, and that one cannot be used.
+    Source,
     /// We lack descriptors, ports or memory: not the server's fault.
     Exhausted,
 }
@@ -34,12 +36,16 @@ pub enum Fault {
 impl Fault {
     /// Whether the server is to blame, so that repeated faults eject it.
     pub fn blames_server(self) -> bool {
-        !matches!(self, Self::Exhausted | Self::Loop)
+        !matches!(self, Self::Exhausted | Self::Loop | Self::Source)
     }
 
     /// Returns why a connection or an exchange ends when no server is left after this fault.
     pub(crate) fn reason(self) -> CloseReason {
-        if self == Self::Loop { CloseReason::Loop } else { CloseReason::NoServer }
+        match self {
+            Self::Loop => CloseReason::Loop,
+            Self::Source => CloseReason::SourceUnusable,
+            _ => CloseReason::NoServer,
+        }
     }
 
     /// Returns it in words.
@@ -54,6 +60,7 @@ impl Fault {
             Self::Expired => "certificate expired or not valid yet",
             Self::Handshake => "TLS handshake failed",
             Self::Loop => "leads back to this proxy",
+            Self::Source => "the client's address cannot be used as source",
             Self::Exhausted => "out of descriptors, ports or memory",
         }
     }
@@ -213,6 +220,9 @@ reasons! {
     DestinationDenied = "destination_denied", Some(403), failed;
     /// The server is a listener of this proxy, and `max_hops` connections had come back by it already.
     Loop = "loop", Some(508), failed;
+    /// Servers are connected to from the client's address, and that is not possible for this client and
+    /// server.
+    SourceUnusable = "source_unusable", Some(503), failed;
     /// No server had a place within `queue_timeout`.
     QueueTimeout = "queue_timeout", Some(503), failed;
     /// `queue_limit` requests were waiting for a place already.
@@ -239,6 +249,8 @@ reasons! {
     LimitReached = "limit_reached", Some(503), failed;
     /// `rate_limit` or `max_requests_per_client` was reached.
     RateLimited = "rate_limited", Some(429), failed;
+    /// `connection_rate` was reached.
+    ConnectionRateLimited = "connection_rate_limited", None, failed;
     /// A rule of the listener or the backend refuses the request or the hello.
     RuleRejected = "rule_rejected", Some(403), failed;
     /// A rule failed while it ran, or named a backend that is not there.

@@ -11,6 +11,7 @@
 //! | [`http`], [`tls`] | requests and responses; what TLS presents, demands and has found out |
 //! | [`program`] | rules that people wrote, compiled |
 //! | [`names`] | what a name resolves to |
+//! | [`listener`], [`connection_rate`], [`bandwidth`] | who is let in, how often, and how fast |
 //! | [`table`], [`pool`], [`balance`] | name -> backend -> server |
 //! | [`message`], [`host`], [`close`], [`problem`] | values that know no room: messages, hosts, ends, problems |
 
@@ -20,8 +21,10 @@ pub mod action;
 pub mod address;
 pub mod analyze;
 pub mod balance;
+pub mod bandwidth;
 pub mod buffer;
 pub mod close;
+pub mod connection_rate;
 pub mod consult;
 pub mod explain;
 pub mod flow;

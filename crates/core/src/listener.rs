@@ -13,7 +13,9 @@ pub use crate::analyze::HeaderRule;
 
 use crate::address::Address;
 use crate::analyze::{Attached, KindFound, Kinds, NoProxyHeader, ProxyHeader};
+use crate::bandwidth::Bandwidth;
 use crate::close::CloseReason;
+use crate::connection_rate::ConnectionRate;
 use crate::consult::Consultants;
 use crate::http::listener::HttpListener;
 use crate::http::rules::Rule;
@@ -54,6 +56,10 @@ pub struct Listener {
     pub allow: Networks,
     /// Networks refused.
     pub deny: Networks,
+    /// Limits of bytes in a time.
+    pub bandwidth: Option<Bandwidth>,
+    /// Limit of connections in a time.
+    pub connection_rate: Option<ConnectionRate>,
     /// Counts and counters, carried over reloads.
     pub state: Arc<ListenerState>,
     /// The HTTP side; the default where the listener speaks something else.
@@ -156,6 +162,14 @@ impl Listener {
             proxy_from: self.proxy_from.clone(),
             allow: self.allow.clone(),
             deny: self.deny.clone(),
+            bandwidth: self
+                .bandwidth
+                .as_ref()
+                .map(|limits| limits.adopt(previous.and_then(|previous| previous.bandwidth.as_ref()))),
+            connection_rate: self
+                .connection_rate
+                .as_ref()
+                .map(|rate| rate.adopt(previous.and_then(|previous| previous.connection_rate.as_ref()))),
             state: previous.map_or_else(fresh, |previous| Arc::clone(&previous.state)),
             http: self.http.adopt(previous.map(|previous| &previous.http)),
             rules: self.rules.clone(),
@@ -205,6 +219,16 @@ impl Listener {
             (None, false) => Some(CloseReason::Denied),
             (Some(CloseReason::Denied), true) => None,
             (kept, _) => kept,
+        }
+    }
+
+    /// Counts one more connection of a client, once its address is known, against the limit of those in a
+    /// time.
+    #[inline]
+    pub fn keeps_rate(&self, client: Option<IpAddr>, now: Millis) -> Result<(), CloseReason> {
+        match &self.connection_rate {
+            Some(rate) if !rate.admits(client, now) => Err(CloseReason::ConnectionRateLimited),
+            _ => Ok(()),
         }
     }
 

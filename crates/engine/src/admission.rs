@@ -10,7 +10,7 @@ use std::rc::Rc;
 use headworks_core::analyze::{Analyzer, Facts, NoProxyHeader, ProxyHeader, Verdict};
 use headworks_core::buffer::Buffer;
 use headworks_core::close::CloseReason;
-use headworks_core::listener::HeaderRule;
+use headworks_core::listener::{HeaderRule, Listener};
 use headworks_core::session::Entrance;
 use headworks_core::tally::Count;
 use headworks_core::wire::client_hello::Offered;
@@ -43,13 +43,21 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
     tally.add(tools.shard, Count::Connections, 1);
     let mut socket = Socket::accepted(socket);
     let id = tools.next_id();
+    if owner.connection_rate.is_some()
+        && owner.header_rule(address) != HeaderRule::Required
+        && let Err(reason) = owner.keeps_rate(address.map(|address| address.ip()), tools.now)
+    {
+        shut_out(tools, owner, address, id, reason);
+        return None;
+    }
     let Ok(permit) = owner.enter() else {
         turn_away(&mut socket, owner.farewell(), &mut tools.scratch);
-        tally.add(tools.shard, Count::Denied, 1);
-        let record = Record::denied(owner, address, id, CloseReason::LimitReached);
-        tools.record(owner, &record);
+        shut_out(tools, owner, address, id, CloseReason::LimitReached);
         return None;
     };
+    let accept = &owner.spec.accept;
+    let local =
+        if accept.learns_destination() { socket.original_destination(accept.transparent) } else { None };
     Some(Arrival {
         entrance: Entrance::Accepted,
         plan: Rc::clone(plan),
@@ -57,7 +65,7 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
         permit: Some(permit),
         socket,
         address,
-        local: None,
+        local,
         name: None,
         alpn: Offered::default(),
         held: Buffer::default(),
@@ -66,6 +74,18 @@ pub(crate) fn admit(tools: &mut Tools, accepted: Accepted<'_>) -> Option<Arrival
         told: None,
         greeting: None,
     })
+}
+
+/// Counts and records a client whose socket is closed now.
+pub(crate) fn shut_out(
+    tools: &mut Tools,
+    owner: &Listener,
+    address: Option<SocketAddr>,
+    id: u64,
+    reason: CloseReason,
+) {
+    owner.state.tally.add(tools.shard, Count::Denied, 1);
+    tools.record(owner, &Record::denied(owner, address, id, reason));
 }
 
 /// Says why, if there is anything to say, to a client whose socket is closed now: it is not waited for,
@@ -87,10 +107,10 @@ pub(crate) type BothEnds = (Option<SocketAddr>, Option<SocketAddr>);
 pub(crate) fn take_header(
     rule: HeaderRule,
     held: &mut Buffer,
-    client: Option<SocketAddr>,
+    (client, local): BothEnds,
 ) -> Option<Result<BothEnds, CloseReason>> {
     let analyzer: &dyn Analyzer = if rule == HeaderRule::Required { &ProxyHeader } else { &NoProxyHeader };
-    let mut facts = Facts { client, ..Facts::default() };
+    let mut facts = Facts { client, local, ..Facts::default() };
     match analyzer.inspect(held.pending(), &mut facts) {
         Verdict::Wait { .. } => return None,
         Verdict::Pass { consumed } => held.take(consumed),

@@ -33,7 +33,8 @@ pub(crate) struct Arrival {
     pub(crate) socket: Socket,
     /// The client's address: as accepted, or from a PROXY header. None for a unix client.
     pub(crate) address: Option<SocketAddr>,
-    /// The address that it connected to, from a PROXY header.
+    /// The address that it connected to: from a PROXY header, or as the kernel knows it where the listener
+    /// wants to.
     pub(crate) local: Option<SocketAddr>,
     /// The name it asked for.
     pub(crate) name: Option<Box<str>>,
@@ -55,6 +56,11 @@ impl Arrival {
     /// Returns the client's listener.
     pub(crate) fn owner(&self) -> &Listener {
         &self.plan.listeners[self.listener as usize]
+    }
+
+    /// Returns the address that it connected to, where its listener learns that for the record.
+    pub(crate) fn original(&self) -> Option<SocketAddr> {
+        self.local.filter(|_| self.owner().spec.accept.learns_destination())
     }
 
     /// Tells whoever was asked about it that it is over.

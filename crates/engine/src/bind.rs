@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headworks_core::address::Address;
-use headworks_core::spec::ListenerSpec;
+use headworks_core::spec::{ListenerSpec, SocketSpec};
 use serde::Serialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::hops::listens;
+use crate::options;
 use crate::sys;
 
 /// The properties that make two listening sockets the same over a reload.
@@ -25,17 +26,20 @@ use crate::sys;
 pub(crate) struct BoundKey {
     address: Address,
     ipv6_only: bool,
+    /// Options of the socket: with others it is another one.
+    accept: SocketSpec,
     /// Listener and place in its `bind` of an address with port 0, which is a fresh port for each.
     fresh: Option<(String, usize)>,
 }
 
 impl BoundKey {
     /// Returns the key of the address at place `nth` of a listener's `bind`.
-    pub(crate) fn new(listener: &str, nth: usize, address: &Address, ipv6_only: bool) -> Self {
+    pub(crate) fn new(listener: &str, nth: usize, address: &Address, spec: &ListenerSpec) -> Self {
         let fresh = address.ip().is_some_and(|ip| ip.port() == 0).then(|| (listener.to_owned(), nth));
         // Nothing but an IPv6 socket has to be bound again when this changes.
-        let ipv6_only = ipv6_only && address.ip().is_some_and(|ip| ip.is_ipv6());
-        Self { address: address.clone(), ipv6_only, fresh }
+        let ipv6_only = spec.ipv6_only && address.ip().is_some_and(|ip| ip.is_ipv6());
+        let accept = SocketSpec { original_destination: false, ..spec.accept.clone() };
+        Self { address: address.clone(), ipv6_only, accept, fresh }
     }
 
     /// Whether a client could reach both: the same address, or one that stands for all with the same port,
@@ -165,8 +169,13 @@ impl Binder {
             return Err(io::Error::other("the inherited descriptor is not a listening socket"));
         }
         socket.set_nonblocking(true)?;
-        prepare(&socket, spec)?;
         let local = socket.local_addr()?;
+        match local.as_socket() {
+            Some(ip) => options::set_privileged(&socket, &spec.accept, ip.is_ipv6())?,
+            None if spec.accept.is_plain() => {}
+            None => return Err(io::Error::other("accept is for TCP, and the descriptor is a unix socket")),
+        }
+        prepare(&socket, spec)?;
         let address = match (local.as_socket(), local.as_pathname()) {
             (Some(ip), _) => {
                 listens(ip);
@@ -192,6 +201,9 @@ impl Binder {
             ipv6_only: spec.ipv6_only,
             backlog: spec.backlog,
             unix_mode: spec.unix_mode,
+            transparent: spec.accept.transparent,
+            interface: spec.accept.interface.as_deref(),
+            mark: spec.accept.mark,
         };
         if let Err(error) = request.write(&mut privileged) {
             return Some(Err(error));
@@ -213,6 +225,9 @@ struct BindRequest<'a> {
     ipv6_only: bool,
     backlog: u32,
     unix_mode: u32,
+    transparent: bool,
+    interface: Option<&'a str>,
+    mark: Option<u32>,
 }
 
 impl BindRequest<'_> {
@@ -246,6 +261,8 @@ fn refuse_if_taken(ip: SocketAddr, spec: &ListenerSpec) -> io::Result<()> {
 
 fn bind_here(ip: SocketAddr, spec: &ListenerSpec, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(ip), Type::STREAM.nonblocking().cloexec(), None)?;
+    options::set_privileged(&socket, &spec.accept, ip.is_ipv6())?;
+    options::set(&socket, &spec.accept)?;
     socket.set_reuse_address(true)?;
     if reuse_port {
         socket.set_reuse_port(true)?;
@@ -289,6 +306,8 @@ fn prepare(socket: &Socket, spec: &ListenerSpec) -> io::Result<()> {
     if socket.domain()? != Domain::UNIX {
         socket.set_tcp_nodelay(true)?;
         socket.set_keepalive(spec.keepalive)?;
+        options::set(socket, &spec.accept)?;
+        options::set_listening(socket, &spec.accept)?;
         // The acknowledgement of a client's first bytes can travel with the first answer: one packet less.
         let _ = socket.set_tcp_quickack(false);
     }
@@ -301,6 +320,10 @@ fn backlog(spec: &ListenerSpec) -> i32 {
 
 /// Returns why binding failed, in words.
 pub(crate) fn explain(error: &io::Error) -> String {
+    // An option that is refused says so itself.
+    if error.get_ref().is_some() {
+        return error.to_string();
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => "the address is already in use".into(),
         io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address".into(),
@@ -345,10 +368,13 @@ mod tests {
             deny: Vec::new(),
             max_connections: None,
             max_connections_per_client: None,
+            connection_rate: None,
+            bandwidth: None,
             accept_proxy_from: Vec::new(),
             ipv6_only,
             backlog: 1,
             keepalive: false,
+            accept: SocketSpec::default(),
             unix_mode: 0,
             first_bytes_limit: 1,
             tls: None,

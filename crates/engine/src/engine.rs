@@ -26,6 +26,7 @@ use crate::clock;
 use crate::consult::{AnswerBox, Questions};
 use crate::following::{Follower, tell_change};
 use crate::health::Checker;
+use crate::io::Socket;
 use crate::listing::{ConnectionFilter, ConnectionPage, Cursor};
 use crate::metrics::{self, EngineCounts, MetricsRequest};
 use crate::names::{NameResolver, ResolverSettings};
@@ -115,6 +116,7 @@ impl Engine {
         let workers = workers.max(1);
         let plan = Arc::new(compiled.adopt(None, workers));
         let binder = Binder::new(binder.map(sys::duplicate).transpose()?, workers);
+        try_options(&plan)?;
         let bound = bind_all(&plan, &binder, &BTreeMap::new()).map_err(ApplyError::Bind)?;
         let notices = Arc::new(Notices::default());
         tell_what_is_missing(&plan, &bound, &notices);
@@ -143,6 +145,7 @@ impl Engine {
     pub fn apply(&self, compiled: &Deployment) -> Result<(), ApplyError> {
         let mut control = self.control();
         let plan = compiled.adopt(Some(&control.plan), self.mailboxes.len());
+        try_options(&plan)?;
         // Nobody would accept from sockets bound while draining.
         let fresh = if control.draining {
             BTreeMap::new()
@@ -445,10 +448,19 @@ fn keys(plan: &Plan) -> Vec<(BoundKey, u32)> {
     let mut keys = Vec::new();
     for (index, listener) in plan.listeners.iter().enumerate() {
         for (nth, address) in listener.bind.iter().enumerate() {
-            keys.push((BoundKey::new(&listener.name, nth, address, listener.spec.ipv6_only), index as u32));
+            keys.push((BoundKey::new(&listener.name, nth, address, &listener.spec), index as u32));
         }
     }
     keys
+}
+
+/// Fails where sockets to servers cannot have what their backend asks for.
+fn try_options(plan: &Plan) -> io::Result<()> {
+    for backend in &plan.backends {
+        Socket::can_connect(backend)
+            .map_err(|error| io::Error::new(error.kind(), format!("backends.{}: {error}", backend.name)))?;
+    }
+    Ok(())
 }
 
 /// Binds what is not bound yet, all of it or nothing.
@@ -460,7 +472,7 @@ fn bind_all(
     let (mut fresh, mut errors) = (BTreeMap::new(), Vec::new());
     for listener in &plan.listeners {
         for (nth, address) in listener.bind.iter().enumerate() {
-            let key = BoundKey::new(&listener.name, nth, address, listener.spec.ipv6_only);
+            let key = BoundKey::new(&listener.name, nth, address, &listener.spec);
             if bound.contains_key(&key) {
                 continue;
             }

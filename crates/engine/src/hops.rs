@@ -13,7 +13,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use hashbrown::HashMap;
 use headworks_core::address::Address;
@@ -37,14 +37,38 @@ pub(crate) struct Hop {
     pub(crate) number: u32,
 }
 
-impl Hop {
+/// A socket that is about to be connected: whoever is accepted meanwhile, by another worker, waits with its
+/// question until it is written down.
+#[derive(Debug)]
+pub(crate) struct Leap(MutexGuard<'static, HashMap<SocketAddr, u32>>);
+
+impl Leap {
+    /// Begins: the socket is connected next.
+    pub(crate) fn begin() -> Self {
+        // Counted before anybody can be accepted by it.
+        COUNT.fetch_add(1, Relaxed);
+        Self(lock(&LEADING_BACK))
+    }
+
     /// Writes down that our socket at `local` leads to `target`, which may be a listener of ours; None: it is
     /// on another machine.
-    pub(crate) fn new(local: Option<SocketAddr>, target: SocketAddr, number: u32) -> Option<Self> {
+    pub(crate) fn to(self, local: Option<SocketAddr>, target: SocketAddr, number: u32) -> Option<Hop> {
         let local = local.filter(|local| local.ip() == canonical(target.ip()) || is_here(target.ip()))?;
-        lock(&LEADING_BACK).insert(local, number);
+        Some(self.anywhere(local, number))
+    }
+
+    /// Writes down our socket at `local`, wherever it leads: what redirects clients here may redirect it.
+    pub(crate) fn anywhere(mut self, local: SocketAddr, number: u32) -> Hop {
+        self.0.insert(local, number);
+        // Taken back when the leap ends.
         COUNT.fetch_add(1, Relaxed);
-        Some(Self { local, number })
+        Hop { local, number }
+    }
+}
+
+impl Drop for Leap {
+    fn drop(&mut self) {
+        COUNT.fetch_sub(1, Relaxed);
     }
 }
 

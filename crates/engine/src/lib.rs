@@ -34,6 +34,7 @@ mod look_up;
 mod metrics;
 mod names;
 mod notice;
+mod options;
 mod outcome;
 mod random;
 mod record;

@@ -47,6 +47,7 @@ pub fn look_up(
     let mut found = Vec::new();
     let sought: Vec<_> = match &backend.asked_for {
         None => backend.roll.sought(families).collect(),
+        Some(asked_for) if asked_for.is_original() => Vec::new(),
         Some(asked_for) => match asked_for.sought(asked, families) {
             Ok(sought) => vec![(0, sought)],
             Err(refusal) => {

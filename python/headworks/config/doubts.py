@@ -54,11 +54,24 @@ def doubts(config: Whole) -> list[Problem]:
         *_within(at),
         *_round(config, at),
         *_unused(config),
+        *_given_up(config),
         *_never_asked(config),
         *_never_followed(config),
         *doubtful_ports(config),
         *doubtful_values(config),
     ]
+
+
+def _given_up(config: Whole) -> Iterator[Problem]:
+    """Yield what sockets to servers need and the user that the process becomes does not have."""
+    if config.proxy.user in (None, "root"):
+        return
+    for name, backend in config.backends.items():
+        marked = backend.connect.mark is not None
+        for key, is_set in (("source", backend.source == "client"), ("connect", marked)):
+            if is_set:
+                reason = f"{key} needs CAP_NET_ADMIN, which is given up with proxy.user: have the user started with it"
+                yield Problem(path=("backends", name, key), reason=reason, is_warning=True)
 
 
 def _bound(config: Whole) -> Iterator[_Bound]:

@@ -34,6 +34,8 @@ def settle(value: dict[str, Any], config: Whole, problems: list[Problem]) -> Non
 
 def _bare(address: str) -> str | None:
     """Return what a port can be put behind; None when there is one, or none is due."""
+    if address == "original":
+        return None
     try:
         return f"[{IPv6Address(address)}]"
     except ValueError:

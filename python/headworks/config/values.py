@@ -140,6 +140,23 @@ class Size(_Scalar):
 
 
 @dataclass(frozen=True)
+class Rate(Size):
+    """A number of bytes a second; the limits are written without ``/s``."""
+
+    def read(self, value: object) -> int:
+        """Read ``"1MiB/s"`` or a whole number of bytes a second."""
+        if not isinstance(value, str):
+            return super().read(value)
+        if not value.endswith("/s"):
+            raise problem(f'{quote(value)} is not a rate such as "1MiB/s"', suggestion=f'"{value}/s"')
+        return super().read(value.removesuffix("/s"))
+
+    def show(self, value: int) -> str:
+        """Write in the largest unit that divides it."""
+        return f"{show_size(value)}/s"
+
+
+@dataclass(frozen=True)
 class Mode(_Scalar):
     """Permission bits of a file."""
 

@@ -118,6 +118,54 @@ class RespondDict(TypedDict, total=False):
     headers: Mapping[str, str]
 
 
+class ConnectionRateDict(TypedDict, total=False):
+    """Keys of a ConnectionRate, as they may be given."""
+
+    connections: Required[int]
+    per: str | timedelta
+    burst: int | None
+    ipv4_prefix: int
+    ipv6_prefix: int
+    exempt: str | Sequence[str]
+    keys: int
+
+
+class RatesDict(TypedDict, total=False):
+    """Keys of a Rates, as they may be given."""
+
+    upload: str | int | None
+    download: str | int | None
+
+
+AnyRates = str | models.Rates | RatesDict
+
+
+class BandwidthDict(TypedDict, total=False):
+    """Keys of a Bandwidth, as they may be given."""
+
+    per_connection: AnyRates | None
+    listener: AnyRates | None
+
+
+class AcceptDict(TypedDict, total=False):
+    """Keys of a Accept, as they may be given."""
+
+    interface: str | None
+    mark: int | None
+    user_timeout: str | timedelta | None
+    congestion: str | None
+    receive_buffer: str | int | None
+    send_buffer: str | int | None
+    max_segment: int | None
+    keepalive_idle: str | timedelta | None
+    keepalive_interval: str | timedelta | None
+    keepalive_probes: int | None
+    transparent: bool
+    original_destination: bool
+    fast_open_queue: int
+    defer_accept: str | timedelta | None
+
+
 class CertificateFilesDict(TypedDict, total=False):
     """Keys of a CertificateFiles, as they may be given."""
 
@@ -241,10 +289,13 @@ class ListenerDict(TypedDict, total=False):
     deny: str | Sequence[str]
     max_connections: int | None
     max_connections_per_client: int | None
+    connection_rate: models.ConnectionRate | ConnectionRateDict | None
+    bandwidth: models.Bandwidth | BandwidthDict | None
     accept_proxy_from: str | Sequence[str]
     ipv6_only: bool
     backlog: int
     keepalive: bool
+    accept: models.Accept | AcceptDict
     unix_mode: str | int
     first_bytes_limit: str | int
     tls: models.ListenerTls | ListenerTlsDict | None
@@ -280,6 +331,22 @@ class ServerDict(TypedDict, total=False):
 
 
 AnyServer = str | models.Server | ServerDict
+
+
+class ConnectDict(TypedDict, total=False):
+    """Keys of a Connect, as they may be given."""
+
+    interface: str | None
+    mark: int | None
+    user_timeout: str | timedelta | None
+    congestion: str | None
+    receive_buffer: str | int | None
+    send_buffer: str | int | None
+    max_segment: int | None
+    keepalive_idle: str | timedelta | None
+    keepalive_interval: str | timedelta | None
+    keepalive_probes: int | None
+    fast_open: bool
 
 
 class PoolDict(TypedDict, total=False):
@@ -344,6 +411,7 @@ class BackendDict(TypedDict, total=False):
     proxy_protocol: Literal["v1", "v2"] | None
     source: str | None
     keepalive: bool
+    connect: models.Connect | ConnectDict
     slow_start: str | timedelta
     host: str | None
     strip_prefix: str | None

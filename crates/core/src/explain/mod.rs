@@ -227,6 +227,13 @@ impl Plan {
 
     /// Says which server the client names.
     fn explain_asked(&self, asked_for: &AskedFor, told: &mut Explanation) {
+        if asked_for.is_original() {
+            told.server = Some(asked_for.locator().to_string());
+            let step = "the server is the address that the client connected to: one that is not allowed is \
+                refused (403)";
+            told.steps.push(step.to_owned());
+            return;
+        }
         match asked_for.sought(told.name.as_deref(), self.resolver.families) {
             Ok(sought) => {
                 let locator = asked_for.locator().to_string();

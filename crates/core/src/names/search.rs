@@ -7,7 +7,7 @@
 //! [`outcome`](Search::outcome), which may open others.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::cache::Kept;
 use super::domain::Domain;
@@ -117,6 +117,20 @@ pub struct Resolution {
     pub fresh_for: Millis,
     /// Time for which part of it holds no longer, for no nameserver answers. None: it holds.
     pub stale_since: Option<Millis>,
+}
+
+impl Resolution {
+    /// Returns what an address with its port comes to.
+    pub fn of_address(to: SocketAddr) -> Self {
+        let endpoint = Endpoint {
+            address: to.ip(),
+            port: Some(to.port()),
+            priority: 0,
+            weight: 0,
+            host: Box::default(),
+        };
+        Self { endpoints: vec![endpoint], fresh_for: LITERAL_FRESH, stale_since: None }
+    }
 }
 
 impl Sought {

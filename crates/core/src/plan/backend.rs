@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Compiler;
+use crate::address::Address;
 use crate::balance;
 use crate::http::check::HttpCheck;
 use crate::path;
 use crate::pool::{
-    AskedFor, Backend, BackendState, Health, HealthKind, Locator, MOST_SERVERS, Roll, Written,
+    AskedFor, Backend, BackendState, Health, HealthKind, Locator, MOST_SERVERS, Roll, Source, Written,
 };
 use crate::problem::Problem;
 use crate::spec::{BackendSpec, HealthSpec, ServerSpec};
@@ -25,6 +26,7 @@ impl Compiler<'_> {
         }
         let written = self.servers(name, spec);
         let asked_for = self.asked_for(name, spec, &written);
+        self.check_options(name, spec, &written);
         let roll = Roll::new(written);
         self.check_hash_header(name, spec);
         let balance = balance::find(&spec.balance).unwrap_or_else(|| {
@@ -94,25 +96,27 @@ impl Compiler<'_> {
     /// Returns the servers that clients name, where they do: then there are no others.
     fn asked_for(&mut self, name: &str, spec: &BackendSpec, written: &[Written]) -> Option<AskedFor> {
         let (allowed, denied) = (&spec.allow_destinations, &spec.deny_destinations);
-        let is_asked = |server: &&Written| matches!(server.locator, Locator::Asked(_));
+        let is_asked = |server: &&Written| matches!(server.locator, Locator::Asked(_) | Locator::Original);
         let Some(server) = written.iter().find(is_asked) else {
             for (key, listed) in [("allow_destinations", allowed), ("deny_destinations", denied)] {
                 if !listed.is_empty() {
-                    let reason =
-                        "only servers = \"*\", which clients name, may lead to others than are written";
+                    let reason = "only servers = \"*\" and \"original\", which clients choose, may lead to others \
+                        than are written";
                     self.error(path!["backends", name, key], reason);
                 }
             }
             return None;
         };
-        let Locator::Asked(port) = server.locator else { return None };
+        let is_original = server.locator == Locator::Original;
+        let shown = if is_original { "original" } else { "*" };
         let mut wrong = |key: &str, reason: &str| self.error(path!["backends", name, key], reason);
         if written.len() > 1 {
-            wrong("servers", "\"*\" is whatever clients name: it stands alone");
+            wrong("servers", &format!("\"{shown}\" is whatever clients ask for: it stands alone"));
         }
         if allowed.is_empty() {
             let all = "[\"0.0.0.0/0\", \"::/0\"] is every public address";
-            wrong("servers", &format!("\"*\" needs allow_destinations, names or networks: {all}"));
+            let what = if is_original { "networks" } else { "names or networks" };
+            wrong("servers", &format!("\"{shown}\" needs allow_destinations, {what}: {all}"));
         }
         for (key, is_set) in [
             ("health", spec.health.is_some()),
@@ -123,7 +127,7 @@ impl Compiler<'_> {
                 wrong(key, "it is for servers that are known, and clients name those of this backend");
             }
         }
-        match AskedFor::compile(port, server.max_connections, allowed, denied) {
+        match AskedFor::compile(&server.locator, server.max_connections, allowed, denied) {
             Ok(asked) => Some(asked),
             Err(errors) => {
                 for (key, index, reason) in errors {
@@ -155,14 +159,31 @@ impl Compiler<'_> {
         }
     }
 
-    fn source(&mut self, backend: &str, spec: &BackendSpec) -> Option<std::net::SocketAddr> {
+    fn source(&mut self, backend: &str, spec: &BackendSpec) -> Option<Source> {
         let text = spec.source.as_deref()?;
+        if text == "client" {
+            return Some(Source::Client);
+        }
         let parsed = text.parse().or_else(|_| text.parse().map(|ip| std::net::SocketAddr::new(ip, 0)));
         if parsed.is_err() {
-            let reason = format!("\"{text}\" is not an IP address, with or without a port");
+            let reason = format!("\"{text}\" is not an IP address, with or without a port, nor \"client\"");
             self.error(path!["backends", backend, "source"], reason);
         }
-        parsed.ok()
+        parsed.ok().map(Source::Address)
+    }
+
+    /// Reports options of TCP sockets where servers are unix sockets.
+    fn check_options(&mut self, name: &str, spec: &BackendSpec, written: &[Written]) {
+        let is_unix = |server: &Written| matches!(server.locator, Locator::Address(Address::Unix(_)));
+        if !written.iter().any(is_unix) {
+            return;
+        }
+        let from_client = spec.source.as_deref() == Some("client");
+        for (key, is_set) in [("connect", !spec.connect.is_plain()), ("source", from_client)] {
+            if is_set {
+                self.error(path!["backends", name, key], "it is for TCP, and a server is a unix socket");
+            }
+        }
     }
 
     fn health(&mut self, backend: &str, spec: &HealthSpec) -> Option<Health> {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use super::Compiler;
 use crate::address::Address;
+use crate::bandwidth::Bandwidth;
+use crate::connection_rate::ConnectionRate;
 use crate::listener::{self, Listener, ListenerState, Route};
 use crate::path;
 use crate::program::Programs;
@@ -34,6 +36,7 @@ impl Compiler<'_> {
         }
         self.check_circles(name, spec);
         let fallback = self.backend_number(path!["listeners", name, "fallback"], spec.fallback.as_deref());
+        self.check_destination(name, spec);
         let proxy_from = self.networks(name, "accept_proxy_from", &spec.accept_proxy_from);
         let speaks = protocol?.exchanges();
         let http = self.http_listener(name, spec, speaks);
@@ -50,6 +53,8 @@ impl Compiler<'_> {
             proxy_from,
             allow: self.networks(name, "allow", &spec.allow),
             deny: self.networks(name, "deny", &spec.deny),
+            bandwidth: self.bandwidth(name, spec),
+            connection_rate: self.connection_rate(name, spec),
             state: Arc::new(ListenerState::new(1)),
             protocol: protocol?,
             route: route?,
@@ -61,9 +66,40 @@ impl Compiler<'_> {
         })
     }
 
+    /// Reports a backend that goes where clients wanted to go, where nothing tells where that was.
+    fn check_destination(&mut self, name: &str, spec: &ListenerSpec) {
+        if spec.accept.learns_destination() || !spec.accept_proxy_from.is_empty() {
+            return;
+        }
+        for (key, backend) in [("backend", &spec.backend), ("fallback", &spec.fallback)] {
+            let backend = backend.as_ref().and_then(|backend| self.spec.backends.get(backend));
+            if backend
+                .is_some_and(|backend| backend.servers.iter().any(|server| server.address == "original"))
+            {
+                let reason = "its server is \"original\", which nobody tells: the listener needs \
+                    accept.original_destination, accept.transparent or accept_proxy_from";
+                self.error(path!["listeners", name, key], reason);
+            }
+        }
+    }
+
+    fn connection_rate(&mut self, name: &str, spec: &ListenerSpec) -> Option<ConnectionRate> {
+        let compiled = ConnectionRate::compile(spec.connection_rate.as_ref()?);
+        self.below(path!["listeners", name, "connection_rate"], compiled.map(Some))
+    }
+
+    fn bandwidth(&mut self, name: &str, spec: &ListenerSpec) -> Option<Bandwidth> {
+        let compiled = Bandwidth::compile(spec.bandwidth.as_ref()?);
+        self.below(path!["listeners", name, "bandwidth"], compiled.map(Some))
+    }
+
     fn bind(&mut self, name: &str, spec: &ListenerSpec) -> Vec<Address> {
         if spec.bind.is_empty() {
             self.error(path!["listeners", name, "bind"], "at least one address is needed");
+        }
+        if !spec.accept.is_plain() && spec.bind.iter().any(|text| text.starts_with("unix:")) {
+            let reason = "it is for TCP, and the listener has a unix socket";
+            self.error(path!["listeners", name, "accept"], reason);
         }
         let mut parsed = Vec::with_capacity(spec.bind.len());
         for (nth, text) in spec.bind.iter().enumerate() {

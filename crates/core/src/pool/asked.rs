@@ -1,11 +1,12 @@
-//! AskedFor: servers that clients name themselves: which names and addresses they may lead to.
+//! AskedFor: servers that clients choose themselves, by a name or by the address that they connected to:
+//! which names and addresses they may lead to.
 //!
 //! What is judged is the address that is connected to, whatever name led there and however it is written: a
 //! name of a stranger may resolve to our own network. Must never let an address through that means this
 //! machine or its neighbours unless a network within theirs was listed.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::{Locator, Server, ServerSettings, ServerState};
@@ -53,7 +54,8 @@ const SPECIAL: [&str; 25] = [
 #[derive(Debug)]
 pub struct AskedFor {
     written: Locator,
-    port: u16,
+    /// Port of every server; None: that of the address found.
+    port: Option<u16>,
     max_connections: u32,
     /// Destinations that were listed: of networks and of names, none means all but special ones.
     allowed: Destinations,
@@ -80,16 +82,17 @@ struct NamePattern {
 }
 
 impl AskedFor {
-    /// Compiles it for a port, with networks and names. The errors are `(key, index, reason)`.
+    /// Compiles it for what is `written`, with networks and names. The errors are `(key, index, reason)`.
     pub(crate) fn compile(
-        port: u16,
+        written: &Locator,
         max_connections: u32,
         allowed: &[String],
         denied: &[String],
     ) -> Result<Self, Vec<(&'static str, usize, String)>> {
         let mut errors = Vec::new();
+        let is_original = *written == Locator::Original;
         let mut read = |key, listed| {
-            let (destinations, wrong) = Destinations::read(listed);
+            let (destinations, wrong) = Destinations::read(listed, !is_original);
             errors.extend(wrong.into_iter().map(|(index, reason)| (key, index, reason)));
             destinations
         };
@@ -100,8 +103,8 @@ impl AskedFor {
         }
         let within: Vec<_> = allowed.iter().filter(|text| is_within_special(text)).cloned().collect();
         Ok(Self {
-            written: Locator::Asked(port),
-            port,
+            written: written.clone(),
+            port: if let Locator::Asked(port) = written { Some(*port) } else { None },
             max_connections,
             allowed: destinations,
             special: Networks::parse(&within).unwrap_or_default(),
@@ -130,6 +133,11 @@ impl AskedFor {
         &self.written
     }
 
+    /// Whether the server is the address that the client connected to before it was redirected here.
+    pub fn is_original(&self) -> bool {
+        self.written == Locator::Original
+    }
+
     /// Whether a client may ask for `name`, or why not.
     pub fn admits(&self, name: Option<&str>) -> Result<Domain, CloseReason> {
         let domain = Domain::new(name.ok_or(CloseReason::NoName)?).ok_or(CloseReason::DestinationDenied)?;
@@ -148,8 +156,12 @@ impl AskedFor {
 
     /// Returns the servers that a name leads to, in the order in which they are tried, or why there is none.
     pub fn servers(&self, found: &Resolution) -> Result<Vec<Arc<Server>>, CloseReason> {
-        let addresses = found.endpoints.iter().map(|endpoint| endpoint.address);
-        let allowed: Vec<_> = addresses.filter(|address| self.allows(*address)).take(MOST_TRIED).collect();
+        let ends = found.endpoints.iter().filter(|endpoint| self.allows(endpoint.address));
+        let ends = ends.filter_map(|endpoint| {
+            let port = self.port.or(endpoint.port).filter(|port| *port != 0)?;
+            Some(SocketAddr::new(endpoint.address, port))
+        });
+        let allowed: Vec<_> = ends.take(MOST_TRIED).collect();
         if allowed.is_empty() {
             return Err(CloseReason::DestinationDenied);
         }
@@ -170,12 +182,12 @@ impl AskedFor {
 
     /// Returns the address at which a client gets to `address`, or the word for its refusal.
     pub fn reached(&self, address: IpAddr) -> Result<Address, &'static str> {
-        let place = Address::Ip((address, self.port).into());
+        let place = Address::Ip((address, self.port.unwrap_or(0)).into());
         if self.allows(address) { Ok(place) } else { Err(CloseReason::DestinationDenied.as_str()) }
     }
 
-    fn server(&self, address: IpAddr) -> Arc<Server> {
-        let address = Address::Ip((address, self.port).into());
+    fn server(&self, address: SocketAddr) -> Arc<Server> {
+        let address = Address::Ip(address);
         let mut known = lock(&self.known);
         let state = match known.get(&address) {
             Some(server) if server.max_connections == self.max_connections => return Arc::clone(server),
@@ -201,12 +213,17 @@ impl AskedFor {
 }
 
 impl Destinations {
-    /// Reads a list; also returns what is neither a network nor a name, as `(index, reason)`.
-    fn read(listed: &[String]) -> (Self, Vec<(usize, String)>) {
+    /// Reads a list; also returns what is neither a network nor a name that may be there, as `(index,
+    /// reason)`.
+    fn read(listed: &[String], takes_names: bool) -> (Self, Vec<(usize, String)>) {
         let (mut networks, mut names, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for (index, text) in listed.iter().enumerate() {
             let bare = text.strip_prefix("*.").unwrap_or(text);
             match Domain::new(bare) {
+                Some(_) if !takes_names => {
+                    let reason = format!("\"{text}\" is no network, and an original destination has no name");
+                    errors.push((index, reason));
+                }
                 Some(name) => {
                     let below = bare.len() < text.len();
                     names.push(NamePattern { name: name.as_str().into(), below });
@@ -275,7 +292,7 @@ mod tests {
 
     fn asked_for(listed: &[&str]) -> AskedFor {
         let listed: Vec<_> = listed.iter().map(|text| (*text).to_owned()).collect();
-        AskedFor::compile(443, 9, &listed, &[]).unwrap()
+        AskedFor::compile(&Locator::Asked(443), 9, &listed, &[]).unwrap()
     }
 
     fn allows(asked: &AskedFor, text: &str) -> bool {
@@ -365,7 +382,7 @@ mod tests {
     fn destinations_that_are_denied_are_so_whatever_allows_them() {
         let all = ["*.example.com".to_owned(), "0.0.0.0/0".to_owned(), "10.0.0.0/8".to_owned()];
         let denied = ["secret.example.com", "*.dark.example.com", "8.8.0.0/16", "10.9.0.0/16"];
-        let asked = AskedFor::compile(443, 9, &all, &denied.map(str::to_owned)).unwrap();
+        let asked = AskedFor::compile(&Locator::Asked(443), 9, &all, &denied.map(str::to_owned)).unwrap();
         for (text, allowed) in [
             ("9.9.9.9", true),
             ("8.8.8.8", false),
@@ -422,7 +439,9 @@ mod tests {
         assert_eq!((first.len(), &*first[0].name), (MOST_TRIED, "8.8.0.1:443"));
         let next = asked.adopt(Some(&asked), 2);
         assert!(Arc::ptr_eq(&first[0], &next.servers(&found(1..2)).unwrap()[0]), "over a reload, too");
-        let fewer = AskedFor::compile(443, 3, &["0.0.0.0/0".to_owned()], &[]).unwrap().adopt(Some(&next), 2);
+        let fewer = AskedFor::compile(&Locator::Asked(443), 3, &["0.0.0.0/0".to_owned()], &[])
+            .unwrap()
+            .adopt(Some(&next), 2);
         let server = Arc::clone(&fewer.servers(&found(1..2)).unwrap()[0]);
         assert!(Arc::ptr_eq(&server.state, &first[0].state) && server.max_connections == 3);
         for number in 0..2 * MOST_KNOWN as u32 {
@@ -432,9 +451,27 @@ mod tests {
     }
 
     #[test]
+    fn an_original_destination_keeps_its_port_and_has_no_name() {
+        let listed = ["0.0.0.0/0".to_owned()];
+        let asked = AskedFor::compile(&Locator::Original, 9, &listed).unwrap();
+        let found = |address: &str| {
+            let to: SocketAddr = address.parse().unwrap();
+            let servers = asked.servers(&Resolution::of_address(to));
+            servers.map(|servers| servers[0].name.to_string())
+        };
+        assert!(asked.is_original());
+        assert_eq!(found("8.8.8.8:8443").as_deref(), Ok("8.8.8.8:8443"));
+        for refused in ["127.0.0.1:80", "10.0.0.1:80", "8.8.8.8:0", "[2001:4860::1]:80"] {
+            assert_eq!(found(refused), Err(CloseReason::DestinationDenied), "{refused}");
+        }
+        let named = ["example.com".to_owned()];
+        assert_eq!(AskedFor::compile(&Locator::Original, 9, &named).unwrap_err()[0].0, 0);
+    }
+
+    #[test]
     fn what_is_neither_a_network_nor_a_name() {
         let listed = ["10.0.0.0/33".to_owned(), "a b".to_owned(), "*".to_owned()];
-        let errors = AskedFor::compile(1, 1, &listed, &listed[..1]).unwrap_err();
+        let errors = AskedFor::compile(&Locator::Asked(1), 1, &listed, &listed[..1]).unwrap_err();
         let places: Vec<_> = errors.iter().map(|(key, index, _)| (*key, *index)).collect();
         let allowed = "allow_destinations";
         assert_eq!(places, [(allowed, 0), (allowed, 1), (allowed, 2), ("deny_destinations", 0)]);

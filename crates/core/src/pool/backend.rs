@@ -5,6 +5,7 @@
 //! in milliseconds of the engine's clock.
 
 use smallvec::SmallVec;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -46,8 +47,8 @@ pub struct Backend {
     pub balance: &'static dyn Balance,
     /// PROXY header sent to the servers.
     pub proxy_header: Option<HeaderVersion>,
-    /// Address our side is bound to before connecting.
-    pub source: Option<std::net::SocketAddr>,
+    /// The address that our side is bound to before connecting.
+    pub source: Option<Source>,
     /// Active checks.
     pub health: Option<Health>,
     /// The HTTP side.
@@ -85,6 +86,15 @@ impl BackendState {
             waiting: AtomicUsize::new(0),
         }
     }
+}
+
+/// The address that our side of connections to servers has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// An address of ours; port 0 is any.
+    Address(SocketAddr),
+    /// The client's address, with a port of the kernel's choice.
+    Client,
 }
 
 /// Active health checks of a backend.
@@ -135,6 +145,11 @@ impl Backend {
         }
     }
 
+    /// Whether a connection to a server speaks for the client that it was made for, and for no other.
+    pub fn speaks_for_one(&self) -> bool {
+        self.proxy_header.is_some() || self.source == Some(Source::Client)
+    }
+
     /// Makes those the servers that its roll has now.
     pub fn refresh_servers(&self) -> RollChange {
         self.roll.refresh(&self.servers)
@@ -157,7 +172,10 @@ impl Backend {
 
     /// Whether a client may name its server, where clients do: that it asks for `name`, or why not.
     pub fn admits(&self, name: Option<&str>) -> Result<(), CloseReason> {
-        self.asked_for.as_ref().map_or(Ok(()), |asked| asked.admits(name).map(|_| ()))
+        match &self.asked_for {
+            Some(asked) if !asked.is_original() => asked.admits(name).map(|_| ()),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the servers that a client's name leads to, or why there is none.

@@ -16,6 +16,7 @@ use crate::names::{Domain, Endpoint, Families, Sought, SoughtKind};
 /// | `app.internal:80` | each address of the name |
 /// | `srv:_http._tcp.app.internal` | each address and port of the service (RFC 2782) |
 /// | `*:443` | the name that the client asks for |
+/// | `original` | the address that the client connected to before it was redirected here |
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Locator {
     /// An address.
@@ -26,6 +27,8 @@ pub enum Locator {
     Service(Box<str>),
     /// The host that the client asks for, and a port there.
     Asked(u16),
+    /// The address that the client connected to.
+    Original,
 }
 
 impl Locator {
@@ -35,6 +38,9 @@ impl Locator {
             let is_service = name.starts_with('_') && Domain::new(name).is_some();
             let reason = || format!("\"{name}\" is no name of a service such as _http._tcp.app.internal");
             return if is_service { Ok(Self::Service(name.into())) } else { Err(reason()) };
+        }
+        if text == "original" {
+            return Ok(Self::Original);
         }
         match Address::parse(text) {
             Ok(Address::Descriptor(_)) => Err("a descriptor can be listened on, not connected to".into()),
@@ -66,7 +72,7 @@ impl Locator {
     /// Returns what is sought to find it; None where that is known, or known to clients alone.
     pub fn sought(&self, families: Families) -> Option<Sought> {
         match self {
-            Self::Address(_) | Self::Asked(_) => None,
+            Self::Address(_) | Self::Asked(_) | Self::Original => None,
             Self::Host(name, _) => Some(Sought { name: name.clone(), kind: SoughtKind::Addresses(families) }),
             Self::Service(name) => Some(Sought { name: name.clone(), kind: SoughtKind::Service(families) }),
         }
@@ -92,6 +98,7 @@ impl fmt::Display for Locator {
             Self::Host(name, port) => write!(f, "{name}:{port}"),
             Self::Service(name) => write!(f, "srv:{name}"),
             Self::Asked(port) => write!(f, "*:{port}"),
+            Self::Original => f.write_str("original"),
         }
     }
 }
@@ -112,6 +119,8 @@ mod tests {
             "a_b:80",
             "srv:_http._tcp.app.internal",
             "*:443",
+            "original",
+            "original:80",
         ] {
             assert_eq!(Locator::parse(text).map(|found| found.to_string()), Ok(text.to_owned()));
         }

@@ -24,7 +24,7 @@ mod state;
 
 pub use asked::AskedFor;
 pub use attempts::{Attempts, Next};
-pub use backend::{Backend, BackendState, Health, HealthKind, Tried};
+pub use backend::{Backend, BackendState, Health, HealthKind, Source, Tried};
 pub use locator::Locator;
 pub use place::Place;
 pub use roll::{FollowedName, KnownName, MOST_SERVERS, Roll, RollChange, Written};

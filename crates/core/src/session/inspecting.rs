@@ -155,7 +155,12 @@ impl Session {
     ) -> Result<(), CloseReason> {
         self.flows[attached.side as usize].consumed += consumed as u32;
         self.begin_turn(attached.side, 1, scene);
-        if attached.rule == Some(HeaderRule::Required) { self.admit(scene) } else { Ok(()) }
+        if attached.rule != Some(HeaderRule::Required) {
+            return Ok(());
+        }
+        let client = self.facts.client.map(|address| address.ip());
+        self.listener_of(scene.plan).keeps_rate(client, scene.now)?;
+        self.admit(scene)
     }
 
     /// Returns the side whose analyzer has a deadline of its own, and how long its turn may take.

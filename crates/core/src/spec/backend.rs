@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackendTlsSpec, HeadersSpec, PageSpec, ProgramSpec};
+use super::{BackendTlsSpec, HeadersSpec, PageSpec, ProgramSpec, SocketSpec};
 use crate::time::Millis;
 
 /// `[backends.NAME]`.
@@ -22,10 +22,13 @@ pub struct BackendSpec {
     pub retries: u32,
     /// `v1`, `v2` or absent: PROXY header sent to the servers.
     pub proxy_protocol: Option<String>,
-    /// Address our side of the connection is bound to, `IP` or `IP:PORT`.
+    /// Address our side of the connection is bound to, `IP` or `IP:PORT`; or `client`: the client's.
     pub source: Option<String>,
     /// TCP keep-alive probes on the server's socket.
     pub keepalive: bool,
+    /// `[backends.NAME.connect]`: options of the sockets to its servers.
+    #[serde(default)]
+    pub connect: SocketSpec,
     /// Time over which a server that came up is brought from 1/10 to its whole weight; 0 at once.
     pub slow_start: Millis,
     /// The Host that servers get; absent: the client's.

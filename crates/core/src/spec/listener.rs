@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::order;
 use super::{
-    CompressionSpec, HeadersSpec, HttpSpec, ListenerTlsSpec, PageSpec, ProgramSpec, RateLimitSpec,
-    RedirectSpec, RespondSpec,
+    BandwidthSpec, CompressionSpec, ConnectionRateSpec, HeadersSpec, HttpSpec, ListenerTlsSpec, PageSpec,
+    ProgramSpec, RateLimitSpec, RedirectSpec, RespondSpec, SocketSpec,
 };
 use crate::time::Millis;
 
@@ -43,6 +43,12 @@ pub struct ListenerSpec {
     pub max_connections: Option<u32>,
     /// Open connections at most from one client address, over all workers.
     pub max_connections_per_client: Option<u32>,
+    /// `[listeners.NAME.connection_rate]`: connections in a time from one client network.
+    #[serde(default)]
+    pub connection_rate: Option<ConnectionRateSpec>,
+    /// `[listeners.NAME.bandwidth]`: bytes a second.
+    #[serde(default)]
+    pub bandwidth: Option<BandwidthSpec>,
     /// Sources that must begin with a PROXY header.
     #[serde(default)]
     pub accept_proxy_from: Vec<String>,
@@ -52,6 +58,9 @@ pub struct ListenerSpec {
     pub backlog: u32,
     /// TCP keep-alive probes on the client's socket.
     pub keepalive: bool,
+    /// `[listeners.NAME.accept]`: options of the listening socket, which those of clients inherit.
+    #[serde(default)]
+    pub accept: SocketSpec,
     /// Permission bits of a unix socket, for example 0o660.
     pub unix_mode: u32,
     /// Bytes of ClientHello (or PROXY header) held at most.

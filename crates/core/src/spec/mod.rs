@@ -8,11 +8,13 @@
 mod analyzer;
 mod backend;
 mod http;
+mod limits;
 mod listener;
 mod order;
 mod program;
 mod proxy;
 mod resolver;
+mod socket;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use analyzer::{AnalyzerSpec, Hook, OnFailure};
 pub use backend::{AffinitySpec, BackendSpec, EjectionSpec, HealthSpec, PoolSpec, ServerSpec};
 pub use http::{CompressionSpec, HeadersSpec, HttpSpec, PageSpec, RateLimitSpec, RedirectSpec, RespondSpec};
+pub use limits::{BandwidthSpec, ConnectionRateSpec, RatesSpec};
 pub use listener::{FirstBytesSpec, KindSpec, ListenerSpec, TimeoutsSpec};
 pub use program::{
     ConstantSpec, EndSpec, ExpressionSpec, IntSpec, MannerSpec, PlainSpec, ProgramKind, ProgramSpec,
@@ -29,6 +32,7 @@ pub use program::{
 };
 pub use proxy::{ProxySpec, ResourcesSpec};
 pub use resolver::ResolverSpec;
+pub use socket::SocketSpec;
 pub use tls::{BackendTlsSpec, CertificateSpec, ClientCertificatesSpec, Der, HstsSpec, ListenerTlsSpec};
 
 /// A whole configuration.

@@ -84,14 +84,19 @@ impl Lane {
         self.pipe.is_some()
     }
 
-    /// Gives back an empty pipe after a pump: a lane that ran dry does not move much any more.
-    pub(crate) fn return_pipe(&mut self, pipes: &mut Pipes) {
-        // A fast sender runs dry between two of its packets, too: only a lane that moved little ends its run.
-        self.run /= 2;
+    /// Gives back an empty pipe while nothing may be read for a while.
+    pub(crate) fn pause(&mut self, pipes: &mut Pipes) {
         if self.pipe.as_ref().is_some_and(|pipe| pipe.held == 0)
             && let Some(pipe) = self.pipe.take()
         {
             pipes.give_back(pipe);
         }
+    }
+
+    /// Gives back an empty pipe after a pump: a lane that ran dry does not move much any more.
+    pub(crate) fn return_pipe(&mut self, pipes: &mut Pipes) {
+        // A fast sender runs dry between two of its packets, too: only a lane that moved little ends its run.
+        self.run /= 2;
+        self.pause(pipes);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Pump<'a> {
     pub(crate) lane: &'a mut Lane,
     /// Bytes read in this call.
     pub(crate) read: u64,
+    /// Bytes that may be read in this call: [`TURN`], or less where bandwidth is limited.
+    pub(crate) turn: u64,
 }
 
 impl Pump<'_> {
@@ -70,7 +72,7 @@ impl Pump<'_> {
             if !self.source.readable {
                 return Pumped::Dry;
             }
-            if self.read >= TURN as u64 || reads >= READS {
+            if self.read >= self.turn || reads >= READS {
                 return Pumped::Unfinished;
             }
             let plain = self.source.is_plain() && self.sink.is_plain();
@@ -97,7 +99,8 @@ impl Pump<'_> {
 
     fn fill_pipe(&mut self) -> Read {
         let Some(pipe) = self.lane.pipe.as_mut() else { return Read::Nothing };
-        let read = self.source.read_into_pipe(pipe.write_end(), pipe.size);
+        let most = if self.turn < TURN as u64 { (self.turn - self.read) as usize } else { pipe.size };
+        let read = self.source.read_into_pipe(pipe.write_end(), most.min(pipe.size));
         if let Read::Bytes(n) = read {
             pipe.held += n;
             self.read += n as u64;

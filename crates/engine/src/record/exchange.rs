@@ -17,6 +17,8 @@ pub(crate) struct ExchangeRecord<'a> {
     pub(crate) listener: &'a str,
     /// The client's address; None for a unix socket.
     pub(crate) client: Option<SocketAddr>,
+    /// The address that it connected to before it was redirected here, where its listener learns that.
+    pub(crate) original: Option<SocketAddr>,
     /// The host; empty if the request had none or was not understood. So are method and path.
     pub(crate) host: &'a [u8],
     pub(crate) method: &'a [u8],
@@ -71,6 +73,7 @@ impl ExchangeRecord<'_> {
         let mut line = Line::begin(format, stamp, out);
         line.text(key!("listener"), self.listener.as_bytes());
         line.client(key!("client"), self.client);
+        line.address_of(key!("original"), self.original);
         line.text_of(key!("host"), Some(self.host).filter(|host| present(host)));
         line.text_of(key!("method"), Some(self.method).filter(|method| present(method)));
         line.text_of(key!("path"), Some(self.path).filter(|path| present(path)));
@@ -103,6 +106,7 @@ mod tests {
             id: 7,
             listener: "web",
             client: Some("127.0.0.1:4000".parse().unwrap()),
+            original: None,
             host: b"shop.example:8080",
             method: b"GET",
             path: b"/cart?item=1",

@@ -121,11 +121,23 @@ impl<'a> Line<'a> {
 
     /// Adds an address, which needs no escapes; `unix` when there is none.
     pub(super) fn client(&mut self, key: &FieldKey, client: Option<SocketAddr>) {
-        let Some(client) = client else { return self.text(key, b"unix") };
+        match client {
+            Some(client) => self.address(key, client),
+            None => self.text(key, b"unix"),
+        }
+    }
+
+    pub(super) fn address_of(&mut self, key: &FieldKey, address: Option<SocketAddr>) {
+        if let Some(address) = address {
+            self.address(key, address);
+        }
+    }
+
+    fn address(&mut self, key: &FieldKey, address: SocketAddr) {
         self.key(key);
         let quote: &[u8] = if self.format == Format::Json { b"\"" } else { b"" };
         self.out.extend_from_slice(quote);
-        write_address(client, self.out);
+        write_address(address, self.out);
         self.out.extend_from_slice(quote);
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Record<'a> {
     pub(crate) id: u64,
     pub(crate) listener: &'a str,
     pub(crate) client: Option<SocketAddr>,
+    /// The address that it connected to before it was redirected here, where its listener learns that.
+    pub(crate) original: Option<SocketAddr>,
     pub(crate) sni: Option<&'a str>,
     pub(crate) host: Option<&'a str>,
     /// The kind of its first bytes, where kinds are told apart.
@@ -70,6 +72,7 @@ impl<'a> Record<'a> {
             id,
             listener: &listener.name,
             client,
+            original: None,
             sni: None,
             host: None,
             kind: None,
@@ -94,6 +97,7 @@ impl<'a> Record<'a> {
         let mut line = Line::begin(format, stamp, out);
         line.text(key!("listener"), self.listener.as_bytes());
         line.client(key!("client"), self.client);
+        line.address_of(key!("original"), self.original);
         line.text_of(key!("sni"), self.sni.map(str::as_bytes));
         line.text_of(key!("host"), self.host.map(str::as_bytes));
         line.text_of(key!("kind"), self.kind.map(str::as_bytes));
@@ -123,6 +127,7 @@ mod tests {
             id: 65_537,
             listener: "secure",
             client: Some("127.0.0.1:4000".parse().unwrap()),
+            original: None,
             sni: Some(name),
             host: None,
             kind: None,

@@ -114,6 +114,24 @@ pub(crate) fn unacknowledged(socket: RawFd) -> usize {
     if result == 0 { bytes.max(0) as usize } else { 0 }
 }
 
+/// Sets an option of a TCP socket.
+pub(crate) fn set_tcp_option(socket: RawFd, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_TCP, name, value)
+}
+
+/// Has the kernel choose a port when the socket connects, not when it is bound: then it may be one that is
+/// in use towards others.
+pub(crate) fn choose_port_late(socket: RawFd) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
+fn set_option(socket: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the value is one int, which outlives the call.
+    check(unsafe { libc::setsockopt(socket, level, name, (&raw const value).cast(), length) })?;
+    Ok(())
+}
+
 /// Adds a listening socket to an epoll set, level-triggered, waking one of the sets that share it.
 pub(crate) fn watch_listener(epoll: RawFd, listener: BorrowedFd<'_>, token: u64) -> io::Result<()> {
     let events = (libc::EPOLLIN | libc::EPOLLEXCLUSIVE) as u32;

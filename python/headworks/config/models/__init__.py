@@ -13,24 +13,30 @@ from headworks.config.models.certificates import CertificateFiles
 from headworks.config.models.first_bytes import FirstBytes, Kind
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
+from headworks.config.models.limits import Bandwidth, ConnectionRate, Rates
 from headworks.config.models.listener import Listener
 from headworks.config.models.process import LogSettings, ProxySettings, Resources, SyslogSettings
 from headworks.config.models.providers import ProviderSettings
 from headworks.config.models.resolver import Resolver
 from headworks.config.models.server import Ejection, Health, Server
+from headworks.config.models.sockets import Accept, Connect
 from headworks.config.models.table import Table, Target
 from headworks.config.models.timeouts import Timeouts
 from headworks.config.models.tls import BackendTls, ClientCertificates, Hsts, ListenerTls
 from headworks.config.models.whole import Whole
 
 __all__ = [
+    "Accept",
     "Affinity",
     "AnalyzerSettings",
     "Backend",
     "BackendTls",
+    "Bandwidth",
     "CertificateFiles",
     "ClientCertificates",
     "Compression",
+    "Connect",
+    "ConnectionRate",
     "Ejection",
     "FirstBytes",
     "Headers",
@@ -47,6 +53,7 @@ __all__ = [
     "ProviderSettings",
     "ProxySettings",
     "RateLimit",
+    "Rates",
     "Redirect",
     "Resolver",
     "Resources",

@@ -16,6 +16,7 @@ from headworks.config.models.headers import Headers
 from headworks.config.models.literals import BalanceName
 from headworks.config.models.rules import Rules
 from headworks.config.models.server import Ejection, Health, Server
+from headworks.config.models.sockets import Connect
 from headworks.config.models.tls import BackendTls
 from headworks.config.protocols import HTTP
 from headworks.config.values import Duration, problem, quote
@@ -104,7 +105,8 @@ class Backend(Model):
         BeforeValidator(one_or_many),
         Field(
             description='With servers = "*": the names and networks that clients may name as servers; where there are '
-            "some of both kinds, both have to be met. Addresses of this machine, of private networks and of nobody are "
+            'some of both kinds, both have to be met. With servers = "original": the networks that they may have '
+            "wanted to reach. Addresses of this machine, of private networks and of nobody are "
             "refused unless a network within theirs is listed.",
             examples=[["*.example.com"], ["0.0.0.0/0", "::/0"], ["10.1.0.0/16"]],
             json_schema_extra={"unset": "nobody names a server"},
@@ -151,14 +153,22 @@ class Backend(Model):
     source: Annotated[
         str | None,
         Field(
-            description="Local address that connections to the servers come from: IP or IP:PORT.",
-            examples=["192.0.2.1"],
+            description="Local address that connections to the servers come from: IP or IP:PORT; or client: the "
+            "client's own, with a free port (transparent proxying, needs CAP_NET_ADMIN).",
+            examples=["192.0.2.1", "client"],
             json_schema_extra={"unset": "the system chooses"},
         ),
     ] = None
     keepalive: Annotated[bool, Field(description="TCP keep-alive probes on the servers' side.", examples=[False])] = (
         True
     )
+    connect: Annotated[
+        Connect,
+        Field(
+            description="Options of TCP sockets to the servers.",
+            examples=[{"user_timeout": "30s", "fast_open": True}],
+        ),
+    ] = Connect.model_construct()
     slow_start: Annotated[
         timedelta,
         Duration("1ms", "24h", zero="at once"),

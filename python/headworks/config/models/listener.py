@@ -24,8 +24,10 @@ from headworks.config.models.base import (
 from headworks.config.models.first_bytes import FirstBytes
 from headworks.config.models.headers import Headers
 from headworks.config.models.http import Compression, HttpSettings, RateLimit
+from headworks.config.models.limits import Bandwidth, ConnectionRate
 from headworks.config.models.literals import ProtocolName
 from headworks.config.models.rules import Rules
+from headworks.config.models.sockets import Accept
 from headworks.config.models.timeouts import Timeouts
 from headworks.config.models.tls import ListenerTls
 from headworks.config.protocols import BYTES, ENDS_TLS, HTTP, KINDS, PROTOCOLS, ROUTES
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from headworks.config.written import ListenerDict
 
 _HTTP = {"only": [*HTTP]}
+_NO_REQUESTS = {"only": [name for name in PROTOCOLS if name not in HTTP]}
 
 
 class Listener(Model):
@@ -159,6 +162,23 @@ class Listener(Model):
             json_schema_extra={"unit": "connections", "unset": "no limit"},
         ),
     ] = None
+    connection_rate: Annotated[
+        ConnectionRate | None,
+        Field(
+            description="Connections that the clients of one network may open in a while. More of them are closed "
+            "at once.",
+            examples=[{"connections": 100, "per": "1s", "burst": 200, "exempt": ["10.0.0.0/8"]}],
+            json_schema_extra={"unset": "no limit"},
+        ),
+    ] = None
+    bandwidth: Annotated[
+        Bandwidth | None,
+        Field(
+            description="Bytes that its connections may move in a second.",
+            examples=[{"per_connection": "1MiB/s", "listener": "100MiB/s"}],
+            json_schema_extra={**_NO_REQUESTS, "unset": "no limit"},
+        ),
+    ] = None
     accept_proxy_from: Annotated[
         Networks,
         Field(
@@ -183,6 +203,13 @@ class Listener(Model):
     keepalive: Annotated[bool, Field(description="TCP keep-alive probes on the client's side.", examples=[False])] = (
         True
     )
+    accept: Annotated[
+        Accept,
+        Field(
+            description="Options of its TCP sockets. A change binds them anew.",
+            examples=[{"defer_accept": "5s", "user_timeout": "30s"}],
+        ),
+    ] = Accept.model_construct()
     unix_mode: Annotated[
         int, Mode(), Field(description="Permissions of a unix socket, in octal.", examples=["0660"])
     ] = 0o660

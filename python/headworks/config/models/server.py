@@ -27,8 +27,9 @@ class Server(Model):
         Address,
         Field(
             description="IP:PORT, unix:PATH, NAME:PORT or srv:SERVICE (RFC 2782). A name is as many servers as it has "
-            "addresses, kept up to date while the proxy runs. * is the name that the client asks for: see "
-            "allow_destinations. Without a port it is that of the listeners that lead there.",
+            "addresses, kept up to date while the proxy runs. * is the name that the client asks for, original the "
+            "address that it connected to before it was redirected here: see allow_destinations. Without a port it is "
+            "that of the listeners that lead there.",
             examples=["127.0.0.1:8001", "unix:/run/app.sock", "app.internal:8000", "srv:_http._tcp.app.internal"],
         ),
     ]

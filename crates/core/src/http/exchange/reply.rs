@@ -154,7 +154,7 @@ impl Exchange {
     /// answered early would read from its next request.
     pub fn may_keep_server(&self, sent: bool, around: &Surroundings<'_>) -> bool {
         // A PROXY header speaks for one client only.
-        let one_client = self.backend(around).is_none_or(|backend| backend.proxy_header.is_some());
+        let one_client = self.backend(around).is_none_or(|backend| backend.speaks_for_one());
         self.keeps_server() && sent && !self.is_deaf() && !one_client
     }
 

@@ -232,6 +232,21 @@ impl Socket {
         Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
+    /// Returns the address that the client of this socket connected to before it was redirected here, or our
+    /// own where that is it. `transparent`: we accept for the addresses of others. None: it was not
+    /// redirected, and our own address is no destination.
+    pub(crate) fn original_destination(&self, transparent: bool) -> Option<SocketAddr> {
+        let local = self.local()?;
+        if transparent {
+            return Some(local);
+        }
+        let original =
+            if local.is_ipv4() { self.system.original_dst_v4() } else { self.system.original_dst_v6() };
+        let original = original.ok()?.as_socket()?;
+        let original = SocketAddr::new(original.ip().to_canonical(), original.port());
+        (original != local).then_some(original)
+    }
+
     fn read_failed(&mut self, error: &io::Error) -> Read {
         match error.kind() {
             io::ErrorKind::WouldBlock => {

@@ -41,7 +41,9 @@ pub(super) fn tally_end(connection: &Connection, shard: usize) {
         connection.who.plan.backends[index as usize].state.ends.add(shard, reason);
     }
     let count = match reason {
-        Some(CloseReason::Denied | CloseReason::LimitReached) => Count::Denied,
+        Some(CloseReason::Denied | CloseReason::LimitReached | CloseReason::ConnectionRateLimited) => {
+            Count::Denied
+        }
         Some(reason) if reason.is_failure() => Count::Failed,
         _ => return,
     };
@@ -63,6 +65,7 @@ impl<'a> Record<'a> {
             id: who.id,
             listener: &who.owner().name,
             client: session.facts().client,
+            original: who.original(),
             sni: session.facts().name.as_deref().filter(|_| !speaks_http(session)),
             host: session.facts().name.as_deref().filter(|_| speaks_http(session)),
             kind: kind_of(who.owner(), session.facts().kind),

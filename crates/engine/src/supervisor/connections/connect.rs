@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use headworks_core::action::{Action, Choice, Event, Side};
 use headworks_core::close::Fault;
-use headworks_core::names::Unresolved;
-use headworks_core::pool::Backend;
+use headworks_core::names::{Resolution, Unresolved};
+use headworks_core::pool::{AskedFor, Backend};
 use headworks_core::table::BackendIndex;
 use headworks_core::wire::proxy_protocol::{self, Announced};
 use mio::event::Event as Readiness;
@@ -38,6 +38,9 @@ impl Connections {
         let action = match connection.who.socket.read(&mut scratch) {
             Read::Bytes(n) => {
                 connection.session.count(Side::Client, n as u64);
+                if let Some(throttle) = &mut connection.throttle {
+                    throttle.moved(Side::Client, n as u64, false, tools.now);
+                }
                 self.open(tools, place, choice, &scratch[..n])
             }
             Read::Nothing => self.open(tools, place, choice, &[]),
@@ -62,6 +65,11 @@ impl Connections {
         connection.times.decided.get_or_insert(tools.now);
         let plan = &connection.who.plan;
         let backend = &plan.backends[backend as usize];
+        if backend.asked_for.as_ref().is_some_and(AskedFor::is_original) {
+            let found = connection.session.facts().local.map(Resolution::of_address);
+            let found = found.as_ref().ok_or(Unresolved::BadName);
+            return self.feed(tools, place, Event::Resolved(found));
+        }
         let name = connection.session.facts().name.as_deref();
         let sought = backend.asked_for.as_ref().map(|asked| asked.sought(name, plan.resolver.families));
         match sought {
@@ -104,7 +112,11 @@ impl Connections {
         };
         let address = &server.address;
         let client = &connection.who.socket;
-        let dial = Dial { speaks_first, max_hops: plan.proxy.resources.max_hops };
+        let dial = Dial {
+            speaks_first,
+            max_hops: plan.proxy.resources.max_hops,
+            client: connection.session.facts().client,
+        };
         let mut opened = client.dial(address, backend, dial);
         if matches!(opened, Err(Fault::Exhausted)) && tools.use_spare() {
             opened = client.dial(address, backend, dial);

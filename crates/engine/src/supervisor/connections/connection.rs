@@ -3,6 +3,7 @@
 //! Passive: the supervisor feeds the Session and performs its Actions, the relay moves the bytes.
 
 use headworks_core::action::Side;
+use headworks_core::bandwidth::Throttle;
 use headworks_core::pool::{Backend, Server};
 use headworks_core::session::{Session, State};
 use headworks_core::time::Millis;
@@ -28,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) lost: Option<Side>,
     /// Whether the PROXY header was put in front of what the server gets.
     pub(crate) announced: bool,
+    /// The limits of what it may move in a time.
+    pub(crate) throttle: Option<Box<Throttle>>,
     /// The question that is waited for.
     pub(crate) asked: Option<Asked>,
 }
@@ -68,6 +71,11 @@ impl Connection {
             return Some(Side::Client);
         }
         self.server.as_ref().filter(|server| server.broken).map(|_| Side::Server)
+    }
+
+    /// Returns when it may move more, where it waits for that.
+    pub(crate) fn resumes(&self) -> Option<Millis> {
+        self.throttle.as_ref()?.next()
     }
 
     /// Whether bytes that we handed to the kernel still move, so that a connection that seems idle is not: a

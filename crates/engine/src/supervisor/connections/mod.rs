@@ -75,9 +75,12 @@ impl Supervisor for Connections {
             },
             lost: None,
             announced: false,
+            throttle: None,
             asked: None,
         };
         connection.session.count(Side::Client, connection.lanes[0].buffer.len() as u64);
+        let limits = connection.who.owner().bandwidth.as_ref();
+        connection.throttle = limits.map(|limits| Box::new(limits.throttle()));
         let place = self.connections.insert(connection);
         let action = match self.feed(tools, place, Event::Accepted) {
             Action::Wait => self.inspect(tools, place, Side::Client),
@@ -195,6 +198,11 @@ impl Connections {
     /// Tells the Session of a deadline that has passed. A timer may also fire for one that had moved since.
     fn judge_deadline(&mut self, tools: &mut Tools, place: usize) -> Action {
         let connection = &mut self.connections[place];
+        if let Some(at) = connection.resumes() {
+            // It is not idle: it is kept waiting.
+            connection.times.active = tools.now;
+            return if at <= tools.now { Action::Relay } else { Action::Wait };
+        }
         if deadline(connection).is_none_or(|at| at > tools.now) || connection.still_delivers(tools.now) {
             return Action::Wait;
         }
@@ -258,6 +266,7 @@ impl Connections {
             return self.remove(tools, place);
         }
         let Some(at) = deadline(connection) else { return };
+        let at = connection.resumes().map_or(at, |resumes| resumes.min(at));
         self.connections.arm(place, at);
     }
 

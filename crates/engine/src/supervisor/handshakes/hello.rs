@@ -6,12 +6,13 @@
 use std::rc::Rc;
 
 use headworks_core::close::CloseReason;
+use headworks_core::listener::HeaderRule;
 use headworks_core::session::Entrance;
 use headworks_core::tls::{self, HandshakeFault};
 use headworks_core::wire::client_hello::{self, ClientHello, HelloParsed, ServerName};
 
-use super::{Handshakes, Progress, Stage};
-use crate::admission::take_header;
+use super::{Handshakes, Newcomer, Progress, Stage};
+use crate::admission::{shut_out, take_header};
 use crate::outcome::Read;
 use crate::tls::Records;
 use crate::tools::Tools;
@@ -27,7 +28,8 @@ impl Handshakes {
         }
         let newcomer = &mut self.clients[place];
         let client = &mut newcomer.who;
-        (client.address, client.local) = match take_header(newcomer.rule, &mut client.held, client.address) {
+        let ends = (client.address, client.local);
+        (client.address, client.local) = match take_header(newcomer.rule, &mut client.held, ends) {
             None => return Progress::Again,
             Some(Ok(ends)) => ends,
             Some(Err(reason)) => {
@@ -35,7 +37,16 @@ impl Handshakes {
                 return self.refuse(tools, place, reason);
             }
         };
-        newcomer.stage = Stage::Hello;
+        let client = &self.clients[place].who;
+        let owner = client.owner();
+        if self.clients[place].rule == HeaderRule::Required
+            && let Err(reason) = owner.keeps_rate(client.address.map(|address| address.ip()), tools.now)
+        {
+            shut_out(tools, owner, client.address, client.id, reason);
+            return Progress::Over;
+        }
+        let Newcomer { who: client, stage, .. } = &mut self.clients[place];
+        *stage = Stage::Hello;
         if client.held.is_empty() { Progress::Again } else { self.look(tools, place) }
     }
 

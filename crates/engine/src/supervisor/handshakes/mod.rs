@@ -219,6 +219,7 @@ impl Handshakes {
         owner.state.tls.failed(fault);
         owner.state.tally.add(tools.shard, Count::Failed, 1);
         let record = Record {
+            original: client.original(),
             sni: client.name.as_deref(),
             total: tools.now - client.accepted,
             tls: TlsKeys { facts: None, error: Some(fault) },

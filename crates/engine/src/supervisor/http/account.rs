@@ -62,6 +62,7 @@ impl HttpSupervisor {
             id: client.who.id,
             listener: &owner.name,
             client: client.who.address,
+            original: client.who.original(),
             host: said.host(),
             method: said.method(),
             path: said.target(),

@@ -17,7 +17,7 @@ use headworks_core::wire::http1::{self, Parsed};
 use super::client::Phase;
 use super::stream::{Stream, Work, surroundings};
 use super::{HttpSupervisor, Step};
-use crate::admission::take_header;
+use crate::admission::{shut_out, take_header};
 use crate::io::DISCARDS;
 use crate::outcome::Read;
 use crate::tools::Tools;
@@ -45,18 +45,32 @@ impl HttpSupervisor {
             Read::Broken => return Step::Over(CloseReason::ClientReset),
             Read::Bytes(n) => client.who.held.push(&tools.scratch[..n]),
         }
-        match take_header(client.rule, &mut client.who.held, client.who.address) {
+        let ends = (client.who.address, client.who.local);
+        match take_header(client.rule, &mut client.who.held, ends) {
             None => Step::Again,
             Some(Ok(ends)) => {
                 (client.who.address, client.who.local) = ends;
                 client.phase = Phase::Head;
                 if client.rule == HeaderRule::Required {
-                    client.admit();
+                    return self.admit_announced(tools, place);
                 }
                 Step::Again
             }
             Some(Err(reason)) => self.refuse_unreadable(tools, place, reason),
         }
+    }
+
+    /// Asks whether the client that a PROXY header announces may be served; one that comes too often is
+    /// closed without a word.
+    fn admit_announced(&mut self, tools: &mut Tools, place: usize) -> Step {
+        let client = &mut self.clients[place];
+        let (owner, address) = (client.who.owner(), client.who.address);
+        if let Err(reason) = owner.keeps_rate(address.map(|address| address.ip()), tools.now) {
+            shut_out(tools, owner, address, client.who.id, reason);
+            return Step::Over(reason);
+        }
+        client.admit();
+        Step::Again
     }
 
     /// Reads what the client says until the head of a request is complete, and goes on with that.

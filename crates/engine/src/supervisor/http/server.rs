@@ -7,7 +7,7 @@
 use headworks_core::action::Side;
 use headworks_core::close::Fault;
 use headworks_core::http::exchange::{ExchangeEvent, Lost};
-use headworks_core::names::Unresolved;
+use headworks_core::names::{Resolution, Unresolved};
 use headworks_core::wire::http1::{self, Parsed};
 
 use super::pool::{Keep, Server};
@@ -28,8 +28,8 @@ impl HttpSupervisor {
         self.close_server(at);
         let stream = &mut self.streams[at];
         stream.work.sent = 0;
-        // A PROXY header speaks for one client only.
-        let pooled = !fresh && stream.backend().is_some_and(|backend| backend.proxy_header.is_none());
+        // A PROXY header speaks for one client only, and so does the client's address.
+        let pooled = !fresh && stream.backend().is_some_and(|backend| !backend.speaks_for_one());
         // Nor does one that leads back here for a client that came from here.
         let client = &self.clients[stream.client].who.socket;
         let exchange = &stream.work.exchange;
@@ -57,6 +57,11 @@ impl HttpSupervisor {
         let Some((backend, asked)) = asked else {
             return Err(ExchangeEvent::Resolved(Err(Unresolved::BadName)));
         };
+        if asked.is_original() {
+            let found = self.clients[stream.client].who.local.map(Resolution::of_address);
+            let found = found.as_ref().ok_or(Unresolved::BadName);
+            return Ok(self.turn(tools, at, ExchangeEvent::Resolved(found)));
+        }
         match asked.sought(exchange.name(), stream.plan.resolver.families) {
             Ok(sought) => {
                 let waiter = Waiter { kind: Kind::Http, place: at, generation };
@@ -87,8 +92,13 @@ impl HttpSupervisor {
             return Err(Fault::Exhausted);
         };
         let backend = &stream.plan.backends[index as usize];
-        let dial = Dial { speaks_first: true, max_hops: stream.plan.proxy.resources.max_hops };
-        let mut socket = self.clients[stream.client].who.socket.dial(&server.address, backend, dial)?;
+        let client = &self.clients[stream.client].who;
+        let dial = Dial {
+            speaks_first: true,
+            max_hops: stream.plan.proxy.resources.max_hops,
+            client: client.address,
+        };
+        let mut socket = client.socket.dial(&server.address, backend, dial)?;
         if let Some(connector) = stream.plan.connector(index) {
             let mut preface = Vec::new();
             self.clients[stream.client].announce(backend, &mut preface);
