@@ -20,6 +20,8 @@ from pydantic_core import PydanticUndefined
 
 from headworks import _engine
 from headworks.config import (
+    AdminSettings,
+    AdminTls,
     Affinity,
     AnalyzerSettings,
     Backend,
@@ -80,6 +82,8 @@ TABLES: tuple[type[BaseModel], ...] = (
     Pool,
     Affinity,
     AnalyzerSettings,
+    AdminSettings,
+    AdminTls,
 )
 """Every kind of table of the file, in the order in which people write them. One that is in several places is described
 once."""

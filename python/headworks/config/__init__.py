@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from headworks.config.config import Config
 from headworks.config.models import (
+    AdminSettings,
+    AdminTls,
     Affinity,
     AnalyzerSettings,
     Backend,
@@ -48,6 +50,8 @@ from headworks.config.problems import ConfigError, Problem
 
 if TYPE_CHECKING:
     from headworks.config.written import (
+        AdminSettingsDict,
+        AdminTlsDict,
         AffinityDict,
         AnalyzerSettingsDict,
         BackendDict,
@@ -77,6 +81,10 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AdminSettings",
+    "AdminSettingsDict",
+    "AdminTls",
+    "AdminTlsDict",
     "Affinity",
     "AffinityDict",
     "AnalyzerSettings",

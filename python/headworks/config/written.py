@@ -343,6 +343,25 @@ class AnalyzerSettingsDict(TypedDict, total=False):
     hooks: Hook | Sequence[Hook] | None
 
 
+class AdminTlsDict(TypedDict, total=False):
+    """Keys of a AdminTls, as they may be given."""
+
+    certificate: Required[FilePath]
+    key: FilePath | None
+
+
+class AdminSettingsDict(TypedDict, total=False):
+    """Keys of a AdminSettings, as they may be given."""
+
+    bind: str | Sequence[str]
+    mode: str | int
+    group: str | None
+    tokens: FilePath | None
+    hosts: str | Sequence[str]
+    tls: models.AdminTls | AdminTlsDict | None
+    state: FilePath | None
+
+
 class ConfigDict(TypedDict, total=False):
     """Keys of a Config, as they may be given."""
 
@@ -353,3 +372,4 @@ class ConfigDict(TypedDict, total=False):
     tables: Mapping[str, Mapping[str, AnyTarget]]
     backends: Mapping[str, models.Backend | BackendDict]
     analyzers: Mapping[str, models.AnalyzerSettings | AnalyzerSettingsDict]
+    admin: models.AdminSettings | AdminSettingsDict | None

@@ -5,6 +5,7 @@ configuration (a name that must exist, an address that must parse) is decided by
 repeated here.
 """
 
+from headworks.config.models.admin import AdminSettings, AdminTls
 from headworks.config.models.analyzers import AnalyzerSettings
 from headworks.config.models.answers import Redirect, Respond
 from headworks.config.models.backend import Affinity, Backend, Pool
@@ -22,6 +23,8 @@ from headworks.config.models.tls import BackendTls, ClientCertificates, Hsts, Li
 from headworks.config.models.whole import Whole
 
 __all__ = [
+    "AdminSettings",
+    "AdminTls",
     "Affinity",
     "AnalyzerSettings",
     "Backend",
