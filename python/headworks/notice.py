@@ -11,7 +11,8 @@ class Notice:
     """A rare event: ``server_up``, ``server_down``, ``worker_panicked``, ``accept_paused`` ...
 
     Of servers and their names: ``servers_changed``, ``name_unresolved``, ``name_resolved``. Of certificates whose files
-    have changed: ``certificate_renewed``, ``certificate_refused`` and ``certificate_doubtful``. ``notices_dropped`` is
+    have changed: ``certificate_renewed``, ``certificate_refused`` and ``certificate_doubtful``. Of operators:
+    ``admin_changed``, ``tokens_refused`` and ``override_forgotten``. ``notices_dropped`` is
     for one subscriber alone: it has not kept up.
     """
 
@@ -43,5 +44,7 @@ _WARNINGS = frozenset(
         "records_dropped",
         "notices_dropped",
         "certificate_doubtful",
+        "tokens_refused",
+        "override_forgotten",
     )
 )

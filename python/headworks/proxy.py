@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -20,16 +20,27 @@ from headworks.config.loaded import Loaded, Source, load
 from headworks.config.spec import plain
 from headworks.feed import Feed, Subscription
 from headworks.notice import Notice
-from headworks.notices import Notices
+from headworks.notices import Heard, Notices
+from headworks.overrides import Override, Overrides
+from headworks.reloads import Reloads
 
 if TYPE_CHECKING:
+    from headworks.admin.admin import Admin
+    from headworks.admin.door import Door
     from headworks.analyzers.company import Company, Member
     from headworks.recording.tape import Tape
     from headworks.records import AccessRecord, Records
     from headworks.renewal import Renewal
     from headworks.stats import Connection, ListenerStats, Stats
 
-_ONLY_AT_START = (("proxy", "workers"), ("proxy", "user"), ("proxy", "group"), ("logs", "access"), ("logs", "format"))
+_ONLY_AT_START = (
+    ("proxy", "workers"),
+    ("proxy", "user"),
+    ("proxy", "group"),
+    ("logs", "access"),
+    ("logs", "format"),
+    *(("admin", key) for key in ("bind", "mode", "group", "tls", "state")),
+)
 """Keys that only a start reads."""
 _GLANCE = 0.2
 """Seconds after which a wait that was cancelled ends at the latest."""
@@ -58,6 +69,13 @@ class Proxy:
         self._watch_interval = watch_interval
         self._renewal: Renewal | None = None
         self._company: Company | None = None
+        self._overrides = Overrides()
+        self._admin: Admin | None = None
+        self._door: Door | None = None
+        self.reloads: Reloads = Reloads()
+        """Counts of attempts to change the configuration."""
+        self.is_draining: bool = False
+        """Whether it accepts no more."""
         self._loaded = load(source)
         self.config = self._loaded.config
         """The configuration that runs, or would."""
@@ -75,18 +93,26 @@ class Proxy:
         plan = self._loaded.plan()
         self._loaded.write_authority()
         made = self._made(self._loaded)
+        door = None
         try:
+            # What operators need is bound first: it is the least, and its absence must not go unseen.
+            door = self._bound()
             with self._loaded.errors():
                 self._engine = _engine.Engine(plan, json.dumps(options), binder)
         except BaseException:
             self._discard(made)
+            if door is not None:
+                door.close()
             raise
+        self.is_draining = False
         self._process = os.getpid()
         self._notices = Notices(self._engine)
         self._take(made, self._loaded)
         if self._company is not None:
             self._company.listen()
         self._watch()
+        if door is not None:
+            self._open(door)
 
     def stop(self) -> None:
         """Close every connection now and end the threads. May be called twice. In a forked copy it only warns, once."""
@@ -94,6 +120,9 @@ class Proxy:
             self._warn_once()
             return
         self._unwatch()
+        door, self._door = self._door, None
+        if door is not None:
+            door.stop()
         with self._changing:
             engine, self._engine = self._engine, None
             notices, self._notices = self._notices, None
@@ -120,6 +149,20 @@ class Proxy:
         if source is None and not self._loaded.is_from_file:
             raise ValueError("this proxy was not made from a file: give reload the new configuration")
         self._running()
+        try:
+            waiting = self._reload(source)
+        except (ValueError, OSError) as error:
+            self.reloads = self.reloads.refused(error)
+            raise
+        self.reloads = self.reloads.succeeded()
+        if self._company is not None:
+            self._company.listen()
+        self._watch()
+        if self._door is not None:
+            self._door.renew(self.config.admin)
+        return waiting
+
+    def _reload(self, source: Source | None) -> tuple[str, ...]:
         with self._changing:
             loaded = load(self._loaded.source if source is None else source, self._loaded.store.authority)
             plan = loaded.plan()
@@ -132,12 +175,66 @@ class Proxy:
                 self._discard(made)
                 raise
             self._take(made, loaded)
-            waiting = _needs_restart(self.config, loaded.config)
+            waiting = self.needs_restart(loaded.config)
             self._loaded, self.config = loaded, loaded.config
-        if self._company is not None:
-            self._company.listen()
-        self._watch()
         return waiting
+
+    @property
+    def file(self) -> Path | None:
+        """Return the file that it was made from; None when it was made otherwise."""
+        source = self._loaded.source
+        return Path(source) if isinstance(source, str | Path) else None
+
+    @property
+    def admin(self) -> "Admin":
+        """Return what it can be asked and told by operators, and the ASGI app of it: ``proxy.admin.app()``."""
+        if self._admin is None:
+            from headworks.admin.admin import Admin
+
+            self._admin = Admin(self)
+        return self._admin
+
+    @property
+    def admin_addresses(self) -> tuple[str, ...]:
+        """Return where operators reach it, as it is written in ``admin.bind``; nothing without ``[admin]``."""
+        return self._door.addresses if self._door is not None else ()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it serves."""
+        return self._engine is not None and not self._is_copy()
+
+    def give(self, user: int, group: int) -> None:
+        """Give what operators come by to who this process is about to become. Raises OSError."""
+        if self._door is not None:
+            self._door.give(user, group)
+
+    def needs_restart(self, new: Config) -> tuple[str, ...]:
+        """Return the keys that have another value in ``new`` and that only a start reads."""
+        return _needs_restart(self.config, new)
+
+    @property
+    def loaded(self) -> Loaded:
+        """Return the configuration that runs, or would, with its certificates."""
+        return self._loaded
+
+    def remembered(self, after: int = 0) -> "list[Heard]":
+        """Return the notices that are remembered while ``[admin]`` is there, of those numbered above ``after``."""
+        return [] if self._notices is None or self._is_copy() else self._notices.recent(after)
+
+    def remember(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Remember notices from now on and call ``tell``, which must not wait, at each. Returns what ends that."""
+        self._running()
+        notices = self._notices
+        if notices is None:
+            raise RuntimeError("the proxy is not running")
+        notices.remember(tell)
+        return lambda: notices.forget(tell)
+
+    def tell(self, notice: Notice) -> None:
+        """Add a notice to those of ``notices()``: something that happened around the proxy."""
+        if self._notices is not None and not self._is_copy():
+            self._notices.put(notice)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -189,16 +286,19 @@ class Proxy:
         *,
         admin: Literal["ready", "drain", "maintenance"] | None = None,
         weight: int | None = None,
+        by: str = "python",
     ) -> None:
         """Take a server out of service or back, and set its weight (0 to 256; None: as configured).
 
-        ``admin=None`` leaves that as it is. Raises KeyError when there is no such server, ValueError for a bad value.
+        ``admin=None`` leaves that as it is. ``by`` is who is shown to have changed it (``overrides``). Raises
+        KeyError when there is no such server, ValueError for a bad value.
         """
         if weight is not None and not 0 <= weight <= 256:  # noqa: PLR2004  (the range of `weight`)
             raise ValueError(f"a weight is between 0 and 256, not {weight}")
         self._running().set_server(backend, server, admin, weight)
+        self._overrides.set(backend, server, admin=admin, weight=weight, by=by)
 
-    def add_server(
+    def add_server(  # noqa: PLR0913  (what is said of a server, and by whom)
         self,
         backend: str,
         address: str,
@@ -206,6 +306,7 @@ class Proxy:
         weight: int = 1,
         backup: bool = False,
         max_connections: int | None = None,
+        by: str = "python",
     ) -> None:
         """Add a server (``IP:PORT`` or ``unix:PATH``) to a backend, or give the one with this address other settings.
 
@@ -213,15 +314,27 @@ class Proxy:
         same ones keeps it. Raises KeyError when there is no such backend, ValueError for what can be no server.
         """
         server = Server(address=address, weight=weight, backup=backup, max_connections=max_connections)
-        self._running().add_server(backend, json.dumps(plain(server)))
+        settings = plain(server)
+        self._running().add_server(backend, json.dumps(settings))
+        self._overrides.add(backend, address, settings, by=by)
 
-    def remove_server(self, backend: str, address: str) -> None:
+    def remove_server(self, backend: str, address: str, *, by: str = "python") -> None:
         """Remove a server from a backend, whoever put it there; its connections go on.
 
         It stays away until it is added, or until the configuration has other servers for this backend. Raises KeyError
         when there is no such server.
         """
         self._running().remove_server(backend, address)
+        self._overrides.remove(backend, address, by=by)
+
+    def overrides(self) -> tuple[Override, ...]:
+        """Return what was changed about servers since they were configured, by whom and when.
+
+        Raises RuntimeError when the proxy does not run.
+        """
+        at = time.time()
+        self._overrides.settle({name: one.servers for name, one in self.stats().backends.items()}, at)
+        return self._overrides.all()
 
     def set_servers(self, backend: str, source: str, servers: Iterable[str | Mapping[str, Any]]) -> None:
         """Make ``servers`` those that ``source`` gives to a backend, beside the configured ones and other sources'.
@@ -284,6 +397,7 @@ class Proxy:
         Returns whether all have ended. The proxy still runs: call it again to wait longer, or ``stop``.
         """
         engine = self._running()
+        self.is_draining = True
         engine.drain()
         return engine.wait_idle(self._patience(timeout))
 
@@ -381,6 +495,39 @@ class Proxy:
                 company, self._company = self._company, None
                 company.end()
 
+    def _bound(self) -> "Door | None":
+        """Return the door of ``[admin]``, bound and shut; None without that table. Raises BindError, ConfigError."""
+        settings = self.config.admin
+        if settings is None:
+            return None
+        from headworks.admin.door import Door
+
+        return Door(self.admin, settings)
+
+    def _open(self, door: "Door") -> None:
+        """Take up what was changed before the restart, and let operators in."""
+        try:
+            if self.config.admin is not None and self.config.admin.state is not None:
+                wrong = self._overrides.keep_in(Path(self.config.admin.state), self._override)
+                for reason in wrong:
+                    self.tell(Notice(kind="override_forgotten", facts={"reason": reason}))
+            door.start()
+        except BaseException:
+            door.close()
+            self.stop()
+            raise
+        self._door = door
+
+    def _override(self, one: Override) -> None:
+        """Make a change of a server hold again. Raises KeyError, ValueError."""
+        engine = self._running()
+        if one.added is not None:
+            engine.add_server(one.backend, json.dumps(dict(one.added)))
+        if one.removed:
+            engine.remove_server(one.backend, one.server)
+        elif one.admin is not None or one.weight is not None:
+            engine.set_server(one.backend, one.server, one.admin, one.weight)
+
     def _running(self) -> _engine.Engine:
         if self._engine is None:
             raise RuntimeError("the proxy is not running")
@@ -431,11 +578,14 @@ class Proxy:
 
 def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:
     """List the keys with another value that only a start reads."""
-    return tuple(
-        f"{section}.{key}"
-        for section, key in _ONLY_AT_START
-        if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
-    )
+    keys = [(section, key) for section, key in _ONLY_AT_START if _at(old, section, key) != _at(new, section, key)]
+    if (old.admin is None) != (new.admin is None):
+        return (*(f"{section}.{key}" for section, key in keys if section != "admin"), "admin")
+    return tuple(f"{section}.{key}" for section, key in keys)
+
+
+def _at(config: Config, section: str, key: str) -> object:
+    return getattr(getattr(config, section), key, None)
 
 
 def _shown(listener: "ListenerStats | None") -> tuple[int | None, ...]:
