@@ -170,6 +170,9 @@ class Service:
             self.lines.warning("doubtful", ("key", where), ("reason", warning.reason))
 
     def _reload(self) -> None:
+        if self.proxy.file is None:
+            self._ignore(RELOAD, "there is no file to read again")
+            return
         with contextlib.suppress(ConfigError, OSError):  # what is wrong has been said
             self.reload()
 

@@ -50,7 +50,7 @@ NEVER_IMPORTS = {
 }
 """A room of the Python package and the rooms above it, which it must not know."""
 
-CLI_MAY_IMPORT = {"enum", "pathlib", "sys", "typer", "typing"}
+CLI_MAY_IMPORT = {"collections", "contextlib", "enum", "pathlib", "sys", "typer", "typing"}
 """At the top of files of cli/: everything else is imported by the command that needs it, so that `check` is quick."""
 
 

@@ -401,7 +401,7 @@ def test_a_socket_that_nobody_serves_is_taken(raw, tmp_path):
 
 
 def test_the_usual_socket(raw, tmp_path, monkeypatch):
-    monkeypatch.setattr("headworks.admin.door.DIRECTORY", tmp_path / "none" / "run")
+    monkeypatch.setattr("headworks.admin.client.DIRECTORY", tmp_path / "none" / "run")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     with Proxy({**raw, "admin": {}}) as proxy:
         assert proxy.admin_addresses == (f"unix:{tmp_path}/headworks/admin.sock",)

@@ -11,7 +11,7 @@
 | events.py | what happens, as it happens |
 | refusal.py | answers that say no (RFC 9457) |
 | door.py, speaking.py | sockets, the thread that serves them, and bounds of each connection |
-| client.py | the other end: what commands ask with |
+| client.py, screen.py | the other end: what commands ask with, and what `headworks top` draws |
 
 Traffic never waits for any of it. starlette and uvicorn are imported by whoever opens the door, not before.
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headworks.admin.admin import Admin
+from headworks.admin.client import usual_places
 from headworks.binder import bind
 from headworks.config.problems import ConfigError, Problem
 from headworks.config.tokens import TokensError
@@ -26,18 +27,10 @@ if TYPE_CHECKING:
 
     from headworks.config import AdminSettings
 
-SOCKET = "admin.sock"
-DIRECTORY = Path("/run/headworks")
 _START = 10.0
 """Seconds until the loop must run."""
 _STOP = 5.0
 """Seconds that open requests may take at the end."""
-
-
-def usual_places() -> list[Path]:
-    """Return where the socket is when nobody says where, the best place first."""
-    own = os.environ.get("XDG_RUNTIME_DIR")
-    return [DIRECTORY / SOCKET, *([Path(own) / "headworks" / SOCKET] if own else [])]
 
 
 class Door:
