@@ -37,6 +37,7 @@ NEVER_SAYS = {
 NEVER_IMPORTS = {
     "config": {"cli", "service", "proxy", "demo", "explanation", "stats", "privileges", "binder"},
     "certificates": {"cli", "service", "proxy", "demo", "config", "listing", "renewal", "stats"},
+    "admin": {"cli", "service", "demo", "recording"},
     "errors": {"cli", "service", "proxy", "demo", "config"},
     "stats": {"cli", "service", "proxy", "demo", "config"},
     "explanation": {"cli", "service", "demo"},

@@ -475,3 +475,43 @@ def test_stop_and_start_again(raw, tmp_path):
             assert not (tmp_path / "admin.sock").exists()
             door.proxy.start()
             assert door.ask("GET", "/v1/status").status == 200
+
+
+def test_proxies_of_tests_open_no_door(raw, tmp_path):
+    from headworks.testing.proxies import TestedProxy
+
+    with TestedProxy({**raw, "admin": {"bind": f"unix:{tmp_path}/admin.sock"}}) as proxy:
+        assert proxy.admin_addresses == ()
+        assert proxy.admin.status().workers == 1
+
+
+def test_many_reloads_and_changes_while_many_ask(filed, origin):
+    """Whatever comes at once, every answer is whole and the proxy serves."""
+    failed = []
+
+    def go(does):
+        for _ in range(15):
+            answer = does()
+            if answer.status not in (200, 404):
+                failed.append((answer.status, answer.body))
+
+    server_path = f"/v1/backends/app/servers/{origin}"
+    work = [
+        lambda: filed.ask("POST", "/v1/reload", {}),
+        lambda: filed.ask("GET", "/v1/servers"),
+        lambda: filed.ask("PATCH", server_path, {"admin": "drain"}),
+        lambda: filed.ask("PATCH", server_path, {"admin": "ready", "weight": None}),
+        lambda: filed.ask("GET", "/v1/config"),
+        lambda: filed.ask("PUT", "/v1/config", {"toml": filed.proxy.file.read_text()}, If_Match="*"),
+    ]
+    threads = [threading.Thread(target=go, args=(one,)) for one in work]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert failed == []
+    filed.ask("PATCH", server_path, {"admin": "ready", "weight": None})
+    assert filed.proxy.overrides() == ()
+    with socket.create_connection(filed.proxy.address("raw")) as client:
+        client.sendall(b"a")
+        assert client.recv(1) == b"a"

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import pwd
 import re
 import select
 import signal
@@ -27,6 +28,7 @@ from headworks.cli.asking import length
 TEXT = """\
 [proxy]
 workers = 1
+{more}
 [logs]
 access = "off"
 [admin]
@@ -43,10 +45,10 @@ servers = ["{origin}", {{ address = "127.0.0.1:1", weight = 3 }}]
 class Running:
     """A `headworks run`."""
 
-    def __init__(self, directory, origin):
+    def __init__(self, directory, origin, more=""):
         self.socket = str(directory / "admin.sock")
         self.file = directory / "headworks.toml"
-        self.file.write_text(TEXT.format(socket=self.socket, origin=origin))
+        self.file.write_text(TEXT.format(socket=self.socket, origin=origin, more=more))
         command = [sys.executable, "-m", "headworks", "run", str(self.file)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         found = re.search(r"address=127.0.0.1:(\d+)", self.line(" ready "))
@@ -150,7 +152,7 @@ def test_reload_and_its_trial(proxy):
     assert proxy.line(" reloaded ")
     proxy.file.write_text(right.replace('backend = "app"', 'backend = "ap"'))
     wrong = proxy("reload", "--dry-run", code=2)
-    assert 'line 10: listeners.raw.backend: there is no backend "ap"; did you mean "app"?' in wrong
+    assert 'line 11: listeners.raw.backend: there is no backend "ap"; did you mean "app"?' in wrong
     assert "headworks: listeners.raw.backend: there is no backend" in proxy("reload", code=2)
     assert proxy.line("not reloaded")
     assert "the last reload failed: " in proxy("status")
@@ -309,6 +311,28 @@ def test_commands_start_without_what_serves(proxy):
     )
     assert json.loads(ran.stdout)
     assert ran.stderr.split() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_is_given_up_and_operators_still_come(tmp_path, origin):
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    running = Running(tmp_path, origin, 'user = "nobody"')
+    try:
+        assert Path(running.socket).stat().st_uid == pwd.getpwnam("nobody").pw_uid
+        for what in ("status", "listeners", "servers", "certificates", "config", "limits", "rules", "openapi.json"):
+            assert Client(running.socket).ask("GET", f"/{what}") is not None
+        explained = Client(running.socket).ask("POST", "/explain", {"listener": "raw"})
+        assert explained["backend"] == "app"
+        running.file.chmod(0o644)
+        assert running("reload") == "reloaded\n"
+        assert running("stop", "--wait") == "stopped\n"
+        assert running.process.wait(30) == 0
+    finally:
+        running.process.kill()
+        running.process.wait()
+        running.process.stderr.close()
 
 
 # ---- top

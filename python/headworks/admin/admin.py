@@ -56,7 +56,11 @@ class Admin:
     def __init__(self, proxy: "Proxy") -> None:
         self.proxy: Proxy = proxy
         self.service: Service | None = None
+        import headworks
+
         self._started = time.time()
+        # Looked up now: later the package's own files may be out of reach.
+        self.version: str = headworks.__version__
 
     def app(self, *, trust: "Role | None" = None) -> "ASGIApp":
         """Return it as an ASGI app; see ``headworks.admin.app``. Raises ImportError without starlette."""
@@ -68,14 +72,12 @@ class Admin:
 
     def status(self) -> answers.Status:
         """Return the proxy at a glance."""
-        import headworks
-
         proxy, stats = self.proxy, self.proxy.stats()
         states = [_state(one) for backend in stats.backends.values() for one in backend.servers.values()]
         ends = [one.certificate_expires for one in stats.listeners.values() if one.certificate_expires is not None]
         counted = list(stats.listeners.values())
         return answers.Status(
-            version=headworks.__version__,
+            version=self.version,
             pid=os.getpid(),
             started=self._started,
             uptime=time.time() - self._started,

@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +194,13 @@ class Door:
             server.should_exit = True
 
 
+_LATER = ("headworks.config.write", "headworks.explanation", "headworks.listing", "pydantic.json_schema")
+"""Modules of answers: later their files may be out of reach."""
+
+
 def _imported() -> tuple[Any, Any]:
+    for name in _LATER:
+        import_module(name)
     try:
         from headworks.admin.routes import app
         from headworks.admin.speaking import Speaking

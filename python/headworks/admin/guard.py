@@ -23,6 +23,8 @@ SAFE = ("GET", "HEAD")
 METHODS = (*SAFE, "POST", "PUT", "PATCH", "DELETE")
 OPEN = ("/healthz", "/readyz")
 """Paths that everybody may ask: they tell nothing but whether all is well."""
+GUARDED = ("/v1/", "/metrics")
+"""Beginnings of paths that are for those who may; anything else is files, the same for everybody."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -79,6 +81,13 @@ class Guard:
         if who.role is None:
             raise _unknown("a token is needed: Authorization: Bearer TOKEN")
         return who
+
+    def look(self, scope: Scope) -> None:
+        """Hold a request for a file to what it can do wrong: files are no secret. Raises Refusal."""
+        if scope["method"] not in SAFE:
+            raise Refusal(405, "method", "files are for GET", headers={"Allow": ", ".join(SAFE)})
+        if scope.get("headworks.who") is None and self.trust is None:
+            self._check_host(Fields(scope).one("host"))
 
     def check(self, scope: Scope) -> None:
         """Hold a request to the rules for all, whoever asks. Raises Refusal."""

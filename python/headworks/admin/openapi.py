@@ -49,10 +49,8 @@ _SOMETIMES = {
 _AT = "#/components/schemas/{model}"
 
 
-def description(operations: Iterable[Operation]) -> dict[str, Any]:
-    """Return the description, as JSON has it."""
-    import headworks
-
+def description(operations: Iterable[Operation], version: str) -> dict[str, Any]:
+    """Return the description, as JSON has it; ``version`` is that of Headworks."""
     made = list(operations)
     answers, schemas = _schemas(made)
     paths: dict[str, dict[str, Any]] = {}
@@ -64,7 +62,7 @@ def description(operations: Iterable[Operation]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Headworks",
-            "version": headworks.__version__,
+            "version": version,
             "description": "A running proxy, asked and told. Durations are in seconds, or milliseconds in names with "
             "`_ms`; times are seconds since 1970.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -25,7 +25,7 @@ from headworks.admin import events, refusal
 from headworks.admin.answers import Me
 from headworks.admin.asked import Secret
 from headworks.admin.events import Events
-from headworks.admin.guard import HEADERS, OPEN, Guard
+from headworks.admin.guard import GUARDED, HEADERS, OPEN, Guard
 from headworks.admin.openapi import description
 from headworks.admin.operations import MOST, Call, Operation, operations
 from headworks.admin.refusal import Refusal
@@ -92,8 +92,10 @@ class App:
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             if path == _SESSION:
                 self.guard.check(scope)
-            elif path not in OPEN:
+            elif path.startswith(GUARDED):
                 scope["headworks.admitted"] = self.guard.admit(scope)
+            elif path not in OPEN:
+                self.guard.look(scope)
             limit = None if path == "/v1/events" else PATIENCE
             async with asyncio.timeout(limit):
                 await self._router(scope, receive, answering.send)
@@ -121,7 +123,7 @@ class App:
         return PlainTextResponse("ready\n" if is_ready else "not ready\n", 200 if is_ready else 503)
 
     async def _openapi(self, _: Request) -> Response:
-        return JSONResponse(await self.call(_described))
+        return JSONResponse(await self.call(_described, self.admin.version))
 
     async def _me(self, request: Request) -> Response:
         who: Who = request.scope["headworks.admitted"]
@@ -304,8 +306,8 @@ def _checked(model: type[BaseModel], value: Any, *, is_query: bool = False) -> A
 
 
 @cache
-def _described() -> dict[str, Any]:
-    return description(operations())
+def _described(version: str) -> dict[str, Any]:
+    return description(operations(), version)
 
 
 @cache

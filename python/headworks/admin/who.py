@@ -33,7 +33,7 @@ def at(connection: socket.socket, group: int | None) -> Who:
     name = _name(user)
     # A process of another namespace has no number here: nobody can say that it is not one of ours.
     if pid in (0, os.getpid()):
-        return Who(name, None)
+        return Who("itself", None)
     if user in (0, os.geteuid()):
         return Who(name, "operate")
     if group is not None and group in {main, *_groups(connection)}:
