@@ -21,6 +21,8 @@ from pydantic_core import PydanticUndefined
 from headworks import _engine
 from headworks.config import (
     Accept,
+    AdminSettings,
+    AdminTls,
     Affinity,
     AnalyzerSettings,
     Backend,
@@ -99,6 +101,8 @@ TABLES: tuple[type[BaseModel], ...] = (
     Affinity,
     AnalyzerSettings,
     ProviderSettings,
+    AdminSettings,
+    AdminTls,
 )
 """Every kind of table of the file, in the order in which people write them. One that is in several places is described
 once."""

@@ -8,7 +8,7 @@ import sys
 
 from headworks.signals import hold
 
-SERVING = frozenset({"run", "sniproxy"})
+SERVING = frozenset({"run", "proxy", "sniproxy"})
 """Commands that serve. All others end by a signal as every program does."""
 
 

@@ -9,7 +9,7 @@ class BindFailure:
     """One address that could not be bound."""
 
     listener: str
-    """Name of the listener."""
+    """Name of the listener; empty for an address of ``[admin]``."""
     address: str
     """The address as it is written in ``bind``."""
     reason: str
@@ -17,7 +17,8 @@ class BindFailure:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"listeners.{self.listener}: cannot bind {self.address}: {self.reason}"
+        place = f"listeners.{self.listener}" if self.listener else "admin"
+        return f"{place}: cannot bind {self.address}: {self.reason}"
 
 
 class BindError(OSError):

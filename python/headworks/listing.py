@@ -77,7 +77,7 @@ def of_config(file: Path) -> Listing:
     store = Store()
     examined = examine(Document.read(file), store)
     config, warnings = examined.config, examined.warnings
-    return Listing(rows=tuple(_rows(config, store)), warnings=tuple(map(str, warnings)))
+    return Listing(rows=tuple(rows(config, store)), warnings=tuple(map(str, warnings)))
 
 
 def of_place(place: Path) -> Listing:
@@ -118,7 +118,8 @@ def table(listing: Listing) -> "Table":
     return laid
 
 
-def _rows(config: Whole, store: Store) -> Iterator[Row]:
+def rows(config: Whole, store: Store) -> Iterator[Row]:
+    """Yield every certificate that a configuration presents, those for its servers included."""
     for name, listener in config.listeners.items():
         tls = listener.tls
         if tls is None:

@@ -12,8 +12,8 @@ class Notice:
 
     Of servers and their names: ``servers_changed``, ``name_unresolved``, ``name_resolved``; of providers of servers
     ``discovery_stale`` and ``discovery_fresh``. Of certificates whose files have changed: ``certificate_renewed``,
-    ``certificate_refused`` and ``certificate_doubtful``. ``notices_dropped`` is for one subscriber alone: it has not
-    kept up.
+    ``certificate_refused`` and ``certificate_doubtful``. Of operators: ``admin_changed``, ``tokens_refused`` and
+    ``override_forgotten``. ``notices_dropped`` is for one subscriber alone: it has not kept up.
     """
 
     kind: str
@@ -45,5 +45,7 @@ _WARNINGS = frozenset(
         "records_dropped",
         "notices_dropped",
         "certificate_doubtful",
+        "tokens_refused",
+        "override_forgotten",
     )
 )

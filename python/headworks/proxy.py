@@ -9,8 +9,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -21,9 +20,13 @@ from headworks.config.loaded import Loaded, Source, load
 from headworks.config.spec import plain
 from headworks.feed import Feed, Subscription
 from headworks.notice import Notice
-from headworks.notices import Notices
+from headworks.notices import Heard, Notices
+from headworks.overrides import Override, Overrides
+from headworks.reloads import Reloads
 
 if TYPE_CHECKING:
+    from headworks.admin.admin import Admin
+    from headworks.admin.door import Door
     from headworks.analyzers.company import Company, Member
     from headworks.providers.source import Source as Provided
     from headworks.providers.sources import Key, Sources
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 _ONLY_AT_START = (
     *(("proxy", "workers"), ("proxy", "user"), ("proxy", "group")),
     *(("logs", "access"), ("logs", "format"), ("logs", "program"), ("logs", "syslog")),
+    *(("admin", key) for key in ("bind", "mode", "group", "tls", "state")),
 )
 """Keys that only a start reads."""
 _GLANCE = 0.2
@@ -68,13 +72,20 @@ class Proxy:
         self._access: RemoteLog | None = None
         self._process = os.getpid()
         self._has_warned = False
-        self._changes = _Changes()
         self._changing = threading.Lock()
         self._watch_interval = watch_interval
         self._renewal: Renewal | None = None
         self._company: Company | None = None
         self._sources: Sources | None = None
         self._early: list[Notice] = []
+        self._overrides = Overrides()
+        self._admin: Admin | None = None
+        self._door: Door | None = None
+        self._started = 0.0
+        self.reloads: Reloads = Reloads()
+        """Counts of attempts to change the configuration."""
+        self.is_draining: bool = False
+        """Whether it accepts no more."""
         self._loaded = load(source)
         self.config = self._loaded.config
         """The configuration that runs, or would."""
@@ -92,10 +103,13 @@ class Proxy:
         self._loaded.write_authority()
         made = self._made(self._loaded)
         found: dict[Key, Provided] = {}
+        door = None
         self._access = _access(self.config)
         access = logs.access if self._access is None else self._access.path
         options = {"workers": self._workers(), "access_log": access, "log_format": logs.format}
         try:
+            # What operators need is bound first: it is the least, and its absence must not go unseen.
+            door = self._bound()
             found = self._found(self._loaded)
             with self._loaded.errors():
                 first = self._first(found, self._loaded)
@@ -104,10 +118,13 @@ class Proxy:
             self._discard(made)
             self._forget(found)
             self._end_access()
+            if door is not None:
+                door.close()
             raise
+        self.is_draining = False
         self._process = os.getpid()
         self._adopt(found, self._loaded, first and plan)
-        self._changes = _Changes()
+        self.reloads, self._started = Reloads(), time.time()
         self._notices = Notices(self._engine)
         early, self._early = self._early, []
         self._notices.put_all(early)
@@ -115,6 +132,8 @@ class Proxy:
         if self._company is not None:
             self._company.listen()
         self._watch()
+        if door is not None:
+            self._open(door)
 
     def stop(self) -> None:
         """Close every connection now and end the threads. May be called twice. In a forked copy it only warns, once."""
@@ -122,6 +141,9 @@ class Proxy:
             self._warn_once()
             return
         self._unwatch()
+        door, self._door = self._door, None
+        if door is not None:
+            door.stop()
         with self._changing:
             sources, self._sources = self._sources, None
             engine, self._engine = self._engine, None
@@ -154,10 +176,15 @@ class Proxy:
         self._running()
         try:
             waiting = self._reload(source)
-        except Exception:
-            self._changes = self._changes.refused()
+        except Exception as error:
+            self.reloads = self.reloads.refused(error)
             raise
-        self._changes = self._changes.applied()
+        self.reloads = self.reloads.succeeded()
+        if self._company is not None:
+            self._company.listen()
+        self._watch()
+        if self._door is not None:
+            self._door.renew(self.config.admin)
         return waiting
 
     def _reload(self, source: Source | None) -> tuple[str, ...]:
@@ -178,12 +205,66 @@ class Proxy:
                 raise
             self._adopt(found, loaded, first and plan)
             self._take(made, loaded)
-            waiting = _needs_restart(self.config, loaded.config)
+            waiting = self.needs_restart(loaded.config)
             self._loaded, self.config = loaded, loaded.config
-        if self._company is not None:
-            self._company.listen()
-        self._watch()
         return waiting
+
+    @property
+    def file(self) -> Path | None:
+        """Return the file that it was made from; None when it was made otherwise."""
+        source = self._loaded.source
+        return Path(source) if isinstance(source, str | Path) else None
+
+    @property
+    def admin(self) -> "Admin":
+        """Return what it can be asked and told by operators, and the ASGI app of it: ``proxy.admin.app()``."""
+        if self._admin is None:
+            from headworks.admin.admin import Admin
+
+            self._admin = Admin(self)
+        return self._admin
+
+    @property
+    def admin_addresses(self) -> tuple[str, ...]:
+        """Return where operators reach it, as it is written in ``admin.bind``; nothing without ``[admin]``."""
+        return self._door.addresses if self._door is not None else ()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it serves."""
+        return self._engine is not None and not self._is_copy()
+
+    def give(self, user: int, group: int) -> None:
+        """Give what operators come by to who this process is about to become. Raises OSError."""
+        if self._door is not None:
+            self._door.give(user, group)
+
+    def needs_restart(self, new: Config) -> tuple[str, ...]:
+        """Return the keys that have another value in ``new`` and that only a start reads."""
+        return _needs_restart(self.config, new)
+
+    @property
+    def loaded(self) -> Loaded:
+        """Return the configuration that runs, or would, with its certificates."""
+        return self._loaded
+
+    def remembered(self, after: int = 0) -> "list[Heard]":
+        """Return the notices that are remembered while ``[admin]`` is there, of those numbered above ``after``."""
+        return [] if self._notices is None or self._is_copy() else self._notices.recent(after)
+
+    def remember(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Remember notices from now on and call ``tell``, which must not wait, at each. Returns what ends that."""
+        self._running()
+        notices = self._notices
+        if notices is None:
+            raise RuntimeError("the proxy is not running")
+        notices.remember(tell)
+        return lambda: notices.forget(tell)
+
+    def tell(self, notice: Notice) -> None:
+        """Add a notice to those of ``notices()``: something that happened around the proxy."""
+        if self._notices is not None and not self._is_copy():
+            self._notices.put(notice)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -238,8 +319,16 @@ class Proxy:
         wanted = [scope] if isinstance(scope, str) else list(scope)
         if format not in _FORMATS or not set(wanted) <= set(_SCOPES):
             raise ValueError(f"a format is one of {', '.join(_FORMATS)}, a scope one of {', '.join(_SCOPES)}")
-        changes = self._changes
-        request = {"format": format, "scopes": wanted, "version": headworks.__version__, **asdict(changes)}
+        reloads = self.reloads
+        request = {
+            "format": format,
+            "scopes": wanted,
+            "version": headworks.__version__,
+            "reloads_applied": reloads.good,
+            "reloads_refused": reloads.failed,
+            "last_reload_successful": reloads.reason is None,
+            "applied_at": reloads.last_good or self._started,
+        }
         return self._running().metrics(json.dumps(request))
 
     def connections(  # noqa: PLR0913  (a filter has as many parts as there are things to look for)
@@ -298,16 +387,19 @@ class Proxy:
         *,
         admin: Literal["ready", "drain", "maintenance"] | None = None,
         weight: int | None = None,
+        by: str = "python",
     ) -> None:
         """Take a server out of service or back, and set its weight (0 to 256; None: as configured).
 
-        ``admin=None`` leaves that as it is. Raises KeyError when there is no such server, ValueError for a bad value.
+        ``admin=None`` leaves that as it is. ``by`` is who is shown to have changed it (``overrides``). Raises
+        KeyError when there is no such server, ValueError for a bad value.
         """
         if weight is not None and not 0 <= weight <= 256:  # noqa: PLR2004  (the range of `weight`)
             raise ValueError(f"a weight is between 0 and 256, not {weight}")
         self._running().set_server(backend, server, admin, weight)
+        self._overrides.set(backend, server, admin=admin, weight=weight, by=by)
 
-    def add_server(
+    def add_server(  # noqa: PLR0913  (what is said of a server, and by whom)
         self,
         backend: str,
         address: str,
@@ -315,6 +407,7 @@ class Proxy:
         weight: int = 1,
         backup: bool = False,
         max_connections: int | None = None,
+        by: str = "python",
     ) -> None:
         """Add a server (``IP:PORT`` or ``unix:PATH``) to a backend, or give the one with this address other settings.
 
@@ -322,15 +415,27 @@ class Proxy:
         same ones keeps it. Raises KeyError when there is no such backend, ValueError for what can be no server.
         """
         server = Server(address=address, weight=weight, backup=backup, max_connections=max_connections)
-        self._running().add_server(backend, json.dumps(plain(server)))
+        settings = plain(server)
+        self._running().add_server(backend, json.dumps(settings))
+        self._overrides.add(backend, address, settings, by=by)
 
-    def remove_server(self, backend: str, address: str) -> None:
+    def remove_server(self, backend: str, address: str, *, by: str = "python") -> None:
         """Remove a server from a backend, whoever put it there; its connections go on.
 
         It stays away until it is added, or until the configuration has other servers for this backend. Raises KeyError
         when there is no such server.
         """
         self._running().remove_server(backend, address)
+        self._overrides.remove(backend, address, by=by)
+
+    def overrides(self) -> tuple[Override, ...]:
+        """Return what was changed about servers since they were configured, by whom and when.
+
+        Raises RuntimeError when the proxy does not run.
+        """
+        at = time.time()
+        self._overrides.settle({name: one.servers for name, one in self.stats().backends.items()}, at)
+        return self._overrides.all()
 
     def set_servers(self, backend: str, source: str, servers: Iterable[str | Mapping[str, Any]]) -> None:
         """Make ``servers`` those that ``source`` gives to a backend, beside the configured ones and other sources'.
@@ -398,6 +503,7 @@ class Proxy:
         Returns whether all have ended. The proxy still runs: call it again to wait longer, or ``stop``.
         """
         engine = self._running()
+        self.is_draining = True
         engine.drain()
         if self._sources is not None:
             self._sources.end()
@@ -536,6 +642,39 @@ class Proxy:
         else:
             self._notices.put(notice)
 
+    def _bound(self) -> "Door | None":
+        """Return the door of ``[admin]``, bound and shut; None without that table. Raises BindError, ConfigError."""
+        settings = self.config.admin
+        if settings is None:
+            return None
+        from headworks.admin.door import Door
+
+        return Door(self.admin, settings)
+
+    def _open(self, door: "Door") -> None:
+        """Take up what was changed before the restart, and let operators in."""
+        try:
+            if self.config.admin is not None and self.config.admin.state is not None:
+                wrong = self._overrides.keep_in(Path(self.config.admin.state), self._override)
+                for reason in wrong:
+                    self.tell(Notice(kind="override_forgotten", facts={"reason": reason}))
+            door.start()
+        except BaseException:
+            door.close()
+            self.stop()
+            raise
+        self._door = door
+
+    def _override(self, one: Override) -> None:
+        """Make a change of a server hold again. Raises KeyError, ValueError."""
+        engine = self._running()
+        if one.added is not None:
+            engine.add_server(one.backend, json.dumps(dict(one.added)))
+        if one.removed:
+            engine.remove_server(one.backend, one.server)
+        elif one.admin is not None or one.weight is not None:
+            engine.set_server(one.backend, one.server, one.admin, one.weight)
+
     def _running(self) -> _engine.Engine:
         if self._engine is None:
             raise RuntimeError("the proxy is not running")
@@ -598,34 +737,16 @@ def _access(config: Config) -> "RemoteLog | None":
     return RemoteLog.begin(config.logs)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Changes:
-    """Outcomes of reloads since the start."""
-
-    reloads_applied: int = 0
-    reloads_refused: int = 0
-    last_reload_successful: bool = True
-    applied_at: float = field(default_factory=time.time)
-
-    def applied(self) -> "_Changes":
-        return replace(
-            self,
-            reloads_applied=self.reloads_applied + 1,
-            last_reload_successful=True,
-            applied_at=time.time(),
-        )
-
-    def refused(self) -> "_Changes":
-        return replace(self, reloads_refused=self.reloads_refused + 1, last_reload_successful=False)
-
-
 def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:
     """List the keys with another value that only a start reads."""
-    return tuple(
-        f"{section}.{key}"
-        for section, key in _ONLY_AT_START
-        if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
-    )
+    keys = [(section, key) for section, key in _ONLY_AT_START if _at(old, section, key) != _at(new, section, key)]
+    if (old.admin is None) != (new.admin is None):
+        return (*(f"{section}.{key}" for section, key in keys if section != "admin"), "admin")
+    return tuple(f"{section}.{key}" for section, key in keys)
+
+
+def _at(config: Config, section: str, key: str) -> object:
+    return getattr(getattr(config, section), key, None)
 
 
 def _shown(listener: "ListenerStats | None") -> tuple[int | None, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from headworks import late
-from headworks.config import Config, ConfigError
+from headworks.config import ConfigError
 from headworks.config.document import place
 from headworks.config.values import show_duration
 from headworks.errors import BindError
@@ -72,7 +72,7 @@ def _run(file: Path, proxy: Proxy, seconds: float | None, service: "Callable[[Pr
     try:
         proxy.start(binder=binder.fileno() if binder else None)
         if identity:
-            _become(identity, config)
+            _become(identity, proxy)
         if seconds is not None:
             _end_after(seconds)
         service(proxy, log).serve()
@@ -107,6 +107,8 @@ class Service:
     def __init__(self, proxy: Proxy, log: Log) -> None:
         self.proxy = proxy
         self.lines = log
+        if proxy.config.admin is not None:
+            proxy.admin.service = self
 
     def serve(self) -> None:
         """Say that we are ready, then act on signals until one says stop."""
@@ -149,6 +151,8 @@ class Service:
         """Write one line a listener, always of the same keys."""
         for name in self.proxy.config.listeners:
             self.lines.info("listening", ("listener", name), ("address", self.proxy.addresses(name)))
+        if self.proxy.admin_addresses:
+            self.lines.info("operators come by", ("address", self.proxy.admin_addresses))
 
     def _bound(self) -> list[tuple[str, str]]:
         return [
@@ -168,15 +172,26 @@ class Service:
             self.lines.warning("doubtful", ("key", where), ("reason", warning.reason))
 
     def _reload(self) -> None:
+        if self.proxy.file is None:
+            self._ignore(RELOAD, "there is no file to read again")
+            return
+        with contextlib.suppress(ConfigError, OSError):  # what is wrong has been said
+            self.reload()
+
+    def reload(self) -> tuple[str, ...]:
+        """Read the file again. Returns and raises as ``Proxy.reload`` does, once the log says the same."""
         notify("RELOADING=1")
         try:
             waiting = self.proxy.reload()
         except ConfigError as error:
             self._not_reloaded(map(str, error.problems))
+            raise
         except BindError as error:
             self._not_reloaded(map(str, error.failures))
+            raise
         except OSError as error:
             self._not_reloaded([str(error)])
+            raise
         else:
             self.lines.level = self.proxy.config.logs.level
             self._warn()
@@ -184,8 +199,23 @@ class Service:
             self.lines.info("reloaded", *self._bound())
             for key in waiting:
                 self.lines.warning("needs a restart to change", ("key", key))
-        self.reopen()
-        notify("READY=1")
+            return waiting
+        finally:
+            self.reopen()
+            notify("READY=1")
+
+    @property
+    def level(self) -> str:
+        """Return the level of the log."""
+        return self.lines.level
+
+    @level.setter
+    def level(self, level: str) -> None:
+        self.lines.level = level
+
+    def end(self) -> None:
+        """Act as at TERM, on the thread that takes signals."""
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _not_reloaded(self, reasons: Iterable[str]) -> None:
         for reason in reasons:
@@ -236,9 +266,10 @@ class Service:
         self.lines.write(notice.level, notice.kind, *notice.facts.items())
 
 
-def _become(identity: Identity, config: Config) -> None:
-    """Drop root; the access log goes with us, so that it can be reopened."""
-    access = config.logs.access
+def _become(identity: Identity, proxy: Proxy) -> None:
+    """Drop root; the access log and the sockets of operators go with us, so that they can be opened again."""
+    access = proxy.config.logs.access
+    proxy.give(identity.user, identity.group)
     if os.geteuid() == 0 and access not in ("-", "off") and not access.startswith(("/dev/", "/proc/", "syslog")):
         with contextlib.suppress(OSError):
             os.chown(access, identity.user, identity.group)

@@ -39,6 +39,8 @@ def write_certificates(directory: Path) -> None:
     authority = Authority()
     (certificate,) = authority.certificates(["example.com", "*.example.com"])
     (directory / "ca.pem").write_text(authority.pem())
+    (directory / "tokens").write_text(f'[[token]]\nname = "a"\nrole = "read"\nsha256 = "{"0" * 64}"\n')
+    (directory / "tokens").chmod(0o600)
     (directory / "certificates").mkdir()
     blocks = (("CERTIFICATE", certificate.chain[0]), ("PRIVATE KEY", certificate.key))
     (directory / "certificates" / "example.com.pem").write_text(
@@ -139,7 +141,9 @@ def starts(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [ROOT / name for name in ("README.md", "docs/python.md", "docs/https.md", "docs/discovery.md")], ids=name
+    "page",
+    [ROOT / name for name in ("README.md", *(f"docs/{page}.md" for page in ("python", "https", "discovery", "admin")))],
+    ids=name,
 )
 def test_programs_in_the_pages_run(page: Path) -> None:
     programs = blocks(page, "python")

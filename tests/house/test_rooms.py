@@ -37,6 +37,7 @@ NEVER_SAYS = {
 NEVER_IMPORTS = {
     "config": {"cli", "service", "proxy", "demo", "explanation", "stats", "privileges", "binder"},
     "certificates": {"cli", "service", "proxy", "demo", "config", "listing", "renewal", "stats"},
+    "admin": {"cli", "service", "demo", "recording"},
     "errors": {"cli", "service", "proxy", "demo", "config"},
     "stats": {"cli", "service", "proxy", "demo", "config"},
     "explanation": {"cli", "service", "demo"},
@@ -50,7 +51,7 @@ NEVER_IMPORTS = {
 }
 """A room of the Python package and the rooms above it, which it must not know."""
 
-CLI_MAY_IMPORT = {"enum", "pathlib", "sys", "typer", "typing"}
+CLI_MAY_IMPORT = {"collections", "contextlib", "enum", "pathlib", "sys", "typer", "typing"}
 """At the top of files of cli/: everything else is imported by the command that needs it, so that `check` is quick."""
 
 

@@ -32,6 +32,7 @@ ALLOWED = {
     "info": "a level of log lines, which everybody calls so",
     "PEER": "OpenSSL and the kernel call it so",
     "SOCK_DATA": "the kernel calls it so",
+    "data_received": "asyncio's own name",
     "handler": "pydantic calls it so, in the schema hooks",
     "data": "tests/data is where Rust projects keep recorded bytes; syn and mio call a member so",
 }

@@ -7,6 +7,9 @@
 | run.py, check.py, show.py, certs.py, explain.py, demo.py | one command each: its words and options |
 | convert.py, lint.py | the same, of files of other proxies |
 | sniproxy.py | `sniproxy`, with options of its own kind |
+| proxy.py, init.py, schema.py | a proxy without a file, a first file, what editors need |
+| asking.py | what is shared by those that talk to a running proxy |
+| status.py, top.py, servers.py, connections.py, events.py, process.py | these |
 | files.py, shared.py | exit codes, how files are found and loaded, how it is said what is wrong |
 
 0 fine, 1 failed while running, 2 wrong configuration or usage. A command is a few calls of the package, imported when

@@ -4,7 +4,27 @@ from typing import Annotated
 
 import typer
 
-from headworks.cli import certs, check, convert, demo, explain, lint, record, run, show, sniproxy
+from headworks.cli import (
+    certs,
+    check,
+    connections,
+    convert,
+    demo,
+    events,
+    explain,
+    init,
+    lint,
+    process,
+    proxy,
+    record,
+    run,
+    schema,
+    servers,
+    show,
+    sniproxy,
+    status,
+    top,
+)
 
 app = typer.Typer(
     name="headworks",
@@ -37,10 +57,24 @@ def _main(
 
 for _command, _example in (
     (run.run, run.EXAMPLE),
+    (proxy.proxy, proxy.EXAMPLE),
+    (init.init, init.EXAMPLE),
     (check.check, check.EXAMPLE),
     (show.show, show.EXAMPLE),
     (certs.certs, certs.EXAMPLE),
     (explain.explain, explain.EXAMPLE),
+    (schema.schema, schema.EXAMPLE),
+    (status.status, status.EXAMPLE),
+    (top.top, top.EXAMPLE),
+    (servers.servers, servers.EXAMPLE),
+    (servers.server, servers.SERVER_EXAMPLE),
+    (servers.add_server, servers.ADD_EXAMPLE),
+    (servers.remove_server, servers.REMOVE_EXAMPLE),
+    (connections.connections, connections.EXAMPLE),
+    (events.events, events.EXAMPLE),
+    (process.reload, process.RELOAD_EXAMPLE),
+    (process.log_level, process.LEVEL_EXAMPLE),
+    (process.stop, process.STOP_EXAMPLE),
     (convert.convert, convert.EXAMPLE),
     (lint.lint, lint.EXAMPLE),
     (record.record, record.EXAMPLE),

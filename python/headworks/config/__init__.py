@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from headworks.config.config import Config
 from headworks.config.models import (
     Accept,
+    AdminSettings,
+    AdminTls,
     Affinity,
     AnalyzerSettings,
     Backend,
@@ -58,6 +60,8 @@ from headworks.config.problems import ConfigError, Problem
 if TYPE_CHECKING:
     from headworks.config.written import (
         AcceptDict,
+        AdminSettingsDict,
+        AdminTlsDict,
         AffinityDict,
         AnalyzerSettingsDict,
         BackendDict,
@@ -95,6 +99,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Accept",
     "AcceptDict",
+    "AdminSettings",
+    "AdminSettingsDict",
+    "AdminTls",
+    "AdminTlsDict",
     "Affinity",
     "AffinityDict",
     "AnalyzerSettings",

@@ -89,7 +89,9 @@ def homes(key: str) -> list[str]:
 
 def belongs(key: str) -> str | None:
     """Say where a key belongs; None when no table has it."""
-    tables = [f"[{table}]" for table in homes(key)]
+    # What is to be bound is a listener, nearly always.
+    several = homes(key)
+    tables = [f"[{table}]" for table in several if table != "admin" or len(several) == 1]
     return f"it belongs in {' or '.join(tables[:3])}" if tables else None
 
 

@@ -16,10 +16,11 @@ from pydantic_core import ErrorDetails
 
 from headworks import _engine
 from headworks.certificates import Store
-from headworks.config import pages, tls
+from headworks.config import admin, pages, tls
 from headworks.config.advice import LISTS, OF_ITEMS, advise, belongs, table_for_list
 from headworks.config.document import Document
 from headworks.config.doubts import doubts
+from headworks.config.models import admin as admin_models
 from headworks.config.models import analyzers as analyzer_models
 from headworks.config.models import providers as provider_models
 from headworks.config.models.base import is_for_requests
@@ -92,6 +93,7 @@ class _Examination:
             anchor(self.value, self.document.directory)
             analyzer_models.anchor(self.value, self.document.directory)
             provider_models.anchor(self.value, self.document.directory)
+            admin_models.anchor(self.value, self.document.directory)
             try:
                 return Whole.model_validate(self.value)
             except ValidationError as error:
@@ -107,7 +109,7 @@ class _Examination:
         absent: list[Problem] = []
         text = draft(config, stand_ins(config, inherited()), self.store, absent)
         # Rules are compiled by now: who leads where is known.
-        found = self._for_nobody(config) + _wrong_tls(config)
+        found = self._for_nobody(config) + _wrong_tls(config) + admin.findings(config)
         self.problems += [replace(one, path=self._written(one.path)) for one in absent if one.file is not None]
         absent = [one for one in absent if one.file is None]
         found += [(one.path, one.reason, one.suggestion) for one in absent if not one.is_warning]

@@ -23,12 +23,14 @@ def write(config: Whole) -> str:
     """Return the configuration as TOML."""
     # Backends have what is for requests where any listener sees some.
     kind = max((listener.protocol for listener in config.listeners.values()), key=HTTP.__contains__)
-    sections = [_section((name,), getattr(config, name), kind) for name in ("proxy", "logs", "resolver")]
+    process = {"proxy": config.proxy, "logs": config.logs, "resolver": config.resolver}
+    sections = [_section((name,), one, kind) for name, one in process.items()]
     sections += [_section(("listeners", name), listener, kind) for name, listener in config.listeners.items()]
     sections += [_table(("tables", name), table) for name, table in config.tables.items()]
     sections += [_section(("backends", name), backend, kind) for name, backend in config.backends.items()]
-    sections += [_section(("analyzers", name), analyzer, kind) for name, analyzer in config.analyzers.items()]
+    sections += [_section(("analyzers", name), one, kind) for name, one in config.analyzers.items()]
     sections += [_section(("providers", name), one, kind_of(name, one)) for name, one in config.providers.items()]
+    sections += [] if config.admin is None else [_section(("admin",), config.admin, kind)]
     return "\n".join(sections)
 
 

@@ -468,6 +468,25 @@ class ProviderSettingsDict(TypedDict, total=False):
     stale: bool
 
 
+class AdminTlsDict(TypedDict, total=False):
+    """Keys of a AdminTls, as they may be given."""
+
+    certificate: Required[FilePath]
+    key: FilePath | None
+
+
+class AdminSettingsDict(TypedDict, total=False):
+    """Keys of a AdminSettings, as they may be given."""
+
+    bind: str | Sequence[str]
+    mode: str | int
+    group: str | None
+    tokens: FilePath | None
+    hosts: str | Sequence[str]
+    tls: models.AdminTls | AdminTlsDict | None
+    state: FilePath | None
+
+
 class ConfigDict(TypedDict, total=False):
     """Keys of a Config, as they may be given."""
 
@@ -479,3 +498,4 @@ class ConfigDict(TypedDict, total=False):
     backends: Mapping[str, models.Backend | BackendDict]
     analyzers: Mapping[str, models.AnalyzerSettings | AnalyzerSettingsDict]
     providers: Mapping[str, models.ProviderSettings | ProviderSettingsDict]
+    admin: models.AdminSettings | AdminSettingsDict | None

@@ -5,6 +5,7 @@ configuration (a name that must exist, an address that must parse) is decided by
 repeated here.
 """
 
+from headworks.config.models.admin import AdminSettings, AdminTls
 from headworks.config.models.analyzers import AnalyzerSettings
 from headworks.config.models.answers import Redirect, Respond
 from headworks.config.models.backend import Affinity, Backend, Pool
@@ -27,6 +28,8 @@ from headworks.config.models.whole import Whole
 
 __all__ = [
     "Accept",
+    "AdminSettings",
+    "AdminTls",
     "Affinity",
     "AnalyzerSettings",
     "Backend",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 
 from pydantic import BeforeValidator, Field
 
+from headworks.config.models.admin import AdminSettings
 from headworks.config.models.analyzers import AnalyzerSettings
 from headworks.config.models.backend import Backend
 from headworks.config.models.base import Model, Name, table
@@ -76,3 +77,11 @@ class Whole(Model):
             examples=[{"inventory": {"source": "consul:app", "min_servers": 2}}],
         ),
     ] = {}  # noqa: RUF012  (pydantic copies defaults)
+    admin: Annotated[
+        AdminSettings | None,
+        Field(
+            description="The door for operators.",
+            examples=[{"bind": "unix:/run/headworks/admin.sock"}],
+            json_schema_extra={"unset": "there is none"},
+        ),
+    ] = None

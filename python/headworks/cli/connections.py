@@ -1,0 +1,60 @@
+"""``headworks connections``: who is connected, and to what."""
+
+from typing import Annotated, Any
+
+import typer
+
+from headworks.cli.asking import Socket, asking, print_json, print_table
+from headworks.cli.shared import AsJson
+
+EXAMPLE = "Example: headworks connections --backend app"
+
+HEAD = ("listener", "client", "name", "request", "backend", "server", "state", "in", "out", "age s", "idle s")
+_MOST = 10_000
+
+
+def connections(  # noqa: PLR0913  (one parameter an option)
+    *,
+    listener: Annotated[str | None, typer.Option(metavar="NAME", help="Of this listener.")] = None,
+    client: Annotated[str | None, typer.Option(metavar="IP", help="Of clients whose address begins so.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="NAME", help="That asked for a name with this in it.")] = None,
+    backend: Annotated[str | None, typer.Option(metavar="NAME", help="To this backend.")] = None,
+    server: Annotated[str | None, typer.Option(metavar="ADDRESS", help="To this server.")] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=_MOST, help="At most so many.")] = 100,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """List live connections, those that have moved nothing for longest last."""
+    with asking(socket) as asked:
+        found = asked.ask("GET", "/connections", limit=_MOST)
+    wanted = [
+        one
+        for one in found
+        if listener in (None, one["listener"])
+        and backend in (None, one["backend"])
+        and server in (None, one["server"])
+        and str(one["client"]).startswith(client or "")
+        and (host or "").lower() in f"{one['sni'] or ''} {one['host'] or ''}".lower()
+    ]
+    wanted = sorted(wanted, key=lambda one: int(one["idle_ms"]))[:limit]
+    if as_json:
+        print_json(wanted)
+    else:
+        print_table(HEAD, map(_row, wanted), "no connections")
+
+
+def _row(one: dict[str, Any]) -> tuple[Any, ...]:
+    request = f"{one['method']} {one['path']}" if one["method"] else None
+    return (
+        one["listener"],
+        one["client"],
+        one["host"] or one["sni"],
+        request,
+        one["backend"],
+        one["server"],
+        one["state"],
+        one["bytes_in"],
+        one["bytes_out"],
+        one["age_ms"] // 1000,
+        one["idle_ms"] // 1000,
+    )
