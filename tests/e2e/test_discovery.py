@@ -729,3 +729,16 @@ def test_a_service_says_what_becomes_of_its_sources(tmp_path: Path, listed: Path
         assert served_by(service.address("raw"), b"x\n") == "app"
         listed.write_text(json.dumps([app.address]))
         service.line("discovery_fresh")
+
+
+def test_what_was_decided_is_replayed_whoever_was_found(http_origin: MakeHttp, tmp_path: Path) -> None:
+    app = http_origin()
+    config = http("provider:told", balance="path_hash") | {"providers": {"told": {"python": Told([app.address])}}}
+    config["logs"] = {"access": "off"}
+    with headworks.Recording(config, tmp_path / "tape", plain=True) as proxy:
+        assert ask(proxy.address("web"), get("/")).status == 200
+        until(lambda: proxy.written)
+    found = headworks.replay(tmp_path / "tape", config)
+    assert (found.requests, found.changed) == (1, 0), found.differences
+    other = http("127.0.0.1:1", balance="path_hash")
+    assert "127.255.255.254" not in str(headworks.replay(tmp_path / "tape", other, against=config))
