@@ -267,6 +267,28 @@ def test_nobody_comes_before_the_first_servers_are_there(way: str, http_origin: 
         assert seen == [b"HTTP/1.1 200"]
 
 
+def test_one_that_fails_all_the_time_does_not_fill_the_log(start: Start) -> None:
+    provider = Told(["127.0.0.1:1"])
+    proxy = start(provided(provider))
+    begun = time.monotonic()
+    for number in range(100):
+        provider.tell(f"junk {number}")
+        provider.tell([{"address": "127.0.0.1:1", "weight": 300 + number}])
+        provider.tell(["127.0.0.1:1"])
+    provider.tell(["127.0.0.1:2"])
+    with contextlib.closing(proxy.notices()) as notices:
+        seen = []
+        for notice in notices:
+            seen.append(notice.kind)
+            if notice.facts.get("added") == ["127.0.0.1:2"]:
+                break
+    seconds = time.monotonic() - begun
+    assert source(proxy).failures == 200
+    assert 1 <= seen.count("discovery_stale") <= seconds + 2
+    assert seen.count("discovery_fresh") <= seen.count("discovery_stale")
+    until(lambda: source(proxy).failure is None)
+
+
 def test_an_odd_interval_is_as_good_as_none(start: Start) -> None:
     for odd in ("10s", float("nan"), -1, None):
         provider = Told(["127.0.0.1:1"])
