@@ -19,6 +19,11 @@ def stand_in(number: int) -> str:
     return f"{_HOST}:{_FIRST + number}"
 
 
+def is_stand_in(address: str) -> bool:
+    """Whether an address is that of a stand-in."""
+    return address.startswith(f"{_HOST}:")
+
+
 def without_stand_ins(notice: Notice) -> Notice | None:
     """Return a notice as others are told it; None where it is of stand-ins alone."""
     if notice.kind != "servers_changed":
@@ -29,4 +34,4 @@ def without_stand_ins(notice: Notice) -> Notice | None:
 
 def _others(addresses: object) -> list[str]:
     listed = addresses if isinstance(addresses, list) else []
-    return [one for one in listed if not str(one).startswith(f"{_HOST}:")]
+    return [one for one in listed if not is_stand_in(str(one))]

@@ -267,6 +267,28 @@ def test_nobody_comes_before_the_first_servers_are_there(way: str, http_origin: 
         assert seen == [b"HTTP/1.1 200"]
 
 
+def test_one_that_fails_all_the_time_does_not_fill_the_log(start: Start) -> None:
+    provider = Told(["127.0.0.1:1"])
+    proxy = start(provided(provider))
+    begun = time.monotonic()
+    for number in range(100):
+        provider.tell(f"junk {number}")
+        provider.tell([{"address": "127.0.0.1:1", "weight": 300 + number}])
+        provider.tell(["127.0.0.1:1"])
+    provider.tell(["127.0.0.1:2"])
+    with contextlib.closing(proxy.notices()) as notices:
+        seen = []
+        for notice in notices:
+            seen.append(notice.kind)
+            if notice.facts.get("added") == ["127.0.0.1:2"]:
+                break
+    seconds = time.monotonic() - begun
+    assert source(proxy).failures == 200
+    assert 1 <= seen.count("discovery_stale") <= seconds + 2
+    assert seen.count("discovery_fresh") <= seen.count("discovery_stale")
+    until(lambda: source(proxy).failure is None)
+
+
 def test_an_odd_interval_is_as_good_as_none(start: Start) -> None:
     for odd in ("10s", float("nan"), -1, None):
         provider = Told(["127.0.0.1:1"])
@@ -729,3 +751,16 @@ def test_a_service_says_what_becomes_of_its_sources(tmp_path: Path, listed: Path
         assert served_by(service.address("raw"), b"x\n") == "app"
         listed.write_text(json.dumps([app.address]))
         service.line("discovery_fresh")
+
+
+def test_what_was_decided_is_replayed_whoever_was_found(http_origin: MakeHttp, tmp_path: Path) -> None:
+    app = http_origin()
+    config = http("provider:told", balance="path_hash") | {"providers": {"told": {"python": Told([app.address])}}}
+    config["logs"] = {"access": "off"}
+    with headworks.Recording(config, tmp_path / "tape", plain=True) as proxy:
+        assert ask(proxy.address("web"), get("/")).status == 200
+        until(lambda: proxy.written)
+    found = headworks.replay(tmp_path / "tape", config)
+    assert (found.requests, found.changed) == (1, 0), found.differences
+    other = http("127.0.0.1:1", balance="path_hash")
+    assert "127.255.255.254" not in str(headworks.replay(tmp_path / "tape", other, against=config))

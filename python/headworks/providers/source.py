@@ -8,6 +8,7 @@ on after its end.
 import asyncio
 import contextlib
 import json
+import math
 import random
 import threading
 import time
@@ -49,6 +50,10 @@ class Source:
         """Time of the last good set."""
         self._failure: str | None = None
         self._failures = 0
+        self._is_good = False
+        # The reason that was told last, if it was not told since that all is well; and when.
+        self._said: str | None = None
+        self._told = -math.inf
         self._pause = _FIRST_PAUSE
         # Held while servers are handed on: whoever ends it knows that nothing comes after.
         self._handing = threading.Lock()
@@ -180,8 +185,7 @@ class Source:
         self._wanted = found
         self.answered = time.monotonic()
         self._pause = _FIRST_PAUSE
-        if found == self.given:
-            self._recovered()
+        self._is_good = True
         self.asked.set()
         self._changed.set()
 
@@ -197,13 +201,14 @@ class Source:
         while True:
             await self._changed.wait()
             await asyncio.sleep(GATHERED)
-            self._changed.clear()
-            if self._engine is None or self._wanted is None or self._wanted == self.given:
-                if self._engine is None:
-                    # The engine is about to be there: whoever brings it takes what is wanted then.
-                    self._changed.set()
+            if self._engine is None or self._wanted is None:
+                # The engine is about to be there: whoever brings it takes what is wanted then.
                 continue
-            await asyncio.to_thread(self._try_hand, self._wanted, self._engine)
+            self._changed.clear()
+            if self._wanted == self.given:
+                self._recovered()
+            else:
+                await asyncio.to_thread(self._try_hand, self._wanted, self._engine)
             await asyncio.sleep(APART - GATHERED)
 
     def _try_hand(self, wanted: tuple[str, ...], engine: "Engine") -> None:
@@ -247,6 +252,7 @@ class Source:
             if self._is_over:
                 return
             self._wanted = self.given = ()
+            self._is_good = False
             self.take_away(engine)
         reason = f"no set for {after:g} s"
         self._failure = f"{self._failure}; {reason}" if self._failure else reason
@@ -254,18 +260,26 @@ class Source:
 
     def _failed(self, reason: str) -> None:
         self._failures += 1
-        if reason != self._failure:
-            self._failure = reason
+        self._failure = reason
+        self._is_good = False
+        # One that fails in another way each time is told of once a second.
+        if reason != self._said and time.monotonic() - self._told >= APART:
             self._tell(reason)
         self.asked.set()
 
     def _tell(self, reason: str) -> None:
+        self._said = reason
+        self._told = time.monotonic()
         facts = {"reason": reason, "servers": len(self.given)}
         self._report(Notice(kind="discovery_stale", facts={**self._named(), **facts}))
 
     def _recovered(self) -> None:
-        if self._failure is not None:
-            self._failure = None
+        if not self._is_good:
+            # What is handed on is older than the last failure.
+            return
+        self._failure = None
+        if self._said is not None:
+            self._said = None
             self._report(Notice(kind="discovery_fresh", facts={**self._named(), "servers": len(self.given)}))
 
     def _named(self) -> dict[str, object]:

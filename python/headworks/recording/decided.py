@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from headworks import _engine
+from headworks.stand_ins import is_stand_in
 
 Entry = Mapping[str, Any]
 """A request as a recording has it."""
@@ -39,6 +40,9 @@ def decided(plan: _engine.Plan, entry: Entry) -> dict[str, Any]:
     """Decide. Raises KeyError for a listener that is not there."""
     told = json.loads(plan.explain(entry["listener"], asked_of(entry), entry.get("client")))
     found = {key: told[key] for key in KEPT if told.get(key) is not None}
+    if is_stand_in(str(found.get("server"))):
+        # Whoever is found while it runs is no decision of the configuration.
+        del found["server"]
     head = told.get("head")
     if head is not None:
         found["asks"] = head.partition("\r\n")[0]
