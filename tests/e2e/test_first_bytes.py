@@ -205,7 +205,7 @@ def test_without_silent_a_client_is_closed(start: Start, servers: dict[str, str]
 class Door(Analyzer):
     """Says where clients go before they say anything."""
 
-    def accepted(self, connection: headworks.Connection) -> headworks.Verdict:
+    def accepted(self, connection: Any) -> headworks.Verdict:
         return headworks.route("x")
 
 
@@ -221,10 +221,10 @@ class Nosy(Analyzer):
     def __init__(self) -> None:
         self.asked: list[tuple[str, bytes | str | None]] = []
 
-    def first_bytes(self, connection: headworks.Connection, held: memoryview) -> None:
+    def first_bytes(self, connection: Any, held: memoryview) -> None:
         self.asked.append(("first_bytes", bytes(held[:4])))
 
-    def hello(self, connection: headworks.Connection, hello: Any) -> None:
+    def hello(self, connection: Any, hello: Any) -> None:
         self.asked.append(("hello", hello.name))
 
 
@@ -333,6 +333,7 @@ def test_kinds_that_are_wrong(kinds: dict[str, Any], said: str) -> None:
 
 def test_keys_that_do_not_belong_together() -> None:
     servers = dict.fromkeys(NAMES, "127.0.0.1:1")
+    keys: dict[str, Any]
     for keys in ({"backend": "x"}, {"table": "names"}):
         with pytest.raises(ConfigError, match="each kind has a table or backend of its own"):
             headworks.explain(config(servers, **keys), listener="front")
