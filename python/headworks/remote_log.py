@@ -21,7 +21,7 @@ class RemoteLog:
     def begin(cls, logs: LogSettings) -> Self | None:
         """Begin, where access records go to such a server."""
         place = Place.read(logs.access)
-        return None if place is None else cls(Sender(place, _form(logs)))
+        return None if place is None else cls(Sender(place, _form(logs, logs.syslog.facility)))
 
     @property
     def path(self) -> str:
@@ -44,7 +44,8 @@ class RemoteLines(Log):
 
     def __init__(self, logs: LogSettings, place: Place) -> None:
         super().__init__(form=logs.format, level=logs.level)
-        self._sender = Sender(place, _form(logs))
+        syslog = logs.syslog
+        self._sender = Sender(place, _form(logs, syslog.program_facility or syslog.facility))
 
     def put(self, level: str, line: str) -> None:
         """Send one line."""
@@ -65,6 +66,5 @@ def lines_of(logs: LogSettings) -> Log:
     return Log(form=logs.format, level=logs.level) if place is None else RemoteLines(logs, place)
 
 
-def _form(logs: LogSettings) -> Form:
-    syslog = logs.syslog
-    return Form(syslog.facility, syslog.tag, is_old=syslog.form == "rfc3164")
+def _form(logs: LogSettings, facility: str) -> Form:
+    return Form(facility, logs.syslog.tag, is_old=logs.syslog.form == "rfc3164")
