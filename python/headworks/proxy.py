@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headworks.records import AccessRecord, Records
     from headworks.remote_log import RemoteLog
     from headworks.renewal import Renewal
+    from headworks.sniproxy_log import SniproxyLog
     from headworks.stats import Connection, ListenerStats, Stats
 
 _ONLY_AT_START = (
@@ -56,7 +57,7 @@ class Proxy:
         self._engine: _engine.Engine | None = None
         self._notices: Notices | None = None
         self._records: Records | None = None
-        self._access: RemoteLog | None = None
+        self._access: RemoteLog | SniproxyLog | None = None
         self._process = os.getpid()
         self._has_warned = False
         self._changing = threading.Lock()
@@ -79,10 +80,12 @@ class Proxy:
         plan = self._loaded.plan()
         self._loaded.write_authority()
         made = self._made(self._loaded)
-        self._access = _access(self.config)
-        access = logs.access if self._access is None else self._access.path
-        options = {"workers": self._workers(), "access_log": access, "log_format": logs.format}
         try:
+            self._access = self._begin_access()
+            access, form = logs.access, str(logs.format)
+            if self._access is not None:
+                access, form = self._access.path, self._access.form or logs.format
+            options = {"workers": self._workers(), "access_log": access, "log_format": form}
             with self._loaded.errors():
                 self._engine = _engine.Engine(plan, json.dumps(options), binder)
         except BaseException:
@@ -291,6 +294,8 @@ class Proxy:
         engine = self._running()
         if self._access is None:
             engine.reopen_logs()
+        else:
+            self._access.reopen()
 
     def drain(self, timeout: float | None = None) -> bool:
         """Stop accepting and wait up to ``timeout`` seconds (default: ``proxy.drain``) for open connections to end.
@@ -411,6 +416,14 @@ class Proxy:
             self._has_warned = True
             warnings.warn(f"{_COPY}: stopping this copy does nothing", RuntimeWarning, stacklevel=3)
 
+    def _begin_access(self) -> "RemoteLog | SniproxyLog | None":
+        """Begin to take access records from the engine, where they go to a syslog server. Raises OSError."""
+        if not self.config.logs.access.startswith("syslog"):
+            return None
+        from headworks.remote_log import RemoteLog
+
+        return RemoteLog.begin(self.config.logs)
+
     def _end_access(self) -> None:
         access, self._access = self._access, None
         if access is not None:
@@ -446,15 +459,6 @@ class Proxy:
                 renewed = self._loaded.renewed()
                 self._engine.apply(renewed.compiled)
             self._loaded = renewed
-
-
-def _access(config: Config) -> "RemoteLog | None":
-    """Begin sending access records to a syslog server, where the configuration names one."""
-    if not config.logs.access.startswith("syslog"):
-        return None
-    from headworks.remote_log import RemoteLog
-
-    return RemoteLog.begin(config.logs)
 
 
 def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:

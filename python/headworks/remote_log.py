@@ -13,6 +13,9 @@ from headworks.syslog import Form, Pipe, Place, Sender
 class RemoteLog:
     """Access records on their way to a syslog server."""
 
+    form: str | None = None
+    """The form in which the engine writes records for it; None: that of the configuration."""
+
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._pipe = Pipe(lambda line: sender.send("info", line))
@@ -20,8 +23,8 @@ class RemoteLog:
     @classmethod
     def begin(cls, logs: LogSettings) -> Self | None:
         """Begin, where access records go to such a server."""
-        place = Place.read(logs.access)
-        return None if place is None else cls(Sender(place, _form(logs, logs.syslog.facility)))
+        sender = sender_of(logs)
+        return None if sender is None else cls(sender)
 
     @property
     def path(self) -> str:
@@ -32,6 +35,9 @@ class RemoteLog:
     def dropped(self) -> int:
         """Records that were lost, since there were too many."""
         return self._sender.dropped
+
+    def reopen(self) -> None:
+        """Do nothing: connections are made again by themselves."""
 
     def close(self) -> None:
         """Send the last records and end. The engine must have ended."""
@@ -58,6 +64,12 @@ class RemoteLines(Log):
     def close(self) -> None:
         """Send the last lines and end."""
         self._sender.close()
+
+
+def sender_of(logs: LogSettings) -> Sender | None:
+    """Return what sends access records, where they go to a syslog server."""
+    place = Place.read(logs.access)
+    return None if place is None else Sender(place, _form(logs, logs.syslog.facility))
 
 
 def lines_of(logs: LogSettings) -> Log:
