@@ -28,8 +28,9 @@ SCHEMES = {
     ("config/redirects.py", "https"),
     ("testing/consulted.py", "https"),
     ("importing/sniproxy/listeners.py", "https"),
+    ("syslog.py", "tcp"),
 }
-"""Schemes of redirects and URLs, and words of sniproxy, that are called as a protocol is."""
+"""Schemes of redirects and URLs, words of sniproxy and of syslog, that are called as a protocol is."""
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:
