@@ -20,6 +20,7 @@ from headworks.log_lines import Log
 from headworks.proxy import Proxy
 from headworks.service import Service, run
 from headworks.signals import REOPEN, hold
+from headworks.sniproxy_log import SniproxyLog
 
 DEFAULT_FILE = Path("/etc/sniproxy.conf")
 FILES = 65536
@@ -55,7 +56,7 @@ def serve(options: Options) -> None:
         log.take()
         log.give(found.value["proxy"].get("user"))
         _raise_limit(options.files)
-        run(options.file, service=lambda proxy, lines: _InPlace(proxy, lines, log))
+        run(options.file, _Proxy, service=lambda proxy, lines: _InPlace(proxy, lines, log))
         return
     background = Background.enter()
     try:
@@ -85,7 +86,7 @@ def _in_background(options: Options, found: Translation, log: "_ErrorLog", backg
         log.take()
         log.give(found.value["proxy"].get("user"))
         _raise_limit(options.files)
-        run(options.file, service=lambda proxy, lines: _InPlace(proxy, lines, log, background))
+        run(options.file, _Proxy, service=lambda proxy, lines: _InPlace(proxy, lines, log, background))
     finally:
         if file is not None:
             file.remove()
@@ -144,6 +145,14 @@ class _ErrorLog:
 
         with contextlib.suppress(OSError, KeyError):
             os.chown(self._path, pwd.getpwnam(user).pw_uid, -1)
+
+
+class _Proxy(Proxy):
+    """A proxy whose access log has the lines that sniproxy writes."""
+
+    def _begin_access(self) -> SniproxyLog | None:
+        logs = self.config.logs
+        return None if logs.access == "off" else SniproxyLog(logs, self.addresses)
 
 
 class _InPlace(Service):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from headworks.records import AccessRecord, Records, Refusal
     from headworks.remote_log import RemoteLog
     from headworks.renewal import Renewal
+    from headworks.sniproxy_log import SniproxyLog
     from headworks.stats import Connections, ListenerStats, Stats
 
 _ONLY_AT_START = (
@@ -69,7 +70,7 @@ class Proxy:
         self._engine: _engine.Engine | None = None
         self._notices: Notices | None = None
         self._records: Records | None = None
-        self._access: RemoteLog | None = None
+        self._access: RemoteLog | SniproxyLog | None = None
         self._process = os.getpid()
         self._has_warned = False
         self._changing = threading.Lock()
@@ -104,12 +105,14 @@ class Proxy:
         made = self._made(self._loaded)
         found: dict[Key, Provided] = {}
         door = None
-        self._access = _access(self.config)
-        access = logs.access if self._access is None else self._access.path
-        options = {"workers": self._workers(), "access_log": access, "log_format": logs.format}
         try:
             # What operators need is bound first: it is the least, and its absence must not go unseen.
             door = self._bound()
+            self._access = self._begin_access()
+            access, form = logs.access, str(logs.format)
+            if self._access is not None:
+                access, form = self._access.path, self._access.form or logs.format
+            options = {"workers": self._workers(), "access_log": access, "log_format": form}
             found = self._found(self._loaded)
             with self._loaded.errors():
                 first = self._first(found, self._loaded)
@@ -496,6 +499,8 @@ class Proxy:
         engine = self._running()
         if self._access is None:
             engine.reopen_logs()
+        else:
+            self._access.reopen()
 
     def drain(self, timeout: float | None = None) -> bool:
         """Stop accepting and wait up to ``timeout`` seconds (default: ``proxy.drain``) for open connections to end.
@@ -691,6 +696,14 @@ class Proxy:
             self._has_warned = True
             warnings.warn(f"{_COPY}: stopping this copy does nothing", RuntimeWarning, stacklevel=3)
 
+    def _begin_access(self) -> "RemoteLog | SniproxyLog | None":
+        """Begin to take access records from the engine, where they go to a syslog server. Raises OSError."""
+        if not self.config.logs.access.startswith("syslog"):
+            return None
+        from headworks.remote_log import RemoteLog
+
+        return RemoteLog.begin(self.config.logs)
+
     def _end_access(self) -> None:
         access, self._access = self._access, None
         if access is not None:
@@ -726,15 +739,6 @@ class Proxy:
                 renewed = self._loaded.renewed()
                 self._engine.apply(renewed.compiled)
             self._loaded = renewed
-
-
-def _access(config: Config) -> "RemoteLog | None":
-    """Begin sending access records to a syslog server, where the configuration names one."""
-    if not config.logs.access.startswith("syslog"):
-        return None
-    from headworks.remote_log import RemoteLog
-
-    return RemoteLog.begin(config.logs)
 
 
 def _needs_restart(old: Config, new: Config) -> tuple[str, ...]:

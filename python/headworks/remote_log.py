@@ -13,6 +13,9 @@ from headworks.syslog import Form, Pipe, Place, Sender
 class RemoteLog:
     """Access records on their way to a syslog server."""
 
+    form: str | None = None
+    """The form in which the engine writes records for it; None: that of the configuration."""
+
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._pipe = Pipe(lambda line: sender.send("info", line))
@@ -20,8 +23,8 @@ class RemoteLog:
     @classmethod
     def begin(cls, logs: LogSettings) -> Self | None:
         """Begin, where access records go to such a server."""
-        place = Place.read(logs.access)
-        return None if place is None else cls(Sender(place, _form(logs)))
+        sender = sender_of(logs)
+        return None if sender is None else cls(sender)
 
     @property
     def path(self) -> str:
@@ -32,6 +35,9 @@ class RemoteLog:
     def dropped(self) -> int:
         """Records that were lost, since there were too many."""
         return self._sender.dropped
+
+    def reopen(self) -> None:
+        """Do nothing: connections are made again by themselves."""
 
     def close(self) -> None:
         """Send the last records and end. The engine must have ended."""
@@ -44,7 +50,8 @@ class RemoteLines(Log):
 
     def __init__(self, logs: LogSettings, place: Place) -> None:
         super().__init__(form=logs.format, level=logs.level)
-        self._sender = Sender(place, _form(logs))
+        syslog = logs.syslog
+        self._sender = Sender(place, _form(logs, syslog.program_facility or syslog.facility))
 
     def put(self, level: str, line: str) -> None:
         """Send one line."""
@@ -59,12 +66,17 @@ class RemoteLines(Log):
         self._sender.close()
 
 
+def sender_of(logs: LogSettings) -> Sender | None:
+    """Return what sends access records, where they go to a syslog server."""
+    place = Place.read(logs.access)
+    return None if place is None else Sender(place, _form(logs, logs.syslog.facility))
+
+
 def lines_of(logs: LogSettings) -> Log:
     """Return where the program's own lines go."""
     place = Place.read(logs.program) if logs.program != "-" else None
     return Log(form=logs.format, level=logs.level) if place is None else RemoteLines(logs, place)
 
 
-def _form(logs: LogSettings) -> Form:
-    syslog = logs.syslog
-    return Form(syslog.facility, syslog.tag, is_old=syslog.form == "rfc3164")
+def _form(logs: LogSettings, facility: str) -> Form:
+    return Form(facility, logs.syslog.tag, is_old=logs.syslog.form == "rfc3164")

@@ -229,6 +229,10 @@ def _opened(family: int, kind: int, protocol: int, address: object) -> socket.so
     return made
 
 
+_END = b"\0"
+"""A line that no log has: control characters are escaped there."""
+
+
 class Pipe:
     """A file for the engine to write lines to, each of which is taken by a function."""
 
@@ -244,7 +248,9 @@ class Pipe:
         return f"/proc/self/fd/{self._writes}"
 
     def close(self, patience: float = 2.0) -> None:
-        """Take the last lines, and end. The engine must have ended."""
+        """Take the last lines, and end. The engine must have ended: it may hold its end of the pipe for longer."""
+        with contextlib.suppress(OSError):
+            os.write(self._writes, _END + b"\n")
         os.close(self._writes)
         self._thread.join(patience)
 
@@ -254,4 +260,6 @@ class Pipe:
             while read := file.read(65536):
                 *lines, held = (held + read).split(b"\n")
                 for line in lines:
+                    if line == _END:
+                        return
                     self._take(line)

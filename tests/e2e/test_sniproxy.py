@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -298,3 +299,30 @@ def hello(name: str | None, protocol: str) -> bytes:
     # Of 1.1 every request has a host.
     head = f"1.1\r\nHost: {name}\r\nConnection: close" if name else "1.0\r\nX: y"
     return f"GET / HTTP/{head}\r\n\r\n".encode()
+
+
+# ---- the access log
+
+
+LINE = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (\S+) -> (\S+) -> (\S+) \[(\S*)\] "
+    r"(\d+)/\d+ bytes tx (\d+)/\d+ bytes rx \d+\.\d{3} seconds"
+)
+
+
+def test_the_access_log_has_the_lines_of_sniproxy(file: Path) -> None:
+    access = file.with_name("access.log")
+    with in_front(file) as running:
+        until(lambda: Path(front(file)[0]).exists(), "the socket")
+        sent = client_hello("a.example")
+        assert served_by(front(file), sent) == "a"
+        until(lambda: access.exists() and "a.example" in access.read_text(), "a line")
+        access.rename(access.with_suffix(".1"))
+        running.signal(signal.SIGHUP)
+        until(access.exists, "the log that was opened again")
+        assert served_by(front(file), sent) == "a"
+        until(lambda: "a.example" in access.read_text(), "another line")
+    found = LINE.fullmatch(access.read_text().splitlines()[0])
+    assert found is not None
+    assert found[2] == f"unix:{front(file)[0]}"
+    assert (found[4], int(found[6])) == ("a.example", len(sent))

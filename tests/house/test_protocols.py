@@ -30,8 +30,9 @@ SCHEMES = {
     ("testing/consulted.py", "https"),
     ("importing/sniproxy/listeners.py", "https"),
     ("importing/sniproxy/translation.py", "http_host"),
+    ("syslog.py", "tcp"),
 }
-"""Schemes of redirects and URLs, and words of sniproxy, that are called as a protocol is; and what one becomes."""
+"""Schemes of redirects and URLs, words of sniproxy and of syslog, that are called as a protocol is; and what one becomes."""
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

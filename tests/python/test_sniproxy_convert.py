@@ -130,7 +130,7 @@ def test_wrong_use_is_said(file: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("[listeners.x]\n")
     code, _, said = headworks("convert", other)
-    assert (code, "known: sniproxy" in said) == (2, True)
+    assert (code, "known: nginx, haproxy, sniproxy" in said) == (2, True)
 
 
 # ---- the file as it is

@@ -193,7 +193,7 @@ def test_a_unix_listener_has_no_port_to_inherit() -> None:
     [
         ("", "off"),
         ("access_log { filename /a; }", "/a"),
-        ("access_log { syslog daemon; }", "-"),
+        ("access_log { syslog daemon; }", "syslog"),
         ("access_log { filename /a; priority warning; }", "off"),
         ("listener 81 { access_log /b; table sites; }", "/b"),
         ("access_log { filename /a; }\nlistener 81 { access_log /b; table sites; }", "/a"),
@@ -337,3 +337,36 @@ def test_what_is_a_sniproxy_conf(text: str) -> None:
 )
 def test_what_is_none(text: str) -> None:
     assert not is_sniproxy(text.encode())
+
+
+# ---- logs of a syslog server, names in full
+
+
+def told_logs(text: str) -> dict[str, object]:
+    found = translate(f"{text}\nlistener 80 {{\n protocol http\n}}\ntable {{\n a 192.0.2.1\n}}\n".encode())
+    assert not found.unsupported
+    return dict(found.value["logs"])
+
+
+def test_both_logs_may_go_to_syslog_each_with_its_facility() -> None:
+    assert told_logs("error_log {\n syslog local0\n priority info\n}\naccess_log {\n syslog mail\n}") == {
+        "access": "syslog",
+        "syslog": {"facility": "mail", "tag": "sniproxy", "form": "rfc3164", "program_facility": "local0"},
+        "level": "info",
+        "program": "syslog",
+    }
+    alone = told_logs("error_log {\n syslog daemon\n}")
+    assert (alone["access"], alone["program"]) == ("off", "syslog")
+    assert alone["syslog"] == {"facility": "daemon", "tag": "sniproxy", "form": "rfc3164"}
+
+
+@pytest.mark.parametrize(
+    ("search", "server"),
+    [("search example.com", "app.example.com:80"), ("search a.test\nsearch b.test", "app:80"), ("", "app:80")],
+)
+def test_names_without_a_dot_are_written_in_full(search: str, server: str) -> None:
+    resolver = f"resolver {{\n nameserver 192.0.2.53\n {search}\n}}\n"
+    text = f"{resolver}listener 80 {{\n protocol http\n}}\ntable {{\n a app\n}}\n"
+    found = translate(text.encode())
+    assert [one["servers"] for one in found.value["backends"].values()] == [server]
+    assert bool(found.unsupported) is ("b.test" in search)

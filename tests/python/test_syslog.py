@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from headworks import Proxy
 from headworks.config import Config, ConfigError
+from headworks.sniproxy_log import line_of
 from headworks.syslog import LONGEST, Form, Pipe, Place, Sender
 
 PATIENCE = 20
@@ -201,3 +202,14 @@ def test_what_is_wrong_is_said(logs: dict[str, object], reason: str) -> None:
     listeners = {"web": {"bind": "127.0.0.1:0", "protocol": "http", "respond": {"status": 200}}}
     with pytest.raises(ConfigError, match=reason):
         Config.parse({"logs": logs, "listeners": listeners})
+
+
+# ---- the lines of sniproxy
+
+
+def test_records_are_told_as_sniproxy_does() -> None:
+    record = {"client": "192.0.2.7:5000", "sni": "a.test", "bytes_in": 20, "bytes_out": 10, "total_ms": 125}
+    assert line_of(record | {"server": "192.0.2.10:443"}, "192.0.2.1:443") == (
+        "192.0.2.7:5000 -> 192.0.2.1:443 -> 192.0.2.10:443 [a.test] 10/10 bytes tx 20/20 bytes rx 0.125 seconds"
+    )
+    assert " -> NONE [] 0/0 bytes tx 0/0 bytes rx 0.000 seconds" in line_of({"client": "unix"}, "-")

@@ -55,6 +55,7 @@ class SyslogSettingsDict(TypedDict, total=False):
     """Keys of a SyslogSettings, as they may be given."""
 
     facility: str
+    program_facility: str | None
     tag: str
     form: Literal["rfc5424", "rfc3164"]
 

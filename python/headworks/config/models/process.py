@@ -164,8 +164,17 @@ class SyslogSettings(Model):
     facility: Annotated[
         str,
         known("facility", list(FACILITIES)),
-        Field(description="Facility of every line. Needs a restart to change.", examples=["local0"]),
+        Field(description="Facility of lines. Needs a restart to change.", examples=["local0"]),
     ] = "daemon"
+    program_facility: Annotated[
+        str | None,
+        known("facility", list(FACILITIES)),
+        Field(
+            description="Facility of the program's own lines, where it is another. Needs a restart to change.",
+            examples=["local1"],
+            json_schema_extra={"unset": "that of facility"},
+        ),
+    ] = None
     tag: Annotated[
         str,
         matching(r"[!-~]{1,32}", "a name of 1 to 32 characters without spaces"),

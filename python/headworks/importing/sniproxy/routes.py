@@ -15,12 +15,25 @@ from headworks.importing.sniproxy.names import free, of_backend
 from headworks.importing.sniproxy.order import Told, tell
 from headworks.importing.sniproxy.statements import Statement
 from headworks.importing.sniproxy.syntax import Pattern, PatternError, parse
-from headworks.importing.sniproxy.tree import Entry, Form, Listener, Route, Table
+from headworks.importing.sniproxy.tree import Address, Entry, Form, Listener, Route, Table
 
 UNNAMED = "default"
 """Name of the table that has none."""
 
+TRANSPARENT: str | None = None
+"""The ``source`` of a backend whose servers see the client's own address; None where there is no such."""
+
 _EVERYWHERE = ["0.0.0.0/0", "::/0"]
+
+
+def source_of(listener: Listener) -> str | None:
+    """Return what connections to servers come from, as a backend's ``source`` has it; None: as the system chooses.
+
+    ``source client``, the client's own address, is what no key says yet: TRANSPARENT would be.
+    """
+    if listener.is_transparent:
+        return TRANSPARENT
+    return str(listener.source) if listener.source is not None else None
 
 
 @dataclass(slots=True)
@@ -50,8 +63,9 @@ class _Read:
 class Routes:
     """The tables and backends that listeners lead to, made as they are needed."""
 
-    def __init__(self, draft: Draft, tables: list[Table]) -> None:
+    def __init__(self, draft: Draft, tables: list[Table], search: str | None = None) -> None:
         self._draft = draft
+        self._search = search
         # Of several tables with one name the last counts.
         self._tables = {table.name: table for table in tables}
         self._all = tables
@@ -71,8 +85,9 @@ class Routes:
                 f"{address} has no port, and the listener at line {listener.statement.line} none that it could inherit"
             )
             self._draft.flaws.add(statement, reason, "write ADDRESS:PORT")
-        source = str(listener.source) if listener.source is not None else None
-        route = Route(address, route.proxy)
+        source = source_of(listener)
+        route = Route(self._in_full(address), route.proxy)
+        address = route.address
         name = of_backend(route, source)
         path = ("backends", name)
         if name not in self._draft.value.setdefault("backends", {}):
@@ -128,6 +143,12 @@ class Routes:
                 self._draft.left_out(entry.statement, (), reason)
             self._draft.close([table.statement], ())
 
+    def _in_full(self, address: Address) -> Address:
+        """Write a name without a dot in full, as the resolver of sniproxy looks for it."""
+        if self._search is None or address.form is not Form.NAME or "." in address.host:
+            return address
+        return Address(address.form, f"{address.host}.{self._search}", address.port)
+
     def _differs(self, entry: Entry, difference: str) -> None:
         self._differences[id(entry)] = difference
 
@@ -169,7 +190,7 @@ class Routes:
         key = (
             id(read.table),
             port if read.inherits or rest is not None or has_holes else None,
-            listener.source,
+            source_of(listener),
             rest,
             fallback if has_holes else None,
         )

@@ -13,7 +13,7 @@ from headworks.importing.draft import Draft, Path
 from headworks.importing.flaws import Flaws
 from headworks.importing.sniproxy.names import of_listener, shown
 from headworks.importing.sniproxy.reader import read
-from headworks.importing.sniproxy.routes import Routes
+from headworks.importing.sniproxy.routes import Routes, source_of
 from headworks.importing.sniproxy.statements import Statement, every
 from headworks.importing.sniproxy.tree import File, Form, Listener, Log, Resolver
 from headworks.importing.sniproxy.words import lines_of
@@ -69,7 +69,10 @@ class _Translating:
     def __init__(self, file: File, draft: Draft) -> None:
         self._file = file
         self._draft = draft
-        self._routes = Routes(draft, file.tables)
+        resolver = file.resolver
+        domains = {one.value for one in resolver.search} if resolver is not None and resolver.nameservers else set()
+        self._search = next(iter(domains)) if len(domains) == 1 else None
+        self._routes = Routes(draft, file.tables, self._search)
 
     def translate(self) -> None:
         # Keys come in this order, whatever the file's.
@@ -109,7 +112,7 @@ class _Translating:
         own = [one.access_log for one in self._file.listeners if one.access_log is not None]
         logs = [*([self._file.access_log] if self._file.access_log else []), *own]
         chosen = next((log for log in logs if log.priority not in _SILENT), None)
-        place = "off" if chosen is None else chosen.filename or "-"
+        place = "off" if chosen is None else chosen.filename or "syslog"
         path = ("logs", "access")
         self._draft.value["logs"]["access"] = place
         if not logs:
@@ -119,21 +122,36 @@ class _Translating:
         if self._file.error_log is not None:
             log = self._file.error_log
             self._draft.put(("logs", "level"), _LEVELS.get(log.priority, log.priority), log.statement)
+            if log.facility is not None:
+                self._draft.put(("logs", "program"), "syslog", log.statement)
+                self._syslog(log)
+                self._log(log, ("logs", "program"), None)
+                return
             where = "to stderr, and from there to the journal; headworks sniproxy still writes the file"
             self._log(log, ("logs", "level"), f"our own lines go {where}")
 
     def _access_log(self, log: Log, chosen: Log | None, path: Path) -> None:
         if log.priority in _SILENT:
             self._log(log, path, None)
-        elif log.filename is None:
-            self._log(log, path, "records go to stderr, and from there to the journal")
         elif chosen is not None and log.filename != chosen.filename:
             self._log(
-                log, path, f"there is one log for all listeners, {chosen.filename or 'stderr'}: records name theirs"
+                log, path, f"there is one log for all listeners, {chosen.filename or 'syslog'}: records name theirs"
             )
+        elif log.filename is None:
+            self._draft.positions.setdefault(path, (log.statement.line, log.statement.column))
+            self._syslog(log)
+            self._log(log, path, "records have the form of ours, and more in them")
         else:
             self._draft.positions.setdefault(path, (log.statement.line, log.statement.column))
             self._log(log, path, "records have the form of ours, and more in them")
+
+    def _syslog(self, log: Log) -> None:
+        """Say how lines are sent."""
+        syslog = self._draft.value["logs"].setdefault(
+            "syslog", {"facility": log.facility, "tag": "sniproxy", "form": "rfc3164"}
+        )
+        if syslog["facility"] != log.facility and log is self._file.error_log:
+            syslog["program_facility"] = log.facility
 
     def _log(self, log: Log, path: Path, difference: str | None) -> None:
         self._draft.converted(log.statement, path, difference)
@@ -171,6 +189,9 @@ class _Translating:
 
     def _searched(self, resolver: Resolver, section: Path) -> None:
         for one in resolver.search:
+            if self._search is not None:
+                self._draft.converted(one.statement, section, "names without a dot are written in full")
+                continue
             is_idle = not resolver.nameservers
             reason = "sniproxy ignores it without a nameserver" if is_idle else "write names in full"
             self._draft.left_out(one.statement, section, reason, is_supported=is_idle)
@@ -228,7 +249,7 @@ class _Translating:
     def _options(self, listener: Listener, path: Path) -> None:
         draft = self._draft
         if listener.source_statement is not None:
-            if listener.is_transparent:
+            if source_of(listener) is None:
                 reason = "servers see our address: let them take it from a PROXY header (proxy_protocol)"
                 draft.left_out(listener.source_statement, path, reason, is_supported=False)
             else:
