@@ -378,8 +378,8 @@ class Proxy:
     def close_connections(self, ids: Iterable[int]) -> int:
         """Close the connections with these numbers (``Connection.id``) at once; return how many there were.
 
-        Both sides are reset; the access record has ``end=closed_by_operator``. A request under way is not answered. The
-        numbers of connections that have ended are passed over: they are given only once in the life of a process.
+        What is passed through is reset on both sides, a request under way is not answered, and the access record has
+        ``end=closed_by_operator``. The numbers of connections that have ended are passed over: no other one gets them.
         """
         return self._running().close([one for one in ids if 0 < one < _IDS])
 

@@ -11,7 +11,7 @@ import pytest
 from headworks import Proxy
 from headworks.records import AccessRecord
 from headworks.stats import Connection
-from rig.clients import connect, exactly, to_end
+from rig.clients import connect, exactly, to_close, to_end
 from rig.configs import Config, http, tcp, tls
 from rig.hello import client_hello
 from rig.http_clients import Client, get
@@ -251,3 +251,27 @@ def test_analyzers_know_connections_by_the_same_number(
         (line,) = until(lambda: file.read_text().splitlines())
         record = json.loads(line)
         assert record["log.number"] == str(record["id"]) == str(row.id)
+
+
+def test_a_client_about_whom_an_analyzer_is_asked_is_closed(
+    start: Start, origin: MakeOrigin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import asyncio\nimport headworks\n\n\n"
+        "class Slow(headworks.Analyzer):\n"
+        "    async def accepted(self, connection):\n"
+        "        await asyncio.Event().wait()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tcp(origin(echo).address, listener={"analyzers": ["slow"]})
+    config["analyzers"] = {"slow": {"python": "slow:Slow", "deadline": "60s"}}
+    proxy = start(config)
+    with connect(proxy.address("raw")) as client:
+        (row,) = listed(proxy, 1, state="consulting")
+        assert row.waits_for == "analyzer"
+        assert proxy.close_connections([row.id]) == 1
+        assert to_close(client) == b""
+    stats = proxy.stats()
+    assert (stats.analyzers["slow"].parked, stats.analyzers["slow"].cancelled) == (0, 1)
+    assert (stats.connections, stats.listeners["raw"].denied) == (0, 0)
+    assert stats.listeners["raw"].ends == {"closed_by_operator": 1}

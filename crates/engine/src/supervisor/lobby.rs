@@ -116,10 +116,16 @@ impl Lobby {
 
     /// Closes a client without a byte: it was counted and is recorded.
     fn refuse(&mut self, tools: &mut Tools, place: usize, reason: CloseReason) {
-        let Guest { who, greeting, .. } = self.guests.remove(place);
+        let Guest { mut who, greeting, asked, .. } = self.guests.remove(place);
+        if let Some(asked) = asked {
+            who.told = Some(Arc::clone(asked.desk()));
+            asked.end(tools.shard, Outcome::Cancelled);
+        }
         who.is_over();
         let owner = who.owner();
-        owner.state.tally.add(tools.shard, Count::Denied, 1);
+        if reason.is_failure() {
+            owner.state.tally.add(tools.shard, Count::Denied, 1);
+        }
         let record = Record {
             total: tools.now - who.accepted,
             findings: greeting.findings.as_deref(),
