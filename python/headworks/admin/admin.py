@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from headworks.admin import answers, changes
+from headworks.admin import answers, changes, engine
 from headworks.admin.refusal import Refusal
 from headworks.certificates import Store
 from headworks.config import Config, ConfigError, Problem
@@ -211,6 +211,14 @@ class Admin:
         digest = hashlib.sha256(f"{text}\0{running}".encode(errors="surrogateescape")).hexdigest()[:32]
         file = self.proxy.file
         return answers.ConfigText(file=str(file) if file else None, text=text, running=running, digest=digest)
+
+    def connections(self, limit: int = 100, **wanted: Any) -> answers.ConnectionPage:
+        """Return a page of live connections: those for which all that is ``wanted`` holds (asked.OfConnections)."""
+        try:
+            page, cursor = engine.connections(self.proxy, limit, wanted)
+        except ValueError as error:
+            raise Refusal(400, "query", str(error)) from None
+        return answers.ConnectionPage(connections=tuple(page), cursor=cursor)
 
     def explain(self, listener: str, asked: Asked) -> Explanation:
         """Say where a client would get to by the configuration that runs; every server is taken to be up."""

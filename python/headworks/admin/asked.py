@@ -142,3 +142,21 @@ class OfConnections(_Query):
 
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100
     """At most so many."""
+    cursor: str | None = None
+    """The cursor of the page before."""
+    listener: str | None = None
+    """The listener that they came by."""
+    client: str | None = None
+    """The client's address, or a network that it is in."""
+    host: str | None = None
+    """The name asked for; ``*.example.com`` is any name below it."""
+    backend: str | None = None
+    """The backend that they were sent to."""
+    server: str | None = None
+    """The server that they were sent to."""
+    state: str | None = None
+    """The state that they are in."""
+    idle_over: Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)] | None = None
+    """Seconds for which nothing has moved, at least."""
+    age_over: Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)] | None = None
+    """Seconds since they were accepted, at least."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from headworks.admin import answers, asked
 from headworks.admin.refusal import Refusal
 from headworks.explanation import Asked, Explanation
-from headworks.stats import Connection, Stats
+from headworks.stats import Stats
 
 if TYPE_CHECKING:
     from headworks.admin.admin import Admin
@@ -180,9 +180,9 @@ _ASKED = (
         method="GET",
         path="/connections",
         says="Live connections, in no order.",
-        answer=tuple[Connection, ...],
+        answer=answers.ConnectionPage,
         query=asked.OfConnections,
-        run=lambda call: tuple(call.admin.proxy.connections(call.query.limit)),
+        run=lambda call: call.admin.connections(**call.query.model_dump(exclude_none=True)),
     ),
     Operation(
         name="certificates",

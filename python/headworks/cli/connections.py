@@ -16,31 +16,35 @@ _MOST = 10_000
 def connections(  # noqa: PLR0913  (one parameter an option)
     *,
     listener: Annotated[str | None, typer.Option(metavar="NAME", help="Of this listener.")] = None,
-    client: Annotated[str | None, typer.Option(metavar="IP", help="Of clients whose address begins so.")] = None,
-    host: Annotated[str | None, typer.Option(metavar="NAME", help="That asked for a name with this in it.")] = None,
+    client: Annotated[str | None, typer.Option(metavar="IP", help="Of this client, or of a network.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="NAME", help="That asked for this name; *.example.com: any below.")
+    ] = None,
     backend: Annotated[str | None, typer.Option(metavar="NAME", help="To this backend.")] = None,
     server: Annotated[str | None, typer.Option(metavar="ADDRESS", help="To this server.")] = None,
+    idle_over: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="That have moved nothing for so long.")
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=_MOST, help="At most so many.")] = 100,
     socket: Socket = None,
     as_json: AsJson = False,
 ) -> None:
     """List live connections, those that have moved nothing for longest last."""
+    wanted = {
+        "listener": listener,
+        "client": client,
+        "host": host,
+        "backend": backend,
+        "server": server,
+        "idle_over": idle_over,
+    }
     with asking(socket) as asked:
-        found = asked.ask("GET", "/connections", limit=_MOST)
-    wanted = [
-        one
-        for one in found
-        if listener in (None, one["listener"])
-        and backend in (None, one["backend"])
-        and server in (None, one["server"])
-        and str(one["client"]).startswith(client or "")
-        and (host or "").lower() in f"{one['sni'] or ''} {one['host'] or ''}".lower()
-    ]
-    wanted = sorted(wanted, key=lambda one: int(one["idle_ms"]))[:limit]
+        found = asked.ask("GET", "/connections", limit=limit, **wanted)["connections"]
+    found = sorted(found, key=lambda one: int(one["idle_ms"]))
     if as_json:
-        print_json(wanted)
+        print_json(found)
     else:
-        print_table(HEAD, map(_row, wanted), "no connections")
+        print_table(HEAD, map(_row, found), "no connections")
 
 
 def _row(one: dict[str, Any]) -> tuple[Any, ...]:
