@@ -284,6 +284,23 @@ class Admin:
             self.proxy.remove_server(backend, address, by=by)
         self._changed(by, f"backends.{backend}.servers", f"{address} {_admin(before)}", None)
 
+    def close_connection(self, by: str, number: str) -> None:
+        """Close one connection by its number."""
+        if not (number.isascii() and number.isdigit() and engine.close(self.proxy, [int(number)])):
+            raise Refusal(404, "no_such_connection", f"there is no connection {number}")
+        self._changed(by, "connections", number, "closed")
+
+    def close_connections(self, by: str, count: int, **wanted: Any) -> answers.Closed:
+        """Close those for which all that is ``wanted`` holds, if they are no more than ``count``."""
+        found = self.connections(count + 1, **wanted).connections
+        if len(found) > count:
+            detail = f"there are more than {count} by now: look again"
+            raise Refusal(409, "more_connections", detail)
+        closed = engine.close(self.proxy, map(engine.number, found))
+        chosen = " ".join(f"{name}={one}" for name, one in wanted.items()) or "all"
+        self._changed(by, "connections", chosen, f"{closed} closed")
+        return answers.Closed(closed=closed)
+
     def reload(self, by: str) -> answers.Reloaded:
         """Read the file again. Everything goes on as it is where that is wrong."""
         self._is_open()

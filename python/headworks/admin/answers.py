@@ -298,6 +298,14 @@ class ConnectionPage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Closed:
+    """Connections that were closed."""
+
+    closed: int
+    """How many they were."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reloaded:
     """A reload that took effect."""
 

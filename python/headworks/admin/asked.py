@@ -137,13 +137,9 @@ class Tried(_Query):
     """Look at it and change nothing."""
 
 
-class OfConnections(_Query):
+class Chosen(_Query):
     """Which connections."""
 
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """At most so many."""
-    cursor: str | None = None
-    """The cursor of the page before."""
     listener: str | None = None
     """The listener that they came by."""
     client: str | None = None
@@ -160,3 +156,19 @@ class OfConnections(_Query):
     """Seconds for which nothing has moved, at least."""
     age_over: Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)] | None = None
     """Seconds since they were accepted, at least."""
+
+
+class OfConnections(Chosen):
+    """Which connections, a page at a time."""
+
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """At most so many."""
+    cursor: str | None = None
+    """The cursor of the page before."""
+
+
+class Counted(Chosen):
+    """Which connections, and how many they are known to be."""
+
+    count: Annotated[int, Field(ge=0, le=10_000)]
+    """How many there were when somebody looked: if there are more by now, none is closed."""

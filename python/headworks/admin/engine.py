@@ -3,7 +3,9 @@
 Must never offer what the engine at hand has not: `has_facts` says so, and operations, routes and description go by it.
 """
 
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,36 @@ def connections(proxy: "Proxy", limit: int, wanted: Mapping[str, Any]) -> tuple[
         ip_network(wanted["client"], strict=False)
     chosen = [one for one in proxy.connections(_MOST) if _holds(one, wanted)]
     return chosen[:limit], None
+
+
+def close(proxy: "Proxy", numbers: Iterable[int]) -> int:
+    """Close connections by their numbers; returns how many there were."""
+    closing: Any = proxy
+    closed: int = closing.close_connections(list(numbers))
+    return closed
+
+
+def number(one: Connection) -> int:
+    """Return the number of a connection."""
+    numbered: Any = one
+    found: int = numbered.id
+    return found
+
+
+def refusals(proxy: "Proxy") -> tuple[dict[str, Any], ...]:
+    """Return the last refusals as JSON has them, the oldest first."""
+    refusing: Any = proxy
+    rows = (asdict(one) for one in refusing.refusals())
+    return tuple({**row, "first_bytes": b64encode(row["first_bytes"]).decode()} for row in rows)
+
+
+def metrics(proxy: "Proxy", form: str, scopes: Sequence[str]) -> tuple[str, str]:
+    """Return all counters for scrapers, and their media type. Raises ValueError for an unknown scope."""
+    from headworks import stats
+
+    types: Any = getattr(stats, "METRICS_TYPES", {})
+    measuring: Any = proxy
+    return measuring.metrics(form, scopes), types[form]
 
 
 def _holds(one: Connection, wanted: Mapping[str, Any]) -> bool:
