@@ -32,7 +32,7 @@ SCHEMES = {
     ("importing/sniproxy/translation.py", "http_host"),
     ("syslog.py", "tcp"),
 }
-"""Schemes of redirects and URLs, words of sniproxy and of syslog, that are called as a protocol is; and what one becomes."""
+"""Schemes of redirects and URLs, and words of sniproxy and of syslog, that are called as a protocol is."""
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

@@ -205,6 +205,31 @@ def test_what_is_refused_says_why_and_changes_nothing(  # noqa: PLR0913, PLR0917
     assert door.proxy.overrides() == before
 
 
+def test_connections_are_chosen(door, origin):
+    with socket.create_connection(door.proxy.address("raw")) as client:
+        client.sendall(b"a")
+        assert client.recv(1) == b"a"
+        for query, count in (
+            ("", 1),
+            ("?listener=raw", 1),
+            ("?listener=none", 0),
+            ("?client=127.0.0.1", 1),
+            ("?client=127.0.0.0/8&backend=app", 1),
+            ("?client=192.0.2.0/24", 0),
+            (f"?server={origin}&limit=1", 1),
+            ("?server=127.0.0.1:1", 0),
+            ("?host=example.com", 0),
+            ("?idle_over=3600", 0),
+            ("?age_over=0", 1),
+            ("?state=relaying", 1),
+        ):
+            page = door.ask("GET", f"/v1/connections{query}").value
+            assert len(page["connections"]) == count, query
+            assert page["cursor"] is None
+    for query in ("?client=nobody", "?limit=0", "?limit=100000", "?idle_over=-1", "?idle_over=nan", "?odd=1"):
+        assert door.ask("GET", f"/v1/connections{query}").status == 400, query
+
+
 def test_explaining(door):
     told = door.ask("POST", "/v1/explain", {"listener": "raw", "client": "192.0.2.1"}).value
     assert told["backend"] == "app"

@@ -112,7 +112,9 @@ def test_waiting_until_nobody_is_left(proxy, origin):
         assert proxy.json("connections")[0]["server"] == origin
         assert len(proxy("connections", "--server", origin).splitlines()) == 2
         assert proxy("connections", "--server", "127.0.0.1:1") == "no connections\n"
-        assert proxy("connections", "--client", "192.") == "no connections\n"
+        assert proxy("connections", "--client", "192.0.2.0/24") == "no connections\n"
+        assert len(proxy.json("connections", "--client", "127.0.0.0/8", "--idle-over", "0")) == 1
+        assert "query" not in proxy("connections", "--client", "nobody", code=2)
         said = proxy("server", "app", origin, "--drain", "--wait", "--within", "0.1", code=1)
         assert said == f"headworks: {origin}: 1 connections left\n"
         command = [

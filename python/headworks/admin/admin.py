@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from headworks.admin import answers, changes
+from headworks.admin import answers, changes, engine
 from headworks.admin.refusal import Refusal
 from headworks.certificates import Store
 from headworks.config import Config, ConfigError, Problem
@@ -212,6 +212,14 @@ class Admin:
         file = self.proxy.file
         return answers.ConfigText(file=str(file) if file else None, text=text, running=running, digest=digest)
 
+    def connections(self, limit: int = 100, **wanted: Any) -> answers.ConnectionPage:
+        """Return a page of live connections: those for which all that is ``wanted`` holds (asked.OfConnections)."""
+        try:
+            page, cursor = engine.connections(self.proxy, limit, wanted)
+        except ValueError as error:
+            raise Refusal(400, "query", str(error)) from None
+        return answers.ConnectionPage(connections=tuple(page), cursor=cursor)
+
     def explain(self, listener: str, asked: Asked) -> Explanation:
         """Say where a client would get to by the configuration that runs; every server is taken to be up."""
         try:
@@ -275,6 +283,23 @@ class Admin:
         with _refusing(backend):
             self.proxy.remove_server(backend, address, by=by)
         self._changed(by, f"backends.{backend}.servers", f"{address} {_admin(before)}", None)
+
+    def close_connection(self, by: str, number: str) -> None:
+        """Close one connection by its number."""
+        if not (number.isascii() and number.isdigit() and engine.close(self.proxy, [int(number)])):
+            raise Refusal(404, "no_such_connection", f"there is no connection {number}")
+        self._changed(by, "connections", number, "closed")
+
+    def close_connections(self, by: str, count: int, **wanted: Any) -> answers.Closed:
+        """Close those for which all that is ``wanted`` holds, if they are no more than ``count``."""
+        found = self.connections(count + 1, **wanted).connections
+        if len(found) > count:
+            detail = f"there are more than {count} by now: look again"
+            raise Refusal(409, "more_connections", detail)
+        closed = engine.close(self.proxy, map(engine.number, found))
+        chosen = " ".join(f"{name}={one}" for name, one in wanted.items()) or "all"
+        self._changed(by, "connections", chosen, f"{closed} closed")
+        return answers.Closed(closed=closed)
 
     def reload(self, by: str) -> answers.Reloaded:
         """Read the file again. Everything goes on as it is where that is wrong."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from headworks.overrides import Override
 from headworks.reloads import Reloads
-from headworks.stats import AnalyzerStats, BackendStats, ListenerStats, ServerStats
+from headworks.stats import AnalyzerStats, BackendStats, Connection, ListenerStats, ServerStats
 
 State = Literal["up", "down", "ejected", "drain", "maintenance"]
 
@@ -285,6 +285,24 @@ class Trial:
     """Keys of those that stay."""
     needs_restart: tuple[str, ...]
     """Keys that only a start reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionPage:
+    """Live connections."""
+
+    connections: tuple[Connection, ...]
+    """Some of them, in no order."""
+    cursor: str | None
+    """The beginning of the next page; None after the last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """Connections that were closed."""
+
+    closed: int
+    """How many they were."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,8 +137,38 @@ class Tried(_Query):
     """Look at it and change nothing."""
 
 
-class OfConnections(_Query):
+class Chosen(_Query):
     """Which connections."""
+
+    listener: str | None = None
+    """The listener that they came by."""
+    client: str | None = None
+    """The client's address, or a network that it is in."""
+    host: str | None = None
+    """The name asked for; ``*.example.com`` is any name below it."""
+    backend: str | None = None
+    """The backend that they were sent to."""
+    server: str | None = None
+    """The server that they were sent to."""
+    state: str | None = None
+    """The state that they are in."""
+    idle_over: Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)] | None = None
+    """Seconds for which nothing has moved, at least."""
+    age_over: Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)] | None = None
+    """Seconds since they were accepted, at least."""
+
+
+class OfConnections(Chosen):
+    """Which connections, a page at a time."""
 
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100
     """At most so many."""
+    cursor: str | None = None
+    """The cursor of the page before."""
+
+
+class Counted(Chosen):
+    """Which connections, and how many they are known to be."""
+
+    count: Annotated[int, Field(ge=0, le=10_000)]
+    """How many there were when somebody looked: if there are more by now, none is closed."""

@@ -76,8 +76,19 @@ class Client:
             raise UnreachableError(f"several proxies run here: {', '.join(map(str, alive))}; name one with --socket")
         return cls(str(alive[0] if alive else known[0]), token)
 
+    def text(self, path: str, **query: Any) -> str:
+        """Ask for text, by a whole path. Raises RefusedError, UnreachableError."""
+        return self._read("GET", path, None, query)[1].decode(errors="replace")
+
     def ask(self, method: str, path: str, value: Any = None, **query: Any) -> Any:
         """Ask once, below ``/v1``; returns what was answered. Raises RefusedError, UnreachableError."""
+        _, body = self._read(method, f"/v1{path}", value, query)
+        try:
+            return json.loads(body) if body else None
+        except ValueError:
+            raise UnreachableError(f"{self.place}: whoever answers there is no Headworks") from None
+
+    def _read(self, method: str, path: str, value: Any, query: Mapping[str, Any]) -> tuple[int, bytes]:
         given = {name: one for name, one in query.items() if one is not None}
         response, connection = self._send(method, f"{path}?{urlencode(given)}" if given else path, value)
         try:
@@ -86,17 +97,17 @@ class Client:
             raise UnreachableError(f"{self.place}: the answer broke off: {error}") from None
         finally:
             connection.close()
+        if response.status < http.client.BAD_REQUEST:
+            return response.status, body
         try:
-            answer = json.loads(body) if body else None
+            problem = json.loads(body)
         except ValueError:
             raise UnreachableError(f"{self.place}: whoever answers there is no Headworks") from None
-        if response.status >= http.client.BAD_REQUEST:
-            raise RefusedError(response.status, answer if isinstance(answer, dict) else {})
-        return answer
+        raise RefusedError(response.status, problem if isinstance(problem, dict) else {})
 
     def events(self) -> Iterator[tuple[str, Any]]:
         """Yield what happens, as kind and value, until the proxy ends. Raises as ``ask`` does."""
-        response, connection = self._send("GET", "/events", None)
+        response, connection = self._send("GET", "/v1/events", None)
         try:
             if response.status >= http.client.BAD_REQUEST:
                 raise RefusedError(response.status, json.loads(response.read() or b"{}"))
@@ -120,7 +131,7 @@ class Client:
             headers["Content-Type"] = "application/json"
             body = json.dumps({} if value is None else value).encode() if method != "DELETE" else b""
         try:
-            connection.request(method, f"/v1{path}", body, headers)
+            connection.request(method, path, body, headers)
             return connection.getresponse(), connection
         except OSError as error:
             connection.close()

@@ -140,7 +140,7 @@ def _query(one: Operation) -> list[dict[str, Any]]:
         {
             "name": name,
             "in": "query",
-            "required": False,
+            "required": name in schema.get("required", ()),
             "description": shape.get("description", ""),
             "schema": {key: part for key, part in shape.items() if key not in ("description", "title")},
         }

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from headworks.admin import answers, asked
+from headworks.admin import answers, asked, engine
 from headworks.admin.refusal import Refusal
 from headworks.explanation import Asked, Explanation
-from headworks.stats import Connection, Stats
+from headworks.stats import Stats
 
 if TYPE_CHECKING:
     from headworks.admin.admin import Admin
@@ -76,9 +76,9 @@ class Operation:
         return self.method != "GET" and not self.only_reads
 
 
-def operations() -> tuple[Operation, ...]:
-    """Return all that can be asked and told."""
-    return (*_ASKED, *_SERVERS, *_PROCESS)
+def operations(*, has_facts: bool) -> tuple[Operation, ...]:
+    """Return all that can be asked and told; ``has_facts`` as engine.py has it."""
+    return (*_ASKED, *_SERVERS, *_PROCESS, *(_FACTS if has_facts else ()))
 
 
 def _explained(call: Call) -> Explanation:
@@ -105,6 +105,10 @@ def _put(call: Call) -> answers.ConfigText:
     if call.match is None:
         raise Refusal(428, "if_match", "give If-Match: the ETag of GET config, or * for whatever it is")
     return call.admin.put_config(call.by, call.body.toml, call.match)
+
+
+def _closed(call: Call) -> None:
+    call.admin.close_connection(call.by, call.parts["number"])
 
 
 def _removed(call: Call) -> None:
@@ -180,9 +184,9 @@ _ASKED = (
         method="GET",
         path="/connections",
         says="Live connections, in no order.",
-        answer=tuple[Connection, ...],
+        answer=answers.ConnectionPage,
         query=asked.OfConnections,
-        run=lambda call: tuple(call.admin.proxy.connections(call.query.limit)),
+        run=lambda call: call.admin.connections(**call.query.model_dump(exclude_none=True)),
     ),
     Operation(
         name="certificates",
@@ -377,5 +381,36 @@ _PROCESS = (
         body=asked.NewLevel,
         run=lambda call: call.admin.set_level(call.by, call.body.level),
         refusals=(409,),
+    ),
+)
+
+_FACTS = (
+    Operation(
+        name="refusals",
+        method="GET",
+        path="/refusals",
+        says="The last clients and requests that were refused, the oldest first.",
+        answer=tuple[dict[str, Any], ...],
+        run=lambda call: engine.refusals(call.admin.proxy),
+    ),
+    Operation(
+        name="close_connections",
+        method="DELETE",
+        path="/connections",
+        says="Close those connections at once, if they are no more than were counted.",
+        answer=answers.Closed,
+        query=asked.Counted,
+        run=lambda call: call.admin.close_connections(call.by, **call.query.model_dump(exclude_none=True)),
+        refusals=(409,),
+    ),
+    Operation(
+        name="close_connection",
+        method="DELETE",
+        path="/connections/{number}",
+        says="Close one connection at once.",
+        answer=None,
+        run=_closed,
+        status=204,
+        refusals=(404,),
     ),
 )
