@@ -23,7 +23,8 @@ fn block(lines: &str) -> Vec<u8> {
             None => (line, Indexing::Kept),
         };
         let at = line[1..].find(": ").unwrap() + 1;
-        encoder.field(&mut out, line[..at].as_bytes(), line[at + 2..].as_bytes(), indexing);
+        let line = line.as_bytes();
+        encoder.field(&mut out, &line[..at], &line[at + 2..], indexing);
     }
     out
 }
