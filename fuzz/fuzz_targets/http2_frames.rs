@@ -17,7 +17,7 @@ fn read(bytes: &[u8], step: usize) -> (Vec<String>, Vec<u8>, u64, Option<ErrorCo
                     body.extend_from_slice(piece.bytes);
                     counted += u64::from(piece.counted);
                     if piece.first {
-                        frames.push(format!("body {} {}", piece.stream, piece.empty));
+                        frames.push(format!("body {} {}", piece.stream, piece.content));
                     }
                     if piece.end_stream {
                         frames.push("end".into());

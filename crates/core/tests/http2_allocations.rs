@@ -91,7 +91,7 @@ impl Ends {
                     server.release(stream);
                 }
                 TrunkEvent::Head { end: false, .. } => {
-                    assert_eq!(asked.message().target(), b"/catalogue?page=2")
+                    assert_eq!(asked.message().target(), b"/catalogue?page=2");
                 }
                 other => panic!("{other:?}"),
             }

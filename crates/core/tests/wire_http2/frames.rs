@@ -44,7 +44,7 @@ fn note(seen: &mut Vec<Seen>, piece: Piece<'_>) {
             bytes: Vec::new(),
             counted: 0,
             end: false,
-            empty: piece.empty,
+            empty: piece.content == 0,
         });
     }
     let Some(Seen::Body { bytes, counted, end, .. }) = seen.last_mut() else { panic!("a piece alone") };

@@ -603,3 +603,28 @@ fn our_window_holds_from_its_acknowledgement_on() {
     stage.headers(3, ":method: PUT|:scheme: http|:authority: a|:path: /", 4);
     assert_eq!(stage.frame(0, 0, 3, &[0; 11]), "Broken 3");
 }
+
+#[test]
+fn a_frame_is_one_fault_in_however_many_pieces() {
+    let mut stage = Stage::server();
+    stage.headers(1, PUT, 4);
+    stage.frame(3, 0, 1, &8_u32.to_be_bytes());
+    for byte in [&[0, 0, 100, 0, 0, 0, 0, 0, 1][..], &[7; 100]].concat() {
+        stage.feed(&[byte]);
+    }
+    assert_eq!(stage.said(), "reset 1 STREAM_CLOSED");
+    assert_eq!(stage.trunk.strains(Strain::Fault), 1);
+    // Nothing of a frame is told that has more than the message may.
+    stage.headers(3, PUT, 4);
+    assert_eq!(stage.feed(&[0, 0, 6, 0, 0, 0, 0, 0, 3, b'h']), "Broken 3 LengthDisagrees");
+    assert_eq!(stage.feed(b"ello!"), "");
+}
+
+#[test]
+fn what_comes_after_the_last_is_not_for_nothing() {
+    let mut stage = Stage::with(TrunkRole::Server, TrunkLimits { patience: 40, ..LIMITS });
+    stage.trunk.drain();
+    stage.expire(1_000);
+    let ends: Vec<String> = (0..50).map(|round| stage.headers(round * 2 + 1, GET, 5)).collect();
+    assert_eq!(ends.iter().filter(|told| *told == "Over ENHANCE_YOUR_CALM").count(), 1);
+}

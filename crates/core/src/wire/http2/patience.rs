@@ -46,7 +46,7 @@ strains! {
     Reset = 10, "reset";
     /// A stream that we reset for the sender's fault.
     Fault = 10, "fault";
-    /// A stream above the limit, or after the end was told.
+    /// A stream above the limit.
     Refused = 1, "refused";
     /// A frame of a header block that is empty and not the last.
     EmptyFragment = 10, "empty_fragment";
@@ -64,7 +64,7 @@ strains! {
     TinyCredit = 1, "tiny_credit";
     /// A frame of a body that is small because the window is.
     TinyWindow = 1, "tiny_window";
-    /// A frame for a stream that is over.
+    /// A frame for a stream that is over, or that comes after the last.
     Late = 1, "late";
     /// A frame of an unknown type.
     Unknown = 1, "unknown";

@@ -65,6 +65,12 @@ impl ReceiveWindow {
         Self { left: i64::from(size), due: 0, size }
     }
 
+    /// Whether as many bytes may come.
+    #[inline]
+    pub fn fits(&self, bytes: u32) -> bool {
+        self.left >= i64::from(bytes)
+    }
+
     /// Takes note of bytes that came.
     #[inline]
     pub fn receive(&mut self, bytes: u32) -> Result<(), Overflow> {

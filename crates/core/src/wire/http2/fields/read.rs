@@ -1,6 +1,6 @@
 //! Blocks that were received, as heads and trailers.
 
-use super::super::hpack::{BlockField, BlockReader, Pseudo};
+use super::super::hpack::{BlockField, BlockReader, Indexing, Pseudo};
 use super::super::priority::Priority;
 use super::{BlockFault, BlockKind, Sheet, crumbs};
 use crate::message::{Field, Framing, Head, Known, Method, Span, Version};
@@ -251,7 +251,10 @@ impl<'l> Reading<'l> {
         let value = field.value.of(&sheet.text);
         let mut hop_by_hop = false;
         match field.known {
-            Known::Other => self.note_other(field, sheet),
+            Known::Other if field.name.len() == 8 && field.name.of(&sheet.text) == b"priority" => {
+                sheet.priority = Priority::read(value);
+            }
+            Known::Other => {}
             _ if self.kind == BlockKind::Trailers => {}
             Known::ContentLength if self.length.is_some() => return Err(Malformed::ContentLengthTwice),
             Known::ContentLength => self.length = Some(read_length(value)?),
@@ -276,21 +279,12 @@ impl<'l> Reading<'l> {
         if self.kind == BlockKind::Trailers && !may_be_trailer(field.name.of(&sheet.text)) {
             return Err(Malformed::TrailerField);
         }
+        if field.never_indexed {
+            mark(field, sheet);
+        }
         let BlockField { name, value, known, .. } = *field;
         sheet.head.push(Field { name, value, known, hop_by_hop });
         Ok(())
-    }
-
-    #[inline]
-    fn note_other(&self, field: &BlockField, sheet: &mut Sheet) {
-        if field.never_indexed {
-            let Sheet { text, marked, .. } = sheet;
-            marked.extend_from_slice(field.name.of(text));
-            marked.push(b'\n');
-        }
-        if field.name.len() == 8 && field.name.of(&sheet.text) == b"priority" {
-            sheet.priority = Priority::read(field.value.of(&sheet.text));
-        }
     }
 
     /// Takes a Host: it must say what `:authority` says, and is not told twice.
@@ -396,6 +390,17 @@ impl<'l> Reading<'l> {
             None => Framing::Stream,
         };
         Ok(())
+    }
+}
+
+/// Marks a field that is to stay out of every table, unless its name says so anyway.
+#[cold]
+fn mark(field: &BlockField, sheet: &mut Sheet) {
+    let Sheet { text, marked, .. } = sheet;
+    let name = field.name.of(text);
+    if Indexing::of(name, field.known) != Indexing::Never {
+        marked.extend_from_slice(name);
+        marked.push(b'\n');
     }
 }
 

@@ -184,10 +184,12 @@ pub struct Piece<'i> {
     pub counted: u32,
     /// The first piece of its frame.
     pub first: bool,
+    /// Bytes of content in the whole frame.
+    pub content: u32,
+    /// Bytes of the whole frame that flow control counts.
+    pub weight: u32,
     /// The last piece of its frame, and the frame the last of its sender in this stream.
     pub end_stream: bool,
-    /// The whole frame has no content.
-    pub empty: bool,
 }
 
 /// The entries of a SETTINGS frame.

@@ -50,7 +50,8 @@ struct Rest {
     uncounted: u32,
     end_stream: bool,
     first: bool,
-    empty: bool,
+    /// Content, and all that counts, of the whole frame.
+    whole: (u32, u32),
 }
 
 impl FrameReader {
@@ -62,6 +63,13 @@ impl FrameReader {
     /// Whether a header block, or a frame other than DATA, has begun and is not whole.
     pub fn is_within_head(&self) -> bool {
         self.block != 0 || self.is_within_frame() && !matches!(self.at, At::Body(_) | At::PadLength(_))
+    }
+
+    /// Gives back memory that is not in use.
+    pub fn relax(&mut self) {
+        if self.spent || self.held.is_empty() {
+            (self.held, self.spent) = (Vec::new(), false);
+        }
     }
 
     /// Takes bytes from the front of `input` until there is a frame, or a piece of one; None: all are taken.
@@ -167,7 +175,8 @@ impl FrameReader {
             counted: (bytes.len() + padding) as u32 + rest.uncounted,
             first: rest.first,
             end_stream: done && rest.end_stream,
-            empty: rest.empty,
+            content: rest.whole.0,
+            weight: rest.whole.1,
         };
         (rest.uncounted, rest.first) = (0, false);
         self.at = if done { At::Header } else { At::Body(rest) };
@@ -254,14 +263,14 @@ impl Rest {
             uncounted: 0,
             end_stream: header.flags & flag::END_STREAM != 0,
             first: true,
-            empty: header.length == 0,
+            whole: (header.length, header.length),
         }
     }
 
     fn padded(header: FrameHeader, padding: u8) -> Result<Self, ErrorCode> {
         let padding = u32::from(padding);
         let content = (header.length - 1).checked_sub(padding).ok_or(ErrorCode::PROTOCOL_ERROR)?;
-        Ok(Self { content, padding, uncounted: 1, empty: content == 0, ..Self::plain(header) })
+        Ok(Self { content, padding, uncounted: 1, whole: (content, header.length), ..Self::plain(header) })
     }
 }
 

@@ -390,6 +390,7 @@ impl Trunk {
         if self.streams.is_empty() && self.waiting() == 0 {
             self.out = Vec::new();
             self.written = 0;
+            self.reader.relax();
             self.block.relax();
             self.streams.relax();
             self.decoder.relax();

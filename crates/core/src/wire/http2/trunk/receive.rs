@@ -121,38 +121,42 @@ impl Trunk {
     fn take_body<'i>(&mut self, piece: Piece<'i>) -> Taken<'i> {
         let Piece { stream: id, bytes, counted, .. } = piece;
         // The connection's window is for the order of things, not for memory: streams bound that.
-        if self.receive.receive(counted).is_err() {
+        let fits = !piece.first || self.receive.fits(piece.weight);
+        if self.receive.receive(counted).is_err() || !fits {
             return Err(Violation::Connection(ErrorCode::FLOW_CONTROL_ERROR));
         }
         if let Some(credit) = self.receive.pass(counted) {
             write::window_update(&mut self.out, 0, credit);
         }
-        let Some(stream) = self.streams.get(id) else { return self.stray_body(id) };
+        let Some(stream) = self.streams.get(id) else { return self.stray_body(piece) };
         match (stream.ended, stream.came) {
             (Some(EndedBy::Us), _) => return Ok(None),
+            // A frame is one fault, in however many pieces it comes.
+            (Some(EndedBy::Them), _) | (None, Extent::Whole) if !piece.first => return Ok(None),
             (Some(EndedBy::Them), _) | (None, Extent::Whole) => {
                 return stream_error(id, ErrorCode::STREAM_CLOSED);
             }
             (None, Extent::Nothing) => return malformed(id, Malformed::NoBody),
             (None, Extent::Head) => {}
         }
-        if stream.receive.receive(counted).is_err() {
+        // A frame is judged as a whole, before any of it is told.
+        let fits = !piece.first || stream.receive.fits(piece.weight);
+        if stream.receive.receive(counted).is_err() || !fits {
             return stream_error(id, ErrorCode::FLOW_CONTROL_ERROR);
         }
-        let left = stream.expected.map(|expected| expected.checked_sub(bytes.len() as u64));
-        match left {
-            Some(None) => return malformed(id, Malformed::LengthDisagrees),
-            Some(Some(left)) if piece.end_stream && left > 0 => {
+        if let Some(expected) = &mut stream.expected {
+            let too_many = piece.first && u64::from(piece.content) > *expected;
+            *expected = expected.saturating_sub(bytes.len() as u64);
+            if too_many || piece.end_stream && *expected > 0 {
                 return malformed(id, Malformed::LengthDisagrees);
             }
-            left => stream.expected = left.flatten(),
         }
         if piece.end_stream {
             stream.came = Extent::Whole;
         }
         // Padding is passed on by nobody.
         self.passed(id, counted as usize - bytes.len());
-        if piece.empty && piece.first && !piece.end_stream {
+        if piece.content == 0 && piece.first && !piece.end_stream {
             self.strain(Strain::EmptyBody)?;
         }
         let any = !bytes.is_empty() || piece.end_stream;
@@ -160,11 +164,12 @@ impl Trunk {
     }
 
     #[cold]
-    fn stray_body<'i>(&mut self, id: u32) -> Taken<'i> {
-        match self.streams.past(id) {
+    fn stray_body<'i>(&mut self, piece: Piece<'i>) -> Taken<'i> {
+        match self.streams.past(piece.stream) {
             Past::Idle => protocol_error(),
             Past::OurEnd => Ok(None),
-            Past::Over | Past::Unknown => stream_error(id, ErrorCode::STREAM_CLOSED),
+            Past::Over | Past::Unknown if !piece.first => Ok(None),
+            Past::Over | Past::Unknown => stream_error(piece.stream, ErrorCode::STREAM_CLOSED),
         }
     }
 
@@ -241,7 +246,10 @@ impl Trunk {
             Fate::Message if self.role == TrunkRole::Server => self.take_request(id, end, block, sheet),
             Fate::Message => self.take_response(id, end, block, sheet),
             Fate::Trailers => self.take_trailers(id, block, sheet),
-            Fate::Ignored => self.skip(block, sheet).map(|()| None),
+            Fate::Ignored => {
+                self.skip(block, sheet)?;
+                self.strain(Strain::Late).map(|()| None)
+            }
             Fate::Refused(code) => {
                 self.skip(block, sheet)?;
                 stream_error(id, code)
