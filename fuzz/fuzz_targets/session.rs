@@ -9,8 +9,8 @@ use headworks_core::close::Fault;
 use headworks_core::plan::Plan;
 use headworks_core::session::{Scene, Session, State};
 use headworks_core::spec::{
-    BackendSpec, EjectionSpec, FirstBytesSpec, HeadersSpec, HttpSpec, KindSpec, ListenerSpec, PoolSpec, ProxySpec, ResolverSpec,
-    ResourcesSpec, ServerSpec, Spec, TableSpec, TargetSpec, TimeoutsSpec,
+    BackendSpec, EjectionSpec, FirstBytesSpec, HeadersSpec, HttpSpec, KindSpec, ListenerSpec, PoolSpec,
+    ProxySpec, ResolverSpec, ResourcesSpec, ServerSpec, Spec, TableSpec, TargetSpec, TimeoutsSpec,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -153,8 +153,13 @@ fn spec(choices: &mut Choices<'_>) -> Spec {
         tls: None,
     };
     let entry = |pattern: &str| {
-        let target =
-            TargetSpec { backend: Some("app".into()), redirect: None, respond: None, alpn: None, analyzers: Vec::new() };
+        let target = TargetSpec {
+            backend: Some("app".into()),
+            redirect: None,
+            respond: None,
+            alpn: None,
+            analyzers: Vec::new(),
+        };
         (pattern.to_owned(), target)
     };
     Spec {
