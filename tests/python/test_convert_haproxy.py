@@ -1,5 +1,6 @@
 """`headworks convert` of HAProxy's configurations: what people have, and bytes that nobody would write."""
 
+import ast
 import tomllib
 from pathlib import Path
 
@@ -234,6 +235,31 @@ def test_lists_are_read_from_their_files(tmp_path: Path) -> None:
     text = SMALL.format(" use_backend a if { hdr(host) -i -f hosts.lst }")
     made = convert(text.encode(), str(tmp_path / "haproxy.cfg"))
     assert tomllib.loads(made.text)["tables"]["web"] == {"one.example": "a", "two.example": "a"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        """http-request redirect location /%[req.hdr(x',print(1),')] if { path / }""",
+        """http-request set-header X %[req.hdr(x\\"+y)] if { path / }""",
+        """http-request deny if { path 'a"); print("b' }""",
+        """http-request deny if { path_reg 'a"[)] or True or re.search(r"' }""",
+        """http-request return status 200 string '"}); print(1)' if { path / }""",
+        """http-request set-header X '{print(1)}"' if { path / }""",
+    ],
+)
+def test_nothing_that_is_said_becomes_python(line: str) -> None:
+    made = convert(SMALL.replace("{}", f" {line}").encode(), "haproxy.cfg")
+    if made.rules is not None:
+        calls = [one for one in ast.walk(ast.parse(made.rules.text())) if isinstance(one, ast.Call)]
+        assert not [one for one in calls if isinstance(one.func, ast.Name)]
+
+
+def test_a_backend_that_redirects_does_so_from_rules_too() -> None:
+    text = SMALL.format(" use_backend away if { path_end .x }") + "backend away\n redirect prefix https://away.test\n"
+    made = convert(text.encode(), "haproxy.cfg")
+    assert made.rules is not None
+    assert 'headworks.redirect(f"https://away.test{request.target}", 302)' in made.rules.text()
 
 
 # ---- bytes that nobody would write

@@ -1,5 +1,6 @@
 """`headworks convert` of nginx's configurations: what people have, and bytes that nobody would write."""
 
+import ast
 import tomllib
 from pathlib import Path
 
@@ -129,6 +130,22 @@ def test_what_nginx_refuses_is_wrong_with_its_line() -> None:
     for text in ("server {\n listen 80;\n", "server { } }"):
         with pytest.raises(ConfigError, match=r"nginx\.conf:"):
             convert(text.encode(), "nginx.conf", "nginx")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """location = /x { return 200 '"}); print(1); ({"'; }""",
+        """location = /x { return 302 "https://a.test/{print(1)}$request_uri"; }""",
+        """if ($http_x = '") or print("') { return 403; }""",
+        """location ~ 'a"[)] or True or re.search(r"' { return 403; }""",
+        """location = '/"): print(1)#' { return 403; }""",
+    ],
+)
+def test_nothing_that_is_said_becomes_python(text: str) -> None:
+    _, rules = small(text)
+    calls = [one for one in ast.walk(ast.parse(rules)) if isinstance(one, ast.Call)]
+    assert not [one for one in calls if isinstance(one.func, ast.Name)]
 
 
 # ---- bytes that nobody would write

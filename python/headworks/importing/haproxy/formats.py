@@ -6,7 +6,8 @@ from headworks.importing.haproxy.conditions import ConditionError
 from headworks.importing.rulefile import quoted
 
 _PART = re.compile(r"%(?P<flags>\{[^}]*\})?\[(?P<sample>[^\]]*)\]|%(?P<short>[a-zA-Z]{1,3})|%%|[^%]+|%")
-_HEADER = re.compile(r"(?:req\.f?hdr|f?hdr|capture\.req\.hdr)\(([^(),]+)(?:,-?1)?\)")
+_HEADER = re.compile(r"(?:req\.f?hdr|f?hdr)\(([A-Za-z0-9_-]+)(?:,-?1)?\)")
+"""Names go into Python as they are: others than plain ones are no sample that is known."""
 _SHORT = {"ci": "client.address", "cp": "client.port", "ID": "request.id", "HM": "method", "f": "listener"}
 _SAMPLES = {
     "src": "client.address",

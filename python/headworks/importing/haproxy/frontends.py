@@ -1,5 +1,6 @@
 """Frontends of HAProxy: what is listened on, and what is decided about what comes."""
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -466,7 +467,7 @@ class _Listening:
         if "respond" in answer:
             return f"headworks.respond({answer['respond']['status']}, {quoted(answer['respond'].get('body', ''))})"
         to = answer["redirect"]["to"]
-        place = 'f"https://{request.authority}{request.target}"' if to == "https" else quoted(to)
+        place = _place("https://{host}{uri}" if to == "https" else to)
         return f"headworks.redirect({place}, {answer['redirect']['code']})"
 
     # ---- one listener
@@ -681,6 +682,16 @@ class _Deciding:
             difference = "bytes that are no TLS are refused, and do not come here"
         key = next((one for one in ("backend", "fallback", "table") if one in self._value), "protocol")
         self._ledger.converted(statement, (*self._path, key), difference)
+
+
+def _place(to: str) -> str:
+    """Return where a redirect of ours leads, in Python. Raises SettingError."""
+    text = quoted(to)
+    for variable, attribute in (("{uri}", "{request.target}"), ("{host}", "{request.authority}")):
+        text = text.replace(variable, attribute)
+    if re.search(r"\{(?!request\.)", text):
+        raise SettingError("its place is made of what rules do not know: write a rule")
+    return f"f{text}" if "{" in text else text
 
 
 def _add_time(statement: Statement, lengths: list[int]) -> None:
