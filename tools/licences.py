@@ -51,6 +51,7 @@ SAID_OTHERWISE = {
     "ISC License": "ISC",
     "MIT Licence": "MIT",
     "MIT License": "MIT",
+    "MIT license": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
 }
