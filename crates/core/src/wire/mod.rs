@@ -1,5 +1,6 @@
-//! Pure codecs over `&[u8]`. Must never keep state between calls (a [`body`] keeps its own), allocate in
-//! proportion to what is claimed rather than what arrived, or panic on any bytes.
+//! Pure codecs over `&[u8]`. Must never keep state between calls (a [`body`] and a connection of [`http2`]
+//! keep their own), allocate in proportion to what is claimed rather than what arrived, or panic on any
+//! bytes.
 
 pub mod body;
 pub mod chunk_writer;

@@ -111,8 +111,7 @@ impl Trunk {
             Frame::Push => protocol_error(),
             Frame::Refused { stream, code } => match self.streams.past(stream) {
                 Past::Idle => Err(Violation::Connection(code)),
-                _ if self.streams.get(stream).is_some() => stream_error(stream, code),
-                _ => self.strain(Strain::Late).map(|()| None),
+                _ => stream_error(stream, code),
             },
         }
     }
