@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -58,8 +58,10 @@ def test_connections_of_a_listener_share(start: Start, origin: MakeOrigin, stack
     came = [0] * len(clients)
 
     def read(number: int) -> None:
-        while chunk := clients[number].recv(1 << 16):
-            came[number] += len(chunk)
+        # It may be reset when we leave.
+        with suppress(OSError):
+            while chunk := clients[number].recv(1 << 16):
+                came[number] += len(chunk)
 
     threads = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(len(clients))]
     for thread in threads:

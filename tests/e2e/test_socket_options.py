@@ -12,7 +12,7 @@ from headworks import BindError, ConfigError, Proxy
 from headworks import Config as Whole
 from rig.clients import Target, connect, exactly
 from rig.configs import Config, tcp
-from rig.origins import Origin, echo, named_echo
+from rig.origins import Origin, echo, named_echo, says_name
 
 Start = Callable[[Config], Proxy]
 MakeOrigin = Callable[..., Origin]
@@ -80,6 +80,13 @@ def test_sockets_to_servers_have_their_own(start: Start, origin: MakeOrigin) -> 
         client.sendall(b"x")
         exactly(client, 1)
         assert _found(None, ("127.0.0.1", app.port)) == WANTED
+
+
+def test_a_server_that_speaks_first_is_not_waited_for(start: Start, origin: MakeOrigin) -> None:
+    proxy = start(tcp(origin(says_name, name="app").address, connect={"fast_open": True}))
+    for _ in range(3):
+        with connect(proxy.address("raw")) as client:
+            assert exactly(client, 4) == b"app\n"
 
 
 def test_a_listening_socket_defers_and_opens_fast(start: Start, origin: MakeOrigin) -> None:

@@ -55,7 +55,7 @@ impl Socket {
         let system = System::new(Domain::from(i32::from(target.family())), kind, None)
             .map_err(|error| fault_of(&error))?;
         if address.ip().is_some() {
-            prepare(&system, backend, source)?;
+            prepare(&system, backend, source, speaks_first)?;
             if speaks_first {
                 // One packet less; if the kernel will not, it is sent.
                 let _ = system.set_tcp_quickack(false);
@@ -161,13 +161,18 @@ impl Socket {
 }
 
 /// Sets the options that a socket needs before it connects.
-fn prepare(system: &System, backend: &Backend, source: Option<SocketAddr>) -> Result<(), Fault> {
+fn prepare(
+    system: &System,
+    backend: &Backend,
+    source: Option<SocketAddr>,
+    speaks_first: bool,
+) -> Result<(), Fault> {
     let fault = |error: io::Error| fault_of(&error);
     if backend.spec.keepalive {
         system.set_keepalive(true).map_err(fault)?;
     }
     if !backend.spec.connect.is_plain() {
-        set_options(system, backend).map_err(fault)?;
+        set_options(system, backend, speaks_first).map_err(fault)?;
     }
     let Some(source) = source else { return Ok(()) };
     if backend.source == Some(Source::Client) {
@@ -183,11 +188,12 @@ fn prepare(system: &System, backend: &Backend, source: Option<SocketAddr>) -> Re
 }
 
 #[cold]
-fn set_options(system: &System, backend: &Backend) -> io::Result<()> {
+fn set_options(system: &System, backend: &Backend, speaks_first: bool) -> io::Result<()> {
     let connect = &backend.spec.connect;
     options::set_privileged(system, connect, system.domain()? == Domain::IPV6)?;
     options::set(system, connect)?;
-    options::set_connecting(system, connect)
+    // Nothing is sent before our first bytes then: a server that speaks first would wait for ever.
+    if speaks_first { options::set_connecting(system, connect) } else { Ok(()) }
 }
 
 /// Binds a socket to a client's address, which is none of ours.
