@@ -178,7 +178,8 @@ fn a_line_of_text() {
             "connect_ms",
             "total_ms",
             "end",
-            "retries"
+            "retries",
+            "id"
         ]
     );
     let known =

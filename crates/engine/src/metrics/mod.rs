@@ -301,6 +301,9 @@ fn write_names(page: &mut Page, all: &[(Labels, &Backend)], now: Millis) {
     }
 }
 
+/// Reads a number of a server.
+type Reading<'a> = &'a dyn Fn(&Server) -> u64;
+
 fn write_servers(page: &mut Page, plan: &Deployment) {
     let now = clock::now();
     let lists: Vec<_> = plan.backends.iter().map(|backend| (backend, backend.servers.list())).collect();
@@ -310,7 +313,7 @@ fn write_servers(page: &mut Page, plan: &Deployment) {
             list.iter().map(|one| (labels(&[("backend", &backend.name), ("server", &one.name)]), &**one))
         })
         .collect();
-    let gauges: [(&'static Family, &dyn Fn(&Server) -> u64); 4] = [
+    let gauges: [(&'static Family, Reading<'_>); 4] = [
         (&S_UP, &|one| u64::from(one.state.is_up())),
         (&S_EJECTED, &|one| u64::from(one.state.is_ejected(now))),
         (&S_WEIGHT, &|one| u64::from(one.effective_weight(now, 0) / SCALE)),
