@@ -246,7 +246,6 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "wire",
             "wire/chunk_writer",
             "wire/client_hello",
-            "wire/http2",
             "wire/kind",
         ),
         (
@@ -267,15 +266,17 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "tally",
             "tls",
             "wire/chunked",
-            "wire/first_host",
         ),
         (
             "http/facts",
-            "spoken",
             "wire/body",
             "wire/http2",
             "wire/proxy_protocol",
             "wire/x509",
+        ),
+        (
+            "spoken",
+            "wire/first_host",
         ),
         (
             "http/check",

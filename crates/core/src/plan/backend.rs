@@ -100,8 +100,8 @@ impl Compiler<'_> {
         let Some(server) = written.iter().find(is_asked) else {
             for (key, listed) in [("allow_destinations", allowed), ("deny_destinations", denied)] {
                 if !listed.is_empty() {
-                    let reason = "only servers = \"*\" and \"original\", which clients choose, may lead to others \
-                        than are written";
+                    let reason = "only servers = \"*\" and \"original\", which clients choose, may lead to \
+                        others than are written";
                     self.error(path!["backends", name, key], reason);
                 }
             }

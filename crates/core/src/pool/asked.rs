@@ -453,7 +453,7 @@ mod tests {
     #[test]
     fn an_original_destination_keeps_its_port_and_has_no_name() {
         let listed = ["0.0.0.0/0".to_owned()];
-        let asked = AskedFor::compile(&Locator::Original, 9, &listed).unwrap();
+        let asked = AskedFor::compile(&Locator::Original, 9, &listed, &[]).unwrap();
         let found = |address: &str| {
             let to: SocketAddr = address.parse().unwrap();
             let servers = asked.servers(&Resolution::of_address(to));
@@ -465,7 +465,7 @@ mod tests {
             assert_eq!(found(refused), Err(CloseReason::DestinationDenied), "{refused}");
         }
         let named = ["example.com".to_owned()];
-        assert_eq!(AskedFor::compile(&Locator::Original, 9, &named).unwrap_err()[0].0, 0);
+        assert_eq!(AskedFor::compile(&Locator::Original, 9, &named, &[]).unwrap_err()[0].1, 0);
     }
 
     #[test]
