@@ -28,6 +28,7 @@ SHORT: dict[type[BaseModel], str] = {
     models.Server: "str",
     models.Target: "str",
     models.CertificateFiles: "FilePath",
+    models.Kind: "str",
     models.Rates: "str",
 }
 """Models that a string is short for."""

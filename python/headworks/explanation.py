@@ -142,7 +142,7 @@ class Explanation:
             ServerChoice(address=one["address"], chosen=one["chosen"], reason=one.get("reason"))
             for one in raw.get("servers", ())
         )
-        optional = {key: raw.get(key) for key in _OPTIONAL}
+        optional: dict[str, Any] = {key: raw.get(key) for key in _OPTIONAL}
         return cls(
             listener=raw["listener"],
             protocol=raw["protocol"],

@@ -14,12 +14,17 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from headworks.config import models, written
-from headworks.config.values import Duration, Mode, Size
+from headworks.config.values import Duration, Mode, Rate, Size
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _SCALARS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
-_PATTERNS = {Duration: r"^[0-9]{1,12}(us|ms|s|m|h)$", Size: r"^[0-9]{1,16}(B|KiB|MiB|GiB)$", Mode: r"^0?[0-7]{3}$"}
+_PATTERNS = {
+    Duration: r"^[0-9]{1,12}(us|ms|s|m|h)$",
+    Size: r"^[0-9]{1,16}(B|KiB|MiB|GiB)$",
+    Rate: r"^[0-9]{1,16}(B|KiB|MiB|GiB)/s$",
+    Mode: r"^0?[0-7]{3}$",
+}
 
 
 def schema() -> dict[str, Any]:

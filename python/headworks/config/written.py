@@ -92,13 +92,16 @@ class KindDict(TypedDict, total=False):
     fallback: str | None
 
 
+AnyKind = str | models.Kind | KindDict
+
+
 class FirstBytesDict(TypedDict, total=False):
     """Keys of a FirstBytes, as they may be given."""
 
-    tls: models.Kind | KindDict | None
-    http: models.Kind | KindDict | None
-    ssh: models.Kind | KindDict | None
-    postgres: models.Kind | KindDict | None
+    tls: AnyKind | None
+    http: AnyKind | None
+    ssh: AnyKind | None
+    postgres: AnyKind | None
     prefixes: Mapping[str, str]
     silent: str | None
     silent_after: str | timedelta
