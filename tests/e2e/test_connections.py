@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ MakeHttp = Callable[..., HttpOrigin]
 MANY = 400
 
 
-def listed(proxy: Proxy, count: int, **wanted: object) -> list[Connection]:
+def listed(proxy: Proxy, count: int, **wanted: Any) -> list[Connection]:
     """Wait until so many are listed."""
     until(lambda: len(proxy.connections(**wanted)) == count, f"{count} of {wanted}")
     return proxy.connections(**wanted)
@@ -94,6 +95,7 @@ def test_a_filter_is_kept_by_every_protocol(start: Start, origin: MakeOrigin, ht
         open_ones.enter_context(connect(proxy.address("safe"))).sendall(client_hello("a.test")[:20])
         shown = open_ones.enter_context(TlsClient(proxy.address("safe"), pki.client(alpn=("http/1.1",))))
         assert shown.ask(get()).status == 200
+        wanted: Any
         for count, wanted in [
             (7, {}),
             (1, {"listener": "raw"}),

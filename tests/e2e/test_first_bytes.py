@@ -333,7 +333,7 @@ def test_kinds_that_are_wrong(kinds: dict[str, Any], said: str) -> None:
 
 def test_keys_that_do_not_belong_together() -> None:
     servers = dict.fromkeys(NAMES, "127.0.0.1:1")
-    keys: dict[str, Any]
+    keys: Any
     for keys in ({"backend": "x"}, {"table": "names"}):
         with pytest.raises(ConfigError, match="each kind has a table or backend of its own"):
             headworks.explain(config(servers, **keys), listener="front")

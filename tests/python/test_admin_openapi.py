@@ -9,13 +9,10 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from headworks import Proxy
-from headworks.admin.engine import has_facts
 from headworks.admin.openapi import description
 from headworks.admin.operations import operations
 from headworks.admin.routes import app
 from rig.admin import SECRETS, opened
-
-HAS_FACTS = has_facts(Proxy)
 
 
 @pytest.fixture
@@ -32,14 +29,14 @@ def proxy(mapping):
 
 
 def test_the_description_is_valid():
-    OpenAPIV31SpecValidator(description(operations(has_facts=HAS_FACTS), "1")).validate()
+    OpenAPIV31SpecValidator(description(operations(), "1")).validate()
 
 
 def test_every_operation_is_described_once_in_words():
-    described = description(operations(has_facts=HAS_FACTS), "1")
+    described = description(operations(), "1")
     found = [one for path in described["paths"].values() for one in path.values()]
     assert len({one["operationId"] for one in found}) == len(found)
-    assert {one.name for one in operations(has_facts=HAS_FACTS)} <= {one["operationId"] for one in found}
+    assert {one.name for one in operations()} <= {one["operationId"] for one in found}
     assert all(one["summary"].endswith(".") for one in found)
     for name, shape in described["components"]["schemas"].items():
         for member, one in shape.get("properties", {}).items():
@@ -49,7 +46,7 @@ def test_every_operation_is_described_once_in_words():
 
 def test_routes_are_those_that_are_described(proxy):
     served = {route.path for route in app(proxy.admin)._router.routes if getattr(route, "path", "").startswith("/v1/")}
-    described = set(description(operations(has_facts=HAS_FACTS), "1")["paths"]) | {"/v1/openapi.json"}
+    described = set(description(operations(), "1")["paths"]) | {"/v1/openapi.json"}
     assert {path.replace(":path}", "}") for path in served} == described
 
 
@@ -57,7 +54,7 @@ def test_routes_are_those_that_are_described(proxy):
 def test_whatever_is_asked_is_answered_as_described(mapping, tmp_path):
     """Ask each operation what its description allows and what it does not, and hold each answer against it."""
     with opened(mapping, tmp_path) as door:
-        schema = schemathesis.openapi.from_dict(description(operations(has_facts=HAS_FACTS), "1"))
+        schema = schemathesis.openapi.from_dict(description(operations(), "1"))
         operations_found = [one.ok() for one in schema.get_all_operations()]
         assert len(operations_found) > 25
         for operation in operations_found:

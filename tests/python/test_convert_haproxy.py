@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ backend a
 """
 
 
-def small(*lines: str) -> tuple[dict[str, object], str]:
+def small(*lines: str) -> tuple[dict[str, Any], str]:
     """Convert a frontend with these lines; return its listener, and the rules."""
     made = convert(SMALL.format("\n".join(f" {line}" for line in lines)).encode(), "haproxy.cfg")
     return tomllib.loads(made.text), made.rules.text() if made.rules else ""

@@ -3,7 +3,6 @@
 | file | owns |
 |---|---|
 | admin.py, answers.py | what can be asked and told, and the shape of the answers; no HTTP |
-| engine.py | what not every engine can do |
 | changes.py | what would differ between two configurations |
 | operations.py, asked.py | the operations of `/v1` and what each takes; routes and description are made of them |
 | openapi.py | the description of `/v1` |

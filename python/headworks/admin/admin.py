@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from headworks.admin import answers, changes, engine
+from headworks.admin import answers, changes
 from headworks.admin.refusal import Refusal
 from headworks.certificates import Store
 from headworks.config import Config, ConfigError, Problem
@@ -215,10 +215,10 @@ class Admin:
     def connections(self, limit: int = 100, **wanted: Any) -> answers.ConnectionPage:
         """Return a page of live connections: those for which all that is ``wanted`` holds (asked.OfConnections)."""
         try:
-            page, cursor = engine.connections(self.proxy, limit, wanted)
+            page = self.proxy.connections(limit, **wanted)
         except ValueError as error:
             raise Refusal(400, "query", str(error)) from None
-        return answers.ConnectionPage(connections=tuple(page), cursor=cursor)
+        return answers.ConnectionPage(connections=tuple(page), cursor=page.cursor)
 
     def explain(self, listener: str, asked: Asked) -> Explanation:
         """Say where a client would get to by the configuration that runs; every server is taken to be up."""
@@ -286,7 +286,7 @@ class Admin:
 
     def close_connection(self, by: str, number: str) -> None:
         """Close one connection by its number."""
-        if not (number.isascii() and number.isdigit() and engine.close(self.proxy, [int(number)])):
+        if not (number.isascii() and number.isdigit() and self.proxy.close_connections([int(number)])):
             raise Refusal(404, "no_such_connection", f"there is no connection {number}")
         self._changed(by, "connections", number, "closed")
 
@@ -296,7 +296,7 @@ class Admin:
         if len(found) > count:
             detail = f"there are more than {count} by now: look again"
             raise Refusal(409, "more_connections", detail)
-        closed = engine.close(self.proxy, map(engine.number, found))
+        closed = self.proxy.close_connections(one.id for one in found)
         chosen = " ".join(f"{name}={one}" for name, one in wanted.items()) or "all"
         self._changed(by, "connections", chosen, f"{closed} closed")
         return answers.Closed(closed=closed)

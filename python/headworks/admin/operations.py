@@ -4,13 +4,14 @@ What needs something that not every proxy has is left out where that is missing.
 paths and statuses.
 """
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from headworks.admin import answers, asked, engine
+from headworks.admin import answers, asked
 from headworks.admin.refusal import Refusal
 from headworks.explanation import Asked, Explanation
 from headworks.stats import Stats
@@ -76,9 +77,15 @@ class Operation:
         return self.method != "GET" and not self.only_reads
 
 
-def operations(*, has_facts: bool) -> tuple[Operation, ...]:
-    """Return all that can be asked and told; ``has_facts`` as engine.py has it."""
-    return (*_ASKED, *_SERVERS, *_PROCESS, *(_FACTS if has_facts else ()))
+def operations() -> tuple[Operation, ...]:
+    """Return all that can be asked and told."""
+    return (*_ASKED, *_SERVERS, *_PROCESS, *_FACTS)
+
+
+def _refusals(call: Call) -> tuple[dict[str, Any], ...]:
+    """Return the last refusals as JSON has them, the oldest first."""
+    rows = (asdict(one) for one in call.admin.proxy.refusals())
+    return tuple({**row, "first_bytes": b64encode(row["first_bytes"]).decode()} for row in rows)
 
 
 def _explained(call: Call) -> Explanation:
@@ -391,7 +398,7 @@ _FACTS = (
         path="/refusals",
         says="The last clients and requests that were refused, the oldest first.",
         answer=tuple[dict[str, Any], ...],
-        run=lambda call: engine.refusals(call.admin.proxy),
+        run=_refusals,
     ),
     Operation(
         name="close_connections",

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
-from headworks.admin import engine, events, refusal
+from headworks.admin import events, refusal
 from headworks.admin.answers import Me
 from headworks.admin.asked import Secret
 from headworks.admin.events import Events
@@ -32,6 +32,7 @@ from headworks.admin.refusal import Refusal
 from headworks.admin.sessions import COOKIE, LASTS
 from headworks.admin.who import Who
 from headworks.config.tokens import Role
+from headworks.stats import METRICS_TYPES
 
 if TYPE_CHECKING:
     from headworks.admin.admin import Admin
@@ -63,8 +64,7 @@ class App:
         self.guard = guard
         self.events = Events(admin)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="admin")
-        self._has_facts = engine.has_facts(admin.proxy)
-        made = operations(has_facts=self._has_facts)
+        made = operations()
         routes = [
             Route(f"/v1{path}", _Resource([one for one in made if one.path == path], self))
             for path in sorted({one.path for one in made}, key=lambda path: "{" in path)
@@ -78,7 +78,7 @@ class App:
                 Route("/v1/me", self._me, methods=["GET"]),
                 Route(_SESSION, self._session, methods=["POST", "DELETE"]),
                 *routes,
-                *([Route("/metrics", self._metrics, methods=["GET"])] if self._has_facts else []),
+                Route("/metrics", self._metrics, methods=["GET"]),
                 Mount("/", StaticFiles(directory=PAGE, html=True, check_dir=False)),
             ],
             redirect_slashes=False,
@@ -125,16 +125,17 @@ class App:
         return PlainTextResponse("ready\n" if is_ready else "not ready\n", 200 if is_ready else 503)
 
     async def _metrics(self, request: Request) -> Response:
-        form = "openmetrics" if "application/openmetrics-text" in request.headers.get("accept", "") else "prometheus"
+        is_open = "application/openmetrics-text" in request.headers.get("accept", "")
+        form: Literal["prometheus", "openmetrics"] = "openmetrics" if is_open else "prometheus"
         scopes = [one for one in request.query_params.get("scope", "").split(",") if one]
         try:
-            text, kind = await self.call(engine.metrics, self.admin.proxy, form, scopes)
+            text = await self.call(self.admin.proxy.metrics, form, scopes)
         except ValueError as error:
             raise Refusal(400, "query", str(error)) from None
-        return Response(text, headers={"Content-Type": kind})
+        return Response(text, headers={"Content-Type": METRICS_TYPES[form]})
 
     async def _openapi(self, _: Request) -> Response:
-        return JSONResponse(await self.call(_described, self.admin.version, self._has_facts))
+        return JSONResponse(await self.call(_described, self.admin.version))
 
     async def _me(self, request: Request) -> Response:
         who: Who = request.scope["headworks.admitted"]
@@ -317,8 +318,8 @@ def _checked(model: type[BaseModel], value: Any, *, is_query: bool = False) -> A
 
 
 @cache
-def _described(version: str, has_facts: bool) -> dict[str, Any]:  # noqa: FBT001  (as it is cached)
-    return description(operations(has_facts=has_facts), version)
+def _described(version: str) -> dict[str, Any]:
+    return description(operations(), version)
 
 
 @cache

@@ -10,7 +10,7 @@ PATIENCE = 30.0
 """Seconds until a condition is taken never to come true: far more than a busy machine needs."""
 
 
-def until(condition: Callable[[], T], what: str = "", patience: float = PATIENCE) -> T:
+def until(condition: Callable[[], T | None], what: str = "", patience: float = PATIENCE) -> T:
     """Call ``condition`` until it gives something true, and return that."""
     deadline = time.monotonic() + patience
     pause = 0.001
