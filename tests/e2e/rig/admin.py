@@ -1,5 +1,6 @@
 """A proxy with a door for operators, and clients of it that know no more than HTTP."""
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -101,11 +102,13 @@ class Door:
         connection = self.connection(tcp=tcp)
         connection.connect()
         with connection.sock as client:
-            client.sendall(sent)
-            client.shutdown(socket.SHUT_WR)
             received = b""
-            while part := client.recv(65536):
-                received += part
+            # One that is refused before it has said all may be reset.
+            with contextlib.suppress(ConnectionError):
+                client.sendall(sent)
+                client.shutdown(socket.SHUT_WR)
+                while part := client.recv(65536):
+                    received += part
             return received
 
 
