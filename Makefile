@@ -48,8 +48,8 @@ test: test-rust test-python ## set up, then every test, Rust and Python
 
 .PHONY: check
 check: format lint types licences builds test-rust ## what CI runs: format, lints, types, licences, builds, `make test`
-	@# Counting instructions is indifferent to what else runs, and pytest mostly waits.
-	@$(MAKE) --no-print-directory -j2 test-python guard
+	@# Counting instructions is indifferent to what else runs, and end-to-end tests mostly wait.
+	@$(MAKE) --no-print-directory -j3 test-e2e test-units guard
 
 .PHONY: check-rules
 check-rules: package ## compare compiled rules with Python's answers in 100,000 cases (CASES=1000000)
@@ -100,7 +100,7 @@ clean: ## remove everything that was built or installed here
 # ---------------------------------------------------------------------------------------------------------------------
 # The parts of `make check`
 
-.PHONY: guard format lint lint-rust lint-python types licences builds test-rust test-python package toolchain system
+.PHONY: guard format lint lint-rust lint-python types licences builds test-rust test-python test-units test-e2e package toolchain system
 
 format: $(STAMPS)/dev toolchain
 	@tools/step.sh 'rustfmt' cargo fmt --check
@@ -143,8 +143,13 @@ test-rust: toolchain system
 guard: $(STAMPS)/python toolchain system
 	@tools/step.sh 'bench-guard' $(BIN)/python bench/instructions.py
 
-test-python: $(STAMPS)/dev package system
-	@tools/step.sh 'pytest' $(BIN)/pytest $(TESTS) $(PYTEST)
+test-python: test-units test-e2e
+
+test-units: $(STAMPS)/dev package system
+	@tools/step.sh 'pytest' $(BIN)/pytest $(filter-out tests/e2e,$(TESTS)) $(PYTEST)
+
+test-e2e: $(STAMPS)/dev package system
+	@tools/step.sh 'pytest, end to end' $(BIN)/pytest $(filter tests/e2e,$(TESTS)) $(PYTEST)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Setting up
