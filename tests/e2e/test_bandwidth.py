@@ -118,5 +118,5 @@ def test_a_reload_and_a_stop_end_nothing_early(start: Start, origin: MakeOrigin)
 
 def test_it_is_for_listeners_that_know_no_requests() -> None:
     listener = {"bind": "127.0.0.1:0", "protocol": "http", "backend": "app", "bandwidth": {"listener": "1MiB/s"}}
-    with pytest.raises(ConfigError, match="bandwidth: is for tcp and tls listeners"):
+    with pytest.raises(ConfigError, match="bandwidth: is for tcp, tls, http_host and first_bytes listeners"):
         Whole.parse({"listeners": {"web": listener}, "backends": {"app": {"servers": ["127.0.0.1:1"]}}})

@@ -90,7 +90,8 @@ def test_every_metric_is_told(start: Start, http_origin: MakeHttp, origin: MakeO
     for row in table:
         for labels, _ in found.get(row["name"], []):
             assert labels.keys() - {"le"} == set(row["labels"])
-    assert {labels["listener"] for labels, _ in found["headworks_listener_ends_total"]} >= {"raw", "web", "safe"}
+    ended = "headworks_listener_ends_total"
+    until(lambda: {labels["listener"] for labels, _ in told(proxy)[ended]} >= {"raw", "web", "safe"}, "all have ended")
 
 
 def test_waiting_in_line_is_told(start: Start, origin: MakeOrigin) -> None:

@@ -121,7 +121,8 @@ def test_it_serves_in_front_and_leaves_at_once(file: Path, number: signal.Signal
             running.signal(number)
             assert running.wait() == 0
         assert not file.with_name("pid").exists()
-        said(file, " stopped ", "closed=1")
+        # The first client may not have been forgotten yet.
+        assert re.search(r"closed=[12]\b", said(file, " stopped "))
 
 
 def test_reload_reads_the_file_again_and_reopens_logs(file: Path) -> None:
