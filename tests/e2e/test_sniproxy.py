@@ -76,9 +76,10 @@ def test_a_file_that_cannot_be_loaded(file: Path, foreground: list[str]) -> None
     assert f'{file}:6: "protocl" is no keyword here' in wrong.stderr
     assert f'{file}:7: there is no table "sitse"' in wrong.stderr
     assert wrong.stderr.endswith(f"Unable to load {file}\n{USAGE}")
-    file.write_text(file.read_text().replace("protocl", "source client\n protocol").replace("sitse", "sites"))
+    text = file.read_text().replace("protocl", "protocol").replace("sitse", "sites")
+    file.write_text(text.replace("table sites {", "table sites {\n ^(?!www) 127.0.0.1:1"))
     unsupported = command("sniproxy", "-c", file, *foreground)
-    assert (unsupported.returncode, "not supported: source client" in unsupported.stderr) == (1, True)
+    assert (unsupported.returncode, "not supported: ^(?!www)" in unsupported.stderr) == (1, True), unsupported.stderr
 
 
 # ---- in front

@@ -31,7 +31,7 @@ table sites {
 }
 """
 
-UNSUPPORTED = TEXT.replace("    fallback", "    source client\n    fallback")
+UNSUPPORTED = TEXT.replace("table sites {\n", "table sites {\n    ^(?!www) 127.0.0.1:1\n")
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ def test_what_is_not_supported_is_a_comment_and_a_row(file: Path, tmp_path: Path
     out = tmp_path / "out.toml"
     code, _, listed = headworks("convert", file, "--output", out)
     assert code == 0
-    assert "source client" in listed
+    assert "^(?!www) 127.0.0.1:1" in listed
     assert "not supported" in listed
-    assert "# Not supported: source client\n#   servers see our address" in out.read_text()
+    assert "# Not supported: ^(?!www) 127.0.0.1:1\n#   " in out.read_text()
     assert tomllib.loads(out.read_text())
 
 
@@ -161,7 +161,7 @@ def test_problems_have_the_lines_of_the_file(file: Path) -> None:
     file.write_text(UNSUPPORTED.replace("proxy_protocol", "proxy_protocl"))
     code, said, _ = headworks("check", file)
     assert code == 2
-    assert f"{file}:6: not supported: source client" in said
+    assert f"{file}:9: not supported: ^(?!www) 127.0.0.1:1" in said
     assert f'{file}:10: "proxy_protocl" does not belong here' in said
     file.write_text(TEXT.replace("127.0.0.1:8443", "192.0.2.1:8443").replace("user daemon", "user nobody-here"))
     code, said, _ = headworks("check", file)

@@ -20,19 +20,13 @@ from headworks.importing.sniproxy.tree import Address, Entry, Form, Listener, Ro
 UNNAMED = "default"
 """Name of the table that has none."""
 
-TRANSPARENT: str | None = None
-"""The ``source`` of a backend whose servers see the client's own address; None where there is no such."""
-
 _EVERYWHERE = ["0.0.0.0/0", "::/0"]
 
 
 def source_of(listener: Listener) -> str | None:
-    """Return what connections to servers come from, as a backend's ``source`` has it; None: as the system chooses.
-
-    ``source client``, the client's own address, is what no key says yet: TRANSPARENT would be.
-    """
+    """Return what connections to servers come from, as a backend's ``source`` has it; None: as the system chooses."""
     if listener.is_transparent:
-        return TRANSPARENT
+        return "client"
     return str(listener.source) if listener.source is not None else None
 
 

@@ -13,7 +13,7 @@ from headworks.importing.draft import Draft, Path
 from headworks.importing.flaws import Flaws
 from headworks.importing.sniproxy.names import of_listener, shown
 from headworks.importing.sniproxy.reader import read
-from headworks.importing.sniproxy.routes import Routes, source_of
+from headworks.importing.sniproxy.routes import Routes
 from headworks.importing.sniproxy.statements import Statement, every
 from headworks.importing.sniproxy.tree import File, Form, Listener, Log, Resolver
 from headworks.importing.sniproxy.words import lines_of
@@ -249,11 +249,8 @@ class _Translating:
     def _options(self, listener: Listener, path: Path) -> None:
         draft = self._draft
         if listener.source_statement is not None:
-            if source_of(listener) is None:
-                reason = "servers see our address: let them take it from a PROXY header (proxy_protocol)"
-                draft.left_out(listener.source_statement, path, reason, is_supported=False)
-            else:
-                draft.converted(listener.source_statement, path)
+            port = "servers see the client's address with a port of ours, not with its own"
+            draft.converted(listener.source_statement, path, port if listener.is_transparent else None)
         if listener.reuseport is not None:
             draft.left_out(listener.reuseport.statement, path, "each worker has a socket of its own, always")
         if listener.ipv6_only is not None:
