@@ -65,7 +65,8 @@ case "${1:-}" in
   rust) have_rust ;;
   tests)
     have_packages 'some tests will be skipped' curl=curl openssl=openssl strace=strace ss=iproute2 \
-      valgrind=valgrind nginx=nginx wrk=wrk h2load=nghttp2-client unbound=unbound
+      valgrind=valgrind nginx=nginx wrk=wrk h2load=nghttp2-client unbound=unbound \
+      promtool=prometheus rsyslogd=rsyslog iptables=iptables
     ;;
   bench)
     have_packages 'some competitors will be skipped' haproxy=haproxy nginx=nginx \
