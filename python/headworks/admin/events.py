@@ -40,11 +40,13 @@ class Events:
         self._interval = interval
         self._readers: set[asyncio.Queue[bytes | None]] = set()
         self._making: asyncio.Task[None] | None = None
-        self._woken: asyncio.Event | None = None
-        self.is_ended = False
+        self._seen = 0
+        self._is_ended = False
 
     def open(self, after: int | None) -> AsyncIterator[bytes]:
         """Return what a reader is sent, notices with a number above ``after`` first. Raises Refusal."""
+        if self._is_ended:
+            raise Refusal(503, "ending", "the proxy is about to end")
         if len(self._readers) >= MOST:
             raise Refusal(503, "too_many_readers", f"{MOST} read already", headers={"Retry-After": "5"})
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
@@ -53,14 +55,21 @@ class Events:
             queue.put_nowait(_notice(row))
         self._readers.add(queue)
         if self._making is None or self._making.done():
+            self._seen = max((row.number for row in self._admin.notices()), default=0)
             self._making = asyncio.create_task(self._make())
         return self._read(queue)
 
     def end(self) -> None:
-        """Let every reader go, now and later."""
-        self.is_ended = True
+        """Send what has happened so far, then let every reader go; no other one comes."""
+        self._is_ended = True
+        if self._readers:
+            self._put_notices()
         for queue in tuple(self._readers):
-            self._let_go(queue)
+            if queue.full():
+                self._let_go(queue)
+            else:
+                queue.put_nowait(None)
+        self._readers.clear()
         if self._making is not None:
             self._making.cancel()
 
@@ -81,7 +90,6 @@ class Events:
             with contextlib.suppress(RuntimeError):  # the loop may have been closed
                 loop.call_soon_threadsafe(woken.set)
 
-        seen = max((row.number for row in self._admin.notices()), default=0)
         forget = self._admin.proxy.remember(tell)
         try:
             due = loop.time()
@@ -91,9 +99,7 @@ class Events:
                     stats = await asyncio.to_thread(self._admin.stats)
                     self._put(b"event: stats\ndata: " + await asyncio.to_thread(_STATS.dump_json, stats) + b"\n\n")
                 woken.clear()
-                for row in self._admin.notices(seen):
-                    seen = row.number
-                    self._put(_notice(row))
+                self._put_notices()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(woken.wait(), max(0.0, due - loop.time()))
         except RuntimeError:
@@ -102,6 +108,12 @@ class Events:
                 self._let_go(queue)
         finally:
             forget()
+
+    def _put_notices(self) -> None:
+        """Send the notices that there are since the last time."""
+        for row in self._admin.notices(self._seen):
+            self._seen = row.number
+            self._put(_notice(row))
 
     def _put(self, event: bytes) -> None:
         for queue in tuple(self._readers):
