@@ -6,13 +6,13 @@ config/analyzers.py does, when a configuration is checked.
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack
 
 from pydantic import BeforeValidator, Field
 
 from headworks.config.models.base import Model, Name, known, one_or_many, table
-from headworks.config.models.objects import NAME, ObjectName
-from headworks.config.values import Duration, problem, quote
+from headworks.config.models.objects import NAME, ClassName
+from headworks.config.values import Duration
 
 if TYPE_CHECKING:
     from headworks.analyzers.declared import Declared
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 Hook = Literal["accepted", "first_bytes", "hello", "request", "request_body", "response", "response_body", "ended"]
 
 
-class AnalyzerName(ObjectName):
+class AnalyzerName(ClassName):
     """The name of a class of analyzers (or of one that was made), and where it is looked for."""
 
     __slots__ = ()
+
+    example = "site:Tenants"
 
     @property
     def declared(self) -> "Declared | None":
@@ -37,20 +39,11 @@ class AnalyzerName(ObjectName):
         self.made = how
 
     @classmethod
-    def read(cls, value: object) -> Self:
-        """Take a name, a class or an object. Raises PydanticCustomError."""
-        if isinstance(value, cls):
-            return value
-        if isinstance(value, str):
-            if not NAME.fullmatch(value):
-                raise problem(f"{quote(value)} is not module:Class, such as site:Tenants")
-            return cls(value)
+    def base(cls) -> type:
+        """Return the class of analyzers, which is imported where one is given."""
         from headworks.analyzers.base import Analyzer
 
-        kind = value if isinstance(value, type) else type(value)
-        if not issubclass(kind, Analyzer):
-            raise problem(f"{kind.__name__} is no analyzer: derive it from headworks.Analyzer")
-        return cls(f"{kind.__module__}:{kind.__qualname__}", given=value)
+        return Analyzer
 
 
 class AnalyzerSettings(Model):

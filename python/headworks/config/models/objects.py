@@ -5,11 +5,13 @@ Owns how they are written, copied and looked for. Must never import a module: wh
 
 import re
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from headworks.config.values import problem, quote
 
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 """``module:name``, with dots on both sides."""
@@ -56,3 +58,32 @@ class ObjectName(str):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Say that it is a text."""
         return {"type": "string"}
+
+
+class ClassName(ObjectName):
+    """The name of a class that derives from one of ours (or of an object of it), and where it is looked for."""
+
+    __slots__ = ()
+
+    example: ClassVar[str]
+    """A name, for people who have written what is none."""
+
+    @classmethod
+    def base(cls) -> type:
+        """Return the class that it derives from."""
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Take a name, a class or an object. Raises PydanticCustomError."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            if not NAME.fullmatch(value):
+                raise problem(f"{quote(value)} is not module:Class, such as {cls.example}")
+            return cls(value)
+        kind, base = value if isinstance(value, type) else type(value), cls.base()
+        if not issubclass(kind, base):
+            what = base.__name__
+            raise problem(f"{kind.__name__} is no {what.lower()}: derive it from headworks.{what}")
+        return cls(f"{kind.__module__}:{kind.__qualname__}", given=value)

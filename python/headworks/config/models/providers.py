@@ -5,14 +5,14 @@ Owns how they are written. Must never import a module: config/providers.py does,
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from pydantic import BeforeValidator, Field
 
 from headworks.config.models.base import FileName, Model, Name, one_or_many, table
-from headworks.config.models.objects import NAME, ObjectName
+from headworks.config.models.objects import NAME, ClassName
 from headworks.config.models.references import reference
-from headworks.config.values import Duration, problem, quote
+from headworks.config.values import Duration
 
 if TYPE_CHECKING:
     from headworks.config.written import ProviderSettingsDict
@@ -24,26 +24,19 @@ _FILES = ("token", "ca", "socket")
 """Keys whose values are files."""
 
 
-class ProviderName(ObjectName):
+class ProviderName(ClassName):
     """The name of a class of providers (or of one that was made), and where it is looked for."""
 
     __slots__ = ()
 
+    example = "inventory:Inventory"
+
     @classmethod
-    def read(cls, value: object) -> Self:
-        """Take a name, a class or an object. Raises PydanticCustomError."""
-        if isinstance(value, cls):
-            return value
-        if isinstance(value, str):
-            if not NAME.fullmatch(value):
-                raise problem(f"{quote(value)} is not module:Class, such as inventory:Inventory")
-            return cls(value)
+    def base(cls) -> type:
+        """Return the class of providers, which is imported where one is given."""
         from headworks.providers.base import Provider
 
-        kind = value if isinstance(value, type) else type(value)
-        if not issubclass(kind, Provider):
-            raise problem(f"{kind.__name__} is no provider: derive it from headworks.Provider")
-        return cls(f"{kind.__module__}:{kind.__qualname__}", given=value)
+        return Provider
 
 
 class ProviderSettings(Model):

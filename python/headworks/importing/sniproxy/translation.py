@@ -5,7 +5,7 @@ without an outcome.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headworks.config.problems import closest, did_you_mean
@@ -40,18 +40,8 @@ def translate(source: bytes, name: str | None = None) -> Translation:
     lines = lines_of(source)
     draft = Draft("sniproxy", shown, Flaws(lines, name), Flaws(lines, name))
     _Translating(file, draft).translate()
-    found = sorted([*problems, *draft.flaws.problems], key=lambda one: (one.line or 0, one.column or 0))
-    return Translation(
-        draft.value,
-        draft.positions,
-        draft.remarks,
-        tuple(draft.order),
-        tuple(draft.outcomes),
-        tuple(found),
-        tuple(draft.unsupported.problems),
-        lines,
-        file=file,
-    )
+    draft.flaws.problems[:0] = problems
+    return replace(Translation.of(draft, lines), file=file)
 
 
 FAMILIES = {
